@@ -1,0 +1,250 @@
+// Files: whole reads, mappings and atomic replacement (POSIX calls, so that errno is exact).
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+#include "base/errors.h"
+
+namespace svtune {
+namespace {
+
+constexpr std::size_t kBufferBytes = 1 << 18;
+constexpr std::string_view kTemporaryMark = ".svtune-tmp-";
+
+std::string hint_for(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      return "free some space on that disk, or choose another output directory";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return "check the permissions of the file and of its directory";
+    case ENOENT:
+      return "check the spelling of the path";
+    case EMFILE:
+      return "raise the limit of open files (ulimit -n)";
+    default:
+      return "";
+  }
+}
+
+[[noreturn]] void throw_errno(const std::filesystem::path& path, const std::string& doing) {
+  const int error = errno;
+  throw FileError(path.string(), doing + ": " + std::strerror(error), hint_for(error));
+}
+
+// Opens a regular file for reading; returns the descriptor and sets `size`.
+int open_regular(const std::filesystem::path& path, std::uint64_t& size) {
+  // Without O_NONBLOCK a named pipe would block here for ever.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) throw_errno(path, "cannot open");
+  struct stat info{};
+  if (::fstat(fd, &info) != 0) {
+    ::close(fd);
+    throw_errno(path, "cannot stat");
+  }
+  if (!S_ISREG(info.st_mode)) {
+    ::close(fd);
+    throw FileError(path.string(), S_ISDIR(info.st_mode) ? "is a directory, need a file"
+                                                         : "is not a regular file");
+  }
+  size = static_cast<std::uint64_t>(info.st_size);
+  return fd;
+}
+
+bool owner_is_dead(std::string_view name) {
+  const auto mark = name.rfind(kTemporaryMark);
+  if (name.empty() || name.front() != '.' || mark == std::string_view::npos) return false;
+  const std::string_view digits = name.substr(mark + kTemporaryMark.size());
+  int pid = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), pid);
+  if (error != std::errc() || pid <= 0 || end == digits.data() + digits.size() || *end != '-') {
+    return false;
+  }
+  return ::kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+}  // namespace
+
+namespace detail {
+
+std::filesystem::path temporary_sibling(const std::filesystem::path& path) {
+  static std::atomic<unsigned> counter{0};
+  std::string name = ".";
+  name += path.filename().string();
+  name += kTemporaryMark;
+  name += std::to_string(::getpid()) + "-" + std::to_string(counter++);
+  return path.parent_path() / name;
+}
+
+void sync_path(const std::filesystem::path& path) noexcept {
+  const int fd = ::open(path.empty() ? "." : path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
+}
+
+}  // namespace detail
+
+std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
+  std::uint64_t size = 0;
+  const int fd = open_regular(path, size);
+  if (size > max_bytes) {
+    ::close(fd);
+    throw FileError(path.string(), "has " + std::to_string(size) + " bytes, at most " +
+                                       std::to_string(max_bytes) + " are accepted");
+  }
+  std::string content(size, '\0');
+  std::size_t done = 0;
+  while (done < content.size()) {
+    const ssize_t got = ::read(fd, content.data() + done, content.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      const int error = errno;
+      ::close(fd);
+      errno = error;
+      throw_errno(path, "cannot read");
+    }
+    if (got == 0) break;  // truncated since fstat
+    done += static_cast<std::size_t>(got);
+  }
+  ::close(fd);
+  content.resize(done);
+  return content;
+}
+
+void write_file_atomic(const std::filesystem::path& path, std::string_view content) {
+  AtomicFile file(path);
+  file.write(content);
+  file.commit();
+}
+
+std::size_t remove_stale_temporaries(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::size_t removed = 0;
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
+    if (!owner_is_dead(it->path().filename().string())) continue;
+    std::error_code ignored;
+    if (std::filesystem::remove_all(it->path(), ignored) > 0 && !ignored) ++removed;
+  }
+  return removed;
+}
+
+AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+  if (!path_.has_filename()) throw FileError(path_.string(), "is not a file name");
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path_, ignored)) {
+    throw FileError(path_.string(), "is a directory, cannot be replaced by a file");
+  }
+  temporary_ = detail::temporary_sibling(path_);
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd_ < 0) throw_errno(path_, "cannot create");
+  buffer_.reserve(kBufferBytes);
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::fail(const char* doing) {
+  const int error = errno;
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+  ::unlink(temporary_.c_str());
+  errno = error;
+  throw_errno(path_, doing);
+}
+
+void AtomicFile::write_out(const char* data, std::size_t size) {
+  while (size > 0) {
+    const ssize_t written = ::write(fd_, data, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail("cannot write");
+    data += written;
+    size -= static_cast<std::size_t>(written);
+  }
+}
+
+void AtomicFile::flush() {
+  write_out(buffer_.data(), buffer_.size());
+  buffer_.clear();
+}
+
+void AtomicFile::write(const void* data, std::size_t size) {
+  if (fd_ < 0) throw FileError(path_.string(), "is already closed");
+  const char* bytes = static_cast<const char*>(data);
+  if (buffer_.size() + size > kBufferBytes) flush();
+  if (size >= kBufferBytes) {
+    write_out(bytes, size);
+  } else {
+    buffer_.insert(buffer_.end(), bytes, bytes + size);
+  }
+  bytes_written_ += size;
+}
+
+void AtomicFile::commit() {
+  if (fd_ < 0) throw FileError(path_.string(), "is already closed");
+  flush();
+  if (::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) fail("cannot flush to disk");
+  const int fd = std::exchange(fd_, -1);
+  if (::close(fd) != 0) fail("cannot close");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot replace");
+  detail::sync_path(path_.parent_path());
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path) {
+  std::uint64_t size = 0;
+  const int fd = open_regular(path, size);
+  size_ = size;
+  if (size_ > 0) {
+    void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (address == MAP_FAILED) {
+      const int error = errno;
+      ::close(fd);
+      errno = error;
+      throw_errno(path, "cannot map");
+    }
+    data_ = static_cast<const std::byte*>(address);
+  }
+  ::close(fd);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+void MappedFile::release_pages(std::span<const std::byte> part) const noexcept {
+  if (data_ == nullptr || part.empty()) return;
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  // Only pages that lie wholly inside: the neighbours may be in use.
+  const std::size_t begin = (static_cast<std::size_t>(part.data() - data_) + page - 1) / page;
+  const std::size_t end = static_cast<std::size_t>(part.data() - data_ + part.size()) / page;
+  if (end > begin) {
+    ::madvise(const_cast<std::byte*>(data_) + begin * page, (end - begin) * page, MADV_DONTNEED);
+  }
+}
+
+}  // namespace svtune

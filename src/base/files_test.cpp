@@ -1,0 +1,150 @@
+// Files: round trips, atomic replacement, refusal of anything that is not a regular file.
+#include "base/files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "base/errors.h"
+
+namespace svtune {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class Files : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = fs::path(::testing::TempDir()) / ("svtune_files_" + std::to_string(::getpid()));
+    fs::remove_all(root_);
+    fs::create_directories(root_);
+  }
+  void TearDown() override { fs::remove_all(root_); }
+  std::size_t entries() const {
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator(root_), fs::directory_iterator()));
+  }
+  fs::path root_;
+};
+
+template <typename Call>
+std::string error_of(Call call) {
+  try {
+    call();
+  } catch (const FileError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(Files, WriteThenReadGivesTheSameBytes) {
+  const std::string content("a\0b\n", 4);
+  write_file_atomic(root_ / "f", content);
+  EXPECT_EQ(read_file(root_ / "f", 4), content);
+  EXPECT_EQ(entries(), 1U);
+}
+
+TEST_F(Files, LargeWritesPassTheBufferInOrder) {
+  std::string expected;
+  AtomicFile file(root_ / "f");
+  for (std::size_t size : {10UL, 300000UL, 1UL, 262144UL, 7UL}) {
+    const std::string part(size, static_cast<char>('a' + size % 26));
+    file.write(part);
+    expected += part;
+  }
+  file.commit();
+  EXPECT_EQ(file.bytes_written(), expected.size());
+  EXPECT_TRUE(read_file(root_ / "f", 1 << 20) == expected);
+}
+
+TEST_F(Files, UncommittedFileLeavesTheOldContent) {
+  write_file_atomic(root_ / "f", "old");
+  {
+    AtomicFile file(root_ / "f");
+    file.write("new");
+  }
+  EXPECT_EQ(read_file(root_ / "f", 100), "old");
+  EXPECT_EQ(entries(), 1U);
+}
+
+TEST_F(Files, ReadRefusesMissingLargeAndSpecialFiles) {
+  write_file_atomic(root_ / "f", "12345");
+  ASSERT_EQ(::mkfifo((root_ / "pipe").c_str(), 0600), 0);
+  EXPECT_THAT(error_of([&] { read_file(root_ / "none", 9); }), HasSubstr("No such file"));
+  EXPECT_THAT(error_of([&] { read_file(root_ / "f", 4); }), HasSubstr("at most 4"));
+  EXPECT_THAT(error_of([&] { read_file(root_, 9); }), HasSubstr("is a directory"));
+  EXPECT_THAT(error_of([&] { read_file(root_ / "pipe", 9); }), HasSubstr("not a regular file"));
+  EXPECT_THAT(error_of([&] { MappedFile m(root_ / "pipe"); }), HasSubstr("not a regular file"));
+}
+
+TEST_F(Files, FailedWriteNamesThePathAndRemovesTheTemporary) {
+  // A file size limit stands in for a full disk: write() fails the same way.
+  struct rlimit old{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
+  ::signal(SIGXFSZ, SIG_IGN);
+  struct rlimit small = {4096, old.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const std::string message =
+      error_of([&] { write_file_atomic(root_ / "big", std::string(1 << 20, 'x')); });
+  ::setrlimit(RLIMIT_FSIZE, &old);
+  EXPECT_THAT(message, HasSubstr("big: cannot write: File too large"));
+  EXPECT_EQ(entries(), 0U);
+}
+
+TEST_F(Files, MappedFileShowsTheContentAndMoves) {
+  write_file_atomic(root_ / "f", std::string(10000, 'q'));
+  MappedFile first(root_ / "f");
+  MappedFile second(std::move(first));
+  EXPECT_TRUE(first.bytes().empty());
+  ASSERT_EQ(second.bytes().size(), 10000U);
+  second.release_pages(second.bytes());
+  EXPECT_EQ(static_cast<char>(second.bytes()[9999]), 'q');
+  write_file_atomic(root_ / "empty", "");
+  EXPECT_TRUE(MappedFile(root_ / "empty").bytes().empty());
+}
+
+TEST_F(Files, DirectoryAppearsOnlyAtCommit) {
+  {
+    AtomicDirectory directory(root_ / "out");
+    write_file_atomic(directory.staging() / "f", "x");
+    EXPECT_FALSE(fs::exists(root_ / "out"));
+  }
+  EXPECT_EQ(entries(), 0U);
+  AtomicDirectory directory((root_ / "out/").string());
+  write_file_atomic(directory.staging() / "f", "y");
+  directory.commit();
+  EXPECT_EQ(read_file(root_ / "out/f", 9), "y");
+  EXPECT_EQ(entries(), 1U);
+}
+
+TEST_F(Files, DirectoryRefusesOrReplacesExistingContent) {
+  fs::create_directories(root_ / "out");
+  write_file_atomic(root_ / "out/old", "x");
+  EXPECT_THAT(error_of([&] { AtomicDirectory d(root_ / "out"); }), HasSubstr("not empty"));
+  EXPECT_THAT(error_of([&] { AtomicDirectory d(root_ / "out/old"); }),
+              HasSubstr("not a directory"));
+  AtomicDirectory directory(root_ / "out", IfExists::kReplace);
+  write_file_atomic(directory.staging() / "new", "y");
+  directory.commit();
+  EXPECT_TRUE(fs::exists(root_ / "out/new"));
+  EXPECT_FALSE(fs::exists(root_ / "out/old"));
+  EXPECT_EQ(entries(), 1U);
+}
+
+TEST_F(Files, StaleTemporariesOfDeadProcessesAreRemoved) {
+  const auto touch = [&](const std::string& name) { std::ofstream(root_ / name) << "x"; };
+  touch(".model.svtune-tmp-999999999-0");  // above pid_max, so nobody owns it
+  touch(".live.svtune-tmp-" + std::to_string(::getpid()) + "-0");
+  touch(".hidden");
+  EXPECT_EQ(remove_stale_temporaries(root_), 1U);
+  EXPECT_EQ(entries(), 2U);
+  EXPECT_EQ(remove_stale_temporaries(root_ / "none"), 0U);
+}
+
+}  // namespace
+}  // namespace svtune

@@ -1,0 +1,47 @@
+// JSON as model files need it: tolerant where the ecosystem's files are sloppy (byte order
+// mark, NaN and Infinity, integers beyond 64 bits, lone surrogates), strict elsewhere, with
+// errors that give line and column. Objects keep the order of their keys.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace svtune {
+
+using Json = nlohmann::ordered_json;
+
+struct JsonLimits {
+  int max_depth = 64;
+  // Otherwise the last value wins and stays at the place of the first, as in Python.
+  bool reject_duplicate_keys = false;
+};
+
+// Parses one JSON value; `source_name` (usually a path) starts the message of every error.
+// NaN and ±Infinity become doubles, integers beyond 64 bits the nearest double, lone
+// surrogates U+FFFD. Throws FileError naming line:column.
+// Look-up in a Json object is linear: index large ones (vocabularies) in your own map.
+Json parse_json(std::string_view text, const std::string& source_name, JsonLimits limits = {});
+
+// Reads and parses a file of at most max_bytes.
+Json read_json_file(const std::filesystem::path& path,
+                    std::uint64_t max_bytes = std::uint64_t{1} << 28);
+
+struct JsonStyle {
+  int indent = -1;  // spaces per level; negative: one line with ", " and ": "
+  bool sort_keys = false;
+  bool final_newline = false;
+  bool ensure_ascii = false;  // \uXXXX instead of UTF-8
+};
+
+// Text as Python's json.dumps prints it (floats by shortest round trip: 1e-05, 10000.0;
+// NaN, Infinity). Bytes that are not UTF-8 become U+FFFD.
+std::string dump_json(const Json& value, const JsonStyle& style);
+std::string dump_json(const Json& value, int indent = -1);
+
+// repr() of a Python float.
+std::string python_float(double value);
+
+}  // namespace svtune

@@ -1,0 +1,43 @@
+// Small string helpers: splitting, UTF-8, edit distance for "did you mean", human numbers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace svtune {
+
+// Pieces between separators, empty ones included: split("a,,b", ',') = {"a", "", "b"}. The
+// views point into `text`.
+std::vector<std::string_view> split(std::string_view text, char separator);
+std::string join(std::span<const std::string> parts, std::string_view separator);
+// Without ASCII white space at both ends.
+std::string_view trim(std::string_view text);
+std::string to_lower_ascii(std::string_view text);
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to);
+
+// The candidate with the smallest edit distance to `name` (case and '_' versus '-' count
+// half), or "" when even that one shares too little with it.
+std::string nearest_name(std::string_view name, std::span<const std::string> candidates);
+
+// Offset of the first byte that does not belong to valid UTF-8 (no surrogates, no overlong
+// forms, at most U+10FFFF), or npos.
+std::size_t find_invalid_utf8(std::string_view text);
+bool is_valid_utf8(std::string_view text);
+// Every maximal invalid part becomes one U+FFFD (the Unicode recommendation, as Python does).
+std::string replace_invalid_utf8(std::string_view text);
+void append_utf8(std::string& out, std::uint32_t code_point);
+// Code point at `pos` of valid UTF-8; moves `pos` behind it.
+std::uint32_t decode_utf8(std::string_view text, std::size_t& pos);
+
+// "0 B", "1.50 KiB", "3.21 GiB".
+std::string format_bytes(std::uint64_t bytes);
+// "134,515,008".
+std::string format_count(std::uint64_t count);
+// Three significant digits: "950", "1.23K", "135M", "7.24B".
+std::string format_short_count(std::uint64_t count);
+
+}  // namespace svtune
