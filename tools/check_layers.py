@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Fails when an #include in src/ points up the layers (or from a torch-free layer to LibTorch).
+
+usage: check_layers.py [SOURCE_DIR | --self-test]
+A folder may include itself and folders of lower levels, but no sibling of its own level.
+"""
+import pathlib
+import re
+import sys
+
+LEVELS = [["base"], ["formats"], ["text"], ["data"], ["report", "cli/core"], ["linalg"], ["nn"],
+          ["adapters"], ["models"], ["io"], ["train"], ["infer"], ["cli"]]
+LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+LAST_TORCH_FREE = LEVEL["report"]
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.M)
+
+
+def layer_of(path):
+    """The longest prefix of the path's folders that is a layer, or None."""
+    folders = pathlib.PurePosixPath(path).parent.parts
+    names = ("/".join(folders[:n]) for n in range(len(folders), 0, -1))
+    return next((name for name in names if name in LEVEL), None)
+
+
+def violations(texts):
+    """texts: path below src/ -> contents. Yields one line per wrong include."""
+    for name, text in sorted(texts.items()):
+        own = layer_of(name)
+        if own is None:
+            yield f"src/{name}: this folder is not a layer (see tools/check_layers.py)"
+            continue
+        for quote, target in INCLUDE.findall(text):
+            other = layer_of(target)
+            if target.startswith(("ATen/", "c10/", "torch/")):
+                if LEVEL[own] <= LAST_TORCH_FREE:
+                    yield f"src/{name}: includes {target}, but {own} is torch-free"
+            elif quote == '"' and other is None and not target.startswith("svtune/"):
+                yield f"src/{name}: {target} names no layer; include from the root of src/"
+            elif other is not None and other != own and LEVEL[other] >= LEVEL[own]:
+                yield f"src/{name}: {own} includes {target} of the layer {other} above it"
+
+
+def self_test():
+    tree = {"base/a.h": "#pragma once", "text/ok.cpp": '#include "base/a.h"\n#include <vector>',
+            "text/up.cpp": '#include "nn/b.h"', "text/torch.h": "#include <ATen/core/Tensor.h>",
+            "nn/b.h": '#include "text/up.h"', "odd/c.h": "", "nn/local.cpp": '#include "b.h"',
+            "cli/core/opt.h": '#include "report/svg.h"'}
+    found = {line.split(":")[0].removeprefix("src/") for line in violations(tree)}
+    wrong = {"cli/core/opt.h", "nn/local.cpp", "odd/c.h", "text/torch.h", "text/up.cpp"}
+    return sorted(found ^ wrong)
+
+
+if __name__ == "__main__":
+    source = sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent.parent
+    src = pathlib.Path(source) / "src"
+    files = {p.relative_to(src).as_posix(): p.read_text("utf-8")
+             for p in src.rglob("*.*") if p.suffix in (".h", ".cpp")}
+    problems = self_test() if source == "--self-test" else list(violations(files))
+    print("\n".join(problems) or "layers: no include points up")
+    sys.exit(bool(problems) or (source != "--self-test" and not files))
