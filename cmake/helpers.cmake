@@ -19,10 +19,12 @@ endif()
 
 add_library(svtune_flags INTERFACE)
 target_include_directories(svtune_flags INTERFACE
-  $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/src>
-  $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>)
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
 target_compile_options(svtune_flags INTERFACE
-  -Wall -Wextra $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+  -Wall -Wextra
+  # -Wrestrict of GCC 12 misfires on std::string (GCC bug 105651).
+  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess$<SEMICOLON>-Wno-restrict>)
 if(SVTUNE_SANITIZE)
   target_compile_options(svtune_flags INTERFACE
     -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all

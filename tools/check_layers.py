@@ -16,14 +16,13 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.M)
 
 
 def layer_of(path):
-    """The longest prefix of the path's folders that is a layer, or None."""
+    """The longest prefix of the path's folders that is a layer."""
     folders = pathlib.PurePosixPath(path).parent.parts
     names = ("/".join(folders[:n]) for n in range(len(folders), 0, -1))
     return next((name for name in names if name in LEVEL), None)
 
 
 def violations(texts):
-    """texts: path below src/ -> contents. Yields one line per wrong include."""
     for name, text in sorted(texts.items()):
         own = layer_of(name)
         if own is None:
@@ -55,6 +54,7 @@ if __name__ == "__main__":
     src = pathlib.Path(source) / "src"
     files = {p.relative_to(src).as_posix(): p.read_text("utf-8")
              for p in src.rglob("*.*") if p.suffix in (".h", ".cpp")}
-    problems = self_test() if source == "--self-test" else list(violations(files))
+    problems = self_test() if source == "--self-test" else (
+        list(violations(files)) if files else [f"no source files below {src}"])
     print("\n".join(problems) or "layers: no include points up")
-    sys.exit(bool(problems) or (source != "--self-test" and not files))
+    sys.exit(bool(problems))

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Builds the libFuzzer targets in build/fuzz and runs each for a bounded time, from the seeds in
+# fuzz/corpus/<name>/. New inputs go to build/fuzz/corpus/<name>/, a crashing one to
+# build/fuzz/artifacts/. Exit 77 (skipped) where clang or its fuzzer runtime is missing.
+#   usage: tools/run_fuzzers.sh [SECONDS_PER_TARGET] [TARGET...]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+seconds=${1:-20}
+shift || true
+
+probe=$(mktemp)
+trap 'rm -f "$probe"' EXIT
+if ! echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' |
+  clang++-19 -fsanitize=fuzzer,address -x c++ - -o "$probe" 2>/dev/null; then
+  echo "skipped: clang++-19 with libclang-rt-19-dev is needed to fuzz"
+  exit 77
+fi
+
+cmake --preset fuzz
+cmake --build --preset fuzz
+targets=("$@")
+if [ ${#targets[@]} -eq 0 ]; then
+  mapfile -t targets < build/fuzz/fuzz/targets.txt
+fi
+mkdir -p build/fuzz/artifacts
+
+run_target() {
+  local name=$1 seeds=() log="build/fuzz/artifacts/$1.log"
+  mkdir -p "build/fuzz/corpus/$name"
+  if [ -d "fuzz/corpus/$name" ]; then
+    seeds=("fuzz/corpus/$name")
+  fi
+  if UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/fuzz/${name}_fuzz" \
+    -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1 \
+    -artifact_prefix="build/fuzz/artifacts/$name-" "build/fuzz/corpus/$name" "${seeds[@]}" \
+    >"$log" 2>&1; then
+    echo "$name: clean after $(sed -n 's/^stat::number_of_executed_units: //p' "$log") inputs"
+  else
+    tail -n 60 "$log"
+    echo "$name: FAILED, the input is in build/fuzz/artifacts/"
+    return 1
+  fi
+}
+
+# Two at a time: waits for the older one before a third starts.
+failed=0
+running=()
+for name in "${targets[@]}"; do
+  if [ ${#running[@]} -eq 2 ]; then
+    wait "${running[0]}" || failed=1
+    running=("${running[1]}")
+  fi
+  run_target "$name" &
+  running+=($!)
+done
+for pid in "${running[@]}"; do
+  wait "$pid" || failed=1
+done
+exit "$failed"
