@@ -1,8 +1,8 @@
 # Finds LibTorch inside a torch wheel and defines the target LibTorch::LibTorch.
 #
 # Search order: SVTUNE_TORCH_DIR (cache or environment; the folder that holds lib/ and
-# include/), then the torch package of the python3 on PATH. Nothing is imported: the package
-# folder is asked for and version.py is read as text, so the search takes milliseconds.
+# include/), then the torch package of the python3 on PATH, then that of the project's own
+# .venv. Nothing is imported: the package folder is asked for and version.py is read as text.
 # The wheel's include folders also carry other libraries' headers (fmt, protobuf, oneDNN);
 # they are passed with -idirafter so that the system's own copies win.
 
@@ -10,12 +10,14 @@ set(SVTUNE_TORCH_DIR "$ENV{SVTUNE_TORCH_DIR}" CACHE PATH "Folder of the torch pa
 set(_torch_dir "${SVTUNE_TORCH_DIR}")
 if(NOT _torch_dir)
   find_program(SVTUNE_PYTHON NAMES python3 python)
-  if(SVTUNE_PYTHON)
-    execute_process(
-      COMMAND "${SVTUNE_PYTHON}" -c
-              "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')"
-      OUTPUT_VARIABLE _torch_dir OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-  endif()
+  foreach(_python "${SVTUNE_PYTHON}" "${PROJECT_SOURCE_DIR}/.venv/bin/python3")
+    if(NOT _torch_dir AND EXISTS "${_python}")
+      execute_process(
+        COMMAND "${_python}" -c
+                "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')"
+        OUTPUT_VARIABLE _torch_dir OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    endif()
+  endforeach()
 endif()
 
 if(_torch_dir AND EXISTS "${_torch_dir}/version.py")
