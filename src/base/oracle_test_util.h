@@ -1,0 +1,88 @@
+// For tests only: finds a Python with the reference packages and runs short scripts in it.
+// The interpreter is SVTUNE_ORACLE_PYTHON, else .venv/bin/python of the source tree.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+
+namespace svtune::test {
+
+inline std::string shell_quote(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+struct CommandResult {
+  int status = -1;     // exit status
+  std::string output;  // standard output
+};
+
+inline CommandResult run_command(const std::string& command) {
+  CommandResult result;
+  FILE* pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) return result;
+  std::array<char, 65536> buffer;
+  while (const std::size_t got = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
+    result.output.append(buffer.data(), got);
+  }
+  const int status = ::pclose(pipe);
+  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return result;
+}
+
+// Python that can find every module of `modules` (comma-separated), or "" when there is none.
+inline std::string oracle_python(const std::string& modules) {
+  const char* set = std::getenv("SVTUNE_ORACLE_PYTHON");
+  const std::string python = set != nullptr ? set : SVTUNE_SOURCE_DIR "/.venv/bin/python";
+  if (::access(python.c_str(), X_OK) != 0) return "";
+  const std::string script =
+      "import sys, importlib.util as u\n"
+      "sys.exit(any(u.find_spec(m.strip()) is None for m in sys.argv[1].split(',')))";
+  const CommandResult found = run_command(shell_quote(python) + " -c " + shell_quote(script) + " " +
+                                          shell_quote(modules) + " 2>/dev/null");
+  return found.status == 0 ? python : "";
+}
+
+// Standard output of `script`; a non-zero exit status fails the calling test.
+inline std::string run_oracle(const std::string& python, const std::string& script,
+                              const std::vector<std::string>& arguments = {}) {
+  std::string command = shell_quote(python) + " -c " + shell_quote(script);
+  for (const std::string& argument : arguments) command += " " + shell_quote(argument);
+  const CommandResult result = run_command(command);
+  EXPECT_EQ(result.status, 0) << "oracle script failed:\n" << script;
+  return result.output;
+}
+
+// An empty directory that goes away with the object.
+class TempDirectory {
+ public:
+  TempDirectory() {
+    std::string pattern = ::testing::TempDir() + "/svtune_test_XXXXXX";
+    if (::mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "cannot create " << pattern;
+    path_ = pattern;
+  }
+  ~TempDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TempDirectory(const TempDirectory&) = delete;
+  TempDirectory& operator=(const TempDirectory&) = delete;
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace svtune::test

@@ -1,0 +1,49 @@
+// The weights of a Hugging Face model directory: model.safetensors, or the shards named by
+// model.safetensors.index.json, behind one look-up by tensor name.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "formats/safetensors.h"
+
+namespace svtune {
+
+class CheckpointFiles {
+ public:
+  struct Entry {
+    const SafetensorsFile* file = nullptr;
+    const TensorInfo* info = nullptr;
+    std::span<const std::byte> data() const { return file->data(*info); }
+  };
+
+  // `path`: a model directory, or one .safetensors file. Throws FileError when there are no
+  // weights, a shard is missing or malformed, or the index is: file names that are not plain
+  // names inside the directory, tensors that are missing (all are listed) or stored twice.
+  explicit CheckpointFiles(const std::filesystem::path& path);
+
+  std::optional<Entry> find(std::string_view name) const;
+  // All tensors, by name.
+  const std::map<std::string, Entry, std::less<>>& entries() const noexcept { return entries_; }
+  const std::vector<SafetensorsFile>& files() const noexcept { return files_; }
+  // Tensors that a shard holds but the index does not mention; they are not in entries().
+  const std::vector<std::string>& unindexed() const noexcept { return unindexed_; }
+  // Bytes of all tensors together.
+  std::uint64_t total_bytes() const;
+
+ private:
+  void add_single(const std::filesystem::path& file);
+  void add_sharded(const std::filesystem::path& index);
+
+  std::vector<SafetensorsFile> files_;
+  std::map<std::string, Entry, std::less<>> entries_;
+  std::vector<std::string> unindexed_;
+};
+
+}  // namespace svtune
