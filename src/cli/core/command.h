@@ -1,0 +1,74 @@
+// What a command is: an options struct that names itself and lists its fields, and a function
+//   int run(const Options&)                  or
+//   int run(const Options&, CommandContext&)
+// found by argument-dependent lookup, which returns the exit code. The struct says
+//   static constexpr CommandInfo kCommand{.name = "train", .summary = "..."};
+// and its name in a CommandList is all that the command line needs.
+#pragma once
+
+#include <functional>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fields.h"
+#include "cli/core/documents.h"
+#include "cli/core/option_parser.h"
+
+namespace svtune {
+
+struct CommandInfo {
+  std::string_view name;
+  std::string_view summary;           // one line, no full stop
+  std::string_view description = "";  // paragraphs, separated by an empty line
+  std::string_view examples = "";     // one command a line
+  bool config = true;                 // takes --config FILE
+};
+
+struct Command;
+
+// Where a command writes and what it may describe.
+struct CommandContext {
+  const std::vector<Command>& commands;
+  const ProgramInfo& program;
+  std::ostream& out;
+  std::ostream& err;
+};
+
+struct Command {
+  CommandInfo info;
+  std::function<std::vector<FieldInfo>()> fields;
+  std::function<int(const std::vector<std::string>& args, CommandContext& context)> run;
+};
+
+// Prints `svtune help NAME` for one command.
+void print_command_help(const Command& command, std::ostream& out);
+const Command* find_command(const std::vector<Command>& commands, std::string_view name);
+
+template <class Options>
+int run_command(const std::vector<std::string>& args, CommandContext& context) {
+  const std::vector<FieldInfo> known = describe_fields<Options>();
+  const ParsedLine line = parse_line(known, args, Options::kCommand);
+  if (line.help) {
+    print_command_help(*find_command(context.commands, Options::kCommand.name), context.out);
+    return 0;
+  }
+  Options options;
+  apply_line(line, [&options] { return list_fields(options); }, known);
+  if constexpr (requires { run(options, context); }) {
+    return run(options, context);
+  } else {
+    return run(options);
+  }
+}
+
+// using Commands = CommandList<TrainOptions, EvalOptions, ...>;
+template <class... Options>
+struct CommandList {
+  static std::vector<Command> make() {
+    return {Command{Options::kCommand, &describe_fields<Options>, &run_command<Options>}...};
+  }
+};
+
+}  // namespace svtune

@@ -1,0 +1,140 @@
+// The generated documents, each read by the program that it is made for where that exists.
+#include "cli/core/documents.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdio.h>
+
+#include <filesystem>
+
+#include "base/files.h"
+#include "base/text_util.h"
+#include "cli/core/test_commands.h"
+
+namespace svtune {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::UnorderedElementsAre;
+using testing_commands::call;
+
+struct ShellResult {
+  int code;
+  std::string out;
+};
+
+ShellResult shell(const std::string& command) {
+  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return {-1, ""};
+  std::string out;
+  char buffer[4096];
+  for (std::size_t n = 0; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) out.append(buffer, n);
+  return {pclose(pipe), out};
+}
+
+bool has_program(const std::string& name) { return shell("command -v " + name).code == 0; }
+
+class ScratchFile {
+ public:
+  ScratchFile(const std::string& name, const std::string& text)
+      : path_(std::filesystem::path(::testing::TempDir()) / name) {
+    write_file_atomic(path_, text);
+  }
+  ~ScratchFile() { std::filesystem::remove(path_); }
+  std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// What bash offers at the end of these words; the last one is being typed.
+std::vector<std::string> bash_offers(const std::string& words) {
+  const ScratchFile script("svtune_completion_test.bash", call({"completion", "bash"}).out);
+  const ShellResult result =
+      shell("bash --norc -c 'source " + script.path() + "; COMP_WORDS=(" + words +
+            "); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _svtune; printf \"%s\\n\" "
+            "\"${COMPREPLY[@]}\"'");
+  EXPECT_EQ(result.code, 0) << result.out;
+  std::vector<std::string> out;
+  for (const std::string_view line : split(result.out, '\n')) {
+    if (!line.empty()) out.emplace_back(line);
+  }
+  return out;
+}
+
+TEST(BashCompletion, OffersCommandsFlagsAndValues) {
+  if (!has_program("bash")) GTEST_SKIP() << "bash is not installed";
+  EXPECT_THAT(bash_offers("svtune f"), ElementsAre("fit", "fail"));
+  EXPECT_THAT(bash_offers("svtune fit --r"), UnorderedElementsAre("--rank", "--rank-pattern"));
+  EXPECT_THAT(bash_offers("svtune fit --no-"), ElementsAre("--no-packing", "--no-shuffle"));
+  EXPECT_THAT(bash_offers("svtune fit --schedule \"\""), ElementsAre("cosine", "linear"));
+  EXPECT_THAT(bash_offers("svtune fit --method p"), ElementsAre("pissa"));
+  EXPECT_THAT(bash_offers("svtune completion \"\""), ::testing::Contains("zsh"));
+  EXPECT_TRUE(bash_offers("svtune fit --rank \"\"").empty());
+}
+
+TEST(BashCompletion, OffersDirectoriesForADirectoryArgument) {
+  if (!has_program("bash")) GTEST_SKIP() << "bash is not installed";
+  const std::string source = SVTUNE_SOURCE_DIR;
+  EXPECT_THAT(bash_offers("svtune fit " + source + "/sr"), ElementsAre(source + "/src"));
+  EXPECT_TRUE(bash_offers("svtune fit " + source + "/CMakeLis").empty());
+  EXPECT_THAT(bash_offers("svtune fit -c " + source + "/CMakeLis"),
+              ElementsAre(source + "/CMakeLists.txt"));
+}
+
+TEST(ZshCompletion, ParsesInZsh) {
+  const ScratchFile script("_svtune_completion_test", call({"completion", "zsh"}).out);
+  if (!has_program("zsh")) GTEST_SKIP() << "zsh is not installed";
+  const ShellResult result = shell("zsh -n " + script.path());
+  EXPECT_EQ(result.code, 0) << result.out;
+  EXPECT_EQ(result.out, "");
+}
+
+TEST(ZshCompletion, DescribesEveryKindOfOption) {
+  const std::string text = call({"completion", "zsh"}).out;
+  for (const char* part :
+       {"#compdef svtune\n", "'fit:Fit a model'", "'--rank[Rank of the update]:N: '",
+        "'--schedule[Shape of the learning rate'\\''s decay]:NAME:(cosine linear)'",
+        "'*--targets[Layers to adapt]:TEXT: '", "':DIR:_files -/'", "'--packing[Pack",
+        "'--no-packing[off\\: Pack", "':SHELL:(bash zsh)'"}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
+}
+
+TEST(ManPage, GroffSetsItWithoutWarnings) {
+  const std::string page = call({"man"}).out;
+  if (!has_program("groff")) GTEST_SKIP() << "groff is not installed";
+  const ScratchFile file("svtune_man_test.1", page);
+  const ShellResult check = shell("groff -man -Tascii -ww -z " + file.path());
+  EXPECT_EQ(check.out, "");
+  const std::string text = shell("groff -man -Tascii -P-cbou " + file.path()).out;
+  for (const char* part : {"svtune - fine-tune", "SVTUNE FIT", "--learning-rate X",
+                           "Peak learning rate (default 0.0002; > 0; in 1/step).", "half a wave",
+                           "svtune fit DIR --rank 8", "EXIT STATUS", "svtune 1.2.3"}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
+}
+
+TEST(Markdown, TablesHaveOneRowAnOptionAndEscapedBars) {
+  const std::string text = call({"docs"}).out;
+  for (const char* row :
+       {"## svtune fit\n", "svtune fit DIR [options]\n", "**Optimiser**\n",
+        "| `--learning-rate X` | number, > 0 (1/step) | `0.0002` | Peak learning rate |\n",
+        "| `--schedule NAME` | `cosine` half a wave<br>`linear` | `cosine` | ",
+        "| `--[no-]packing` | true or false | on | Pack documents \\| one row |\n",
+        "| `DIR` | path | required | Model directory |\n",
+        "| `--rank-pattern NAME=N,...` | name=integer pairs, >= 1 |  | Ranks by layer |\n"}) {
+    EXPECT_THAT(text, HasSubstr(row));
+  }
+  for (const std::string_view line : split(text, '\n')) {
+    if (!line.starts_with("| `")) continue;
+    const std::string unescaped = replace_all(line, "\\|", "");
+    EXPECT_EQ(std::count(unescaped.begin(), unescaped.end(), '|'), 5) << line;
+  }
+  EXPECT_THAT(text, Not(HasSubstr("\n\n\n")));
+}
+
+}  // namespace
+}  // namespace svtune

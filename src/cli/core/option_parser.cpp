@@ -1,0 +1,186 @@
+#include "cli/core/option_parser.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <set>
+
+#include "base/errors.h"
+#include "base/text_util.h"
+#include "cli/core/command.h"
+
+namespace svtune {
+namespace {
+
+bool is_switch(const FieldInfo& info) {
+  return info.kind == FieldKind::kBool &&
+         (info.shape == FieldShape::kScalar || info.shape == FieldShape::kOptional);
+}
+
+std::string no_flag(const FieldInfo& info) { return "--no-" + field_flag(info.name).substr(2); }
+
+// One CLI11 option a name; texts are collected and read later, when the types are settled.
+class Binding {
+ public:
+  explicit Binding(const std::vector<FieldInfo>& known) {
+    for (const FieldInfo& info : known) {
+      if (seen_.insert(info.name).second) bind(info);
+    }
+  }
+
+  CLI::App& app() { return app_; }
+
+  std::vector<FieldInput> inputs() const {
+    std::vector<FieldInput> out;
+    for (const auto& bound : bound_) {
+      if (bound.option->count() == 0) continue;
+      std::vector<std::string> texts = bound.option->results();
+      check_texts(bound.info, texts);
+      out.push_back({bound.info.name, label(bound.info), Json(), std::move(texts), true});
+    }
+    return out;
+  }
+
+  // What is no option goes to the positional fields in order; a list takes all that is left.
+  // Throws UsageError for an unknown option or an argument too many.
+  void take_arguments(const std::vector<std::string>& extras,
+                      std::vector<FieldInput>& inputs) const {
+    for (const std::string& text : extras) refuse_option(text);
+    std::size_t next = 0;
+    for (const FieldInfo& info : positionals_) {
+      const std::size_t left = extras.size() - next;
+      const std::size_t count =
+          info.shape == FieldShape::kList ? left : std::min<std::size_t>(left, 1);
+      if (count == 0) continue;
+      const auto begin = extras.begin() + static_cast<std::ptrdiff_t>(next);
+      inputs.push_back({info.name,
+                        label(info),
+                        Json(),
+                        {begin, begin + static_cast<std::ptrdiff_t>(count)},
+                        true});
+      next += count;
+    }
+    if (next == extras.size()) return;
+    throw UsageError("unexpected argument \"" + extras[next] + "\"",
+                     "the values of a list are separated by commas");
+  }
+
+  // Every spelling that the user may have meant.
+  std::vector<std::string> flags() const {
+    std::vector<std::string> out = {"--help", "--config"};
+    for (const auto& bound : bound_) {
+      out.push_back(field_flag(bound.info.name));
+      if (is_switch(bound.info)) out.push_back(no_flag(bound.info));
+    }
+    return out;
+  }
+
+  const FieldInfo* find(const std::string& flag) const {
+    for (const auto& bound : bound_) {
+      if (field_flag(bound.info.name) == flag) return &bound.info;
+    }
+    return nullptr;
+  }
+
+ private:
+  struct Bound {
+    FieldInfo info;
+    CLI::Option* option;
+  };
+
+  void bind(const FieldInfo& info) {
+    if (info.positional) {
+      positionals_.push_back(info);
+      return;
+    }
+    CLI::Option* option = nullptr;
+    if (is_switch(info)) {
+      option = app_.add_flag(field_flag(info.name) + ",!" + no_flag(info));
+      option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    } else {
+      sinks_.push_back(std::make_unique<std::vector<std::string>>());
+      option = app_.add_option(field_flag(info.name), *sinks_.back());
+      option->allow_extra_args(false);
+    }
+    bound_.push_back({info, option});
+  }
+
+  void refuse_option(const std::string& text) const {
+    if (text.size() < 2 || text[0] != '-') return;
+    const std::string name = text.substr(0, text.find('='));
+    const std::string nearest = nearest_name(name, flags());
+    throw UsageError("unknown option " + name, nearest.empty() ? "--help lists the options"
+                                                               : "did you mean " + nearest + "?");
+  }
+
+  static std::string label(const FieldInfo& info) {
+    return info.positional ? field_placeholder(info) : field_flag(info.name);
+  }
+
+  // `--model --rank 8` would otherwise take "--rank" for the model's path.
+  void check_texts(const FieldInfo& info, const std::vector<std::string>& texts) const {
+    const std::vector<std::string> all = flags();
+    for (const std::string& text : texts) {
+      if (text.starts_with("--") && std::find(all.begin(), all.end(), text) != all.end()) {
+        throw UsageError(label(info) + ": got the option " + text + ", need a value (" +
+                         field_type_text(info) + ")");
+      }
+    }
+  }
+
+  CLI::App app_;
+  std::set<std::string> seen_;
+  std::vector<Bound> bound_;
+  std::vector<FieldInfo> positionals_;
+  std::vector<std::unique_ptr<std::vector<std::string>>> sinks_;
+};
+
+// CLI11's own words for a missing value start with the option's name.
+[[noreturn]] void refuse_parse(const CLI::ParseError& error, const Binding& binding) {
+  const std::string text = error.what();
+  const std::string name = text.substr(0, text.find_first_of(": "));
+  if (const FieldInfo* info = binding.find(name)) {
+    throw UsageError(name + ": need a value (" + field_type_text(*info) + ")");
+  }
+  throw UsageError(text.substr(0, text.find('\n')), "--help lists the options");
+}
+
+}  // namespace
+
+ParsedLine parse_line(const std::vector<FieldInfo>& known, const std::vector<std::string>& args,
+                      const CommandInfo& command) {
+  ParsedLine line;
+  const auto end = std::find(args.begin(), args.end(), "--");
+  if (std::find(args.begin(), end, "-h") != end || std::find(args.begin(), end, "--help") != end) {
+    line.help = true;
+    return line;
+  }
+  Binding binding(known);
+  CLI::App& app = binding.app();
+  app.set_help_flag();
+  app.allow_extras();
+  if (command.config) app.add_option("-c,--config", line.config);
+  try {
+    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
+  } catch (const CLI::ParseError& error) {
+    refuse_parse(error, binding);
+  }
+  line.inputs = binding.inputs();
+  binding.take_arguments(app.remaining(), line.inputs);
+  return line;
+}
+
+void apply_line(const ParsedLine& line, const FieldSource& source,
+                const std::vector<FieldInfo>& known) {
+  std::vector<FieldInput> inputs;
+  if (!line.config.empty()) inputs = json_inputs(read_json_file(line.config), line.config);
+  inputs.insert(inputs.end(), line.inputs.begin(), line.inputs.end());
+  assign_fields(source, inputs, known);
+  const std::vector<std::string> missing = missing_fields(source());
+  if (missing.empty()) return;
+  std::string names;
+  for (const std::string& name : missing) names += (names.empty() ? "" : ", ") + name;
+  throw UsageError("required and not given: " + names, "--help lists the options");
+}
+
+}  // namespace svtune

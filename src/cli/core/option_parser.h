@@ -1,0 +1,29 @@
+// Reads one command's arguments with CLI11 and applies them, after --config, to its options.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/fields.h"
+
+namespace svtune {
+
+struct CommandInfo;
+
+struct ParsedLine {
+  bool help = false;
+  std::string config;  // path of --config, or empty
+  std::vector<FieldInput> inputs;
+};
+
+// Throws UsageError for an unknown option (the hint names the nearest), a missing value or a
+// stray argument. With --help nothing else is checked.
+ParsedLine parse_line(const std::vector<FieldInfo>& known, const std::vector<std::string>& args,
+                      const CommandInfo& command);
+
+// Configuration file first, then the flags. Throws UsageError with all problems at once, or
+// naming the required options that are still empty; FileError when the file cannot be read.
+void apply_line(const ParsedLine& line, const FieldSource& source,
+                const std::vector<FieldInfo>& known);
+
+}  // namespace svtune
