@@ -1,0 +1,37 @@
+// Full fine-tuning of a matrix: the weight itself trains, as an fp32 master with a copy in
+// the compute dtype. The base is given back, since the master holds everything.
+#pragma once
+
+#include "adapters/method.h"
+#include "base/fields.h"
+
+namespace svtune {
+
+struct FullConfig {
+  static constexpr std::string_view kName = "full";
+  static constexpr std::string_view kSummary = "all weights train";
+  template <class Self, class Visitor>
+  static void fields(Self&, Visitor&) {}
+};
+
+class FullAdapter final : public Adapter {
+ public:
+  // `weight` [out, in] fp32 (fp64 in tests) becomes the trained leaf.
+  FullAdapter(at::Tensor weight, at::ScalarType compute_dtype);
+
+  at::Tensor forward(const at::Tensor& x, const BaseWeight& base) override;
+  at::Tensor merged_weight(const BaseWeight& base) const override;
+  std::vector<Trainable> trainables() override;
+  at::Tensor plain_weight() const override { return weight_; }
+  void refresh() override;
+
+ private:
+  at::Tensor weight_;
+  at::Tensor compute_copy_;
+  at::ScalarType compute_dtype_;
+};
+
+AdapterInit make_adapter(const FullConfig& config, const LayerSite& site);
+AdapterInit make_empty_adapter(const FullConfig& config, const LayerSite& site);
+
+}  // namespace svtune

@@ -1,0 +1,77 @@
+#include "adapters/lora/low_rank_adapter.h"
+
+#include <utility>
+
+#include "linalg/torch_pch.h"
+
+namespace svtune {
+
+LowRankAdapter::LowRankAdapter(at::Tensor A, at::Tensor B, LowRankOptions options, at::Tensor A0,
+                               at::Tensor B0)
+    : A_(A.requires_grad_(true)),
+      B_(B.requires_grad_(true)),
+      A0_(std::move(A0)),
+      B0_(std::move(B0)),
+      options_(options) {
+  refresh();
+}
+
+void LowRankAdapter::set_branch_bias(at::Tensor bias) {
+  branch_bias_ = bias.requires_grad_(true);
+}
+
+std::optional<LowRankDelta> LowRankAdapter::low_rank_delta() const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor A = A_.detach(), B = B_.detach();
+  if (!A0_.defined()) return LowRankDelta{A, B, options_.scaling};
+  return LowRankDelta{at::cat({A, A - A0_}, 0), at::cat({B - B0_, B0_}, 1), options_.scaling};
+}
+
+void LowRankAdapter::refresh() {
+  const LowRankDelta delta = *low_rank_delta();
+  factors_ = {delta.down.to(options_.compute_dtype), delta.up.to(options_.compute_dtype),
+              options_.scaling, A0_.defined()};
+}
+
+at::Tensor LowRankAdapter::forward(const at::Tensor& x, const BaseWeight& base) {
+  at::Tensor y = low_rank_linear(x, base, factors_, A_, B_, dropout_mask(x));
+  if (!branch_bias_.defined()) return y;
+  return y + (branch_bias_ * options_.scaling).to(y.scalar_type());
+}
+
+at::Tensor LowRankAdapter::merged_weight(const BaseWeight& base) const {
+  const at::NoGradGuard no_grad;
+  const LowRankDelta delta = *low_rank_delta();
+  const at::Tensor weight = base.dense_high_precision();
+  return at::addmm(weight, delta.up.to(weight.scalar_type()), delta.down.to(weight.scalar_type()),
+                   1, delta.scale);
+}
+
+std::vector<Trainable> LowRankAdapter::trainables() {
+  std::vector<Trainable> list{{"lora_A.weight", A_, {}}, {"lora_B.weight", B_, {}}};
+  // Decay would pull principal components towards zero instead of towards W.
+  if (A0_.defined()) list[0].group.weight_decay = list[1].group.weight_decay = false;
+  if (branch_bias_.defined()) list.push_back({"lora_B.bias", branch_bias_, {1.0, false}});
+  return list;
+}
+
+std::vector<NamedTensor> LowRankAdapter::frozen_state() const {
+  if (!A0_.defined()) return {};
+  return {{"initial_A", A0_}, {"initial_B", B0_}};
+}
+
+void LowRankAdapter::begin_micro_batch(bool training, std::uint64_t seed) {
+  training_ = training;
+  mask_seed_ = seed;
+}
+
+at::Tensor LowRankAdapter::dropout_mask(const at::Tensor& x) const {
+  if (!training_ || options_.dropout <= 0) return {};
+  const double keep = 1.0 - options_.dropout;
+  const at::Generator generator = at::detail::createCPUGenerator(mask_seed_);
+  const at::Tensor mask =
+      at::empty(x.sizes(), x.options().device(at::kCPU)).bernoulli_(keep, generator).div_(keep);
+  return mask.to(x.device());
+}
+
+}  // namespace svtune

@@ -1,0 +1,50 @@
+// The adapter behind LoRA and PiSSA: W + s·(B·A − B₀·A₀), with A₀, B₀ absent for LoRA.
+//
+// With initial factors the product is formed as s·(ΔB·A + B₀·ΔA), ΔA = A − A₀, ΔB = B − B₀:
+// the same value, but exactly zero at the start, and small updates survive a bf16 base.
+// Sources: LoRA 2106.09685 section 4.1; rsLoRA 2312.03732; PiSSA 2404.02948 section 3.
+#pragma once
+
+#include "nn/adapter.h"
+#include "nn/ops/low_rank.h"
+
+namespace svtune {
+
+struct LowRankOptions {
+  double scaling = 1.0;                     // s
+  double dropout = 0.0;                     // on the branch's input
+  at::ScalarType compute_dtype = at::kFloat;
+};
+
+class LowRankAdapter final : public Adapter {
+ public:
+  // A [r, in], B [out, r]; A0, B0 of the same shapes, or undefined. fp32 (fp64 in tests).
+  LowRankAdapter(at::Tensor A, at::Tensor B, LowRankOptions options, at::Tensor A0 = {},
+                 at::Tensor B0 = {});
+
+  at::Tensor forward(const at::Tensor& x, const BaseWeight& base) override;
+  at::Tensor merged_weight(const BaseWeight& base) const override;
+  std::vector<Trainable> trainables() override;
+  std::optional<LowRankDelta> low_rank_delta() const override;
+  std::vector<NamedTensor> frozen_state() const override;
+  void refresh() override;
+  void begin_micro_batch(bool training, std::uint64_t seed) override;
+
+  std::int64_t rank() const { return A_.size(0); }
+  double scaling() const { return options_.scaling; }
+  const at::Tensor& A() const { return A_; }
+  const at::Tensor& B() const { return B_; }
+  // PEFT's lora_bias: an extra trained bias [out] on the branch, multiplied by the scaling.
+  void set_branch_bias(at::Tensor bias);
+
+ private:
+  at::Tensor dropout_mask(const at::Tensor& x) const;
+
+  at::Tensor A_, B_, A0_, B0_, branch_bias_;
+  LowRankOptions options_;
+  LowRankFactors factors_;
+  bool training_ = false;
+  std::uint64_t mask_seed_ = 0;
+};
+
+}  // namespace svtune

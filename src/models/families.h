@@ -1,0 +1,34 @@
+// The supported decoder families: one line each in families.cpp, one file each in families/.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "models/arch_spec.h"
+#include "models/config_reader.h"
+
+namespace svtune {
+
+// Reads the family's keys; the common ones are already in `spec`. Problems go to the reader.
+using FamilyParser = void (*)(ConfigReader& config, ArchSpec& spec);
+
+struct Family {
+  std::string model_type;
+  FamilyParser parse;
+};
+
+void parse_llama(ConfigReader& config, ArchSpec& spec);
+void parse_mistral(ConfigReader& config, ArchSpec& spec);
+void parse_qwen2(ConfigReader& config, ArchSpec& spec);
+void parse_qwen3(ConfigReader& config, ArchSpec& spec);
+void parse_gemma(ConfigReader& config, ArchSpec& spec);
+void parse_gemma2(ConfigReader& config, ArchSpec& spec);
+
+const std::vector<Family>& families();
+
+// config.json -> ArchSpec. Throws FileError naming every problem at once: unknown family,
+// missing or malformed keys, and keys that change the mathematics but are not supported.
+ArchSpec parse_arch(const Json& config, const std::string& source);
+
+}  // namespace svtune

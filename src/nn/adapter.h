@@ -1,0 +1,86 @@
+// The interface of every adaptation method: a trainable change to one base weight.
+//
+// A method owns the product with the base (some rotate the input first, some replace the
+// base), lists its tensors by the names they carry in adapter files, and says what its
+// effect on the weight is. The training loop, the model and the file code know this
+// interface only.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nn/base_weight.h"
+
+namespace svtune {
+
+// Optimiser group of a trainable tensor; `learning_rate_scale` multiplies the run's rate.
+struct TrainableGroup {
+  double learning_rate_scale = 1.0;
+  bool weight_decay = true;
+};
+
+// A leaf tensor that the optimiser updates: fp32 (fp64 in tests), requires_grad set.
+// The optimiser may move its storage into a flat buffer with set_data(), so owners must
+// keep the handle and never a copy of it.
+struct Trainable {
+  std::string name;  // suffix in adapter files, e.g. "lora_A.weight"; unique within a layer
+  at::Tensor tensor;
+  TrainableGroup group;
+};
+
+// scale * up · down, the change of a weight as two thin factors in fp32.
+struct LowRankDelta {
+  at::Tensor down;  // [k, in]
+  at::Tensor up;    // [out, k]
+  double scale = 1.0;
+};
+
+struct NamedTensor {
+  std::string name;
+  at::Tensor tensor;
+};
+
+class Adapter {
+ public:
+  Adapter() = default;
+  Adapter(const Adapter&) = delete;
+  Adapter& operator=(const Adapter&) = delete;
+  virtual ~Adapter() = default;
+
+  // x [T, in] in the compute dtype -> y [T, out] without the layer's bias.
+  virtual at::Tensor forward(const at::Tensor& x, const BaseWeight& base) = 0;
+
+  // The weight [out, in] that gives the same output, in fp32 (fp64 for an fp64 base).
+  virtual at::Tensor merged_weight(const BaseWeight& base) const = 0;
+
+  virtual std::vector<Trainable> trainables() = 0;
+
+  // The leaf that stands for the whole weight [out, in], for adapters that are nothing but
+  // a trained weight; undefined otherwise. Lets the output head stay tiled.
+  virtual at::Tensor plain_weight() const { return {}; }
+
+  // The change of the weight as thin factors, where the method has them; exporters fall back
+  // to a decomposition of merged_weight() - W otherwise.
+  virtual std::optional<LowRankDelta> low_rank_delta() const { return std::nullopt; }
+
+  // Frozen tensors that belong to the adapter's state (initial factors, bases): written to
+  // checkpoints once and needed to go on. Empty for most methods.
+  virtual std::vector<NamedTensor> frozen_state() const { return {}; }
+
+  // Called after trainable or frozen tensors were changed from outside (optimiser step,
+  // load, move into a flat buffer): remake copies in the compute dtype here.
+  virtual void refresh() {}
+
+  // Called before each micro-batch. `seed` is a function of run seed, step and layer, so
+  // dropout depends on nothing else and a resumed run draws the same masks.
+  virtual void begin_micro_batch(bool training, std::uint64_t seed) {
+    (void)training;
+    (void)seed;
+  }
+};
+
+}  // namespace svtune

@@ -1,0 +1,50 @@
+#include "nn/adapter_set.h"
+
+#include "base/hash.h"
+#include "linalg/torch_pch.h"
+
+namespace svtune {
+
+std::vector<Trainable> AdapterSet::trainables() const {
+  std::vector<Trainable> all;
+  for (const Linear* layer : layers) {
+    for (Trainable each : layer->adapter()->trainables()) {
+      each.name = layer->name() + "." + each.name;
+      all.push_back(std::move(each));
+    }
+  }
+  for (const ExtraTrainable& extra : extras) {
+    // Norms and biases are vectors: decaying them towards zero is never wanted.
+    all.push_back({extra.name, extra.tensor, {1.0, extra.tensor.dim() > 1}});
+  }
+  return all;
+}
+
+std::vector<NamedTensor> AdapterSet::frozen_state() const {
+  std::vector<NamedTensor> all;
+  for (const Linear* layer : layers) {
+    for (NamedTensor each : layer->adapter()->frozen_state()) {
+      all.push_back({layer->name() + "." + each.name, std::move(each.tensor)});
+    }
+  }
+  return all;
+}
+
+std::int64_t AdapterSet::num_trainable() const {
+  std::int64_t count = 0;
+  for (const Trainable& each : trainables()) count += each.tensor.numel();
+  return count;
+}
+
+void AdapterSet::refresh() const {
+  for (const Linear* layer : layers) layer->adapter()->refresh();
+}
+
+void AdapterSet::begin_micro_batch(bool training, std::uint64_t seed) const {
+  for (const Linear* layer : layers) {
+    layer->adapter()->begin_micro_batch(training,
+                                        training ? derive_seed(seed, "adapter", layer->name()) : 0);
+  }
+}
+
+}  // namespace svtune

@@ -1,0 +1,38 @@
+// Everything that trains in one run: the adapters of the chosen layers and extra tensors of
+// the model. The training loop, checkpoints and optimiser see only this.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "nn/linear.h"
+
+namespace svtune {
+
+// A tensor of the model outside the linear matrices that trains as a whole.
+struct ExtraTrainable {
+  std::string name;  // checkpoint name, e.g. "model.norm.weight"
+  at::Tensor tensor;  // fp32 leaf that has taken the model's place
+};
+
+struct AdapterSet {
+  std::string method;  // e.g. "pissa"
+  Json config;         // the method's resolved options
+  std::vector<Linear*> layers;  // each carries an adapter; owned by the model
+  std::vector<ExtraTrainable> extras;
+
+  // All trained leaves under unique full names: "<layer>.<suffix>", extras by their own name.
+  // The order is fixed: layers in model order, then extras.
+  std::vector<Trainable> trainables() const;
+  // Frozen tensors of all adapters under full names.
+  std::vector<NamedTensor> frozen_state() const;
+  std::int64_t num_trainable() const;
+
+  void refresh() const;  // see Adapter::refresh
+  // Seeds each layer's adapter with a stream of its own.
+  void begin_micro_batch(bool training, std::uint64_t seed) const;
+};
+
+}  // namespace svtune

@@ -1,0 +1,60 @@
+#include "nn/kernels/cross_entropy.h"
+
+#include <cmath>
+
+namespace svtune::kernels {
+namespace {
+
+template <class T>
+SVTUNE_INLINE float capped(T logit, float softcap, float inverse_cap) {
+  const float z = load(logit);
+  if (softcap <= 0) return z;
+  return softcap * (1.0f - 2.0f / (1.0f + fast_exp(2.0f * z * inverse_cap)));
+}
+
+template <class T>
+SVTUNE_INLINE void rows(const CrossEntropyArgs<T>& a, std::int64_t begin, std::int64_t end) {
+  const float inverse_cap = a.softcap > 0 ? 1.0f / a.softcap : 0.0f;
+  for (std::int64_t row = begin; row < end; ++row) {
+    T* z = a.logits + row * a.vocab;
+    float largest = -INFINITY;
+#pragma omp simd reduction(max : largest)
+    for (std::int64_t i = 0; i < a.vocab; ++i) {
+      const float value = capped(z[i], a.softcap, inverse_cap);
+      largest = value > largest ? value : largest;
+    }
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = 0; i < a.vocab; ++i) {
+      sum += fast_exp(capped(z[i], a.softcap, inverse_cap) - largest);
+    }
+    const std::int64_t target = a.targets[row];
+    const float target_value = capped(z[target], a.softcap, inverse_cap);
+    a.nll[row] = largest + std::log(sum) - target_value;
+    if (!a.write_gradient) continue;
+    const float inverse_sum = 1.0f / sum;
+#pragma omp simd
+    for (std::int64_t i = 0; i < a.vocab; ++i) {
+      const float value = capped(z[i], a.softcap, inverse_cap);
+      const float slope =
+          a.softcap > 0 ? 1.0f - value * inverse_cap * value * inverse_cap : 1.0f;
+      store(&z[i], fast_exp(value - largest) * inverse_sum * slope);
+    }
+    const float target_slope =
+        a.softcap > 0 ? 1.0f - target_value * inverse_cap * target_value * inverse_cap : 1.0f;
+    store(&z[target], (fast_exp(target_value - largest) * inverse_sum - 1.0f) * target_slope);
+  }
+}
+
+}  // namespace
+
+SVTUNE_CLONES void cross_entropy_rows(const CrossEntropyArgs<float>& args, std::int64_t begin,
+                                      std::int64_t end) {
+  rows(args, begin, end);
+}
+SVTUNE_CLONES void cross_entropy_rows(const CrossEntropyArgs<Bf16>& args, std::int64_t begin,
+                                      std::int64_t end) {
+  rows(args, begin, end);
+}
+
+}  // namespace svtune::kernels

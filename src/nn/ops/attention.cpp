@@ -1,0 +1,224 @@
+#include "nn/ops/attention.h"
+
+#include "linalg/torch_pch.h"
+
+namespace svtune {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr std::int64_t kQueryBlock = 256;
+
+at::ScalarType arithmetic_type(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+// One query block of one document: its rows, the keys it can see, and its mask.
+struct Tile {
+  std::int64_t query_begin, query_count;  // relative to the document
+  std::int64_t key_begin, key_count;
+};
+
+std::vector<Tile> tiles_of(std::int64_t past, std::int64_t length, std::int64_t window) {
+  std::vector<Tile> tiles;
+  for (std::int64_t begin = 0; begin < length; begin += kQueryBlock) {
+    const std::int64_t count = std::min(kQueryBlock, length - begin);
+    const std::int64_t first =
+        window > 0 ? std::max<std::int64_t>(0, past + begin - window + 1) : 0;
+    tiles.push_back({begin, count, first, past + begin + count - first});
+  }
+  return tiles;
+}
+
+// Additive mask [query_count, key_count]: 0 where visible, -inf elsewhere.
+at::Tensor tile_mask(const Tile& tile, std::int64_t past, std::int64_t window,
+                     const at::TensorOptions& options) {
+  const auto index = options.dtype(at::kLong);
+  const at::Tensor query =
+      at::arange(past + tile.query_begin, past + tile.query_begin + tile.query_count, index)
+          .unsqueeze(1);
+  const at::Tensor key =
+      at::arange(tile.key_begin, tile.key_begin + tile.key_count, index).unsqueeze(0);
+  at::Tensor hidden = key > query;
+  if (window > 0) hidden = at::logical_or(hidden, key <= query - window);
+  return at::zeros(hidden.sizes(), options)
+      .masked_fill_(hidden, -std::numeric_limits<double>::infinity());
+}
+
+// [T, H, D] -> [G, H/G * T, D] in the arithmetic type: one matrix per key head.
+at::Tensor group_queries(const at::Tensor& x, std::int64_t groups) {
+  const std::int64_t length = x.size(0), per_group = x.size(1) / groups, width = x.size(2);
+  return x.to(arithmetic_type(x))
+      .view({length, groups, per_group, width})
+      .permute({1, 2, 0, 3})
+      .reshape({groups, per_group * length, width});
+}
+
+// Inverse of group_queries.
+at::Tensor ungroup_queries(const at::Tensor& x, std::int64_t length) {
+  const std::int64_t groups = x.size(0), per_group = x.size(1) / length, width = x.size(2);
+  return x.view({groups, per_group, length, width})
+      .permute({2, 0, 1, 3})
+      .reshape({length, groups * per_group, width});
+}
+
+at::Tensor heads_first(const at::Tensor& x) {
+  return x.to(arithmetic_type(x)).transpose(0, 1).contiguous();
+}
+
+// Scores of a tile [G, H/G * T, K], soft-capped, before the mask.
+at::Tensor capped_scores(const at::Tensor& query, const at::Tensor& key,
+                         const AttentionSpec& spec) {
+  at::Tensor scores = at::bmm(query, key.transpose(1, 2)).mul_(spec.scale);
+  if (spec.softcap > 0) scores.div_(spec.softcap).tanh_().mul_(spec.softcap);
+  return scores;
+}
+
+void add_mask(at::Tensor& scores, const at::Tensor& mask) {
+  scores.view({scores.size(0), -1, mask.size(0), mask.size(1)}).add_(mask);
+}
+
+struct DocumentForward {
+  at::Tensor output;   // [T, H, D] in the input dtype
+  at::Tensor log_sum;  // [T, H] arithmetic type: log of the softmax denominator
+};
+
+DocumentForward attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                       std::int64_t past, const AttentionSpec& spec) {
+  const std::int64_t groups = k.size(1);
+  const at::Tensor key = heads_first(k), value = heads_first(v);
+  std::vector<at::Tensor> outputs, log_sums;
+  for (const Tile& tile : tiles_of(past, q.size(0), spec.window)) {
+    const at::Tensor query =
+        group_queries(q.narrow(0, tile.query_begin, tile.query_count), groups);
+    at::Tensor scores =
+        capped_scores(query, key.narrow(1, tile.key_begin, tile.key_count), spec);
+    add_mask(scores, tile_mask(tile, past, spec.window, scores.options()));
+    const at::Tensor log_sum = at::logsumexp(scores, -1, /*keepdim=*/true);
+    const at::Tensor weights = scores.sub_(log_sum).exp_();
+    const at::Tensor out = at::bmm(weights, value.narrow(1, tile.key_begin, tile.key_count));
+    outputs.push_back(ungroup_queries(out, tile.query_count).to(q.scalar_type()));
+    log_sums.push_back(ungroup_queries(log_sum, tile.query_count).squeeze(-1));
+  }
+  if (outputs.size() == 1) return {outputs[0], log_sums[0]};
+  return {at::cat(outputs, 0), at::cat(log_sums, 0)};
+}
+
+struct DocumentGrads {
+  at::Tensor query, key, value;  // shapes of the inputs, input dtype
+};
+
+DocumentGrads attend_backward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                              const DocumentForward& saved, const at::Tensor& grad_out,
+                              const AttentionSpec& spec) {
+  const std::int64_t groups = k.size(1), length = q.size(0);
+  const at::Tensor key = heads_first(k), value = heads_first(v);
+  at::Tensor grad_key = at::zeros_like(key), grad_value = at::zeros_like(value);
+  std::vector<at::Tensor> grad_queries;
+  for (const Tile& tile : tiles_of(0, length, spec.window)) {
+    const auto rows = [&](const at::Tensor& x) {
+      return group_queries(x.narrow(0, tile.query_begin, tile.query_count), groups);
+    };
+    const at::Tensor query = rows(q), out = rows(saved.output), grad = rows(grad_out);
+    const at::Tensor keys = key.narrow(1, tile.key_begin, tile.key_count);
+    const at::Tensor values = value.narrow(1, tile.key_begin, tile.key_count);
+    at::Tensor scores = capped_scores(query, keys, spec);
+    at::Tensor cap_slope;  // d(capped) / d(raw) = 1 - tanh^2
+    if (spec.softcap > 0) cap_slope = 1.0 - (scores / spec.softcap).square();
+    add_mask(scores, tile_mask(tile, 0, spec.window, scores.options()));
+    const at::Tensor weights = scores.sub_(rows(saved.log_sum.unsqueeze(-1))).exp_();
+    grad_value.narrow(1, tile.key_begin, tile.key_count)
+        .add_(at::bmm(weights.transpose(1, 2), grad));
+    const at::Tensor row_dot = (grad * out).sum(-1, /*keepdim=*/true);
+    at::Tensor grad_scores =
+        at::bmm(grad, values.transpose(1, 2)).sub_(row_dot).mul_(weights).mul_(spec.scale);
+    if (cap_slope.defined()) grad_scores.mul_(cap_slope);
+    grad_queries.push_back(
+        ungroup_queries(at::bmm(grad_scores, keys), tile.query_count).to(q.scalar_type()));
+    grad_key.narrow(1, tile.key_begin, tile.key_count)
+        .add_(at::bmm(grad_scores.transpose(1, 2), query));
+  }
+  const auto rows_first = [&](const at::Tensor& x) {
+    return x.transpose(0, 1).to(q.scalar_type());
+  };
+  return {grad_queries.size() == 1 ? grad_queries[0] : at::cat(grad_queries, 0),
+          rows_first(grad_key), rows_first(grad_value)};
+}
+
+AttentionSpec spec_from(AutogradContext* ctx) {
+  return {ctx->saved_data["scale"].toDouble(), ctx->saved_data["softcap"].toDouble(),
+          ctx->saved_data["window"].toInt()};
+}
+
+struct PackedAttention : torch::autograd::Function<PackedAttention> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k,
+                            const at::Tensor& v, const std::vector<std::int64_t>& offsets,
+                            const AttentionSpec& spec) {
+    at::Tensor out = at::empty(q.sizes(), q.options());
+    at::Tensor log_sum =
+        at::empty({q.size(0), q.size(1)}, q.options().dtype(arithmetic_type(q)));
+    for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+      const std::int64_t begin = offsets[s], length = offsets[s + 1] - begin;
+      if (length == 0) continue;
+      const DocumentForward part = attend(q.narrow(0, begin, length), k.narrow(0, begin, length),
+                                          v.narrow(0, begin, length), 0, spec);
+      out.narrow(0, begin, length).copy_(part.output);
+      log_sum.narrow(0, begin, length).copy_(part.log_sum);
+    }
+    ctx->save_for_backward({q, k, v, out, log_sum});
+    ctx->saved_data["offsets"] = offsets;
+    ctx->saved_data["scale"] = spec.scale;
+    ctx->saved_data["softcap"] = spec.softcap;
+    ctx->saved_data["window"] = spec.window;
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    const std::vector<std::int64_t> offsets = ctx->saved_data["offsets"].toIntVector();
+    const AttentionSpec spec = spec_from(ctx);
+    at::Tensor grad_q = at::zeros_like(saved[0]), grad_k = at::zeros_like(saved[1]),
+               grad_v = at::zeros_like(saved[2]);
+    for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+      const std::int64_t begin = offsets[s], length = offsets[s + 1] - begin;
+      if (length == 0) continue;
+      const auto part = [&](const at::Tensor& x) { return x.narrow(0, begin, length); };
+      const DocumentGrads document =
+          attend_backward(part(saved[0]), part(saved[1]), part(saved[2]),
+                          {part(saved[3]), part(saved[4])}, part(grads[0]), spec);
+      part(grad_q).copy_(document.query);
+      part(grad_k).copy_(document.key);
+      part(grad_v).copy_(document.value);
+    }
+    return {grad_q, grad_k, grad_v, at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor attention_packed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const std::vector<std::int32_t>& offsets, const AttentionSpec& spec) {
+  return PackedAttention::apply(q, k, v, std::vector<std::int64_t>(offsets.begin(), offsets.end()),
+                                spec);
+}
+
+at::Tensor attention_cached(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            std::int64_t past, const AttentionSpec& spec) {
+  return attend(q, k, v, past, spec).output;
+}
+
+at::Tensor attention_reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                               std::int64_t past, const AttentionSpec& spec) {
+  const std::int64_t repeat = q.size(1) / k.size(1);
+  const auto wide = [](const at::Tensor& x) { return x.to(arithmetic_type(x)).transpose(0, 1); };
+  const at::Tensor key = wide(k).repeat_interleave(repeat, 0);
+  const at::Tensor value = wide(v).repeat_interleave(repeat, 0);
+  at::Tensor scores = at::matmul(wide(q), key.transpose(1, 2)) * spec.scale;
+  if (spec.softcap > 0) scores = at::tanh(scores / spec.softcap) * spec.softcap;
+  const Tile whole{0, q.size(0), 0, k.size(0)};
+  scores = scores + tile_mask(whole, past, spec.window, scores.options());
+  return at::matmul(at::softmax(scores, -1), value).transpose(0, 1).to(q.scalar_type());
+}
+
+}  // namespace svtune

@@ -1,0 +1,99 @@
+#include "nn/ops/low_rank.h"
+
+#include "linalg/torch_pch.h"
+
+namespace svtune {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// Carries the base weight from forward to backward.
+struct BaseHolder : torch::CustomClassHolder {
+  explicit BaseHolder(BaseWeight weight) : base(std::move(weight)) {}
+  BaseWeight base;
+};
+
+struct LowRankLinear : torch::autograd::Function<LowRankLinear> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& A,
+                            const at::Tensor& B, const at::Tensor& mask, const BaseWeight& base,
+                            const LowRankFactors& factors) {
+    at::Tensor y = base.matmul(x);
+    const at::Tensor input = mask.defined() ? x * mask : x;
+    y.addmm_(at::mm(input, factors.down.t()), factors.up.t(), 1, factors.scale);
+    ctx->save_for_backward({x, mask, factors.down, factors.up});
+    ctx->saved_data["base"] = c10::IValue::make_capsule(c10::make_intrusive<BaseHolder>(base));
+    ctx->saved_data["scale"] = factors.scale;
+    ctx->saved_data["rank"] = A.size(0);
+    ctx->saved_data["paired"] = factors.paired;
+    ctx->saved_data["grad_x"] = x.requires_grad();
+    ctx->saved_data["factor_dtype"] = A.scalar_type();
+    (void)B;
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    const at::Tensor &x = saved[0], &mask = saved[1], &down = saved[2], &up = saved[3];
+    const at::Tensor& grad = grads[0];
+    const double scale = ctx->saved_data["scale"].toDouble();
+    const std::int64_t rank = ctx->saved_data["rank"].toInt();
+    const at::ScalarType factor_dtype = ctx->saved_data["factor_dtype"].toScalarType();
+
+    const at::Tensor input = mask.defined() ? x * mask : x;
+    const at::Tensor hidden = at::mm(input, down.narrow(0, 0, rank).t());
+    const at::Tensor grad_hidden = at::mm(grad, up).mul_(scale);
+    const at::Tensor grad_B = at::mm(grad.t(), hidden).to(factor_dtype).mul_(scale);
+    at::Tensor grad_down = grad_hidden;
+    if (ctx->saved_data["paired"].toBool()) {
+      // dL/dA flows through both copies of A in `down`.
+      grad_down = grad_hidden.narrow(1, 0, rank) + grad_hidden.narrow(1, rank, rank);
+    }
+    const at::Tensor grad_A = at::mm(grad_down.t(), input).to(factor_dtype);
+
+    at::Tensor grad_x;
+    if (ctx->saved_data["grad_x"].toBool()) {
+      const auto base =
+          c10::static_intrusive_pointer_cast<BaseHolder>(ctx->saved_data["base"].toCapsule());
+      grad_x = base->base.matmul_transposed(grad);
+      if (mask.defined()) {
+        grad_x.add_(at::mm(grad_hidden, down).mul_(mask));
+      } else {
+        grad_x.addmm_(grad_hidden, down);
+      }
+    }
+    return {grad_x, grad_A, grad_B, at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+struct TrainableLinear : torch::autograd::Function<TrainableLinear> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& leaf,
+                            const at::Tensor& copy) {
+    ctx->save_for_backward({x, copy});
+    ctx->saved_data["grad_x"] = x.requires_grad();
+    ctx->saved_data["leaf_dtype"] = leaf.scalar_type();
+    return at::linear(x, copy);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    at::Tensor grad_x;
+    if (ctx->saved_data["grad_x"].toBool()) grad_x = at::mm(grads[0], saved[1]);
+    const at::Tensor grad_w = at::mm(grads[0].t(), saved[0]);
+    return {grad_x, grad_w.to(ctx->saved_data["leaf_dtype"].toScalarType()), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor low_rank_linear(const at::Tensor& x, const BaseWeight& base,
+                           const LowRankFactors& factors, const at::Tensor& A, const at::Tensor& B,
+                           const at::Tensor& dropout_mask) {
+  return LowRankLinear::apply(x, A, B, dropout_mask, base, factors);
+}
+
+at::Tensor trainable_linear(const at::Tensor& x, const at::Tensor& compute_copy,
+                            const at::Tensor& leaf) {
+  return TrainableLinear::apply(x, leaf, compute_copy);
+}
+
+}  // namespace svtune

@@ -1,0 +1,34 @@
+// Linear layer with a low-rank update, as one differentiable operator:
+//   y = x Wᵀ + s · (x Dᵀ) Uᵀ,   D = down [k, in], U = up [out, k].
+// The gradient never forms a dense [out, in] matrix and saves x only.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "nn/base_weight.h"
+
+namespace svtune {
+
+// The factors as the product uses them, in the compute dtype, and how the trained A [r, in]
+// and B [out, r] enter them.
+struct LowRankFactors {
+  at::Tensor down;  // [k, in]
+  at::Tensor up;    // [out, k]
+  double scale = 1.0;
+  // false: k = r, down = A, up = B.
+  // true:  k = 2r, down = [A; A - A0], up = [B - B0, B0], which equals BA - B0A0 without
+  //        cancelling large terms, so that small updates survive bf16 (difference form).
+  bool paired = false;
+};
+
+// x [T, in] -> [T, out]. Gradients go to x, A and B (fp32 leaves; the factors are copies).
+// `dropout_mask` [T, in] multiplies the branch's input; undefined = no dropout.
+at::Tensor low_rank_linear(const at::Tensor& x, const BaseWeight& base,
+                           const LowRankFactors& factors, const at::Tensor& A, const at::Tensor& B,
+                           const at::Tensor& dropout_mask = {});
+
+// x Wcᵀ where Wc [out, in] is the compute copy of the trained leaf W (fp32 master).
+at::Tensor trainable_linear(const at::Tensor& x, const at::Tensor& compute_copy,
+                            const at::Tensor& leaf);
+
+}  // namespace svtune

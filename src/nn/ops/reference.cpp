@@ -1,0 +1,39 @@
+#include "nn/ops/reference.h"
+
+#include "linalg/torch_pch.h"
+
+namespace svtune::reference {
+namespace {
+
+// fp32 arithmetic for half types, the type itself otherwise.
+at::Tensor widen(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+}
+
+}  // namespace
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps, bool plus_one) {
+  const at::Tensor wide = widen(x);
+  const at::Tensor normed = wide * at::rsqrt(wide.square().mean(-1, /*keepdim=*/true) + eps);
+  if (plus_one) return (normed * (widen(weight) + 1.0)).to(x.scalar_type());
+  return (widen(normed.to(x.scalar_type())) * widen(weight)).to(x.scalar_type());
+}
+
+at::Tensor glu(const at::Tensor& gate, const at::Tensor& up, kernels::Activation activation) {
+  const at::Tensor wide = widen(gate);
+  const at::Tensor activated =
+      activation == kernels::Activation::kSilu ? at::silu(wide) : at::gelu(wide, "tanh");
+  return (activated * widen(up)).to(gate.scalar_type());
+}
+
+at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
+  const at::Tensor wide = widen(x);
+  const std::int64_t half = x.size(-1) / 2;
+  const at::Tensor first = wide.narrow(-1, 0, half);
+  const at::Tensor second = wide.narrow(-1, half, half);
+  const at::Tensor c = cos.to(wide.scalar_type()).unsqueeze(1);
+  const at::Tensor s = sin.to(wide.scalar_type()).unsqueeze(1);
+  return at::cat({first * c - second * s, second * c + first * s}, -1).to(x.scalar_type());
+}
+
+}  // namespace svtune::reference

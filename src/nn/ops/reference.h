@@ -1,0 +1,17 @@
+// Plain ATen versions of the operators in this folder: slow, obvious, differentiable by
+// autograd. They are the oracle of the fast versions and the path for fp64 and for devices
+// without a kernel.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "nn/kernels/rowwise.h"
+
+namespace svtune::reference {
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps, bool plus_one);
+at::Tensor glu(const at::Tensor& gate, const at::Tensor& up, kernels::Activation activation);
+// x [N, H, D]; cos, sin [N, D/2].
+at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin);
+
+}  // namespace svtune::reference
