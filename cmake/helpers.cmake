@@ -70,6 +70,12 @@ endfunction()
 function(svtune_use_torch target)
   target_link_libraries(${target} PUBLIC OpenMP::OpenMP_CXX LibTorch::LibTorch)
   set_target_properties(${target} PROPERTIES BUILD_RPATH "${LibTorch_LIBRARY_DIR}")
+  get_target_property(kind ${target} TYPE)
+  if(kind STREQUAL EXECUTABLE)
+    # CMake would use -fPIE here, and GCC then ignores the precompiled header.
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
+  endif()
   if(NOT TARGET svtune_pch)
     # One precompiled header for every torch file; compiled once, reused by all targets.
     file(WRITE "${CMAKE_BINARY_DIR}/pch/svtune_pch.cpp" "")
