@@ -1,0 +1,78 @@
+// Which modules of a model a configuration means, by PEFT's rules: a list entry is a whole
+// module path or its end at a dot, a regular expression must match the whole path, and a
+// module that is saved whole or excluded is never adapted.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/fields.h"
+#include "models/transformer.h"
+
+namespace svtune {
+
+enum class TrainedBias { kNone, kAll, kLoraOnly };
+inline constexpr EnumName<TrainedBias> kTrainedBiasNames[] = {
+    {TrainedBias::kNone, "none", "biases stay frozen"},
+    {TrainedBias::kAll, "all", "every bias of the model trains"},
+    {TrainedBias::kLoraOnly, "lora_only", "the biases of adapted layers train"},
+};
+constexpr std::span<const EnumName<TrainedBias>> enum_names(TrainedBias) {
+  return kTrainedBiasNames;
+}
+
+struct TargetOptions {
+  std::vector<std::string> target_modules;  // {"all-linear"}: every linear layer but the head
+  std::optional<std::string> target_regex;
+  std::vector<std::string> exclude_modules;
+  std::optional<std::string> exclude_regex;
+  std::vector<std::int64_t> layers_to_transform;
+  std::vector<std::string> layers_pattern;
+  std::vector<std::string> modules_to_save;
+  TrainedBias bias = TrainedBias::kNone;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.target_modules,
+          {.name = "target_modules",
+           .help = "Modules to adapt, by name or the end of their path; all-linear for all but "
+                   "the head (default: q_proj,v_proj)"});
+    visit(self.target_regex, {.name = "target_regex",
+                              .help = "Regular expression that the whole path of a module to "
+                                      "adapt matches, instead of --target-modules"});
+    visit(self.exclude_modules,
+          {.name = "exclude_modules", .help = "Modules to leave alone, by name or path end"});
+    visit(self.exclude_regex,
+          {.name = "exclude_regex", .help = "The same as a regular expression over whole paths"});
+    visit(
+        self.layers_to_transform,
+        {.name = "layers_to_transform", .help = "Adapt only layers with these indices", .min = 0});
+    visit(self.layers_pattern,
+          {.name = "layers_pattern", .help = "Name before the layer index, e.g. layers"});
+    visit(self.modules_to_save,
+          {.name = "modules_to_save",
+           .help = "Modules that train and are saved whole, e.g. lm_head,embed_tokens,norm"});
+    visit(self.bias, {.name = "bias", .help = "Which biases train"});
+  }
+};
+
+struct TargetSelection {
+  std::vector<std::string> adapted;  // linear layers, in the model's order
+  bool embedding = false;            // the embedding is to be adapted as well
+  std::vector<std::string> saved;    // modules trained whole, in the model's order
+};
+
+// Module paths of a decoder in the order of its definition, containers included.
+std::vector<std::string> module_names(Transformer& net);
+
+// Throws UsageError when the options contradict each other, when a matched module is no
+// linear layer or embedding, and when nothing matches: with what exists and the nearest names.
+TargetSelection select_targets(Transformer& net, const TargetOptions& options);
+
+// The parameter names (checkpoint names of weights and biases) below the given modules.
+bool is_below_module(const std::string& parameter, const std::string& module);
+
+}  // namespace svtune
