@@ -1,0 +1,58 @@
+// PiSSA: A and B start as the principal singular triplets of W and train, the rest of W is
+// frozen. Source: PiSSA 2404.02948 section 3; methods of the fast SVD: appendix.
+//
+// The weight itself stays untouched: the layer computes W + s·(BA − B₀A₀) in difference form
+// (LowRankAdapter), which equals W_res + s·BA and starts exactly at W also for a bf16 base.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "adapters/lora/lora.h"
+#include "linalg/svd.h"
+
+namespace svtune {
+
+enum class PissaSvd { kExact, kFast };
+inline constexpr EnumName<PissaSvd> kPissaSvdNames[] = {
+    {PissaSvd::kExact, "exact", "verified leading triplets"},
+    {PissaSvd::kFast, "fast", "randomised subspace iteration, as torch.svd_lowrank"},
+};
+constexpr std::span<const EnumName<PissaSvd>> enum_names(PissaSvd) { return kPissaSvdNames; }
+
+enum class SingularValues { kPrincipal, kMedium, kMinor };
+inline constexpr EnumName<SingularValues> kSingularValuesNames[] = {
+    {SingularValues::kPrincipal, "principal", "the largest singular values"},
+    {SingularValues::kMedium, "medium", "from the middle of the spectrum"},
+    {SingularValues::kMinor, "minor", "the smallest singular values"},
+};
+constexpr std::span<const EnumName<SingularValues>> enum_names(SingularValues) {
+  return kSingularValuesNames;
+}
+
+struct PissaConfig {
+  static constexpr std::string_view kName = "pissa";
+  static constexpr std::string_view kSummary = "low-rank update from principal singular triplets";
+  LowRankConfig low_rank;
+  PissaSvd svd = PissaSvd::kExact;
+  std::int64_t niter = 16;
+  std::int64_t oversample = 0;
+  SingularValues singular_values = SingularValues::kPrincipal;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit.group("", self.low_rank);
+    visit(self.svd, {.name = "svd", .help = "Decomposition that gives the start"});
+    visit(self.niter,
+          {.name = "niter", .help = "Subspace iterations of --svd fast", .min = 0, .max = 1000});
+    visit(self.oversample, {.name = "oversample", .help = "Extra vectors of --svd fast", .min = 0,
+                            .max = 4096});
+    visit(self.singular_values,
+          {.name = "singular_values", .help = "Which part of the spectrum trains"});
+  }
+};
+
+AdapterInit make_adapter(const PissaConfig& config, const LayerSite& site);
+AdapterInit make_empty_adapter(const PissaConfig& config, const LayerSite& site);
+
+}  // namespace svtune

@@ -1,0 +1,78 @@
+#include "infer/score.h"
+
+#include "base/errors.h"
+#include "linalg/torch_pch.h"
+
+namespace svtune {
+namespace {
+
+using Sequences = std::vector<std::vector<std::int32_t>>;
+
+void check_ids(const Sequences& sequences, std::int64_t vocab) {
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    for (const std::int32_t id : sequences[s]) {
+      if (id < 0 || id >= vocab) {
+        throw ModelError("sequence " + std::to_string(s) + " has token id " + std::to_string(id) +
+                             ", the model knows 0 to " + std::to_string(vocab - 1),
+                         "Was the text tokenised for another model?");
+      }
+    }
+  }
+}
+
+// Sequences [first, last) as one packed batch with a target at every position but the last
+// of each.
+Batch pack(const Sequences& sequences, std::size_t first, std::size_t last) {
+  std::vector<std::int64_t> tokens, positions, supervised, targets;
+  Batch batch;
+  batch.offsets.push_back(0);
+  for (std::size_t s = first; s < last; ++s) {
+    const auto& ids = sequences[s];
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (i + 1 < ids.size()) {
+        supervised.push_back(static_cast<std::int64_t>(tokens.size()));
+        targets.push_back(ids[i + 1]);
+      }
+      tokens.push_back(ids[i]);
+      positions.push_back(static_cast<std::int64_t>(i));
+    }
+    batch.offsets.push_back(static_cast<std::int32_t>(tokens.size()));
+  }
+  const auto index = at::TensorOptions().dtype(at::kLong);
+  batch.tokens = at::tensor(tokens, index);
+  batch.positions = at::tensor(positions, index);
+  batch.supervised = at::tensor(supervised, index);
+  batch.targets = at::tensor(targets, index);
+  return batch;
+}
+
+}  // namespace
+
+std::vector<std::vector<float>> score_sequences(Transformer& net, const Sequences& sequences,
+                                                std::int64_t max_batch_tokens) {
+  check_ids(sequences, net.spec().vocab_size);
+  std::vector<std::vector<float>> result(sequences.size());
+  std::size_t first = 0;
+  while (first < sequences.size()) {
+    std::size_t last = first, tokens = 0;
+    while (last < sequences.size() &&
+           (last == first ||
+            tokens + sequences[last].size() <= static_cast<std::size_t>(max_batch_tokens))) {
+      tokens += sequences[last++].size();
+    }
+    const Batch batch = pack(sequences, first, last);
+    if (batch.num_supervised() > 0) {
+      const at::Tensor values = net.log_probs(batch).to(at::kCPU, at::kFloat).contiguous();
+      const float* next = values.const_data_ptr<float>();
+      for (std::size_t s = first; s < last; ++s) {
+        const std::size_t count = sequences[s].empty() ? 0 : sequences[s].size() - 1;
+        result[s].assign(next, next + count);
+        next += count;
+      }
+    }
+    first = last;
+  }
+  return result;
+}
+
+}  // namespace svtune

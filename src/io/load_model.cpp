@@ -1,0 +1,155 @@
+#include <algorithm>
+#include <set>
+
+#include "base/errors.h"
+#include "base/hash.h"
+#include "io/gguf_source.h"
+#include "io/model.h"
+#include "io/safetensors_source.h"
+#include "linalg/torch_pch.h"
+#include "models/families.h"
+
+namespace svtune {
+namespace {
+
+// bf16 products are fast only with the processor's own instructions; elsewhere the generic
+// path is many times slower than fp32.
+at::ScalarType default_dtype(at::ScalarType stored) {
+  if (stored != at::kBFloat16) return at::kFloat;
+  return __builtin_cpu_supports("avx512bf16") ? at::kBFloat16 : at::kFloat;
+}
+
+// Gathers what does not fit while the network asks for its tensors.
+class CheckedLoader {
+ public:
+  CheckedLoader(const WeightSource& source, at::ScalarType dtype, bool check_finite)
+      : source_(source), dtype_(dtype), check_finite_(check_finite) {}
+
+  at::Tensor operator()(const std::string& name, const std::vector<std::int64_t>& shape) {
+    used_.insert(name);
+    std::optional<at::Tensor> tensor = source_.read(name, dtype_);
+    if (!tensor) tensor = read_without_prefix(name);
+    if (!tensor) {
+      problems_.push_back("tensor " + name + " is missing");
+      return {};
+    }
+    if (tensor->sizes() != at::IntArrayRef(shape)) {
+      problems_.push_back("tensor " + name + " has shape " + text(tensor->sizes()) + ", need " +
+                          text(shape));
+      return {};
+    }
+    // A sum is not finite exactly when some element is not; fp64 cannot overflow here.
+    if (check_finite_ && !std::isfinite(tensor->sum(at::kDouble).item<double>())) {
+      problems_.push_back("tensor " + name + " holds NaN or infinity");
+    }
+    return *tensor;
+  }
+
+  void finish(const std::string& path) const {
+    if (problems_.empty()) return;
+    constexpr std::size_t kShown = 8;
+    std::string list;
+    for (std::size_t i = 0; i < std::min(kShown, problems_.size()); ++i) {
+      list += (i == 0 ? "" : "; ") + problems_[i];
+    }
+    if (problems_.size() > kShown) {
+      list += "; and " + std::to_string(problems_.size() - kShown) + " more";
+    }
+    throw FileError(path, list, "The weights do not fit config.json; was the download complete?");
+  }
+
+  std::vector<std::string> unused() const {
+    std::vector<std::string> list;
+    for (const std::string& name : source_.names()) {
+      if (!used_.contains(name)) list.push_back(name);
+    }
+    return list;
+  }
+
+ private:
+  // Base models saved without their head drop the leading "model.".
+  std::optional<at::Tensor> read_without_prefix(const std::string& name) {
+    if (!name.starts_with("model.")) return std::nullopt;
+    used_.insert(name.substr(6));
+    return source_.read(name.substr(6), dtype_);
+  }
+
+  static std::string text(at::IntArrayRef sizes) {
+    std::string out = "[";
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      out += (i == 0 ? "" : ", ") + std::to_string(sizes[i]);
+    }
+    return out + "]";
+  }
+
+  const WeightSource& source_;
+  at::ScalarType dtype_;
+  bool check_finite_;
+  std::vector<std::string> problems_;
+  std::set<std::string> used_;
+};
+
+// Buffers of older files and the stored copy of a tied head carry no information.
+bool is_expected_extra(const std::string& name, const ArchSpec& spec) {
+  return name.ends_with("rotary_emb.inv_freq") || (spec.tied_head && name == "lm_head.weight");
+}
+
+void open_source(Model& model) {
+  if (model.path.extension() == ".gguf") {
+    open_gguf(model.path, model.config, model.weights);
+    return;
+  }
+  if (!std::filesystem::is_directory(model.path)) {
+    throw FileError(model.path.string(), "no such model directory",
+                    "Give a Hugging Face model directory or a .gguf file.");
+  }
+  model.config = read_json_file(model.path / "config.json");
+  model.weights = std::make_shared<SafetensorsSource>(model.path);
+}
+
+}  // namespace
+
+Model load_model(const std::filesystem::path& path, const LoadOptions& options) {
+  Model model;
+  model.path = path;
+  open_source(model);
+  ArchSpec spec = parse_arch(model.config, (path / "config.json").string());
+  const at::ScalarType dtype =
+      options.dtype.value_or(default_dtype(model.weights->stored_dtype()));
+  CheckedLoader loader(*model.weights, dtype, options.check_finite);
+  model.net = std::make_unique<Transformer>(
+      spec, [&](const std::string& name, const std::vector<std::int64_t>& shape) {
+        return loader(name, shape);
+      });
+  loader.finish(path.string());
+  for (const std::string& name : loader.unused()) {
+    if (!is_expected_extra(name, spec)) model.warnings.push_back("unused tensor " + name);
+  }
+  return model;
+}
+
+std::uint64_t Model::fingerprint() const {
+  Hasher64 hasher;
+  for (Linear* layer : net->linears()) {
+    hasher.update(layer->name());
+    hasher.update(hex64(weights->hash(layer->name() + ".weight")));
+  }
+  return hasher.digest();
+}
+
+std::string dtype_text(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kFloat:
+      return "fp32";
+    case at::kBFloat16:
+      return "bf16";
+    case at::kHalf:
+      return "fp16";
+    case at::kDouble:
+      return "fp64";
+    default:
+      return at::toString(dtype);
+  }
+}
+
+}  // namespace svtune

@@ -1,0 +1,58 @@
+// A model as loaded from disk: the network, its configuration and where it came from.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/json.h"
+#include "models/transformer.h"
+
+namespace svtune {
+
+struct LoadOptions {
+  // Compute dtype: kFloat or kBFloat16 (kDouble in tests). Default: the checkpoint's, where
+  // the processor computes it fast; fp16 checkpoints are read as fp32.
+  std::optional<at::ScalarType> dtype;
+  // Refuse weights that hold NaN or infinity (one pass over all bytes).
+  bool check_finite = false;
+};
+
+// Where the weights of a model come from: safetensors or GGUF.
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+  // nullopt when the checkpoint has no such tensor. The tensor has the stored shape; it is a
+  // view of the mapped file when its dtype equals `dtype`, else a converted copy.
+  virtual std::optional<at::Tensor> read(const std::string& name, at::ScalarType dtype) const = 0;
+  virtual std::vector<std::string> names() const = 0;
+  // The dtype most weights are stored in (kFloat for block-quantised files).
+  virtual at::ScalarType stored_dtype() const = 0;
+  // Hash of the stored bytes of one tensor; ties an adapter to its base.
+  virtual std::uint64_t hash(const std::string& name) const = 0;
+};
+
+struct Model {
+  std::filesystem::path path;  // the directory or .gguf file
+  Json config;                 // config.json
+  std::shared_ptr<const WeightSource> weights;
+  std::unique_ptr<Transformer> net;
+  std::vector<std::string> warnings;  // e.g. tensors of the file that the model does not use
+
+  const ArchSpec& spec() const { return net->spec(); }
+  at::ScalarType dtype() const { return net->dtype(); }
+  // Identity of the whole base: a hash over the stored bytes of all linear weights (reads
+  // every byte once).
+  std::uint64_t fingerprint() const;
+};
+
+// `path`: a Hugging Face model directory or a .gguf file. Weights of matching dtype are
+// mapped, not copied. Throws FileError listing all missing, superfluous or misshapen tensors,
+// unsupported config keys, malformed files.
+Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
+
+// "fp32" | "bf16" ... of a dtype, for messages and files.
+std::string dtype_text(at::ScalarType dtype);
+
+}  // namespace svtune
