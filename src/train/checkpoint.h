@@ -1,0 +1,58 @@
+// Checkpoints of a run:
+//   checkpoints/frozen.safetensors  frozen state of the adapters, written once per run
+//   checkpoints/step-N/             state.safetensors  trained leaves and AdamW moments
+//                                   state.json         step, tokens, data position, best
+//                                   COMPLETE           hashes of both, written last
+// A folder is filled under a temporary name, synced and renamed; one without a COMPLETE that
+// matches its files does not count.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "train/train.h"
+
+namespace svtune {
+
+struct BestEval {
+  std::int64_t step = 0;
+  double loss = 0;  // nats per supervised token
+};
+
+class CheckpointStore {
+ public:
+  // Creates `run_directory`/checkpoints when it is missing.
+  explicit CheckpointStore(std::filesystem::path run_directory);
+
+  // Writes step-N for N = state.step (replacing one of the same step) and, the first time,
+  // the frozen state. Throws FileError, leaving earlier checkpoints as they are.
+  void save(const TrainState& state, const std::optional<BestEval>& best);
+  // Removes all but the last `keep` checkpoints and the one of step `best`.
+  void prune(std::int64_t keep, std::optional<std::int64_t> best) const;
+
+  // Steps of the complete checkpoints, ascending. Looks at names and markers only.
+  std::vector<std::int64_t> steps() const;
+  std::filesystem::path path(std::int64_t step) const;
+
+  struct Restored {
+    std::int64_t step = 0;
+    std::optional<BestEval> best;
+    std::vector<std::string> warnings;  // damaged checkpoints that were passed over
+  };
+  // Goes back to the latest intact checkpoint: parameters, frozen state, moments, counters,
+  // data position. Removes leftovers of interrupted writes. nullopt when there is none to be
+  // tried; throws FileError when there are some and all are damaged.
+  std::optional<Restored> restore_latest(TrainState& state);
+  // Reads trained leaves and frozen state of one checkpoint into adapters (for the best
+  // one, after training). Throws FileError when it is damaged or of another set of leaves.
+  void load_adapters(std::int64_t step, const AdapterSet& adapters) const;
+
+ private:
+  std::filesystem::path directory_;
+  std::optional<std::uint64_t> frozen_hash_;
+};
+
+}  // namespace svtune

@@ -1,0 +1,57 @@
+// Memory of this process, and what a run will need before it starts.
+#pragma once
+
+#include <c10/core/ScalarType.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/transformer.h"
+
+namespace svtune {
+
+struct ProcessMemory {
+  std::uint64_t resident = 0;  // bytes
+  std::uint64_t peak = 0;      // bytes, largest resident size so far
+};
+// From /proc/self/status; zeros where the system has none.
+ProcessMemory process_memory();
+
+// Bytes this process may still take: the smaller of the system's available memory and what
+// the control groups leave; UINT64_MAX when unknown.
+std::uint64_t available_memory();
+
+// What decides the need of a training run.
+struct MemoryRequest {
+  std::uint64_t weight_bytes = 0;  // of the base as loaded, mapped or copied
+  std::uint64_t frozen_bytes = 0;  // frozen state of the adapters
+  std::int64_t trainable_parameters = 0;
+  std::int64_t adapter_width = 0;      // sum of the ranks over the layers of a block
+  std::int64_t batch_tokens = 0;       // of the largest micro-batch
+  std::int64_t supervised_tokens = 0;  // of the largest micro-batch; 0 = all
+  std::int64_t longest_document = 0;   // tokens
+  bool dropout = false;
+  Recompute recompute = Recompute::kNone;
+};
+
+struct MemoryItem {
+  std::string name;
+  std::uint64_t bytes = 0;
+};
+
+struct MemoryForecast {
+  std::vector<MemoryItem> items;
+  std::uint64_t total() const;
+};
+
+// Peak resident size of training, item by item.
+MemoryForecast predict_memory(const ArchSpec& spec, at::ScalarType dtype,
+                              const MemoryRequest& request);
+
+// Throws RunError with the items and a hint when the forecast exceeds what there is;
+// `already_used` is the resident size that the forecast includes.
+void check_memory(const MemoryForecast& forecast, std::uint64_t available,
+                  std::uint64_t already_used);
+
+}  // namespace svtune

@@ -1,0 +1,59 @@
+// The observer of a run directory: metrics.jsonl, TensorBoard events, evaluation and
+// checkpoints every N steps, pruning, and the wish to stop.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "train/checkpoint.h"
+#include "train/evaluate.h"
+#include "train/train.h"
+
+namespace svtune {
+
+struct RunLogOptions {
+  std::filesystem::path directory;  // of the run; must exist
+  std::int64_t total_steps = 0;
+  std::int64_t eval_every = 0;  // steps; 0 = at the end only
+  std::int64_t save_every = 0;  // steps; 0 = at the end only
+  std::int64_t keep_checkpoints = 1;
+  bool tensorboard = true;
+  // Runs the evaluation; empty = there is no evaluation data.
+  std::function<EvalResult()> evaluate;
+  // Told of every step after it was logged, with the evaluation when one was due.
+  std::function<void(const StepReport&, const std::optional<EvalResult>&)> on_step;
+  // Set from outside to end the run after the current step; may be null.
+  const std::atomic<bool>* stop = nullptr;
+};
+
+class RunLog final : public TrainObserver {
+ public:
+  // `restored` is what CheckpointStore::restore_latest gave: logs keep what came before it.
+  RunLog(RunLogOptions options, const std::optional<CheckpointStore::Restored>& restored);
+  ~RunLog() override;
+
+  void on_step(const TrainState& state, const StepReport& report) override;
+  // Saves a checkpoint of the last step when it has none.
+  void on_end(const TrainState& state, const TrainResult& result) override;
+  bool should_stop() const override;
+
+  const std::optional<BestEval>& best() const { return best_; }
+  CheckpointStore& checkpoints() { return checkpoints_; }
+
+ private:
+  struct Writers;
+
+  std::optional<EvalResult> evaluate_if_due(std::int64_t step);
+  void save(const TrainState& state);
+
+  RunLogOptions options_;
+  CheckpointStore checkpoints_;
+  std::unique_ptr<Writers> writers_;
+  std::optional<BestEval> best_;
+  std::optional<std::int64_t> saved_step_;
+};
+
+}  // namespace svtune

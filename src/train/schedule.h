@@ -1,0 +1,60 @@
+// Learning rate over the run: linear warm-up from 0, then constant, linear or half-cosine
+// decay to 0. The values are those of transformers' get_scheduler.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/fields.h"
+
+namespace svtune {
+
+enum class ScheduleShape { kCosine, kLinear, kConstant };
+inline constexpr EnumName<ScheduleShape> kScheduleShapeNames[] = {
+    {ScheduleShape::kCosine, "cosine", "half a cosine down to 0"},
+    {ScheduleShape::kLinear, "linear", "straight down to 0"},
+    {ScheduleShape::kConstant, "constant", "no decay"},
+};
+constexpr std::span<const EnumName<ScheduleShape>> enum_names(ScheduleShape) {
+  return kScheduleShapeNames;
+}
+
+struct ScheduleConfig {
+  double learning_rate = 2e-5;
+  ScheduleShape shape = ScheduleShape::kCosine;
+  double warmup_ratio = 0.03;
+  std::optional<std::int64_t> warmup_steps;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.learning_rate,
+          {.name = "learning_rate", .help = "Peak learning rate", .min = 0, .max = 1000});
+    visit(self.shape, {.name = "schedule", .help = "Learning rate after the warm-up"});
+    visit(self.warmup_ratio, {.name = "warmup_ratio",
+                              .help = "Share of the steps in which the rate rises from 0",
+                              .min = 0,
+                              .max = 1});
+    visit(self.warmup_steps, {.name = "warmup_steps",
+                              .help = "Length of the warm-up, instead of --warmup-ratio",
+                              .unit = "steps",
+                              .min = 0});
+  }
+};
+
+class Schedule {
+ public:
+  // `total_steps` >= 1 optimiser steps; the ratio's warm-up is rounded up to whole steps.
+  Schedule(const ScheduleConfig& config, std::int64_t total_steps);
+  // Rate of the update that follows `done` finished updates.
+  double rate(std::int64_t done) const;
+  std::int64_t warmup_steps() const { return warmup_; }
+  std::int64_t total_steps() const { return total_; }
+
+ private:
+  double peak_;
+  ScheduleShape shape_;
+  std::int64_t warmup_, total_;
+};
+
+}  // namespace svtune

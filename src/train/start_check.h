@@ -1,0 +1,29 @@
+// A method that promises to start where the base model stands is held to it: the loss of the
+// base and the loss before step 1 on the same batches.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/transformer.h"
+#include "nn/adapter_set.h"
+#include "train/batch_source.h"
+
+namespace svtune {
+
+// The first micro-batches with at least one supervised token, at most `count`; the source
+// is rewound before and after.
+std::vector<Batch> first_batches(BatchSource& source, std::size_t count);
+
+// Nats per supervised token over `batches`, no gradient, no dropout. Throws RunError when it
+// is not finite: the weights or the data are broken. `adapters` may be null.
+double start_loss(Transformer& net, const AdapterSet* adapters, std::span<const Batch> batches);
+
+inline constexpr double kStartTolerance = 1e-3;  // relative
+
+// Throws RunError with both values and an explanation when they differ by more.
+void check_start(double base_loss, double adapted_loss, const std::string& method,
+                 double tolerance = kStartTolerance);
+
+}  // namespace svtune

@@ -1,0 +1,111 @@
+// What a training run is asked to do, beyond model, data files and method. Defaults follow
+// the recipe of the PiSSA paper (2404.02948, appendix): AdamW at 2e-5 with cosine decay,
+// 3 % warm-up, no weight decay, one epoch, 128 sequences of at most 512 tokens a step.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+
+#include "base/fields.h"
+#include "models/transformer.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
+
+namespace svtune {
+
+inline constexpr EnumName<Recompute> kRecomputeNames[] = {
+    {Recompute::kNone, "none", "keep what backward needs: fastest"},
+    {Recompute::kFull, "full", "keep block inputs, run blocks twice: least memory"},
+};
+constexpr std::span<const EnumName<Recompute>> enum_names(Recompute) { return kRecomputeNames; }
+
+// How the data are cut into micro-batches.
+struct BatchConfig {
+  std::int64_t max_length = 512;
+  std::int64_t batch_size = 4;
+  std::optional<std::int64_t> batch_tokens;
+  std::int64_t gradient_accumulation = 32;
+  bool packing = true;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.max_length, {.name = "max_length",
+                            .help = "Longer examples are truncated",
+                            .unit = "tokens",
+                            .min = 2,
+                            .max = 1 << 24});
+    visit(self.batch_size, {.name = "batch_size",
+                            .help = "Sequences of a micro-batch",
+                            .unit = "sequences",
+                            .min = 1,
+                            .max = 1 << 20});
+    visit(self.batch_tokens, {.name = "batch_tokens",
+                              .help = "Size of a micro-batch, instead of --batch-size",
+                              .unit = "tokens",
+                              .min = 2,
+                              .max = 1 << 28});
+    visit(self.gradient_accumulation, {.name = "gradient_accumulation",
+                                       .help = "Micro-batches of one optimiser step",
+                                       .unit = "micro-batches",
+                                       .min = 1,
+                                       .max = 1 << 20});
+    visit(self.packing,
+          {.name = "packing",
+           .help = "Run the sequences of a micro-batch as one row without padding, instead of "
+                   "one after another"});
+  }
+};
+
+struct TrainConfig {
+  std::int64_t epochs = 1;
+  std::optional<std::int64_t> max_steps;
+  std::uint64_t seed = 42;
+  BatchConfig batch;
+  ScheduleConfig schedule;
+  OptimizerConfig optimizer;
+  Recompute recompute = Recompute::kNone;
+  std::int64_t eval_every = 0;
+  std::int64_t save_every = 0;
+  std::int64_t keep_checkpoints = 1;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.epochs, {.name = "epochs",
+                        .help = "Passes over the training data",
+                        .unit = "epochs",
+                        .min = 1,
+                        .max = 1 << 20});
+    visit(self.max_steps, {.name = "max_steps",
+                           .help = "Length of the run, instead of --epochs",
+                           .unit = "optimiser steps",
+                           .min = 1});
+    visit(self.seed,
+          {.name = "seed", .help = "Every random choice of the run follows from it", .min = 0});
+    visit.group("Batches", self.batch);
+    visit.group("Learning rate", self.schedule);
+    visit.group("Optimiser", self.optimizer);
+    visit(self.recompute, {.name = "recompute", .help = "What is computed again in backward"});
+    visit(self.eval_every, {.name = "eval_every",
+                            .help = "Evaluate on --eval-data every N steps; 0 = at the end only",
+                            .unit = "optimiser steps",
+                            .min = 0});
+    visit(self.save_every, {.name = "save_every",
+                            .help = "Write a checkpoint every N steps; 0 = at the end only",
+                            .unit = "optimiser steps",
+                            .min = 0});
+    visit(self.keep_checkpoints,
+          {.name = "keep_checkpoints",
+           .help = "Latest checkpoints to keep, beside the best one by evaluation",
+           .unit = "checkpoints",
+           .min = 1,
+           .max = 1 << 20});
+  }
+};
+
+// Optimiser steps of the run, from the micro-batches of one epoch (>= 1). Steps do not stop
+// at the end of an epoch; the last one may hold fewer micro-batches.
+std::int64_t total_steps(const TrainConfig& config, std::int64_t batches_per_epoch);
+
+}  // namespace svtune
