@@ -29,6 +29,10 @@ Json parse_json(std::string_view text, const std::string& source_name, JsonLimit
 Json read_json_file(const std::filesystem::path& path,
                     std::uint64_t max_bytes = std::uint64_t{1} << 28);
 
+// Appends without looking whether `key` exists: for large objects with distinct keys, where
+// operator[] would take quadratic time.
+void append_member(Json& object, std::string key, Json value);
+
 struct JsonStyle {
   int indent = -1;  // spaces per level; negative: one line with ", " and ": "
   bool sort_keys = false;

@@ -284,6 +284,11 @@ Json parse_json(std::string_view text, const std::string& source_name, JsonLimit
   return Parser(text, source_name, limits).parse();
 }
 
+void append_member(Json& object, std::string key, Json value) {
+  auto& items = static_cast<Json::object_t::Container&>(object.get_ref<Json::object_t&>());
+  items.emplace_back(std::move(key), std::move(value));
+}
+
 Json read_json_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
   return parse_json(read_file(path, max_bytes), path.string());
 }

@@ -96,7 +96,7 @@ void CheckpointWriter::write_index() const {
   }
   Json index = {{"metadata", {{"total_parameters", parameters}, {"total_size", total}}},
                 {"weight_map", Json::object()}};
-  for (const auto& [name, file] : files) index["weight_map"].push_back({name, file});
+  for (const auto& [name, file] : files) append_member(index["weight_map"], name, file);
   JsonStyle style;
   style.indent = 2;
   style.final_newline = true;

@@ -1,0 +1,58 @@
+// A GGUF model seen as a Hugging Face checkpoint: the same tensor names, shapes and row order,
+// read as float32. The base for conversion and for loading a GGUF file directly.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/json.h"
+#include "formats/gguf.h"
+#include "formats/gguf_family.h"
+
+namespace svtune {
+
+struct GgufHfTensor {
+  std::string name;                 // in the checkpoint
+  std::vector<std::int64_t> shape;  // [out, in] or [size]
+  const GgufTensorInfo* stored = nullptr;
+  std::int64_t head_size = 0;  // not 0: rows are stored permuted within heads of this size
+  float offset = 0;            // added to every value
+
+  std::int64_t rows() const { return shape.empty() ? 1 : shape[0]; }
+  std::int64_t row_size() const { return shape.size() < 2 ? 1 : shape[1]; }
+};
+
+class GgufCheckpoint {
+ public:
+  // Throws FileError when the file or its metadata is wrong, or tensors are missing, unknown,
+  // of a type that cannot be expanded, or of another shape than the metadata asks for; all
+  // such tensors are listed.
+  explicit GgufCheckpoint(const std::filesystem::path& path);
+
+  const GgufFile& file() const noexcept { return file_; }
+  // As hf_config_from_gguf gives it, for float32 weights.
+  const Json& config() const noexcept { return config_; }
+  // In file order.
+  const std::vector<GgufHfTensor>& tensors() const noexcept { return tensors_; }
+  const GgufHfTensor* find(std::string_view name) const;
+  // Rows [first, first + count) of `tensor`, expanded. out.size() = count * row_size().
+  void read_rows(const GgufHfTensor& tensor, std::int64_t first, std::int64_t count,
+                 std::span<float> out) const;
+
+ private:
+  void add_tensors();
+  void check_shapes() const;
+
+  GgufFile file_;
+  const GgufFamily& family_;
+  Json config_;
+  std::vector<GgufHfTensor> tensors_;
+  std::unordered_map<std::string_view, std::size_t> index_;
+};
+
+}  // namespace svtune

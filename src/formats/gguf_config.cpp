@@ -1,0 +1,263 @@
+// Translation of GGUF metadata to Hugging Face configuration keys. Values that the format
+// leaves out (attention scale of Gemma-2, Llama-3's rotary scaling) are recovered from the
+// model's size and from the rope_freqs tensor.
+#include "formats/gguf_config.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <numbers>
+#include <vector>
+
+#include "base/errors.h"
+#include "formats/gguf_dequant.h"
+#include "formats/gguf_family.h"
+
+namespace svtune {
+namespace {
+
+// Keys "<architecture>.X" that are read here or carry nothing.
+constexpr std::array<std::string_view, 22> kKnownKeys = {
+    "context_length",
+    "embedding_length",
+    "block_count",
+    "feed_forward_length",
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.value_length",
+    "attention.layer_norm_rms_epsilon",
+    "attention.sliding_window",
+    "attn_logit_softcapping",
+    "final_logit_softcapping",
+    "rope.dimension_count",
+    "rope.freq_base",
+    "rope.scale_linear",
+    "rope.scaling.type",
+    "rope.scaling.factor",
+    "rope.scaling.original_context_length",
+    "rope.scaling.finetuned",
+    "vocab_size",
+    "tensor_data_layout",
+    "expert_count",
+};
+
+// Reads "<architecture>.X" keys.
+class Keys {
+ public:
+  Keys(const GgufFile& file, std::string_view architecture)
+      : file_(file), prefix_(std::string(architecture) + ".") {}
+
+  std::string name(std::string_view key) const { return prefix_ + std::string(key); }
+  std::optional<std::int64_t> integer(std::string_view key) const {
+    return file_.integer(name(key));
+  }
+  std::optional<std::string> string(std::string_view key) const { return file_.string(name(key)); }
+
+  std::int64_t positive(std::string_view key) const {
+    return positive(key, file_.require_integer(name(key)));
+  }
+  std::int64_t positive_or(std::string_view key, std::int64_t fallback) const {
+    return positive(key, integer(key).value_or(fallback));
+  }
+
+  // Floats are stored in 32 bits: the shortest decimal that gives the same float is what the
+  // original configuration said (1e-05, not 9.999999747378752e-06).
+  std::optional<double> number(std::string_view key) const {
+    const auto value = file_.number(name(key));
+    if (!value) return std::nullopt;
+    char text[40];
+    const auto end = std::to_chars(text, text + sizeof text, static_cast<float>(*value)).ptr;
+    double shortest = *value;
+    std::from_chars(text, end, shortest);
+    return shortest;
+  }
+
+  [[noreturn]] void fail(std::string_view key, const std::string& what) const {
+    throw FileError(file_.path().string(), "key \"" + name(key) + "\": " + what);
+  }
+
+  void refuse_unknown() const {
+    for (const auto& [key, value] : file_.metadata()) {
+      if (!key.starts_with(prefix_)) continue;
+      const std::string_view rest = std::string_view(key).substr(prefix_.size());
+      if (std::find(kKnownKeys.begin(), kKnownKeys.end(), rest) == kKnownKeys.end()) {
+        fail(rest, "is not supported, and could change the results");
+      }
+    }
+  }
+
+ private:
+  std::int64_t positive(std::string_view key, std::int64_t value) const {
+    if (value < 1 || value > (std::int64_t{1} << 31)) {
+      fail(key, "got " + std::to_string(value) + ", need 1 to 2147483648");
+    }
+    return value;
+  }
+
+  const GgufFile& file_;
+  std::string prefix_;
+};
+
+// Llama-3.1's rotary scaling (see formats of config.json "rope_type": "llama3"): the factor by
+// which frequency i of `pairs` is divided.
+double llama3_divisor(std::int64_t i, std::int64_t pairs, double theta, double factor) {
+  constexpr double kLow = 1, kHigh = 4, kOriginal = 8192;
+  const double wavelength =
+      2 * std::numbers::pi * std::pow(theta, static_cast<double>(i) / static_cast<double>(pairs));
+  if (wavelength < kOriginal / kHigh) return 1;
+  if (wavelength > kOriginal / kLow) return factor;
+  const double smooth = (kOriginal / wavelength - kLow) / (kHigh - kLow);
+  return 1 / ((1 - smooth) / factor + smooth);
+}
+
+// The file stores the divisors; the published models all use low 1, high 4, original 8192.
+Json llama3_scaling(const GgufFile& file, const GgufTensorInfo& info, double theta) {
+  std::vector<float> divisors(static_cast<std::size_t>(info.element_count()));
+  gguf_dequantize(info.type, file.data(info), divisors);
+  const auto pairs = static_cast<std::int64_t>(divisors.size());
+  const double factor = divisors.empty() ? 0 : divisors.back();
+  bool matches = factor >= 1;
+  for (std::int64_t i = 0; i < pairs && matches; ++i) {
+    const double expected = llama3_divisor(i, pairs, theta, factor);
+    matches = std::abs(divisors[static_cast<std::size_t>(i)] - expected) <= 1e-3 * expected;
+  }
+  if (!matches) {
+    throw FileError(file.path().string(),
+                    "tensor \"rope_freqs.weight\" holds rotary factors of an unknown kind",
+                    "only the scaling of Llama 3.1 and 3.2 is supported");
+  }
+  return {{"rope_type", "llama3"},
+          {"factor", factor},
+          {"low_freq_factor", 1.0},
+          {"high_freq_factor", 4.0},
+          {"original_max_position_embeddings", 8192}};
+}
+
+Json rope_scaling(const GgufFile& file, const Keys& keys, double theta) {
+  if (const GgufTensorInfo* freqs = file.find_tensor("rope_freqs.weight")) {
+    return llama3_scaling(file, *freqs, theta);
+  }
+  const std::string type = keys.string("rope.scaling.type").value_or("none");
+  const double old_linear = keys.number("rope.scale_linear").value_or(1);
+  const double factor = keys.number("rope.scaling.factor").value_or(old_linear);
+  if (type == "none" && old_linear == 1) return nullptr;
+  if (type == "linear" || type == "none") return {{"rope_type", "linear"}, {"factor", factor}};
+  if (type != "yarn") keys.fail("rope.scaling.type", "\"" + type + "\" is not supported");
+  Json yarn = {{"rope_type", "yarn"}, {"factor", factor}};
+  if (const auto original = keys.integer("rope.scaling.original_context_length")) {
+    yarn["original_max_position_embeddings"] = *original;
+  }
+  return yarn;
+}
+
+void add_token_ids(const GgufFile& file, Json& json) {
+  constexpr std::array<std::pair<const char*, const char*>, 3> kIds = {
+      {{"tokenizer.ggml.bos_token_id", "bos_token_id"},
+       {"tokenizer.ggml.eos_token_id", "eos_token_id"},
+       {"tokenizer.ggml.padding_token_id", "pad_token_id"}}};
+  for (const auto& [key, name] : kIds) {
+    if (const auto id = file.integer(key)) json[name] = *id;
+  }
+}
+
+void add_gemma2(const Keys& keys, std::int64_t heads, std::int64_t head_dim, Json& json) {
+  // The 27B model (46 layers) alone scales by hidden/heads; llama.cpp tells it the same way.
+  const bool is_27b = json["num_hidden_layers"] == 46;
+  json["query_pre_attn_scalar"] =
+      is_27b ? json["hidden_size"].get<std::int64_t>() / heads : head_dim;
+  json["attn_logit_softcapping"] = keys.number("attn_logit_softcapping").value_or(50.0);
+  json["final_logit_softcapping"] = keys.number("final_logit_softcapping").value_or(30.0);
+  json["sliding_window"] = keys.positive_or("attention.sliding_window", 4096);
+}
+
+void add_family_keys(const GgufFile& file, const GgufFamily& family, const Keys& keys, Json& json) {
+  const auto has = [&](const char* name) { return file.find_tensor(name) != nullptr; };
+  const auto window = keys.integer("attention.sliding_window");
+  if (family.model_type == "llama" && window.value_or(0) > 0) {
+    json["model_type"] = "mistral";
+    json["architectures"] = {"MistralForCausalLM"};
+    json["sliding_window"] = *window;
+  } else if (family.model_type == "llama" || family.model_type == "qwen3") {
+    json["attention_bias"] = has("blk.0.attn_q.bias");
+  }
+  if (json["model_type"] == "llama") json["mlp_bias"] = has("blk.0.ffn_gate.bias");
+  if (family.model_type == "qwen2" || family.model_type == "qwen3") {
+    json["use_sliding_window"] = false;
+  }
+  if (family.norm_plus_one) json["hidden_activation"] = std::string(family.activation);
+}
+
+std::int64_t head_size(const Keys& keys, std::int64_t hidden, std::int64_t heads,
+                       const GgufFamily& family) {
+  auto size = keys.integer("attention.key_length");
+  if (!size && family.permutes_qk) size = keys.integer("rope.dimension_count");
+  const std::int64_t head_dim = size.value_or(hidden / heads);
+  if (head_dim < 2 || head_dim % 2 != 0 || head_dim > 65536) {
+    keys.fail("attention.key_length",
+              "head size " + std::to_string(head_dim) + " is impossible, need an even number");
+  }
+  for (const char* key : {"attention.value_length", "rope.dimension_count"}) {
+    if (keys.integer(key).value_or(head_dim) != head_dim) {
+      keys.fail(key, "differs from the head size " + std::to_string(head_dim) +
+                         ", which is not supported");
+    }
+  }
+  return head_dim;
+}
+
+}  // namespace
+
+Json hf_config_from_gguf(const GgufFile& file, DType dtype) {
+  const GgufFamily& family = gguf_family(file);
+  const Keys keys(file, family.architecture);
+  keys.refuse_unknown();
+  if (keys.integer("expert_count").value_or(0) > 0) {
+    keys.fail("expert_count", "mixtures of experts are not supported");
+  }
+  const GgufTensorInfo* embedding = file.find_tensor("token_embd.weight");
+  if (embedding == nullptr || embedding->shape.size() != 2) {
+    throw FileError(file.path().string(), "matrix \"token_embd.weight\" is missing");
+  }
+  const std::int64_t hidden = keys.positive("embedding_length");
+  const std::int64_t heads = keys.positive("attention.head_count");
+  const std::int64_t head_dim = head_size(keys, hidden, heads, family);
+  const double theta = keys.number("rope.freq_base").value_or(10000.0);
+  Json json = {
+      {"architectures", {std::string(family.class_name)}},
+      {"model_type", std::string(family.model_type)},
+      {"torch_dtype", dtype == DType::kBF16  ? "bfloat16"
+                      : dtype == DType::kF16 ? "float16"
+                                             : "float32"},
+      {"vocab_size", embedding->shape[0]},
+      {"hidden_size", hidden},
+      {"intermediate_size", keys.positive("feed_forward_length")},
+      {"num_hidden_layers", keys.positive("block_count")},
+      {"num_attention_heads", heads},
+      {"num_key_value_heads", keys.positive_or("attention.head_count_kv", heads)},
+      {"head_dim", head_dim},
+      {"hidden_act", std::string(family.activation)},
+      {"max_position_embeddings", keys.positive_or("context_length", 2048)},
+      {"rms_norm_eps", keys.number("attention.layer_norm_rms_epsilon").value_or(1e-5)},
+      {"rope_theta", theta},
+      {"rope_scaling", rope_scaling(file, keys, theta)},
+      {"tie_word_embeddings", file.find_tensor("output.weight") == nullptr},
+  };
+  add_family_keys(file, family, keys, json);
+  if (family.sandwich_norms) add_gemma2(keys, heads, head_dim, json);
+  add_token_ids(file, json);
+  return json;
+}
+
+Json generation_config_from_gguf(const GgufFile& file) {
+  Json json = Json::object();
+  add_token_ids(file, json);
+  const auto turn = file.integer("tokenizer.ggml.eot_token_id");
+  if (turn && json.contains("eos_token_id") && json["eos_token_id"] != *turn) {
+    json["eos_token_id"] = {json["eos_token_id"], *turn};
+  }
+  return json;
+}
+
+}  // namespace svtune

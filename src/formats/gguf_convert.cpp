@@ -1,0 +1,107 @@
+// convert_gguf; see gguf_convert.h.
+#include "formats/gguf_convert.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "formats/float_convert.h"
+#include "formats/gguf_checkpoint.h"
+#include "formats/gguf_config.h"
+#include "formats/gguf_tokenizer.h"
+
+namespace svtune {
+namespace {
+
+constexpr std::int64_t kChunkValues = 1 << 19;
+
+void write_json(const std::filesystem::path& path, const Json& json) {
+  JsonStyle style;
+  style.indent = 2;
+  style.sort_keys = true;
+  style.final_newline = true;
+  write_file_atomic(path, dump_json(json, style));
+}
+
+class WeightWriter {
+ public:
+  WeightWriter(const GgufCheckpoint& model, const std::filesystem::path& directory,
+               const GgufConvertOptions& options)
+      : model_(model), options_(options), writer_(directory, specs(), options.max_shard_bytes) {
+    for (const GgufHfTensor& tensor : model.tensors()) {
+      report_.parameters += static_cast<std::uint64_t>(tensor.stored->element_count());
+    }
+    report_.tensors = model.tensors().size();
+    report_.bytes = report_.parameters * element_bytes();
+  }
+
+  GgufConvertReport run() {
+    for (const TensorSpec& spec : writer_.order()) write(*model_.find(spec.name));
+    writer_.commit();
+    return report_;
+  }
+
+ private:
+  std::uint64_t element_bytes() const {
+    return static_cast<std::uint64_t>(dtype_bits(options_.dtype)) / 8;
+  }
+
+  std::vector<TensorSpec> specs() const {
+    std::vector<TensorSpec> specs;
+    for (const GgufHfTensor& tensor : model_.tensors()) {
+      specs.push_back({tensor.name, options_.dtype, tensor.shape});
+    }
+    return specs;
+  }
+
+  void write(const GgufHfTensor& tensor) {
+    // A vector is expanded whole by read_rows, so it is asked for in one piece.
+    const std::int64_t step = tensor.shape.size() < 2
+                                  ? tensor.rows()
+                                  : std::max<std::int64_t>(1, kChunkValues / tensor.row_size());
+    for (std::int64_t row = 0; row < tensor.rows(); row += step) {
+      const std::int64_t count = std::min(step, tensor.rows() - row);
+      values_.resize(static_cast<std::size_t>(count * tensor.row_size()));
+      bytes_.resize(values_.size() * element_bytes());
+      model_.read_rows(tensor, row, count, values_);
+      convert_from_f32(options_.dtype, values_, bytes_);
+      writer_.write(tensor.name, bytes_);
+      done_ += bytes_.size();
+      if (options_.progress) options_.progress(done_, report_.bytes);
+    }
+    model_.file().release(*tensor.stored);
+  }
+
+  const GgufCheckpoint& model_;
+  const GgufConvertOptions& options_;
+  CheckpointWriter writer_;
+  GgufConvertReport report_;
+  std::uint64_t done_ = 0;
+  std::vector<float> values_;
+  std::vector<std::byte> bytes_;
+};
+
+}  // namespace
+
+GgufConvertReport convert_gguf(const std::filesystem::path& gguf,
+                               const std::filesystem::path& directory,
+                               const GgufConvertOptions& options) {
+  if (options.dtype != DType::kF32 && options.dtype != DType::kBF16 &&
+      options.dtype != DType::kF16) {
+    throw UsageError("cannot convert to " + std::string(dtype_name(options.dtype)) +
+                     ", need F32, BF16 or F16");
+  }
+  const GgufCheckpoint model(gguf);
+  AtomicDirectory output(directory);
+  write_json(output.staging() / "config.json", hf_config_from_gguf(model.file(), options.dtype));
+  write_json(output.staging() / "generation_config.json",
+             generation_config_from_gguf(model.file()));
+  write_tokenizer_files(model.file(), output.staging());
+  const GgufConvertReport report = WeightWriter(model, output.staging(), options).run();
+  output.commit();
+  return report;
+}
+
+}  // namespace svtune

@@ -1,0 +1,34 @@
+// `svtune convert`: a GGUF file becomes a Hugging Face model directory.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+
+#include "formats/checkpoint_writer.h"
+#include "formats/dtype.h"
+
+namespace svtune {
+
+struct GgufConvertOptions {
+  DType dtype = DType::kBF16;  // of the written weights: F32, BF16 or F16
+  std::uint64_t max_shard_bytes = kDefaultShardBytes;
+  // Called after every piece with the bytes written so far and in all.
+  std::function<void(std::uint64_t done, std::uint64_t total)> progress;
+};
+
+struct GgufConvertReport {
+  std::uint64_t tensors = 0;
+  std::uint64_t parameters = 0;
+  std::uint64_t bytes = 0;  // of weights
+};
+
+// Writes config.json, generation_config.json, tokenizer files and weights; memory stays
+// bounded by a few MB however large the model is. `directory` appears when everything is
+// there; it must not exist or be empty. Throws FileError for a file that cannot be read as a
+// model (see GgufCheckpoint, write_tokenizer_files), UsageError for another dtype.
+GgufConvertReport convert_gguf(const std::filesystem::path& gguf,
+                               const std::filesystem::path& directory,
+                               const GgufConvertOptions& options = {});
+
+}  // namespace svtune

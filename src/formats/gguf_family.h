@@ -1,0 +1,37 @@
+// The model families that GGUF files of the llama kind hold, and how each one's tensors
+// differ from the Hugging Face checkpoint they were made from.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "formats/gguf.h"
+
+namespace svtune {
+
+struct GgufFamily {
+  std::string_view architecture;  // general.architecture
+  std::string_view model_type;    // config.json
+  std::string_view class_name;    // config.json "architectures"
+  std::string_view activation;    // config.json "hidden_act"
+  bool permutes_qk = false;       // q and k rows are stored in interleaved rotary order
+  bool norm_plus_one = false;     // norm weights are stored as 1 + w
+  bool sandwich_norms = false;    // norms before and after attention and MLP
+  bool qk_norms = false;          // q_norm and k_norm
+};
+
+// Throws FileError naming the architecture when it is none of those above.
+const GgufFamily& gguf_family(const GgufFile& file);
+
+// "blk.3.attn_q.weight" -> "model.layers.3.self_attn.q_proj.weight". Empty for a tensor that
+// a checkpoint does not hold (rope_freqs.weight); nullopt for an unknown name.
+std::optional<std::string> hf_tensor_name(const GgufFamily& family, std::string_view gguf_name);
+
+// Row of the stored q or k matrix that belongs into row `row` of the checkpoint's, when each
+// head has `head_size` rows: stored row 2j+p of a head is the checkpoint's row p*h/2 + j.
+std::int64_t stored_row(std::int64_t row, std::int64_t head_size);
+
+}  // namespace svtune
