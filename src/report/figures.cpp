@@ -1,0 +1,289 @@
+// Legend, table of final figures and configuration.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "base/text_util.h"
+#include "report/html.h"
+#include "report/sections.h"
+
+namespace svtune {
+namespace {
+
+using Member = std::optional<double> MetricPoint::*;
+
+std::optional<double> last_of(const ReportRun& run, Member member) {
+  for (auto it = run.points.rbegin(); it != run.points.rend(); ++it) {
+    if ((*it).*member && std::isfinite(*((*it).*member))) return (*it).*member;
+  }
+  return std::nullopt;
+}
+
+std::optional<double> extreme_of(const ReportRun& run, Member member, bool largest) {
+  std::optional<double> best;
+  for (const MetricPoint& point : run.points) {
+    const std::optional<double>& value = point.*member;
+    if (!value || !std::isfinite(*value)) continue;
+    if (!best || (largest ? *value > *best : *value < *best)) best = value;
+  }
+  return best;
+}
+
+// Single losses are noisy: the mean over the last tenth of the run, at most 50 steps.
+std::optional<double> final_mean(const ReportRun& run, Member member) {
+  std::vector<double> values;
+  for (const MetricPoint& point : run.points) {
+    const std::optional<double>& value = point.*member;
+    if (value && std::isfinite(*value)) values.push_back(*value);
+  }
+  if (values.empty()) return std::nullopt;
+  const std::size_t count = std::clamp<std::size_t>(values.size() / 10, 1, 50);
+  double sum = 0;
+  for (std::size_t i = values.size() - count; i < values.size(); ++i) sum += values[i];
+  return sum / static_cast<double>(count);
+}
+
+std::optional<double> mean_speed(const ReportRun& run) {
+  double sum = 0;
+  std::int64_t count = 0;
+  for (const MetricPoint& point : run.points) {
+    const std::optional<double>& value = point.tokens_per_second;
+    // The first step pays for warming up.
+    if (!value || !std::isfinite(*value) ||
+        (&point == &run.points.front() && run.points.size() > 1))
+      continue;
+    sum += *value;
+    ++count;
+  }
+  if (count == 0) return std::nullopt;
+  return sum / static_cast<double>(count);
+}
+
+std::int64_t trainable_of(const ReportRun& run) {
+  std::int64_t total = 0;
+  for (const ReportLayer& layer : run.layers) total += layer.trainable_parameters;
+  return total;
+}
+
+// "7:20" minutes and seconds, "1:02:03" with hours.
+std::string duration(double seconds) {
+  const auto whole = static_cast<std::int64_t>(std::llround(std::max(0.0, seconds)));
+  const auto two = [](std::int64_t n) { return (n < 10 ? "0" : "") + std::to_string(n); };
+  const std::string tail = ":" + two(whole % 60);
+  if (whole < 3600) return std::to_string(whole / 60) + tail;
+  return std::to_string(whole / 3600) + ":" + two(whole / 60 % 60) + tail;
+}
+
+enum class Better { kNeither, kLower, kHigher };
+
+struct Column {
+  std::string title;
+  std::vector<std::string> cells;
+  std::vector<std::optional<double>> values;
+  Better better = Better::kNeither;
+};
+
+Column numeric_column(const std::string& title, const std::vector<ReportRun>& runs, Better better,
+                      const std::function<std::optional<double>(const ReportRun&)>& value,
+                      const std::function<std::string(double)>& text) {
+  Column column{title, {}, {}, better};
+  for (const ReportRun& run : runs) {
+    column.values.push_back(value(run));
+    column.cells.push_back(column.values.back() ? text(*column.values.back()) : "");
+  }
+  return column;
+}
+
+// Index of the only best cell, if the column has an order and more than one value.
+std::optional<std::size_t> best_cell(const Column& column) {
+  if (column.better == Better::kNeither) return std::nullopt;
+  std::optional<std::size_t> best;
+  std::size_t present = 0;
+  for (std::size_t i = 0; i < column.values.size(); ++i) {
+    if (!column.values[i]) continue;
+    ++present;
+    const bool better =
+        best && (column.better == Better::kLower ? *column.values[i] < *column.values[*best]
+                                                 : *column.values[i] > *column.values[*best]);
+    if (!best || better) best = i;
+  }
+  if (present < 2) return std::nullopt;
+  const auto ties = std::count(column.cells.begin(), column.cells.end(), column.cells[*best]);
+  return ties == 1 ? best : std::nullopt;
+}
+
+std::vector<Column> fact_columns(const std::vector<ReportRun>& runs) {
+  std::vector<Column> columns;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    for (const ReportFact& fact : runs[i].facts) {
+      auto it = std::find_if(columns.begin(), columns.end(),
+                             [&](const Column& column) { return column.title == fact.label; });
+      if (it == columns.end()) {
+        it = columns.insert(columns.end(), {fact.label, std::vector<std::string>(runs.size()), {}});
+      }
+      it->cells[i] = fact.value;
+    }
+  }
+  return columns;
+}
+
+Column trainable_column(const std::vector<ReportRun>& runs) {
+  Column column{"Trainable", {}, {}};
+  for (const ReportRun& run : runs) {
+    const std::int64_t trainable = trainable_of(run);
+    const std::string share = format_share(trainable, run.model_parameters);
+    std::string text = format_short_count(static_cast<std::uint64_t>(trainable));
+    if (!share.empty()) text += " (" + share + ")";
+    column.cells.push_back(run.layers.empty() ? "" : text);
+  }
+  return column;
+}
+
+std::vector<Column> figure_columns(const std::vector<ReportRun>& runs) {
+  const auto plain = [](double v) { return format_quantity(v, NumberStyle::kPlain); };
+  const auto rate = [](double v) { return format_quantity(v, NumberStyle::kRate); };
+  const auto bytes = [](double v) { return format_quantity(v, NumberStyle::kBytes); };
+  const auto percent = [](double v) { return format_quantity(v, NumberStyle::kPercent); };
+  std::vector<Column> columns = fact_columns(runs);
+  const auto add = [&](const char* title, Better better, auto value, auto text) {
+    columns.push_back(numeric_column(title, runs, better, value, text));
+  };
+  add(
+      "Steps", Better::kNeither,
+      [](const ReportRun& run) -> std::optional<double> {
+        if (run.points.empty()) return std::nullopt;
+        return static_cast<double>(run.points.back().step);
+      },
+      rate);
+  add(
+      "Final loss", Better::kLower,
+      [](const ReportRun& run) { return final_mean(run, &MetricPoint::loss); }, plain);
+  add(
+      "Best eval loss", Better::kLower,
+      [](const ReportRun& run) { return extreme_of(run, &MetricPoint::eval_loss, false); }, plain);
+  add(
+      "Best accuracy", Better::kHigher,
+      [](const ReportRun& run) { return extreme_of(run, &MetricPoint::eval_accuracy, true); },
+      percent);
+  add("Tokens/s", Better::kHigher, mean_speed, rate);
+  add(
+      "Peak memory", Better::kLower,
+      [](const ReportRun& run) { return extreme_of(run, &MetricPoint::memory, true); }, bytes);
+  add(
+      "Time", Better::kLower,
+      [](const ReportRun& run) { return last_of(run, &MetricPoint::seconds); }, duration);
+  columns.push_back(trainable_column(runs));
+  std::erase_if(columns, [](const Column& column) {
+    return std::all_of(column.cells.begin(), column.cells.end(),
+                       [](const std::string& cell) { return cell.empty(); });
+  });
+  return columns;
+}
+
+std::string run_name_cell(const std::vector<ReportRun>& runs, std::size_t i) {
+  return "<th scope=\"row\"><i class=\"swatch run-" + std::to_string(i % 8) + "\"></i>" +
+         escape_html(runs[i].name) + "</th>";
+}
+
+std::string figure_tiles(const std::vector<Column>& columns) {
+  std::string out = "<dl class=\"tiles\">";
+  for (const Column& column : columns) {
+    out += "<div><dt>" + escape_html(column.title) + "</dt><dd>" + escape_html(column.cells[0]) +
+           "</dd></div>";
+  }
+  return out + "</dl>";
+}
+
+std::string figure_table(const std::vector<ReportRun>& runs, const std::vector<Column>& columns) {
+  std::string out = "<div class=\"scroll\"><table class=\"figures\"><thead><tr><th>Run</th>";
+  for (const Column& column : columns) out += "<th>" + escape_html(column.title) + "</th>";
+  out += "</tr></thead><tbody>";
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    out += "<tr>" + run_name_cell(runs, i);
+    for (const Column& column : columns) {
+      const bool best = best_cell(column) == i;
+      out += std::string(best ? "<td class=\"best\">" : "<td>") +
+             (column.cells[i].empty() ? "–" : escape_html(column.cells[i])) + "</td>";
+    }
+    out += "</tr>";
+  }
+  return out + "</tbody></table></div>";
+}
+
+std::string config_text(const ReportRun& run, const std::string& key) {
+  const auto it = run.config.find(key);
+  if (it == run.config.end()) return "";
+  return it->is_string() ? it->get<std::string>() : dump_json(*it);
+}
+
+std::string config_rows(const std::vector<ReportRun>& runs, const std::vector<std::string>& keys) {
+  std::string out;
+  for (const std::string& key : keys) {
+    out += "<tr><th scope=\"row\"><code>" + escape_html(key) + "</code></th>";
+    for (const ReportRun& run : runs) {
+      out += "<td><code>" + escape_html(config_text(run, key)) + "</code></td>";
+    }
+    out += "</tr>";
+  }
+  return out;
+}
+
+std::string config_table(const std::vector<ReportRun>& runs, const std::vector<std::string>& keys) {
+  std::string out = "<div class=\"scroll\"><table class=\"config\">";
+  if (runs.size() > 1) {
+    out += "<thead><tr><th>Option</th>";
+    for (std::size_t i = 0; i < runs.size(); ++i) out += run_name_cell(runs, i);
+    out += "</tr></thead>";
+  }
+  return out + "<tbody>" + config_rows(runs, keys) + "</tbody></table></div>";
+}
+
+}  // namespace
+
+std::string legend_section(const std::vector<ReportRun>& runs) {
+  std::string out;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const std::string index = std::to_string(i);
+    out += "<label><input type=\"checkbox\" checked data-run=\"" + index +
+           "\"><i class=\"swatch run-" + std::to_string(i % 8) + "\"></i>" +
+           escape_html(runs[i].name) + "</label>";
+  }
+  return out;
+}
+
+std::string figures_section(const std::vector<ReportRun>& runs) {
+  const std::vector<Column> columns = figure_columns(runs);
+  if (runs.empty() || columns.empty()) return "";
+  const std::string body = runs.size() == 1 ? figure_tiles(columns) : figure_table(runs, columns);
+  return "<section id=\"figures\"><h2>Final figures</h2>" + body + "</section>";
+}
+
+std::string config_section(const std::vector<ReportRun>& runs) {
+  std::vector<std::string> keys;
+  for (const ReportRun& run : runs) {
+    if (!run.config.is_object()) continue;
+    for (const auto& [key, value] : run.config.items()) {
+      if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    }
+  }
+  if (keys.empty()) return "";
+  std::vector<std::string> different;
+  for (const std::string& key : keys) {
+    const std::string first = config_text(runs.front(), key);
+    const bool same = std::all_of(runs.begin(), runs.end(), [&](const ReportRun& run) {
+      return config_text(run, key) == first;
+    });
+    if (!same) different.push_back(key);
+  }
+  std::string out = "<section id=\"config\"><h2>Configuration</h2>";
+  if (!different.empty()) {
+    out += "<p class=\"note\">Options that differ between the runs</p>";
+    out += config_table(runs, different);
+  }
+  out += "<details" + std::string(runs.size() == 1 && keys.size() <= 24 ? " open" : "") +
+         "><summary>All " + std::to_string(keys.size()) + " options</summary>" +
+         config_table(runs, keys) + "</details>";
+  return out + "</section>";
+}
+
+}  // namespace svtune

@@ -1,0 +1,145 @@
+#include "report/html.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "base/text_util.h"
+
+namespace svtune {
+namespace {
+
+std::string printed(const char* format, double value) {
+  char buffer[64];
+  std::snprintf(buffer, sizeof buffer, format, value);
+  return buffer;
+}
+
+std::string fixed(double value, int digits) {
+  char buffer[400];
+  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
+  return buffer;
+}
+
+// "5e-5", "1.5e-4".
+std::string exponential(double value) {
+  const int exponent = static_cast<int>(std::floor(std::log10(std::abs(value)) + 1e-9));
+  return printed("%.3g", value / std::pow(10.0, exponent)) + "e" + std::to_string(exponent);
+}
+
+struct TickUnit {
+  double size;
+  const char* suffix;
+};
+
+TickUnit tick_unit(double largest, NumberStyle style) {
+  if (style == NumberStyle::kPercent) return {0.01, " %"};
+  if (style == NumberStyle::kRate && largest >= 1e6) return {1e6, "M"};
+  if (style == NumberStyle::kRate && largest >= 1e4) return {1e3, "K"};
+  if (style != NumberStyle::kBytes) return {1, ""};
+  static constexpr const char* kSuffixes[] = {" B", " KiB", " MiB", " GiB", " TiB"};
+  std::size_t power = 0;
+  double size = 1;
+  for (; power < 4 && largest >= size * 1024; ++power) size *= 1024;
+  return {size, kSuffixes[power]};
+}
+
+}  // namespace
+
+std::string escape_html(std::string_view text) {
+  std::string repaired;
+  if (!is_valid_utf8(text)) {
+    repaired = replace_invalid_utf8(text);
+    text = repaired;
+  }
+  std::string out;
+  out.reserve(text.size() + text.size() / 8);
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\0':
+        out += "\uFFFD";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+std::string escape_script_json(std::string_view json) {
+  std::string out = replace_all(json, "<", "\\u003c");
+  out = replace_all(out, "\u2028", "\\u2028");
+  return replace_all(out, "\u2029", "\\u2029");
+}
+
+std::string_view number_style_name(NumberStyle style) {
+  static constexpr std::string_view kNames[] = {"plain", "scientific", "rate", "bytes", "percent"};
+  return kNames[static_cast<std::size_t>(style)];
+}
+
+std::string format_quantity(double value, NumberStyle style) {
+  if (!std::isfinite(value)) return "not finite";
+  switch (style) {
+    case NumberStyle::kScientific:
+      return printed("%.3g", value);
+    case NumberStyle::kRate:
+      return value < 0 ? printed("%.4g", value)
+                       : format_count(static_cast<std::uint64_t>(std::llround(value)));
+    case NumberStyle::kBytes:
+      return format_bytes(value < 0 ? 0 : static_cast<std::uint64_t>(value));
+    case NumberStyle::kPercent:
+      return printed("%.1f", value * 100) + " %";
+    case NumberStyle::kPlain:
+      break;
+  }
+  const double size = std::abs(value);
+  if (size != 0 && (size < 1e-3 || size >= 1e6)) return printed("%.3g", value);
+  return size < 1 ? printed("%.4f", value) : printed(size < 100 ? "%.3f" : "%.1f", value);
+}
+
+std::vector<std::string> format_ticks(const std::vector<double>& ticks, NumberStyle style) {
+  double largest = 0;
+  for (const double tick : ticks) largest = std::max(largest, std::abs(tick));
+  const TickUnit unit = tick_unit(largest, style);
+  const double step = ticks.size() > 1 ? std::abs(ticks[1] - ticks[0]) / unit.size : 1;
+  const int decimals = std::clamp(static_cast<int>(std::ceil(-std::log10(step) - 1e-9)), 0, 9);
+  const bool tiny = style != NumberStyle::kBytes && largest > 0 && largest < 0.01;
+  std::vector<std::string> out;
+  for (const double tick : ticks) {
+    if (tick == 0) {
+      out.push_back("0");
+    } else {
+      out.push_back((tiny ? exponential(tick) : fixed(tick / unit.size, decimals)) + unit.suffix);
+    }
+  }
+  return out;
+}
+
+std::string format_share(std::int64_t part, std::int64_t whole) {
+  if (whole <= 0) return "";
+  const double percent = 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+  return printed(percent >= 9.995 ? "%.1f" : percent >= 0.995 ? "%.2f" : "%.3g", percent) + " %";
+}
+
+std::string format_coordinate(double value, int digits) {
+  std::string text = fixed(value, digits);
+  if (text.find('.') != std::string::npos) {
+    while (text.ends_with('0')) text.pop_back();
+    if (text.ends_with('.')) text.pop_back();
+  }
+  return text == "-0" ? "0" : text;
+}
+
+}  // namespace svtune

@@ -1,0 +1,274 @@
+// The report's page: escaping, charts with and without script, and the drawing in Chromium.
+#include "report/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <regex>
+
+#include "base/files.h"
+#include "report/charts.h"
+#include "report/html.h"
+
+namespace svtune {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+
+constexpr int kSteps = 120;
+
+ReportRun make_run(const std::string& name, double level) {
+  ReportRun run;
+  run.name = name;
+  run.model_parameters = 1000000;
+  run.layers = {{"layers.0.q_proj", "4 x 4", "PiSSA, rank 2", 16, 1000},
+                {"layers.1.q_proj", "4 x 4", "PiSSA, rank 2", 16, 1000},
+                {"layers.0.down_proj", "4 x 8", "PiSSA, rank 2", 32, 2000}};
+  run.config = {{"method", name}, {"rank", 2}};
+  for (int step = 1; step <= kSteps; ++step) {
+    MetricPoint point;
+    point.step = step;
+    point.loss = level + std::exp(-step / 30.0);
+    point.grad_norm = 1.0 / step;
+    point.learning_rate = 1e-4;
+    point.tokens_per_second = 5000;
+    point.memory = 2e9;
+    point.seconds = step * 0.5;
+    if (step % 20 == 0) point.eval_loss = level;
+    run.points.push_back(point);
+  }
+  return run;
+}
+
+ReportInput make_input() {
+  ReportInput input;
+  input.title = "Arithmetic & <b>words</b>";
+  input.subtitle = "two runs";
+  input.footer = "svtune 0.1.0";
+  input.runs = {make_run("PiSSA", 0.5), make_run("</script><script>alert(1)</script>", 0.75)};
+  input.runs[1].config["rank"] = 4;
+  input.samples = {{"2 + 2 = \"?\"", "4", {{"before", "5 <", false}, {"after", "4", true}}}};
+  return input;
+}
+
+std::vector<std::string> matches(const std::string& text, const std::string& pattern) {
+  const std::regex regex(pattern);
+  std::vector<std::string> out;
+  for (std::sregex_iterator it(text.begin(), text.end(), regex), end; it != end; ++it) {
+    out.push_back((*it)[1].str());
+  }
+  return out;
+}
+
+// A matcher would print the whole page.
+::testing::AssertionResult contains(const std::string& page, const std::string& text) {
+  if (page.find(text) != std::string::npos) return ::testing::AssertionSuccess() << text;
+  return ::testing::AssertionFailure() << "no \"" << text << "\" in the page";
+}
+
+std::size_t points_of(const std::string& path) {
+  return static_cast<std::size_t>(
+      std::count_if(path.begin(), path.end(), [](char c) { return c == 'M' || c == 'L'; }));
+}
+
+// The <figure> of one chart, up to its end.
+std::string figure(const std::string& page, const std::string& id) {
+  const std::size_t begin = page.find("id=\"chart-" + id + "\"");
+  if (begin == std::string::npos) return "";
+  return page.substr(begin, page.find("</figure>", begin) - begin);
+}
+
+std::vector<std::size_t> line_points(const std::string& page, const std::string& id) {
+  std::vector<std::size_t> out;
+  for (const std::string& d :
+       matches(figure(page, id), "<path class=\"series run-[0-9]\" d=\"([^\"]*)\"")) {
+    out.push_back(points_of(d));
+  }
+  return out;
+}
+
+TEST(Report, StaticChartsHaveOneLineARunWithAllPoints) {
+  const std::string page = render_report(make_input());
+  for (const char* id : {"loss", "grad_norm", "learning_rate", "tokens_per_second", "memory"}) {
+    EXPECT_THAT(line_points(page, id), ElementsAre(kSteps, kSteps)) << id;
+  }
+  EXPECT_THAT(line_points(page, "eval_loss"), ElementsAre(6, 6));
+  EXPECT_EQ(figure(page, "eval_accuracy"), "");
+}
+
+TEST(Report, TextsCannotLeaveTheirPlace) {
+  const std::string page = render_report(make_input());
+  EXPECT_FALSE(contains(page, "<script>alert"));
+  EXPECT_FALSE(contains(page, "<b>words</b>"));
+  EXPECT_TRUE(contains(page, "<h1>Arithmetic &amp; &lt;b&gt;words&lt;/b&gt;</h1>"));
+  EXPECT_TRUE(contains(page, "\\u003c/script>"));
+  EXPECT_TRUE(contains(page, "5 &lt;"));
+}
+
+TEST(Report, PlaceholdersInTextsAreNotFilled) {
+  ReportInput input = make_input();
+  input.title = "{{data}}";
+  EXPECT_TRUE(contains(render_report(input), "<h1>{{data}}</h1>"));
+}
+
+TEST(Report, PageAllowsNoNetworkAndNamesNoAddress) {
+  const std::string page = render_report(make_input());
+  EXPECT_TRUE(contains(page, "default-src 'none'"));
+  std::string rest = page;
+  const std::string svg_namespace = "http://www.w3.org/2000/svg";
+  rest.erase(rest.find(svg_namespace), svg_namespace.size());
+  EXPECT_FALSE(contains(rest, "://"));
+  EXPECT_FALSE(contains(page, " style=\""));
+  EXPECT_FALSE(contains(page, " src="));
+  EXPECT_EQ(matches(page, "<script([^>]*)>").size(), 2u);
+}
+
+TEST(Report, EqualInputGivesEqualBytes) {
+  EXPECT_EQ(render_report(make_input()), render_report(make_input()));
+}
+
+TEST(Report, TablesHoldTheFigures) {
+  const std::string page = render_report(make_input());
+  EXPECT_TRUE(contains(page, "4,000 trainable parameters in 3 weights, 0.4 % of the model's"));
+  EXPECT_TRUE(contains(page, "<th scope=\"row\"><code>down_proj</code></th>"));
+  EXPECT_TRUE(contains(page, "50.0 %"));
+  EXPECT_TRUE(contains(page, "<td class=\"best\">0.5000</td>"));  // eval loss of the first run
+  EXPECT_TRUE(contains(page, "1:00"));
+  EXPECT_TRUE(contains(page, "Options that differ between the runs"));
+  EXPECT_TRUE(contains(page, "<b class=\"good\">correct</b>"));
+}
+
+TEST(Report, EmptyAndOddInputsStillMakeAPage) {
+  EXPECT_TRUE(contains(render_report({}), "No metrics were recorded."));
+  ReportInput input;
+  input.runs = {make_run("one\xFF", 1)};
+  input.runs[0].points.resize(1);
+  input.runs[0].points[0].loss = NAN;
+  const std::string page = render_report(input);
+  EXPECT_TRUE(contains(page, "one\uFFFD"));
+  EXPECT_EQ(figure(page, "loss"), "");
+  EXPECT_THAT(line_points(page, "grad_norm"), ElementsAre(1));
+}
+
+TEST(Charts, LongSeriesKeepTheirExtremes) {
+  ReportRun run;
+  for (int step = 0; step < 100000; ++step) {
+    MetricPoint point;
+    point.step = step;
+    point.loss = step == 77777 ? 9.0 : step == 33333 ? -9.0 : std::sin(step * 0.01);
+    run.points.push_back(point);
+  }
+  const Series series = chart_series(run, chart_specs()[0], 2000);
+  EXPECT_LE(series.values.size(), 2002u);
+  EXPECT_GT(series.values.size(), 1000u);
+  EXPECT_THAT(series.values, ::testing::Contains(9.0));
+  EXPECT_THAT(series.values, ::testing::Contains(-9.0));
+  EXPECT_EQ(series.steps.front(), 0);
+  EXPECT_EQ(series.steps.back(), 99999);
+  EXPECT_TRUE(std::is_sorted(series.steps.begin(), series.steps.end()));
+}
+
+TEST(Charts, SmoothingKeepsConstantsAndGaps) {
+  EXPECT_THAT(smoothed({2, 2, 2, 2}, 0.9), Each(::testing::DoubleNear(2, 1e-12)));
+  const std::vector<double> gap = smoothed({1, NAN, 3}, 0.5);
+  // Weights 1 and 1/4: (1 + 3/4) / 1.25 and (1/4 + 3) / 1.25.
+  EXPECT_DOUBLE_EQ(gap[0], 1.4);
+  EXPECT_TRUE(std::isnan(gap[1]));
+  EXPECT_DOUBLE_EQ(gap[2], 2.6);
+}
+
+TEST(Charts, TicksAreRound) {
+  EXPECT_THAT(format_ticks(nice_ticks(0.07, 2.6, 5), NumberStyle::kPlain),
+              ElementsAre("0.5", "1.0", "1.5", "2.0", "2.5"));
+  EXPECT_THAT(format_ticks(nice_ticks(0, 2.1e-4, 5), NumberStyle::kScientific),
+              ElementsAre("0", "5e-5", "1e-4", "1.5e-4", "2e-4"));
+  EXPECT_THAT(format_ticks(axis_ticks(0, 2.2e9, 5, NumberStyle::kBytes), NumberStyle::kBytes),
+              ElementsAre("0", "0.5 GiB", "1.0 GiB", "1.5 GiB", "2.0 GiB"));
+  EXPECT_THAT(format_ticks(nice_ticks(1, 40000, 4), NumberStyle::kRate),
+              ElementsAre("10K", "20K", "30K", "40K"));
+  EXPECT_THAT(nice_ticks(3, 3, 5), ElementsAre(3));
+}
+
+class ChromiumTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"chromium", "chromium-browser", "google-chrome"}) {
+      if (shell(std::string("command -v ") + name).empty()) continue;
+      program_ = name;
+      return;
+    }
+    GTEST_SKIP() << "no Chromium in PATH";
+  }
+
+  static std::string shell(const std::string& command) {
+    FILE* pipe = popen((command + " 2>/dev/null").c_str(), "r");
+    if (pipe == nullptr) return "";
+    std::string out;
+    char buffer[65536];
+    for (std::size_t n = 0; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) out.append(buffer, n);
+    pclose(pipe);
+    return out;
+  }
+
+  // The document after its script has run.
+  std::string dump(const std::string& page) const {
+    const auto folder =
+        std::filesystem::path(::testing::TempDir()) / ("svtune_report_" + std::to_string(getpid()));
+    std::filesystem::create_directories(folder);
+    write_file_atomic(folder / "report.html", page);
+    const std::string dom = shell(
+        "timeout 120 " + program_ + " --headless --no-sandbox --disable-gpu --user-data-dir=" +
+        (folder / "profile").string() + " --virtual-time-budget=3000 --window-size=1200,900" +
+        " --dump-dom file://" + (folder / "report.html").string());
+    std::filesystem::remove_all(folder);
+    return dom;
+  }
+
+  std::string program_;
+};
+
+TEST_F(ChromiumTest, ScriptDrawsEveryChartWithAllPoints) {
+  const std::string dom = dump(render_report(make_input()));
+  ASSERT_TRUE(contains(dom, "<html lang=\"en\" class=\"live\">"));
+  EXPECT_EQ(matches(dom, "<svg class=\"chart\"[^>]*(data-live=\"1\")").size(), 6u);
+  for (const char* id : {"loss", "grad_norm", "learning_rate", "tokens_per_second", "memory"}) {
+    EXPECT_THAT(line_points(dom, id), ElementsAre(kSteps, kSteps)) << id;
+  }
+  EXPECT_THAT(line_points(dom, "eval_loss"), ElementsAre(6, 6));
+  EXPECT_TRUE(contains(figure(dom, "memory"), "GiB</text>"));
+  EXPECT_FALSE(contains(dom, "NaN"));
+}
+
+// Drives the page as a reader does: logarithmic axis, time axis, one run hidden, pointer.
+TEST_F(ChromiumTest, ControlsAndReadOutWork) {
+  std::string page = render_report(make_input());
+  const std::string nonce = matches(page, "<script nonce=\"([0-9a-f]+)\"").at(0);
+  const std::string driver =
+      "<script nonce=\"" + nonce +
+      "\">const q = (s) => document.querySelector(s);"
+      "q('#chart-grad_norm .log').click();"
+      "q('.legend input[data-run=\"1\"]').click();"
+      "q('#axis').value = 'seconds'; q('#axis').dispatchEvent(new Event('change'));"
+      "const box = q('#chart-loss .plot').getBoundingClientRect();"
+      "q('#chart-loss .plot').dispatchEvent(new PointerEvent('pointermove',"
+      "{clientX: box.right - 14, clientY: box.top + 9}));</script></body>";
+  page.replace(page.rfind("</body>"), 7, driver);
+  const std::string dom = dump(page);
+  EXPECT_THAT(line_points(dom, "loss"), ElementsAre(kSteps));
+  EXPECT_TRUE(contains(figure(dom, "grad_norm"), "aria-pressed=\"true\""));
+  EXPECT_TRUE(contains(figure(dom, "grad_norm"), ">0.01</text>"));
+  const std::string readout = dom.substr(dom.find("id=\"readout\""), 400);
+  // The last step of the first run is at 60 seconds.
+  EXPECT_TRUE(contains(readout, "<b>1:00</b>"));
+  EXPECT_TRUE(contains(readout, "<span>PiSSA</span><em>0.5"));
+  EXPECT_TRUE(contains(figure(dom, "memory"), "class=\"cross\""));
+}
+
+}  // namespace
+}  // namespace svtune
