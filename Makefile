@@ -2,7 +2,9 @@
 # `make help` lists the targets.
 
 PRESET ?= default
-JOBS ?= 2
+# One compiler job needs up to 1.5 GB.
+JOBS ?= $(shell awk -v cores="$$(nproc)" '/^MemAvailable/ { fit = int($$2 / 1572864) } \
+  END { print (fit < 1 ? 1 : fit < cores ? fit : cores) }' /proc/meminfo)
 PREFIX ?= /usr/local
 TEST_DATA := $(wildcard ../shared/data)
 
@@ -31,7 +33,8 @@ test: ## build everything and run all tests
 	tools/setup.sh --test
 	cmake --preset $(PRESET)
 	cmake --build build/$(PRESET) --parallel $(JOBS)
-	ctest --test-dir build/$(PRESET) --output-on-failure --no-tests=error --parallel $(JOBS)
+	OMP_WAIT_POLICY=passive ctest --test-dir build/$(PRESET) \
+	  --output-on-failure --no-tests=error --parallel 2
 
 bench: ## measure against transformers + PEFT (installs them for itself)
 	tools/setup.sh --test

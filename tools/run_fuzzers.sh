@@ -17,11 +17,11 @@ if ! echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { r
 fi
 
 cmake --preset fuzz
-cmake --build --preset fuzz
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
   mapfile -t targets < build/fuzz/fuzz/targets.txt
 fi
+cmake --build --preset fuzz --target "${targets[@]/%/_fuzz}"
 mkdir -p build/fuzz/artifacts
 
 run_target() {
