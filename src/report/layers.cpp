@@ -81,7 +81,7 @@ std::string group_table(const std::vector<ReportLayer>& layers, std::int64_t tot
 }
 
 std::string layer_list(const std::vector<ReportLayer>& layers, std::int64_t total) {
-  std::string out = "<details><summary>All " + std::to_string(layers.size()) +
+  std::string out = "<details class=\"list\"><summary>All " + std::to_string(layers.size()) +
                     " weights one by one</summary>" + table_head("Weight", false);
   for (const ReportLayer& layer : layers) {
     out += "<tr><th scope=\"row\"><code>" + escape_html(layer.name) + "</code></th>" +

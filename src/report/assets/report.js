@@ -388,7 +388,7 @@
       wait = requestAnimationFrame(drawAll);
     });
     window.addEventListener("beforeprint", () => {
-      for (const fold of document.querySelectorAll("details")) fold.open = true;
+      for (const fold of document.querySelectorAll("details:not(.list)")) fold.open = true;
     });
   };
 

@@ -1,0 +1,138 @@
+#include "report/run_files.h"
+
+#include <algorithm>
+
+#include "base/errors.h"
+#include "base/files.h"
+
+namespace svtune {
+namespace {
+
+Json layer_json(const ReportLayer& layer) {
+  return {{"name", layer.name},
+          {"shape", layer.shape},
+          {"adapter", layer.adapter},
+          {"parameters", layer.parameters},
+          {"trainable_parameters", layer.trainable_parameters}};
+}
+
+Json sample_json(const ReportSample& sample) {
+  Json answers = Json::array();
+  for (const ReportAnswer& answer : sample.answers) {
+    Json one = {{"label", answer.label}, {"text", answer.text}};
+    if (answer.correct) one["correct"] = *answer.correct;
+    answers.push_back(std::move(one));
+  }
+  return {{"prompt", sample.prompt}, {"reference", sample.reference}, {"answers", answers}};
+}
+
+ReportLayer layer_from(const Json& json) {
+  return {json.at("name").get<std::string>(), json.at("shape").get<std::string>(),
+          json.at("adapter").get<std::string>(), json.at("parameters").get<std::int64_t>(),
+          json.at("trainable_parameters").get<std::int64_t>()};
+}
+
+ReportSample sample_from(const Json& json) {
+  ReportSample sample{
+      json.at("prompt").get<std::string>(), json.at("reference").get<std::string>(), {}};
+  for (const Json& one : json.at("answers")) {
+    ReportAnswer answer{one.at("label").get<std::string>(), one.at("text").get<std::string>(), {}};
+    if (one.contains("correct")) answer.correct = one.at("correct").get<bool>();
+    sample.answers.push_back(std::move(answer));
+  }
+  return sample;
+}
+
+void read_report_json(const std::filesystem::path& path, RunFiles& files) {
+  const Json json = read_json_file(path);
+  try {
+    files.run.name = json.at("name").get<std::string>();
+    files.run.model_parameters = json.at("model_parameters").get<std::int64_t>();
+    for (const Json& fact : json.at("facts")) {
+      files.run.facts.push_back(
+          {fact.at("label").get<std::string>(), fact.at("value").get<std::string>()});
+    }
+    for (const Json& layer : json.at("layers")) files.run.layers.push_back(layer_from(layer));
+    for (const Json& sample : json.at("samples")) files.samples.push_back(sample_from(sample));
+  } catch (const Json::exception& error) {
+    throw FileError(path.string(), std::string("not a run's report data: ") + error.what());
+  }
+}
+
+std::string folder_name(std::filesystem::path path) {
+  path = std::filesystem::absolute(path).lexically_normal();
+  return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
+}
+
+void add_answers(ReportSample& into, const ReportSample& from, const std::string& after_label) {
+  for (ReportAnswer answer : from.answers) {
+    if (answer.label == kAnswerAfter) answer.label = after_label;
+    const bool known =
+        std::any_of(into.answers.begin(), into.answers.end(), [&](const ReportAnswer& other) {
+          return other.label == answer.label && other.text == answer.text;
+        });
+    if (!known) into.answers.push_back(std::move(answer));
+  }
+}
+
+}  // namespace
+
+void save_report_json(const std::filesystem::path& run_directory, const RunFiles& files) {
+  Json json = {{"name", files.run.name}, {"model_parameters", files.run.model_parameters}};
+  json["facts"] = Json::array();
+  for (const ReportFact& fact : files.run.facts) {
+    json["facts"].push_back({{"label", fact.label}, {"value", fact.value}});
+  }
+  json["layers"] = Json::array();
+  for (const ReportLayer& layer : files.run.layers) json["layers"].push_back(layer_json(layer));
+  json["samples"] = Json::array();
+  for (const ReportSample& sample : files.samples) json["samples"].push_back(sample_json(sample));
+  write_file_atomic(run_directory / "report.json", dump_json(json, 1) + "\n");
+}
+
+RunFiles load_run_files(const std::filesystem::path& run_directory) {
+  const std::filesystem::path metrics = run_directory / "metrics.jsonl";
+  if (!std::filesystem::exists(metrics)) {
+    throw FileError(run_directory.string(), "has no metrics.jsonl",
+                    "give the directory that svtune train wrote");
+  }
+  RunFiles files;
+  files.run.name = folder_name(run_directory);
+  if (const auto path = run_directory / "report.json"; std::filesystem::exists(path)) {
+    read_report_json(path, files);
+  }
+  if (const auto path = run_directory / "config.json"; std::filesystem::exists(path)) {
+    files.run.config = read_json_file(path);
+  }
+  files.run.points = read_metrics(metrics).points;
+  return files;
+}
+
+ReportInput merge_runs(std::string title, const std::vector<RunFiles>& runs) {
+  ReportInput input;
+  input.title = std::move(title);
+  for (const RunFiles& files : runs) {
+    input.runs.push_back(files.run);
+    const std::string after = runs.size() > 1 ? files.run.name : kAnswerAfter;
+    for (const ReportSample& sample : files.samples) {
+      auto it =
+          std::find_if(input.samples.begin(), input.samples.end(),
+                       [&](const ReportSample& other) { return other.prompt == sample.prompt; });
+      if (it == input.samples.end()) {
+        it = input.samples.insert(it, {sample.prompt, sample.reference, {}});
+      }
+      add_answers(*it, sample, after);
+    }
+  }
+  return input;
+}
+
+void write_run_report(const std::filesystem::path& run_directory, const std::string& title,
+                      const std::string& footer) {
+  const RunFiles files = load_run_files(run_directory);
+  ReportInput input = merge_runs(title.empty() ? files.run.name : title, {files});
+  input.footer = footer;
+  write_file_atomic(run_directory / "report.html", render_report(input));
+}
+
+}  // namespace svtune
