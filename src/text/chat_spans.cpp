@@ -1,0 +1,122 @@
+// Finds the assistant's part of a rendered conversation when the template does not mark it:
+// renders prefixes of the conversation and variants with another answer, and compares.
+#include <algorithm>
+
+#include "base/errors.h"
+#include "text/chat_template.h"
+
+namespace svtune {
+namespace {
+
+constexpr const char* kHint =
+    "mark the assistant's text in the template with {% generation %} ... {% endgeneration %}";
+
+bool is_assistant(const Json& message) {
+  const auto role = message.find("role");
+  return role != message.end() && role->is_string() &&
+         (*role == "assistant" || *role == "model" || *role == "gpt");
+}
+
+Json first_messages(const Json& messages, std::size_t count) {
+  return Json(messages.begin(), messages.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+std::size_t common_suffix(std::string_view a, std::string_view b) {
+  const std::size_t limit = std::min(a.size(), b.size());
+  std::size_t size = 0;
+  while (size < limit && a[a.size() - 1 - size] == b[b.size() - 1 - size]) ++size;
+  return size;
+}
+
+// A content that shares no byte with the end of `text`, so that what follows it in a rendering
+// can be told apart.
+std::string different_content(const std::string& text) {
+  return !text.empty() && text.back() == 'x' ? "zzz" : "xxx";
+}
+
+class SpanFinder {
+ public:
+  SpanFinder(const ChatTemplate& chat_template, const Json& messages, const ChatOptions& options,
+             const std::string& full)
+      : template_(chat_template), messages_(messages), options_(options), full_(full) {
+    options_.add_generation_prompt = false;
+  }
+
+  TextSpan find(std::size_t index) {
+    ChatOptions prompt_options = options_;
+    prompt_options.add_generation_prompt = true;
+    const std::string prompt =
+        template_.render(first_messages(messages_, index), prompt_options).text;
+    const std::string turn = template_.render(first_messages(messages_, index + 1), options_).text;
+    if (full_.starts_with(turn) && turn.starts_with(prompt)) return {prompt.size(), turn.size()};
+    if (!full_.starts_with(prompt)) fail(index);
+    return {prompt.size(), turn_end(index, turn, prompt.size())};
+  }
+
+ private:
+  [[noreturn]] void fail(std::size_t index) const {
+    throw FileError(template_.name(),
+                    "cannot tell which text of message " + std::to_string(index) +
+                        " the assistant writes: earlier turns are rendered differently",
+                    kHint);
+  }
+
+  // Where the text after the content of message `index` starts in a rendering of `messages`.
+  std::size_t tail_size(const Json& messages, const std::string& rendered, std::size_t index) {
+    const auto content = messages[index].find("content");
+    const auto text = content == messages[index].end() ? std::nullopt : message_text(*content);
+    if (!text) fail(index);
+    Json changed = messages;
+    changed[index]["content"] = different_content(*text);
+    return common_suffix(rendered, template_.render(changed, options_).text);
+  }
+
+  // The closing tokens are those that follow the content when the turn is the last one.
+  std::size_t turn_end(std::size_t index, const std::string& turn, std::size_t begin) {
+    const std::size_t closing_size =
+        tail_size(first_messages(messages_, index + 1), turn, index);
+    const std::string closing = turn.substr(turn.size() - closing_size);
+    const std::size_t content_end = full_.size() - tail_size(messages_, full_, index);
+    if (content_end < begin || full_.compare(content_end, closing.size(), closing) != 0) {
+      fail(index);
+    }
+    return content_end + closing.size();
+  }
+
+  const ChatTemplate& template_;
+  const Json& messages_;
+  ChatOptions options_;
+  const std::string& full_;
+};
+
+}  // namespace
+
+RenderedChat ChatTemplate::render_with_spans(const Json& messages,
+                                             const ChatOptions& options) const {
+  jinja::Rendering rendering = run(messages, options);
+  RenderedChat chat;
+  chat.text = std::move(rendering.text);
+  if (tree_->has_generation && rendering.generation_known) {
+    chat.assistant = std::move(rendering.generation);
+    return chat;
+  }
+  ChatOptions plain = options;
+  plain.add_generation_prompt = false;
+  const std::string full =
+      options.add_generation_prompt ? render(messages, plain).text : chat.text;
+  if (!chat.text.starts_with(full)) {
+    throw FileError(name(), "the generation prompt changes the text before it", kHint);
+  }
+  SpanFinder finder(*this, messages, plain, full);
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    if (!is_assistant(messages[i])) continue;
+    const TextSpan span = finder.find(i);
+    if (!chat.assistant.empty() && span.begin < chat.assistant.back().end) {
+      throw FileError(name(), "the turns of the assistant overlap in the text", kHint);
+    }
+    chat.assistant.push_back(span);
+  }
+  return chat;
+}
+
+}  // namespace svtune

@@ -1,0 +1,201 @@
+#include "text/normalizer.h"
+
+#include <optional>
+#include <utility>
+
+#include "base/text_util.h"
+#include "text/byte_level.h"
+#include "text/regex.h"
+#include "text/unicode_class.h"
+#include "text/unicode_form.h"
+#include "text/utf8.h"
+
+namespace svtune {
+namespace {
+
+class UnicodeNormalizer final : public Normalizer {
+ public:
+  explicit UnicodeNormalizer(UnicodeForm form) : form_(form) {}
+  void apply(std::string& text) const override { apply_unicode_form(form_, text); }
+
+ private:
+  UnicodeForm form_;
+};
+
+class LowercaseNormalizer final : public Normalizer {
+ public:
+  void apply(std::string& text) const override { text = lower_case(text); }
+};
+
+class PrependNormalizer final : public Normalizer {
+ public:
+  explicit PrependNormalizer(std::string prefix) : prefix_(std::move(prefix)) {}
+  void apply(std::string& text) const override {
+    if (!text.empty()) text.insert(0, prefix_);
+  }
+
+ private:
+  std::string prefix_;
+};
+
+class ReplaceNormalizer final : public Normalizer {
+ public:
+  explicit ReplaceNormalizer(Replacement replacement) : replacement_(std::move(replacement)) {}
+  void apply(std::string& text) const override { replacement_.apply(text); }
+
+ private:
+  Replacement replacement_;
+};
+
+class StripNormalizer final : public Normalizer {
+ public:
+  StripNormalizer(bool left, bool right) : left_(left), right_(right) {}
+  void apply(std::string& text) const override {
+    std::size_t begin = 0;
+    std::size_t end = text.size();
+    while (left_ && begin < end && is_white_space(utf8_at(text, begin))) {
+      begin += utf8_length(text[begin]);
+    }
+    while (right_ && end > begin) {
+      const std::size_t last = utf8_previous(text, end);
+      if (!is_white_space(utf8_at(text, last))) break;
+      end = last;
+    }
+    text.erase(end);
+    text.erase(0, begin);
+  }
+
+ private:
+  bool left_;
+  bool right_;
+};
+
+class CollapseSpaces final : public Normalizer {
+ public:
+  void apply(std::string& text) const override {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text[i] == ' ' && kept > 0 && text[kept - 1] == ' ') continue;
+      text[kept++] = text[i];
+    }
+    text.resize(kept);
+  }
+};
+
+class ByteLevelNormalizer final : public Normalizer {
+ public:
+  void apply(std::string& text) const override {
+    std::string out;
+    out.reserve(text.size() + text.size() / 4);
+    append_byte_level(out, text);
+    text = std::move(out);
+  }
+};
+
+class NormalizerSequence final : public Normalizer {
+ public:
+  explicit NormalizerSequence(std::vector<std::unique_ptr<Normalizer>> steps)
+      : steps_(std::move(steps)) {}
+  void apply(std::string& text) const override {
+    for (const auto& step : steps_) step->apply(text);
+  }
+
+ private:
+  std::vector<std::unique_ptr<Normalizer>> steps_;
+};
+
+}  // namespace
+
+struct Replacement::Pattern {
+  std::string literal;
+  std::optional<Regex> regex;
+};
+
+Replacement::Replacement(std::string from, std::string to)
+    : pattern_(std::make_unique<Pattern>()), to_(std::move(to)) {
+  pattern_->literal = std::move(from);
+}
+
+Replacement::Replacement(const JsonPart& part)
+    : pattern_(std::make_unique<Pattern>()), to_(part.text("content")) {
+  const JsonPart pattern = part.child("pattern");
+  if (pattern.has("Regex")) {
+    pattern_->regex.emplace(pattern.text("Regex"), part.file());
+  } else {
+    pattern_->literal = pattern.text("String");
+  }
+}
+
+Replacement::~Replacement() = default;
+Replacement::Replacement(Replacement&&) noexcept = default;
+Replacement& Replacement::operator=(Replacement&&) noexcept = default;
+
+void Replacement::apply(std::string& text) const {
+  if (!pattern_->regex) {
+    const bool found = !pattern_->literal.empty() && text.find(pattern_->literal) != text.npos;
+    if (found) text = replace_all(text, pattern_->literal, to_);
+    return;
+  }
+  std::string out;
+  std::size_t copied = 0;
+  bool changed = false;
+  pattern_->regex->for_each_match(text, [&](MatchRange match) {
+    out.append(text, copied, match.begin - copied);
+    out += to_;
+    copied = match.end;
+    changed = true;
+  });
+  if (!changed) return;
+  out.append(text, copied, text.npos);
+  text = std::move(out);
+}
+
+std::unique_ptr<Normalizer> make_unicode_normalizer(UnicodeForm form) {
+  return std::make_unique<UnicodeNormalizer>(form);
+}
+
+std::unique_ptr<Normalizer> make_replace_normalizer(std::string from, std::string to) {
+  return std::make_unique<ReplaceNormalizer>(Replacement(std::move(from), std::move(to)));
+}
+
+std::unique_ptr<Normalizer> make_prepend_normalizer(std::string prefix) {
+  return std::make_unique<PrependNormalizer>(std::move(prefix));
+}
+
+std::unique_ptr<Normalizer> make_strip_normalizer(bool left, bool right) {
+  return std::make_unique<StripNormalizer>(left, right);
+}
+
+std::unique_ptr<Normalizer> make_collapse_spaces_normalizer() {
+  return std::make_unique<CollapseSpaces>();
+}
+
+std::unique_ptr<Normalizer> make_normalizer_sequence(
+    std::vector<std::unique_ptr<Normalizer>> steps) {
+  return std::make_unique<NormalizerSequence>(std::move(steps));
+}
+
+std::unique_ptr<Normalizer> make_normalizer(const JsonPart& part) {
+  const std::string type = part.type();
+  if (type == "Sequence") {
+    std::vector<std::unique_ptr<Normalizer>> steps;
+    for (const JsonPart& step : part.children("normalizers")) {
+      steps.push_back(make_normalizer(step));
+    }
+    return make_normalizer_sequence(std::move(steps));
+  }
+  if (type == "NFC") return make_unicode_normalizer(UnicodeForm::kNfc);
+  if (type == "NFD") return make_unicode_normalizer(UnicodeForm::kNfd);
+  if (type == "NFKC") return make_unicode_normalizer(UnicodeForm::kNfkc);
+  if (type == "NFKD") return make_unicode_normalizer(UnicodeForm::kNfkd);
+  if (type == "Lowercase") return std::make_unique<LowercaseNormalizer>();
+  if (type == "Prepend") return make_prepend_normalizer(part.text("prepend"));
+  if (type == "Replace") return std::make_unique<ReplaceNormalizer>(Replacement(part));
+  if (type == "Strip") {
+    return make_strip_normalizer(part.flag("strip_left", true), part.flag("strip_right", true));
+  }
+  if (type == "ByteLevel") return std::make_unique<ByteLevelNormalizer>();
+  part.fail_type("ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Prepend, Replace, Sequence, Strip");
+}
+
+}  // namespace svtune

@@ -1,0 +1,54 @@
+// Normalisers of tokenizer.json: text to text, applied to every stretch between added tokens
+// before it is split into words.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/json_part.h"
+
+namespace svtune {
+
+// Immutable and thread-safe.
+class Normalizer {
+ public:
+  virtual ~Normalizer() = default;
+  // Changes `text` (valid UTF-8 before and after) in place.
+  virtual void apply(std::string& text) const = 0;
+};
+
+// From the "normalizer" object. Throws FileError naming an unknown type or a wrong value.
+std::unique_ptr<Normalizer> make_normalizer(const JsonPart& part);
+
+enum class UnicodeForm { kNfc, kNfd, kNfkc, kNfkd };
+
+// The normalisers that loaders of other formats put together themselves.
+std::unique_ptr<Normalizer> make_unicode_normalizer(UnicodeForm form);
+std::unique_ptr<Normalizer> make_replace_normalizer(std::string from, std::string to);
+std::unique_ptr<Normalizer> make_prepend_normalizer(std::string prefix);
+std::unique_ptr<Normalizer> make_strip_normalizer(bool left, bool right);
+std::unique_ptr<Normalizer> make_collapse_spaces_normalizer();  // runs of spaces to one space
+std::unique_ptr<Normalizer> make_normalizer_sequence(
+    std::vector<std::unique_ptr<Normalizer>> steps);
+
+// A pattern of tokenizer.json, {"String": ...} or {"Regex": ...}, and what replaces it. Also
+// used by the Replace decoder.
+class Replacement {
+ public:
+  explicit Replacement(const JsonPart& part);
+  Replacement(std::string from, std::string to);
+  ~Replacement();
+  Replacement(Replacement&&) noexcept;
+  Replacement& operator=(Replacement&&) noexcept;
+
+  void apply(std::string& text) const;
+
+ private:
+  struct Pattern;
+  std::unique_ptr<Pattern> pattern_;
+  std::string to_;
+};
+
+}  // namespace svtune

@@ -1,0 +1,18 @@
+// Unicode normalisation forms and lower case of valid UTF-8 text.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "text/normalizer.h"
+
+namespace svtune {
+
+// Normalises in place. Text that is plainly in form NFC already (Latin, Cyrillic, Chinese,
+// Korean syllables, ...) is recognised without a table look-up per character.
+void apply_unicode_form(UnicodeForm form, std::string& text);
+
+// Lower case character by character, without the special cases of single languages.
+std::string lower_case(std::string_view text);
+
+}  // namespace svtune
