@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -32,7 +33,8 @@ std::string usage_failure(const std::vector<std::string>& args) {
 class ConfigFile {
  public:
   explicit ConfigFile(const std::string& text)
-      : path_(std::filesystem::path(::testing::TempDir()) / "svtune_config_test.json") {
+      : path_(std::filesystem::path(::testing::TempDir()) /
+              ("svtune_config_" + std::to_string(getpid()))) {
     write_file_atomic(path_, text);
   }
   ~ConfigFile() { std::filesystem::remove(path_); }
@@ -86,6 +88,11 @@ TEST(Application, LastOfARepeatedFlagWins) {
   EXPECT_EQ(options["packing"], false);
   EXPECT_EQ(options["shuffle"], false);
   EXPECT_EQ(options["max_steps"], nullptr);
+}
+
+TEST(Application, ArgumentsAfterTwoDashesAreNoOptions) {
+  EXPECT_EQ(options_of({"fit", "--rank", "2", "--", "--model"})["model"], "--model");
+  EXPECT_THAT(usage_failure({"fit", "--", "a", "--rank"}), HasSubstr("unexpected argument"));
 }
 
 TEST(Application, ConfigFileIsReadAndFlagsWin) {

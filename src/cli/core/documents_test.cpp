@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -39,7 +40,7 @@ bool has_program(const std::string& name) { return shell("command -v " + name).c
 class ScratchFile {
  public:
   ScratchFile(const std::string& name, const std::string& text)
-      : path_(std::filesystem::path(::testing::TempDir()) / name) {
+      : path_(std::filesystem::path(::testing::TempDir()) / (std::to_string(getpid()) + name)) {
     write_file_atomic(path_, text);
   }
   ~ScratchFile() { std::filesystem::remove(path_); }

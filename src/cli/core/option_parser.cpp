@@ -41,11 +41,19 @@ class Binding {
     return out;
   }
 
+  // Throws UsageError when an argument that CLI11 left over looks like an option.
+  void refuse_option(const std::string& text) const {
+    if (text.size() < 2 || text[0] != '-') return;
+    const std::string name = text.substr(0, text.find('='));
+    const std::string nearest = nearest_name(name, flags());
+    throw UsageError("unknown option " + name, nearest.empty() ? "--help lists the options"
+                                                               : "did you mean " + nearest + "?");
+  }
+
   // What is no option goes to the positional fields in order; a list takes all that is left.
-  // Throws UsageError for an unknown option or an argument too many.
+  // Throws UsageError for an argument too many.
   void take_arguments(const std::vector<std::string>& extras,
                       std::vector<FieldInput>& inputs) const {
-    for (const std::string& text : extras) refuse_option(text);
     std::size_t next = 0;
     for (const FieldInfo& info : positionals_) {
       const std::size_t left = extras.size() - next;
@@ -105,14 +113,6 @@ class Binding {
     bound_.push_back({info, option});
   }
 
-  void refuse_option(const std::string& text) const {
-    if (text.size() < 2 || text[0] != '-') return;
-    const std::string name = text.substr(0, text.find('='));
-    const std::string nearest = nearest_name(name, flags());
-    throw UsageError("unknown option " + name, nearest.empty() ? "--help lists the options"
-                                                               : "did you mean " + nearest + "?");
-  }
-
   static std::string label(const FieldInfo& info) {
     return info.positional ? field_placeholder(info) : field_flag(info.name);
   }
@@ -161,12 +161,15 @@ ParsedLine parse_line(const std::vector<FieldInfo>& known, const std::vector<std
   app.allow_extras();
   if (command.config) app.add_option("-c,--config", line.config);
   try {
-    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
+    app.parse(std::vector<std::string>(std::make_reverse_iterator(end), args.rend()));
   } catch (const CLI::ParseError& error) {
     refuse_parse(error, binding);
   }
   line.inputs = binding.inputs();
-  binding.take_arguments(app.remaining(), line.inputs);
+  std::vector<std::string> extras = app.remaining();
+  for (const std::string& text : extras) binding.refuse_option(text);
+  if (end != args.end()) extras.insert(extras.end(), end + 1, args.end());
+  binding.take_arguments(extras, line.inputs);
   return line;
 }
 

@@ -1,0 +1,42 @@
+// svtune report: one page from one or several runs.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cli/core/command.h"
+
+namespace svtune {
+
+struct ReportOptions {
+  static constexpr CommandInfo kCommand{
+      .name = "report",
+      .summary = "Draw the curves and figures of runs on one page",
+      .description =
+          "Reads metrics.jsonl, report.json and config.json of each run directory and "
+          "writes a single HTML file that needs no network. Runs may still be going.",
+      .examples = "svtune report runs/pissa runs/lora --output compare.html"};
+  std::vector<std::filesystem::path> runs;
+  std::filesystem::path output = "report.html";
+  std::string title;
+  std::vector<std::string> names;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.runs, {.name = "runs",
+                      .help = "Directories that svtune train wrote",
+                      .value_name = "RUN",
+                      .separator = 0,
+                      .required = true,
+                      .positional = true,
+                      .path = PathHint::kDirectory});
+    visit(self.output, {.name = "output", .help = "HTML file to write", .path = PathHint::kFile});
+    visit(self.title, {.name = "title", .help = "Heading of the page; the run's name without one"});
+    visit(self.names, {.name = "names", .help = "Names of the runs, instead of their own"});
+  }
+};
+
+int run(const ReportOptions& options, CommandContext& context);
+
+}  // namespace svtune
