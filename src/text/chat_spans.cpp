@@ -73,8 +73,7 @@ class SpanFinder {
 
   // The closing tokens are those that follow the content when the turn is the last one.
   std::size_t turn_end(std::size_t index, const std::string& turn, std::size_t begin) {
-    const std::size_t closing_size =
-        tail_size(first_messages(messages_, index + 1), turn, index);
+    const std::size_t closing_size = tail_size(first_messages(messages_, index + 1), turn, index);
     const std::string closing = turn.substr(turn.size() - closing_size);
     const std::size_t content_end = full_.size() - tail_size(messages_, full_, index);
     if (content_end < begin || full_.compare(content_end, closing.size(), closing) != 0) {
@@ -102,8 +101,7 @@ RenderedChat ChatTemplate::render_with_spans(const Json& messages,
   }
   ChatOptions plain = options;
   plain.add_generation_prompt = false;
-  const std::string full =
-      options.add_generation_prompt ? render(messages, plain).text : chat.text;
+  const std::string full = options.add_generation_prompt ? render(messages, plain).text : chat.text;
   if (!chat.text.starts_with(full)) {
     throw FileError(name(), "the generation prompt changes the text before it", kHint);
   }

@@ -1,0 +1,135 @@
+#include "text/chat_template.h"
+
+#include <algorithm>
+
+#include "base/errors.h"
+#include "base/text_util.h"
+#include "text/builtin_chat_templates.h"
+#include "text/jinja/error.h"
+#include "text/jinja/parser.h"
+
+namespace svtune {
+namespace {
+
+void check_messages(const Json& messages, const std::string& name) {
+  if (!messages.is_array()) throw FileError(name, "the messages are not a list");
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    if (!messages[i].is_object()) {
+      throw FileError(name, "message " + std::to_string(i) + " is not an object");
+    }
+  }
+}
+
+// Reasoning goes by three names; the template sees it under each that it may read.
+Json with_reasoning_aliases(const Json& message) {
+  for (const char* name : {"reasoning_content", "thinking", "reasoning"}) {
+    const auto found = message.find(name);
+    if (found == message.end() || found->is_null()) continue;
+    Json aliased = message;
+    if (!aliased.contains("thinking")) aliased["thinking"] = *found;
+    aliased["reasoning_content"] = *found;
+    return aliased;
+  }
+  return message;
+}
+
+jinja::Value messages_value(const Json& messages, bool flatten_content) {
+  Json prepared = Json::array();
+  for (const Json& message : messages) {
+    prepared.push_back(with_reasoning_aliases(message));
+    if (!flatten_content || !message.contains("content")) continue;
+    if (auto text = message_text(message["content"])) prepared.back()["content"] = *text;
+  }
+  return jinja::Value::from_json(prepared);
+}
+
+void set_variable(jinja::Variables& variables, const std::string& name, jinja::Value value) {
+  for (auto& [key, held] : variables) {
+    if (key == name) {
+      held = std::move(value);
+      return;
+    }
+  }
+  variables.emplace_back(name, std::move(value));
+}
+
+}  // namespace
+
+ChatTemplate ChatTemplate::parse(std::string source, std::string name) {
+  ChatTemplate result;
+  result.tree_ =
+      std::make_shared<const jinja::TemplateTree>(jinja::parse_template(source, std::move(name)));
+  result.source_ = std::move(source);
+  return result;
+}
+
+ChatTemplate ChatTemplate::builtin(std::string_view family) {
+  for (const BuiltinChatTemplate& each : builtin_chat_templates()) {
+    if (each.name != family) continue;
+    ChatTemplate result =
+        parse(std::string(each.source), "built-in chat template " + std::string(family));
+    result.flatten_content_ = true;
+    return result;
+  }
+  std::vector<std::string> names(builtin_names().begin(), builtin_names().end());
+  throw UsageError("there is no built-in chat template '" + std::string(family) + "'",
+                   "use one of: " + join(names, ", "));
+}
+
+std::span<const std::string_view> ChatTemplate::builtin_names() {
+  static const std::vector<std::string_view> names = [] {
+    std::vector<std::string_view> out;
+    for (const BuiltinChatTemplate& each : builtin_chat_templates()) out.push_back(each.name);
+    return out;
+  }();
+  return names;
+}
+
+jinja::Rendering ChatTemplate::run(const Json& messages, const ChatOptions& options) const {
+  check_messages(messages, name());
+  jinja::Variables variables;
+  variables.emplace_back("add_generation_prompt",
+                         jinja::Value::boolean(options.add_generation_prompt));
+  variables.emplace_back("tools", jinja::Value::none());
+  variables.emplace_back("documents", jinja::Value::none());
+  if (options.bos_token) {
+    variables.emplace_back("bos_token",
+                           jinja::Value::text(replace_invalid_utf8(*options.bos_token)));
+  }
+  if (options.eos_token) {
+    variables.emplace_back("eos_token",
+                           jinja::Value::text(replace_invalid_utf8(*options.eos_token)));
+  }
+  try {
+    variables.emplace_back("messages", messages_value(messages, flatten_content_));
+    for (const auto& [key, value] : options.variables.items()) {
+      set_variable(variables, key, jinja::Value::from_json(value));
+    }
+  } catch (const jinja::EvalError& error) {
+    throw FileError(name(), std::string("the messages: ") + error.what());
+  }
+  return jinja::render(*tree_, std::move(variables), {}, options.now);
+}
+
+RenderedChat ChatTemplate::render(const Json& messages, const ChatOptions& options) const {
+  jinja::Rendering rendering = run(messages, options);
+  RenderedChat chat;
+  chat.text = std::move(rendering.text);
+  if (rendering.generation_known) chat.assistant = std::move(rendering.generation);
+  return chat;
+}
+
+std::optional<std::string> message_text(const Json& content) {
+  if (content.is_string()) return content.get<std::string>();
+  if (!content.is_array()) return std::nullopt;
+  std::string text;
+  for (const Json& part : content) {
+    if (!part.is_object()) return std::nullopt;
+    const auto body = part.contains("text") ? part.find("text") : part.find("value");
+    if (body == part.end() || !body->is_string()) return std::nullopt;
+    text += body->get_ref<const std::string&>();
+  }
+  return text;
+}
+
+}  // namespace svtune
