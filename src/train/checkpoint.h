@@ -51,8 +51,14 @@ class CheckpointStore {
   void load_adapters(std::int64_t step, const AdapterSet& adapters) const;
 
  private:
+  void load_frozen(const std::string& hash, const AdapterSet& adapters) const;
+  // Verifies and reads one checkpoint; returns its state.json.
+  Json load(std::int64_t step, const AdapterSet& adapters,
+            const std::vector<NamedTensor>& into) const;
+  Restored restore(std::int64_t step, TrainState& state);
+
   std::filesystem::path directory_;
-  std::optional<std::uint64_t> frozen_hash_;
+  std::optional<std::string> frozen_hash_;  // "" when there is no frozen state
 };
 
 }  // namespace svtune

@@ -22,15 +22,16 @@ ProcessMemory process_memory();
 // the control groups leave; UINT64_MAX when unknown.
 std::uint64_t available_memory();
 
-// What decides the need of a training run.
+// What decides the need of a training run. Tokens are those of the largest micro-batch.
 struct MemoryRequest {
-  std::uint64_t weight_bytes = 0;  // of the base as loaded, mapped or copied
-  std::uint64_t frozen_bytes = 0;  // frozen state of the adapters
+  std::uint64_t program_bytes = 150'000'000;  // code, LibTorch, tokenizer, buffers
+  std::uint64_t weight_bytes = 0;             // of the base as loaded, mapped or copied
+  std::uint64_t frozen_bytes = 0;             // frozen state of the adapters
   std::int64_t trainable_parameters = 0;
-  std::int64_t adapter_width = 0;      // sum of the ranks over the layers of a block
-  std::int64_t batch_tokens = 0;       // of the largest micro-batch
-  std::int64_t supervised_tokens = 0;  // of the largest micro-batch; 0 = all
-  std::int64_t longest_document = 0;   // tokens
+  std::int64_t saved_per_token = 0;  // elements that the method saves beside layer inputs
+  std::int64_t batch_tokens = 0;
+  std::int64_t supervised_tokens = 0;  // 0 = all
+  std::int64_t longest_document = 0;   // tokens; 0 = all
   bool dropout = false;
   Recompute recompute = Recompute::kNone;
 };

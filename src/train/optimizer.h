@@ -43,6 +43,10 @@ struct OptimizerConfig {
   }
 };
 
+// Factor that brings a gradient of this norm to `max_norm` at most; 0 = no clipping. As in
+// torch, 1e-6 is added to the norm.
+double clip_factor(double norm, double max_norm);
+
 class AdamW {
  public:
   // Moves the storage of every leaf (fp32 or fp64) into the flat buffers; the owners must

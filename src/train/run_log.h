@@ -32,7 +32,8 @@ struct RunLogOptions {
 class RunLog final : public TrainObserver {
  public:
   // `restored` is what CheckpointStore::restore_latest gave: logs keep what came before it.
-  RunLog(RunLogOptions options, const std::optional<CheckpointStore::Restored>& restored);
+  RunLog(RunLogOptions options,
+         const std::optional<CheckpointStore::Restored>& restored = std::nullopt);
   ~RunLog() override;
 
   void on_step(const TrainState& state, const StepReport& report) override;

@@ -1,0 +1,202 @@
+#include "train/checkpoint.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <system_error>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/hash.h"
+#include "train/tensor_file.h"
+
+namespace svtune {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kTensors[] = "state.safetensors", kState[] = "state.json", kMarker[] = "COMPLETE";
+constexpr char kFrozen[] = "frozen.safetensors";
+
+std::string hash_of(const fs::path& file) { return hex64(hash64(MappedFile(file).bytes())); }
+
+// N of "step-N".
+std::optional<std::int64_t> step_of(const fs::path& path) {
+  const std::string name = path.filename().string();
+  constexpr std::string_view kPrefix = "step-";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  std::int64_t step = 0;
+  const char *first = name.data() + kPrefix.size(), *last = name.data() + name.size();
+  const auto [end, error] = std::from_chars(first, last, step);
+  if (error != std::errc() || end != last || step < 0) return std::nullopt;
+  return step;
+}
+
+std::vector<std::int64_t> list_steps(const fs::path& directory, bool complete) {
+  std::vector<std::int64_t> steps;
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    const std::optional<std::int64_t> step = step_of(it->path());
+    std::error_code ignored;
+    if (step && fs::exists(it->path() / kMarker, ignored) == complete) steps.push_back(*step);
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+Json state_json(const TrainState& state, const std::optional<BestEval>& best,
+                const std::string& frozen_hash) {
+  Json json = {{"step", state.step}, {"tokens", state.tokens}, {"seconds", state.seconds}};
+  json["optimizer_steps"] = state.optimizer.steps();
+  json["data"] = state.batches.position();
+  json["frozen"] = frozen_hash;
+  if (best) json["best"] = {{"step", best->step}, {"loss", best->loss}};
+  return json;
+}
+
+// Compares the files with the hashes in the marker; the marker exists.
+void require_intact(const fs::path& checkpoint) {
+  const Json marker = read_json_file(checkpoint / kMarker);
+  for (const char* name : {kTensors, kState}) {
+    const auto wanted = marker.is_object() ? marker.find(name) : marker.end();
+    if (wanted == marker.end() || !wanted->is_string()) {
+      throw FileError((checkpoint / kMarker).string(), std::string("names no hash of ") + name);
+    }
+    if (hash_of(checkpoint / name) != wanted->get<std::string>()) {
+      throw FileError((checkpoint / name).string(), "its bytes are not those that were written");
+    }
+  }
+}
+
+// A value of state.json. The hash has been checked, so only a file made by others lacks it.
+template <class T>
+T value(const Json& json, const char* key, const fs::path& checkpoint) {
+  try {
+    return json.at(key).get<T>();
+  } catch (const Json::exception&) {
+    throw FileError((checkpoint / kState).string(), std::string("has no usable ") + key);
+  }
+}
+
+std::vector<NamedTensor> parameters_of(const std::vector<Trainable>& trainables) {
+  std::vector<NamedTensor> list;
+  for (const Trainable& each : trainables) list.push_back({"parameter/" + each.name, each.tensor});
+  return list;
+}
+
+void remove_checkpoint(const fs::path& path) {
+  // Without its marker a half-removed folder does not count any more.
+  std::error_code ignored;
+  fs::remove(path / kMarker, ignored);
+  fs::remove_all(path, ignored);
+}
+
+}  // namespace
+
+CheckpointStore::CheckpointStore(fs::path run_directory)
+    : directory_(std::move(run_directory) / "checkpoints") {
+  std::error_code error;
+  fs::create_directories(directory_, error);
+  if (error) throw FileError(directory_.string(), "cannot create: " + error.message());
+}
+
+fs::path CheckpointStore::path(std::int64_t step) const {
+  return directory_ / ("step-" + std::to_string(step));
+}
+
+std::vector<std::int64_t> CheckpointStore::steps() const { return list_steps(directory_, true); }
+
+void CheckpointStore::save(const TrainState& state, const std::optional<BestEval>& best) {
+  if (!frozen_hash_) {
+    const std::vector<NamedTensor> frozen = state.adapters.frozen_state();
+    if (!frozen.empty()) write_tensors(directory_ / kFrozen, frozen);
+    frozen_hash_ = frozen.empty() ? "" : hash_of(directory_ / kFrozen);
+  }
+  AtomicDirectory folder(path(state.step), IfExists::kReplace);
+  const fs::path& staging = folder.staging();
+  write_tensors(staging / kTensors, state.optimizer.state());
+  write_file_atomic(staging / kState, dump_json(state_json(state, best, *frozen_hash_), 2) + "\n");
+  const Json marker = {{kTensors, hash_of(staging / kTensors)},
+                       {kState, hash_of(staging / kState)}};
+  write_file_atomic(staging / kMarker, dump_json(marker, 2) + "\n");
+  folder.commit();
+}
+
+void CheckpointStore::prune(std::int64_t keep, std::optional<std::int64_t> best) const {
+  const std::vector<std::int64_t> all = steps();
+  const auto count = static_cast<std::int64_t>(all.size());
+  for (std::int64_t i = 0; i + keep < count; ++i) {
+    const std::int64_t step = all[static_cast<std::size_t>(i)];
+    if (step != best) remove_checkpoint(path(step));
+  }
+}
+
+void CheckpointStore::load_frozen(const std::string& hash, const AdapterSet& adapters) const {
+  const std::vector<NamedTensor> frozen = adapters.frozen_state();
+  const fs::path file = directory_ / kFrozen;
+  if (hash.empty() != frozen.empty()) {
+    throw FileError(file.string(), "belongs to a run with another method");
+  }
+  if (frozen.empty()) return;
+  if (hash_of(file) != hash) {
+    throw FileError(file.string(), "its bytes are not those that were written");
+  }
+  read_tensors(file, frozen);
+}
+
+Json CheckpointStore::load(std::int64_t step, const AdapterSet& adapters,
+                           const std::vector<NamedTensor>& into) const {
+  const fs::path folder = path(step);
+  require_intact(folder);
+  const Json json = read_json_file(folder / kState);
+  load_frozen(value<std::string>(json, "frozen", folder), adapters);
+  read_tensors(folder / kTensors, into);
+  adapters.refresh();
+  return json;
+}
+
+CheckpointStore::Restored CheckpointStore::restore(std::int64_t step, TrainState& state) {
+  const Json json = load(step, state.adapters, state.optimizer.state());
+  const fs::path folder = path(step);
+  state.batches.seek(value<Json>(json, "data", folder));
+  state.optimizer.set_steps(value<std::int64_t>(json, "optimizer_steps", folder));
+  state.step = value<std::int64_t>(json, "step", folder);
+  state.tokens = value<std::int64_t>(json, "tokens", folder);
+  state.seconds = value<double>(json, "seconds", folder);
+  frozen_hash_ = value<std::string>(json, "frozen", folder);
+  Restored restored{state.step, std::nullopt, {}};
+  if (json.contains("best")) {
+    const Json& best = json["best"];
+    restored.best =
+        BestEval{value<std::int64_t>(best, "step", folder), value<double>(best, "loss", folder)};
+  }
+  return restored;
+}
+
+std::optional<CheckpointStore::Restored> CheckpointStore::restore_latest(TrainState& state) {
+  remove_stale_temporaries(directory_);
+  for (const std::int64_t step : list_steps(directory_, false)) remove_checkpoint(path(step));
+  std::vector<std::int64_t> all = steps();
+  std::vector<std::string> warnings;
+  while (!all.empty()) {
+    try {
+      Restored restored = restore(all.back(), state);
+      restored.warnings = std::move(warnings);
+      return restored;
+    } catch (const Error& error) {
+      warnings.emplace_back(error.what());
+    }
+    all.pop_back();
+  }
+  if (warnings.empty()) return std::nullopt;
+  throw FileError(directory_.string(),
+                  "none of the checkpoints can be used; the latest: " + warnings.front(),
+                  "start a new run in another directory");
+}
+
+void CheckpointStore::load_adapters(std::int64_t step, const AdapterSet& adapters) const {
+  load(step, adapters, parameters_of(adapters.trainables()));
+}
+
+}  // namespace svtune

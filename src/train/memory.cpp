@@ -1,0 +1,96 @@
+#include "train/memory.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <optional>
+#include <sstream>
+
+#include "base/errors.h"
+#include "base/text_util.h"
+
+namespace svtune {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kUnknown = std::numeric_limits<std::uint64_t>::max();
+
+// The number behind `key` in a file of "key value" lines, as written there.
+std::optional<std::uint64_t> number_after(const fs::path& file, std::string_view key) {
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line);
+    std::string name;
+    std::uint64_t value = 0;
+    if (words >> name >> value && name == key) return value;
+  }
+  return std::nullopt;
+}
+
+// The first number of a file; nullopt for "max" and for files that do not exist.
+std::optional<std::uint64_t> only_number(const fs::path& file) {
+  std::ifstream in(file);
+  std::uint64_t value = 0;
+  return in >> value ? std::optional(value) : std::nullopt;
+}
+
+// What one control group leaves: limit minus use, page cache counted as free.
+std::uint64_t left_in_group(const fs::path& group, const char* limit_file, const char* use_file) {
+  const auto limit = only_number(group / limit_file), use = only_number(group / use_file);
+  if (!limit || !use) return kUnknown;
+  std::uint64_t cache = 0;
+  for (const char* key : {"inactive_file", "active_file"}) {
+    cache += number_after(group / "memory.stat", key).value_or(0);
+  }
+  const std::uint64_t held = *use - std::min(*use, cache);
+  return *limit - std::min(*limit, held);
+}
+
+// Version 2: the process's group and all above it.
+std::uint64_t left_in_groups() {
+  const fs::path root = "/sys/fs/cgroup";
+  std::uint64_t left =
+      left_in_group(root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes");
+  std::ifstream in("/proc/self/cgroup");
+  for (std::string line; std::getline(in, line);) {
+    if (!line.starts_with("0::/")) continue;
+    fs::path group = root / line.substr(4);
+    for (; group.string().size() >= root.string().size(); group = group.parent_path()) {
+      left = std::min(left, left_in_group(group, "memory.max", "memory.current"));
+    }
+  }
+  return left;
+}
+
+}  // namespace
+
+ProcessMemory process_memory() {
+  constexpr std::uint64_t kKib = 1024;
+  const fs::path status = "/proc/self/status";
+  return {number_after(status, "VmRSS:").value_or(0) * kKib,
+          number_after(status, "VmHWM:").value_or(0) * kKib};
+}
+
+std::uint64_t available_memory() {
+  const auto system = number_after("/proc/meminfo", "MemAvailable:");
+  return std::min(left_in_groups(), system ? *system * 1024 : kUnknown);
+}
+
+void check_memory(const MemoryForecast& forecast, std::uint64_t available,
+                  std::uint64_t already_used) {
+  const std::uint64_t total = forecast.total();
+  const std::uint64_t missing = total - std::min(total, already_used);
+  if (missing <= available) return;
+  std::string items;
+  for (const MemoryItem& item : forecast.items) {
+    items += (items.empty() ? "" : ", ") + item.name + " " + format_bytes(item.bytes);
+  }
+  throw RunError("training needs about " + format_bytes(total) + " of memory (" + items + "), " +
+                     format_bytes(available + already_used) + " can be had",
+                 "lower --batch-size or --batch-tokens (raising --gradient-accumulation by the "
+                 "same factor keeps the result), use --recompute full, or --dtype bf16");
+}
+
+}  // namespace svtune

@@ -1,0 +1,271 @@
+// Checkpoints and the run directory: a run that goes on from a checkpoint gives the same bits.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/oracle_test_util.h"
+#include "report/metrics_log.h"
+#include "train/run_log.h"
+#include "train/train_test_util.h"
+
+namespace svtune {
+namespace {
+
+namespace fs = std::filesystem;
+using test::CyclicSource;
+using test::lora_rig;
+using test::random_documents;
+using test::Rig;
+using test::TempDirectory;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+constexpr std::int64_t kTotal = 10;
+
+TrainConfig config_of_run() {
+  TrainConfig config;
+  config.batch.gradient_accumulation = 2;
+  config.schedule.learning_rate = 1e-2;
+  config.optimizer.weight_decay = 0.1;
+  return config;
+}
+
+// Everything a process makes anew: model, adapters, data, optimiser.
+struct Session {
+  Rig rig = lora_rig(at::kBFloat16, 0.2);
+  CyclicSource source{random_documents(24, 3), 2};
+  TrainConfig config = config_of_run();
+  TrainState state{rig.adapters, source, config.optimizer};
+
+  TrainResult run(RunLog& log) { return train(*rig.net, state, config, kTotal, log); }
+};
+
+RunLogOptions options_for(const fs::path& directory, std::int64_t save_every) {
+  RunLogOptions options;
+  options.directory = directory;
+  options.total_steps = kTotal;
+  options.save_every = save_every;
+  options.keep_checkpoints = 100;
+  return options;
+}
+
+std::string bytes_of(const fs::path& file) { return read_file(file, 1 << 28); }
+
+std::string final_state(const fs::path& run) {
+  return bytes_of(run / "checkpoints/step-10/state.safetensors");
+}
+
+// The final state of a run that nothing disturbs; checkpoints at 2, 4, ..., 10.
+std::string undisturbed(const fs::path& run) {
+  Session session;
+  RunLog log(options_for(run, 2));
+  session.run(log);
+  return final_state(run);
+}
+
+// Starts a new session on `run` and finishes it; returns what restore_latest said.
+CheckpointStore::Restored finish(const fs::path& run) {
+  Session session;
+  CheckpointStore store(run);
+  const std::optional<CheckpointStore::Restored> restored = store.restore_latest(session.state);
+  EXPECT_TRUE(restored.has_value());
+  RunLog log(options_for(run, 2), restored);
+  session.run(log);
+  return *restored;
+}
+
+// Cuts a finished run back to its first `step` steps, as a kill would leave it.
+void forget_after(const fs::path& run, std::int64_t step) {
+  const CheckpointStore store(run);
+  for (const std::int64_t each : store.steps()) {
+    if (each > step) fs::remove_all(store.path(each));
+  }
+}
+
+TEST(Resume, GivesTheSameBytesFromEveryCheckpoint) {
+  const TempDirectory directory;
+  const std::string wanted = undisturbed(directory.path());
+  for (const std::int64_t step : {8, 4, 2}) {
+    forget_after(directory.path(), step);
+    EXPECT_EQ(finish(directory.path()).step, step);
+    EXPECT_TRUE(final_state(directory.path()) == wanted) << "resumed from step " << step;
+  }
+}
+
+TEST(Resume, StopFlagSavesAndTheRestGivesTheSameBytes) {
+  const TempDirectory whole, parts;
+  const std::string wanted = undisturbed(whole.path());
+  std::atomic<bool> stop{false};
+  {
+    Session session;
+    RunLogOptions options = options_for(parts.path(), 0);
+    options.stop = &stop;
+    options.on_step = [&](const StepReport& report, const std::optional<EvalResult>&) {
+      stop = report.step == 3;
+    };
+    RunLog log(std::move(options));
+    const TrainResult result = session.run(log);
+    EXPECT_TRUE(result.stopped);
+    EXPECT_THAT(log.checkpoints().steps(), ElementsAre(3));
+  }
+  EXPECT_EQ(finish(parts.path()).step, 3);
+  EXPECT_TRUE(final_state(parts.path()) == wanted);
+}
+
+TEST(Resume, KillDuringACheckpointLeavesTheOneBefore) {
+  const TempDirectory directory;
+  const fs::path run = directory.path(), checkpoints = run / "checkpoints";
+  const std::string wanted = undisturbed(run);
+  forget_after(run, 4);
+  // What a kill can leave: a half-filled staging folder, and a folder without its marker.
+  const fs::path staging = detail::temporary_sibling(checkpoints / "step-6");
+  fs::create_directory(staging);
+  std::ofstream(staging / "state.safetensors") << wanted.substr(0, wanted.size() / 2);
+  fs::copy(checkpoints / "step-4", checkpoints / "step-8");
+  fs::remove(checkpoints / "step-8/COMPLETE");
+  const CheckpointStore::Restored restored = finish(run);
+  EXPECT_EQ(restored.step, 4);
+  EXPECT_THAT(restored.warnings, SizeIs(0));
+  EXPECT_TRUE(final_state(run) == wanted);
+}
+
+TEST(Resume, DamagedCheckpointIsPassedOverWithAWarning) {
+  const TempDirectory directory;
+  const fs::path run = directory.path();
+  const std::string wanted = undisturbed(run);
+  forget_after(run, 8);
+  const fs::path damaged = run / "checkpoints/step-8/state.safetensors";
+  std::string bytes = bytes_of(damaged);
+  bytes[bytes.size() / 2] ^= 1;
+  std::ofstream(damaged, std::ios::binary) << bytes;
+  fs::resize_file(run / "checkpoints/step-6/state.safetensors", 100);
+  const CheckpointStore::Restored restored = finish(run);
+  EXPECT_EQ(restored.step, 4);
+  ASSERT_THAT(restored.warnings, SizeIs(2));
+  EXPECT_THAT(restored.warnings[0], HasSubstr("step-8/state.safetensors"));
+  EXPECT_TRUE(final_state(run) == wanted);
+}
+
+TEST(Resume, AllDamagedIsAnErrorAndNoneIsAFreshStart) {
+  const TempDirectory directory;
+  Session session;
+  CheckpointStore store(directory.path());
+  EXPECT_FALSE(store.restore_latest(session.state).has_value());
+  store.save(session.state, std::nullopt);
+  std::ofstream(store.path(0) / "state.json") << "{}";
+  EXPECT_THROW(store.restore_latest(session.state), FileError);
+}
+
+TEST(Resume, AnotherRankIsRefusedNamingTensors) {
+  const TempDirectory directory;
+  undisturbed(directory.path());
+  Rig rig = lora_rig(at::kFloat);
+  rig.adapters.layers.resize(3);
+  for (Linear* layer : rig.adapters.layers) {
+    layer->detach();
+    LoraConfig config;
+    config.low_rank.rank = 5;
+    layer->attach(make_adapter(config, {layer->name(), layer->base(), 1}).adapter);
+  }
+  CyclicSource source(random_documents(4, 3), 2);
+  TrainState state(rig.adapters, source, {});
+  try {
+    CheckpointStore(directory.path()).restore_latest(state);
+    FAIL() << "a checkpoint of rank 4 was read into rank 5";
+  } catch (const FileError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("q_proj.lora_A.weight is F32 [4, 32], need F32 [5, 32]"));
+  }
+  EXPECT_EQ(state.step, 0);
+}
+
+TEST(Resume, MetricsGoOnWhereTheCheckpointStands) {
+  const TempDirectory directory;
+  undisturbed(directory.path());
+  const MetricsFile whole = read_metrics(directory / "metrics.jsonl");
+  ASSERT_THAT(whole.points, SizeIs(10));
+  forget_after(directory.path(), 4);
+  finish(directory.path());
+  const MetricsFile resumed = read_metrics(directory / "metrics.jsonl");
+  ASSERT_THAT(resumed.points, SizeIs(10));
+  for (std::size_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(resumed.points[i].step, whole.points[i].step);
+    EXPECT_EQ(resumed.points[i].loss, whole.points[i].loss);
+    EXPECT_EQ(resumed.points[i].grad_norm, whole.points[i].grad_norm);
+    EXPECT_EQ(resumed.points[i].tokens, whole.points[i].tokens);
+  }
+}
+
+// An evaluation that is best at step 4.
+RunLogOptions evaluated_options(const fs::path& directory, int& evaluations) {
+  RunLogOptions options = options_for(directory, 2);
+  options.eval_every = 2;
+  options.keep_checkpoints = 1;
+  options.evaluate = [&evaluations] {
+    ++evaluations;
+    EvalResult result;
+    result.loss = std::abs(2 * evaluations - 4) + 1.0;
+    return result;
+  };
+  return options;
+}
+
+TEST(RunLog, KeepsTheLastAndTheBestCheckpoint) {
+  const TempDirectory directory;
+  int evaluations = 0;
+  Session session;
+  RunLog log(evaluated_options(directory.path(), evaluations));
+  session.run(log);
+  EXPECT_EQ(evaluations, 5);
+  ASSERT_TRUE(log.best().has_value());
+  EXPECT_EQ(log.best()->step, 4);
+  EXPECT_EQ(log.best()->loss, 1.0);
+  EXPECT_THAT(log.checkpoints().steps(), ElementsAre(4, 10));
+  const MetricsFile metrics = read_metrics(directory / "metrics.jsonl");
+  EXPECT_EQ(metrics.points[3].eval_loss, 1.0);
+  EXPECT_FALSE(metrics.points[4].eval_loss.has_value());
+
+  // The best is known again after a resume, and can be loaded into bare adapters.
+  Session later;
+  const auto restored = CheckpointStore(directory.path()).restore_latest(later.state);
+  ASSERT_TRUE(restored && restored->best);
+  EXPECT_EQ(restored->best->step, 4);
+  const at::Tensor last = later.rig.adapters.trainables()[0].tensor.detach().clone();
+  log.checkpoints().load_adapters(4, later.rig.adapters);
+  EXPECT_FALSE(at::equal(later.rig.adapters.trainables()[0].tensor, last));
+}
+
+constexpr char kReadEvents[] = R"(
+import json, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+events = EventAccumulator(sys.argv[1])
+events.Reload()
+print(json.dumps({tag: [[e.step, e.value] for e in events.Scalars(tag)]
+                  for tag in events.Tags()["scalars"]}))
+)";
+
+TEST(RunLog, TensorBoardReadsWhatMetricsSayAlsoAfterAResume) {
+  const std::string python = test::oracle_python("tensorboard");
+  if (python.empty()) GTEST_SKIP() << "no Python with tensorboard";
+  const TempDirectory directory;
+  undisturbed(directory.path());
+  forget_after(directory.path(), 4);
+  finish(directory.path());
+  const std::string output = test::run_oracle(python, kReadEvents, {directory.path().string()});
+  const Json events = parse_json(output, "tensorboard");
+  const MetricsFile metrics = read_metrics(directory / "metrics.jsonl");
+  const Json& losses = events["train/loss"];
+  ASSERT_EQ(losses.size(), 10u);
+  for (std::size_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(losses[i][0].get<std::int64_t>(), metrics.points[i].step);
+    EXPECT_FLOAT_EQ(losses[i][1].get<float>(), static_cast<float>(*metrics.points[i].loss));
+  }
+}
+
+}  // namespace
+}  // namespace svtune
