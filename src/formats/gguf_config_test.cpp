@@ -1,0 +1,143 @@
+// config.json from GGUF metadata: values that the format hides, and refusal of what could
+// change the mathematics.
+#include "formats/gguf_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "base/errors.h"
+#include "base/oracle_test_util.h"
+#include "formats/gguf_family.h"
+#include "formats/gguf_model_test_util.h"
+
+namespace svtune {
+namespace {
+
+using test::GgufBuilder;
+using test::raw;
+using test::tiny_model;
+using ::testing::HasSubstr;
+
+Json config_of(const GgufBuilder& builder) {
+  test::TempDirectory directory;
+  write_file_atomic(directory / "m.gguf", builder.build());
+  return hf_config_from_gguf(GgufFile(directory / "m.gguf"), DType::kBF16);
+}
+
+std::string error_of(const GgufBuilder& builder) {
+  try {
+    config_of(builder);
+  } catch (const FileError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(GgufConfig, TinyLlamaHasAllKeys) {
+  const Json config = config_of(tiny_model().f32("llama.attention.layer_norm_rms_epsilon", 1e-5F));
+  EXPECT_EQ(dump_json(config),
+            R"({"architectures": ["LlamaForCausalLM"], "model_type": "llama", )"
+            R"("torch_dtype": "bfloat16", "vocab_size": 5, "hidden_size": 8, )"
+            R"("intermediate_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2, )"
+            R"("num_key_value_heads": 1, "head_dim": 4, "hidden_act": "silu", )"
+            R"("max_position_embeddings": 32, "rms_norm_eps": 1e-05, "rope_theta": 10000.0, )"
+            R"("rope_scaling": null, "tie_word_embeddings": true, "attention_bias": false, )"
+            R"("mlp_bias": false, "bos_token_id": 3, "eos_token_id": 4})");
+}
+
+TEST(GgufConfig, MissingOrImpossibleValuesNameTheKey) {
+  test::TinyModel options;
+  options.skip = "block_count";
+  EXPECT_THAT(error_of(tiny_model(options)), HasSubstr("key \"llama.block_count\" is missing"));
+  options = {};
+  options.head_size = 3;
+  EXPECT_THAT(error_of(tiny_model(options)), HasSubstr("head size 3 is impossible"));
+  options = {};
+  options.skip = "embedding_length";
+  EXPECT_THAT(error_of(tiny_model(options).u32("llama.embedding_length", 0)),
+              HasSubstr("\"llama.embedding_length\": got 0"));
+  options.skip = "token_embd.weight";
+  EXPECT_THAT(error_of(tiny_model(options)), HasSubstr("\"token_embd.weight\" is missing"));
+}
+
+TEST(GgufConfig, UnknownArchitecturesAndKeysAreRefused) {
+  test::TinyModel options;
+  options.architecture = "falcon";
+  EXPECT_THAT(error_of(tiny_model(options)), HasSubstr("\"falcon\" is not supported"));
+  EXPECT_THAT(error_of(GgufBuilder()), HasSubstr("\"general.architecture\" is missing"));
+  EXPECT_THAT(error_of(tiny_model().f32("llama.logit_scale", 2)),
+              HasSubstr("key \"llama.logit_scale\": is not supported"));
+  EXPECT_THAT(error_of(tiny_model().u32("llama.expert_count", 8)), HasSubstr("mixtures"));
+  EXPECT_THAT(error_of(tiny_model().u32("llama.attention.value_length", 8)),
+              HasSubstr("differs from the head size"));
+  EXPECT_THAT(error_of(tiny_model().string("llama.rope.scaling.type", "longrope")),
+              HasSubstr("\"longrope\" is not supported"));
+}
+
+TEST(GgufConfig, RotaryScalingIsRecovered) {
+  const Json linear = config_of(tiny_model()
+                                    .string("llama.rope.scaling.type", "linear")
+                                    .f32("llama.rope.scaling.factor", 2.5F));
+  EXPECT_EQ(dump_json(linear["rope_scaling"]), R"({"rope_type": "linear", "factor": 2.5})");
+  const Json yarn = config_of(tiny_model()
+                                  .string("llama.rope.scaling.type", "yarn")
+                                  .f32("llama.rope.scaling.factor", 4)
+                                  .u32("llama.rope.scaling.original_context_length", 16));
+  EXPECT_EQ(yarn["rope_scaling"]["original_max_position_embeddings"], 16);
+  // Two frequencies of a head of 4 with theta 10000: wavelengths 6.28 and 628.
+  const Json llama3 =
+      config_of(tiny_model().tensor("rope_freqs.weight", {2}, 0, raw(1.0F) + raw(1.0F)));
+  EXPECT_EQ(llama3["rope_scaling"]["rope_type"], "llama3");
+  EXPECT_THAT(error_of(tiny_model().tensor("rope_freqs.weight", {2}, 0, raw(3.0F) + raw(8.0F))),
+              HasSubstr("rotary factors of an unknown kind"));
+}
+
+TEST(GgufConfig, SlidingWindowMakesMistral) {
+  const Json config = config_of(tiny_model().u32("llama.attention.sliding_window", 7));
+  EXPECT_EQ(config["model_type"], "mistral");
+  EXPECT_EQ(config["sliding_window"], 7);
+}
+
+TEST(GgufConfig, EndOfTurnTokenJoinsTheStopTokens) {
+  test::TempDirectory directory;
+  write_file_atomic(directory / "m.gguf",
+                    tiny_model().u32("tokenizer.ggml.eot_token_id", 2).build());
+  EXPECT_EQ(dump_json(generation_config_from_gguf(GgufFile(directory / "m.gguf"))),
+            R"({"bos_token_id": 3, "eos_token_id": [4, 2]})");
+}
+
+TEST(GgufFamily, NamesMapAndForeignNamesDoNot) {
+  test::TempDirectory directory;
+  test::TinyModel gemma2;
+  gemma2.architecture = "gemma2";
+  write_file_atomic(directory / "l.gguf", tiny_model().build());
+  write_file_atomic(directory / "g.gguf", tiny_model(gemma2).build());
+  const GgufFile llama_file(directory / "l.gguf");
+  const GgufFile gemma_file(directory / "g.gguf");
+  const GgufFamily& llama = gguf_family(llama_file);
+  const GgufFamily& gemma = gguf_family(gemma_file);
+  EXPECT_EQ(hf_tensor_name(llama, "blk.12.attn_q.bias"), "model.layers.12.self_attn.q_proj.bias");
+  EXPECT_EQ(hf_tensor_name(llama, "blk.0.ffn_norm.weight"),
+            "model.layers.0.post_attention_layernorm.weight");
+  EXPECT_EQ(hf_tensor_name(gemma, "blk.0.ffn_norm.weight"),
+            "model.layers.0.pre_feedforward_layernorm.weight");
+  EXPECT_EQ(hf_tensor_name(llama, "output.weight"), "lm_head.weight");
+  EXPECT_EQ(hf_tensor_name(llama, "rope_freqs.weight"), "");
+  for (const char* name :
+       {"blk.0.post_ffw_norm.weight", "blk.0.attn_q_norm.weight", "blk..attn_q.weight",
+        "blk.x.attn_q.weight", "blk.0.attn_q", "blk.0", "output.scale", "foo.weight"}) {
+    EXPECT_EQ(hf_tensor_name(llama, name), std::nullopt) << name;
+  }
+}
+
+TEST(GgufFamily, StoredRowsInterleaveTheHalvesOfAHead) {
+  std::vector<std::int64_t> rows;
+  for (std::int64_t i = 0; i < 12; ++i) rows.push_back(stored_row(i, 6));
+  EXPECT_EQ(rows, (std::vector<std::int64_t>{0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11}));
+}
+
+}  // namespace
+}  // namespace svtune

@@ -1,0 +1,170 @@
+// Conversion of GGUF models against transformers: tiny random models of every family must
+// give the logits of the model they were made from.
+#include "formats/gguf_convert.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <sstream>
+
+#include "base/errors.h"
+#include "base/json.h"
+#include "base/oracle_test_util.h"
+#include "formats/checkpoint_files.h"
+#include "formats/gguf_checkpoint.h"
+#include "formats/gguf_model_test_util.h"
+
+namespace svtune {
+namespace {
+
+using test::raw;
+using ::testing::HasSubstr;
+
+constexpr const char* kScripts = SVTUNE_SOURCE_DIR "/tests/oracle/formats/";
+
+std::string run_script(const std::string& python, const std::string& script,
+                       const std::vector<std::string>& arguments) {
+  std::string command = test::shell_quote(python) + " " + test::shell_quote(kScripts + script);
+  for (const std::string& argument : arguments) command += " " + test::shell_quote(argument);
+  const test::CommandResult result = test::run_command(command + " 2>/dev/null");
+  EXPECT_EQ(result.status, 0) << command;
+  return result.output;
+}
+
+GgufConvertOptions as_f32() {
+  GgufConvertOptions options;
+  options.dtype = DType::kF32;
+  return options;
+}
+
+TEST(GgufConvert, LogitsEqualTheOriginalModelOfEveryFamily) {
+  const std::string python = test::oracle_python("transformers, torch, gguf");
+  if (python.empty()) GTEST_SKIP() << "no Python with transformers, torch and gguf";
+  test::TempDirectory directory;
+  run_script(python, "gguf_models.py", {"make", directory.path()});
+  std::size_t models = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+    if (entry.path().extension() != ".gguf") continue;
+    ++models;
+    auto output = entry.path();
+    convert_gguf(entry.path(), output.replace_extension(".hf"), as_f32());
+  }
+  EXPECT_EQ(models, 11U);
+  std::istringstream lines(run_script(python, "gguf_models.py", {"compare", directory.path()}));
+  std::string name, difference;
+  std::size_t compared = 0;
+  while (lines >> name >> difference) {
+    ++compared;
+    // The weights are the same numbers; only the order of summation could differ.
+    EXPECT_LT(std::stod(difference), 1e-5) << name;
+  }
+  EXPECT_EQ(compared, models);
+}
+
+TEST(GgufConvert, SmolLm2EqualsTransformersReadingOfTheFile) {
+  const char* path = std::getenv("SVTUNE_SMOLLM2_GGUF");
+  if (path == nullptr) GTEST_SKIP() << "SVTUNE_SMOLLM2_GGUF does not name the GGUF file";
+  const std::string python = test::oracle_python("transformers, torch, gguf");
+  if (python.empty()) GTEST_SKIP() << "no Python with transformers, torch and gguf";
+  test::TempDirectory directory;
+  convert_gguf(path, directory / "hf", as_f32());
+  std::istringstream result(run_script(python, "smollm2_gguf.py", {path, directory / "hf"}));
+  double weights = 1, logits = 1;
+  result >> weights >> logits;
+  EXPECT_EQ(weights, 0);
+  EXPECT_LT(logits, 2e-4);
+}
+
+TEST(GgufConvert, WritesADirectoryInOneStepWithProgress) {
+  test::TempDirectory directory;
+  const auto gguf = directory / "m.gguf";
+  write_file_atomic(gguf, test::tiny_model().build());
+  std::uint64_t last = 0, total = 0;
+  GgufConvertOptions options;
+  options.max_shard_bytes = 600;
+  options.progress = [&](std::uint64_t done, std::uint64_t all) {
+    EXPECT_GT(done, last);
+    last = done;
+    total = all;
+  };
+  const GgufConvertReport report = convert_gguf(gguf, directory / "out", options);
+  EXPECT_EQ(last, total);
+  EXPECT_EQ(report.bytes, total);
+  EXPECT_EQ(report.bytes, 2 * report.parameters);
+  const CheckpointFiles files(directory / "out");
+  EXPECT_GT(files.files().size(), 1U);
+  EXPECT_EQ(files.entries().size(), report.tensors);
+  EXPECT_EQ(files.find("model.norm.weight")->info->dtype, DType::kBF16);
+  for (const char* name : {"config.json", "generation_config.json", "tokenizer.json",
+                           "tokenizer_config.json", "model.safetensors.index.json"}) {
+    EXPECT_TRUE(std::filesystem::exists(directory / "out" / name)) << name;
+  }
+  EXPECT_EQ(read_json_file(directory / "out" / "config.json")["torch_dtype"], "bfloat16");
+}
+
+TEST(GgufConvert, FailureLeavesNothingBehind) {
+  test::TempDirectory directory;
+  const auto gguf = directory / "m.gguf";
+  auto model = test::tiny_model();
+  model.string("tokenizer.ggml.pre", "unheard-of");
+  write_file_atomic(gguf, model.build());
+  EXPECT_THROW(convert_gguf(gguf, directory / "out"), FileError);
+  const auto entries = std::filesystem::directory_iterator(directory.path());
+  EXPECT_EQ(std::distance(entries, std::filesystem::directory_iterator()), 1);
+  write_file_atomic(gguf, test::tiny_model().build());
+  EXPECT_THROW(convert_gguf(gguf, directory.path()), FileError);  // not empty
+  GgufConvertOptions options;
+  options.dtype = DType::kI8;
+  EXPECT_THROW(convert_gguf(gguf, directory / "out", options), UsageError);
+}
+
+TEST(GgufCheckpoint, RowsOfQAreReadInCheckpointOrder) {
+  test::TempDirectory directory;
+  write_file_atomic(directory / "m.gguf", test::tiny_model().build());
+  const GgufCheckpoint model(directory / "m.gguf");
+  const GgufHfTensor* q = model.find("model.layers.0.self_attn.q_proj.weight");
+  ASSERT_NE(q, nullptr);
+  // Stored row r is filled with the value r; heads of 4 rows hold 0, 2, 1, 3 of each.
+  std::vector<float> values(3 * 8);
+  model.read_rows(*q, 4, 3, values);
+  EXPECT_EQ(values[0], 4);
+  EXPECT_EQ(values[8], 6);
+  EXPECT_EQ(values[16], 5);
+  EXPECT_THROW(model.read_rows(*q, 6, 3, values), Error);
+  EXPECT_THROW(model.read_rows(*q, 0, 2, values), Error);
+}
+
+std::string checkpoint_error(const test::GgufBuilder& builder) {
+  test::TempDirectory directory;
+  write_file_atomic(directory / "m.gguf", builder.build());
+  try {
+    const GgufCheckpoint model(directory / "m.gguf");
+  } catch (const FileError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(GgufCheckpoint, WrongTensorsAreListed) {
+  EXPECT_EQ(checkpoint_error(test::tiny_model()), "accepted");
+  test::TinyModel options;
+  options.skip = "blk.0.ffn_up.weight";
+  EXPECT_THAT(checkpoint_error(test::tiny_model(options)),
+              HasSubstr("tensor for \"model.layers.0.mlp.up_proj.weight\" is missing"));
+  EXPECT_THAT(checkpoint_error(
+                  test::tiny_model().tensor("blk.0.strange.weight", {8}, 0, std::string(32, '\0'))),
+              HasSubstr("unknown tensor \"blk.0.strange.weight\""));
+  EXPECT_THAT(checkpoint_error(test::tiny_model().tensor("blk.7.attn_norm.weight", {8}, 0,
+                                                         std::string(32, '\0'))),
+              HasSubstr("\"blk.7.attn_norm.weight\" does not belong to this model"));
+  EXPECT_THAT(checkpoint_error(
+                  test::tiny_model().tensor("output.weight", {8, 3}, 0, std::string(96, '\0'))),
+              HasSubstr("shape [3, 8], the metadata asks for [5, 8]"));
+  EXPECT_THAT(checkpoint_error(
+                  test::tiny_model().tensor("output.weight", {256, 5}, 10, std::string(420, '\0'))),
+              HasSubstr("\"output.weight\" has type Q2_K (supported: F32"));
+}
+
+}  // namespace
+}  // namespace svtune

@@ -1,0 +1,174 @@
+"""Makes tiny random models as GGUF files, and compares converted directories with them.
+
+Names, row order and norms are mapped here a second time, from the Hugging Face side, so the
+comparison does not depend on any GGUF loader.
+
+usage: gguf_models.py make DIR      writes DIR/<name>.gguf and DIR/<name>.npz (ids, logits)
+       gguf_models.py compare DIR   prints "<name> <largest difference of the logits>" for the
+                                    directories DIR/<name>.hf
+"""
+
+import math
+import sys
+
+import gguf
+import numpy as np
+import torch
+import transformers as tf
+
+SMALL = dict(vocab_size=96, hidden_size=64, intermediate_size=160, num_hidden_layers=2,
+             num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256)
+LLAMA3_ROPE = dict(rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_factor=1.0,
+                   high_freq_factor=4.0, original_max_position_embeddings=8192)
+
+
+def cases():
+    return {
+        "llama": tf.LlamaConfig(**SMALL, tie_word_embeddings=True),
+        "llama-untied": tf.LlamaConfig(**SMALL, tie_word_embeddings=False, rms_norm_eps=1e-5),
+        "llama-bias": tf.LlamaConfig(**SMALL, attention_bias=True, mlp_bias=True),
+        "llama-wide-head": tf.LlamaConfig(**{**SMALL, "head_dim": 32}),
+        "llama3": tf.LlamaConfig(**{**SMALL, "rope_parameters": LLAMA3_ROPE, "head_dim": 64}),
+        "llama-linear": tf.LlamaConfig(**SMALL, rope_parameters=dict(
+            rope_type="linear", rope_theta=10000.0, factor=2.0)),
+        "mistral": tf.MistralConfig(**SMALL, sliding_window=5),
+        "qwen2": tf.Qwen2Config(**SMALL, rope_parameters=dict(rope_type="default", rope_theta=1e6)),
+        "qwen3": tf.Qwen3Config(**{**SMALL, "head_dim": 32}),
+        "gemma": tf.GemmaConfig(**{**SMALL, "head_dim": 32}, hidden_act="gelu_pytorch_tanh"),
+        "gemma2": tf.Gemma2Config(**{**SMALL, "head_dim": 32}, query_pre_attn_scalar=32,
+                                  sliding_window=6, attn_logit_softcapping=20.0,
+                                  final_logit_softcapping=15.0),
+    }
+
+
+def interleave(rows, heads):
+    """Checkpoint order to the stored order of q and k (halves to pairs)."""
+    half = rows.shape[0] // heads // 2
+    return rows.reshape(heads, 2, half, -1).swapaxes(1, 2).reshape(rows.shape)
+
+
+NAMES = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+         "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+         "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm",
+         "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm"}
+
+
+def stored_name(name, family):
+    base, suffix = name.rsplit(".", 1)
+    if base == "model.embed_tokens":
+        return f"token_embd.{suffix}"
+    if base == "model.norm":
+        return f"output_norm.{suffix}"
+    if base == "lm_head":
+        return f"output.{suffix}"
+    _, _, layer, part = base.split(".", 3)
+    names = dict(NAMES, post_attention_layernorm="ffn_norm")
+    if family == "gemma2":
+        names.update(post_attention_layernorm="post_attention_norm",
+                     pre_feedforward_layernorm="ffn_norm",
+                     post_feedforward_layernorm="post_ffw_norm")
+    return f"blk.{layer}.{names[part]}.{suffix}"
+
+
+def rope_divisors(rope, head_dim):
+    out = []
+    for i in range(head_dim // 2):
+        length = 2 * math.pi * rope["rope_theta"] ** (2 * i / head_dim)
+        low = rope["original_max_position_embeddings"] / rope["low_freq_factor"]
+        high = rope["original_max_position_embeddings"] / rope["high_freq_factor"]
+        if length < high:
+            out.append(1.0)
+        elif length > low:
+            out.append(rope["factor"])
+        else:
+            smooth = (rope["original_max_position_embeddings"] / length
+                      - rope["low_freq_factor"]) / (rope["high_freq_factor"] - rope["low_freq_factor"])
+            out.append(1 / ((1 - smooth) / rope["factor"] + smooth))
+    return np.array(out, dtype=np.float32)
+
+
+def write_metadata(writer, arch, config):
+    head_dim = config.head_dim if getattr(config, "head_dim", None) else (
+        config.hidden_size // config.num_attention_heads)
+    rope = config.rope_parameters or {}
+    writer.add_uint32(f"{arch}.context_length", config.max_position_embeddings)
+    writer.add_uint32(f"{arch}.embedding_length", config.hidden_size)
+    writer.add_uint32(f"{arch}.block_count", config.num_hidden_layers)
+    writer.add_uint32(f"{arch}.feed_forward_length", config.intermediate_size)
+    writer.add_uint32(f"{arch}.attention.head_count", config.num_attention_heads)
+    writer.add_uint32(f"{arch}.attention.head_count_kv", config.num_key_value_heads)
+    writer.add_uint32(f"{arch}.attention.key_length", head_dim)
+    writer.add_uint32(f"{arch}.attention.value_length", head_dim)
+    writer.add_float32(f"{arch}.attention.layer_norm_rms_epsilon", config.rms_norm_eps)
+    writer.add_float32(f"{arch}.rope.freq_base", rope.get("rope_theta", 10000.0))
+    if rope.get("rope_type") == "linear":
+        writer.add_string(f"{arch}.rope.scaling.type", "linear")
+        writer.add_float32(f"{arch}.rope.scaling.factor", rope["factor"])
+    if config.model_type in ("mistral", "gemma2"):
+        writer.add_uint32(f"{arch}.attention.sliding_window", config.sliding_window)
+    if config.model_type == "gemma2":
+        writer.add_float32(f"{arch}.attn_logit_softcapping", config.attn_logit_softcapping)
+        writer.add_float32(f"{arch}.final_logit_softcapping", config.final_logit_softcapping)
+    # A vocabulary that only has to be valid.
+    writer.add_string("tokenizer.ggml.model", "gpt2")
+    writer.add_string("tokenizer.ggml.pre", "gpt-2")
+    writer.add_array("tokenizer.ggml.tokens", [chr(33 + i) for i in range(config.vocab_size - 3)]
+                     + ["ab", "<s>", "</s>"])
+    writer.add_array("tokenizer.ggml.token_type", [1] * (config.vocab_size - 2) + [3, 3])
+    writer.add_array("tokenizer.ggml.merges", ["a b"])
+    writer.add_uint32("tokenizer.ggml.bos_token_id", config.vocab_size - 2)
+    writer.add_uint32("tokenizer.ggml.eos_token_id", config.vocab_size - 1)
+    return head_dim, rope
+
+
+def make(directory):
+    for number, (name, config) in enumerate(cases().items()):
+        torch.manual_seed(number)
+        config._attn_implementation = "eager"
+        model = tf.AutoModelForCausalLM.from_config(config).eval()
+        with torch.no_grad():
+            for key, value in model.named_parameters():
+                value.normal_(std=0.3 if "norm" in key else 0.08)
+        family = config.model_type
+        arch = "llama" if family == "mistral" else family
+        writer = gguf.GGUFWriter(f"{directory}/{name}.gguf", arch)
+        head_dim, rope = write_metadata(writer, arch, config)
+        if rope.get("rope_type") == "llama3":
+            writer.add_tensor("rope_freqs.weight", rope_divisors(rope, head_dim))
+        for key, value in model.state_dict().items():
+            if key == "lm_head.weight" and config.tie_word_embeddings:
+                continue
+            array = value.float().numpy()
+            if arch == "llama" and "q_proj" in key:
+                array = interleave(array, config.num_attention_heads)
+            if arch == "llama" and "k_proj" in key:
+                array = interleave(array, config.num_key_value_heads)
+            if family.startswith("gemma") and key.endswith("norm.weight"):
+                array = array + 1
+            writer.add_tensor(stored_name(key, family), np.ascontiguousarray(array))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        ids = torch.randint(0, config.vocab_size, (2, 24))
+        with torch.no_grad():
+            logits = model(ids).logits
+        np.savez(f"{directory}/{name}.npz", ids=ids.numpy(), logits=logits.float().numpy())
+
+
+def compare(directory):
+    for name in cases():
+        expected = np.load(f"{directory}/{name}.npz")
+        model, info = tf.AutoModelForCausalLM.from_pretrained(
+            f"{directory}/{name}.hf", dtype=torch.float32, attn_implementation="eager",
+            output_loading_info=True)
+        if info["missing_keys"] or info["unexpected_keys"]:
+            print(name, "keys", info)
+            continue
+        with torch.no_grad():
+            logits = model(torch.from_numpy(expected["ids"])).logits.float().numpy()
+        print(name, np.abs(logits - expected["logits"]).max())
+
+
+if __name__ == "__main__":
+    {"make": make, "compare": compare}[sys.argv[1]](sys.argv[2])
