@@ -1,0 +1,64 @@
+// Micro-batches of packed examples in a seeded order that can be resumed anywhere.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "data/example_store.h"
+
+namespace svtune {
+
+// Whole documents back to back, as the model takes them (nn/batch.h), without tensors.
+struct PackedBatch {
+  std::vector<std::int64_t> tokens;      // [N]
+  std::vector<std::int64_t> positions;   // [N], restart at 0 in each document
+  std::vector<std::int32_t> offsets{0};  // [S+1]
+  std::vector<std::int64_t> supervised;  // [M], indices of tokens that have a target
+  std::vector<std::int64_t> targets;     // [M], the next token of each
+};
+
+struct BatchStreamOptions {
+  std::int64_t sequences = 4;          // of a batch; ignored with `tokens`
+  std::optional<std::int64_t> tokens;  // fill batches up to this many tokens instead
+  bool shuffle = true;
+  std::uint64_t seed = 0;
+  std::int64_t epochs = 1;
+};
+
+// Where a stream stands: everything that its future depends on.
+struct DataPosition {
+  std::int64_t epoch = 0;
+  std::int64_t next = 0;  // place in the epoch's order
+};
+
+class BatchStream {
+ public:
+  BatchStream(std::shared_ptr<const ExampleStore> store, BatchStreamOptions options);
+
+  // nullopt after the last epoch. Batches do not reach over the end of an epoch.
+  std::optional<PackedBatch> next();
+  DataPosition position() const { return position_; }
+  void seek(const DataPosition& position);
+  // Exact for batches by sequences when nothing is dropped unseen; estimated from the mean
+  // length for batches by tokens.
+  std::int64_t batches_per_epoch() const;
+  double epoch() const;
+  const ExampleStore& store() const { return *store_; }
+
+ private:
+  void shuffle_epoch();
+  bool is_full(const PackedBatch& batch, const TokenizedExample& coming) const;
+
+  std::shared_ptr<const ExampleStore> store_;
+  BatchStreamOptions options_;
+  DataPosition position_;
+  std::int64_t shuffled_epoch_ = -1;
+  std::vector<std::uint32_t> order_;
+};
+
+// Appends one document to a batch.
+void append_document(PackedBatch& batch, const TokenizedExample& example);
+
+}  // namespace svtune

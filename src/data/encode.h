@@ -1,0 +1,38 @@
+// Examples to token ids, with the loss on the answer only unless asked otherwise.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "data/example.h"
+#include "data/prompt_template.h"
+#include "text/tokenizer.h"
+
+namespace svtune {
+
+struct EncodeOptions {
+  std::int64_t max_length = 512;  // tokens; longer examples lose their end
+  bool train_on_prompt = false;
+};
+
+// Parts of a prompt are tokenised one by one and joined, so the border between prompt and
+// answer is also a border between tokens.
+class ExampleEncoder {
+ public:
+  ExampleEncoder(Tokenizer tokenizer, PromptTemplate prompt, EncodeOptions options);
+
+  TokenizedExample encode(const Example& example) const;
+  // The prompt alone, for generation; not truncated.
+  std::vector<std::int32_t> encode_prompt(const Example& example) const;
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  const EncodeOptions& options() const { return options_; }
+
+ private:
+  TokenizedExample tokens_of(const PromptText& text) const;
+
+  Tokenizer tokenizer_;
+  PromptTemplate prompt_;
+  EncodeOptions options_;
+};
+
+}  // namespace svtune

@@ -1,0 +1,60 @@
+// The records of a data file by number: JSON lines or a JSON array, plain, .gz, .zst or
+// standard input. Only offsets stay in memory (12 bytes a record); records are read when
+// asked for, so memory does not grow with the file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "base/json.h"
+
+namespace svtune {
+
+struct RecordIndexOptions {
+  bool skip_bad_lines = false;  // count and list malformed records instead of failing
+  // Says what is wrong with a well-formed record; "" when it is fine.
+  std::function<std::string(const Json& record)> check;
+};
+
+struct BadRecord {
+  std::int64_t line = 0;
+  std::string problem;
+};
+
+class RecordIndex {
+ public:
+  // Reads and checks the whole file once. Compressed files and standard input are unpacked
+  // to a temporary file that vanishes with the object. Throws FileError "path:line: ..." for
+  // the first malformed record (unless skipped), a record above 16 MiB, an unreadable file.
+  RecordIndex(const std::filesystem::path& path, const RecordIndexOptions& options);
+
+  std::int64_t size() const { return static_cast<std::int64_t>(records_.size()); }
+  std::int64_t line(std::int64_t index) const { return records_.at(index).line; }
+  Json read(std::int64_t index) const;
+  std::uint64_t bytes() const { return file_.bytes().size(); }
+  const std::string& name() const { return name_; }
+  std::int64_t num_bad() const { return num_bad_; }
+  const std::vector<BadRecord>& bad() const { return bad_; }  // the first 20
+
+ private:
+  struct Record {
+    std::uint64_t begin;
+    std::uint32_t size, line;
+  };
+  void index_lines(const RecordIndexOptions& options);
+  void index_array(const RecordIndexOptions& options);
+  void add(std::size_t begin, std::size_t end, std::int64_t line,
+           const RecordIndexOptions& options);
+
+  std::string name_;
+  MappedFile file_;
+  std::vector<Record> records_;
+  std::vector<BadRecord> bad_;
+  std::int64_t num_bad_ = 0;
+};
+
+}  // namespace svtune
