@@ -114,8 +114,7 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   model.path = path;
   open_source(model);
   ArchSpec spec = parse_arch(model.config, (path / "config.json").string());
-  const at::ScalarType dtype =
-      options.dtype.value_or(default_dtype(model.weights->stored_dtype()));
+  const at::ScalarType dtype = options.dtype.value_or(default_dtype(model.weights->stored_dtype()));
   CheckedLoader loader(*model.weights, dtype, options.check_finite);
   model.net = std::make_unique<Transformer>(
       spec, [&](const std::string& name, const std::vector<std::int64_t>& shape) {

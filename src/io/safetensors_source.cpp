@@ -47,9 +47,9 @@ std::optional<at::Tensor> SafetensorsSource::read(const std::string& name,
   if (!entry) return std::nullopt;
   const auto stored = scalar_type_of(entry->info->dtype);
   if (!stored) {
-    throw FileError(entry->file->path().string(),
-                    "tensor " + name + " has dtype " +
-                        std::string(dtype_name(entry->info->dtype)) + ", need a plain float type");
+    throw FileError(entry->file->path().string(), "tensor " + name + " has dtype " +
+                                                      std::string(dtype_name(entry->info->dtype)) +
+                                                      ", need a plain float type");
   }
   const std::span<const std::byte> bytes = entry->data();
   const auto options = at::TensorOptions().dtype(*stored);
@@ -57,8 +57,9 @@ std::optional<at::Tensor> SafetensorsSource::read(const std::string& name,
   if (aligned(bytes.data(), *stored)) {
     // The mapping is private and nothing writes to base weights, so the view is safe; it
     // keeps the files mapped as long as it lives.
-    tensor = at::from_blob(const_cast<std::byte*>(bytes.data()), entry->info->shape,
-                           [keep = files_](void*) {}, options);
+    tensor = at::from_blob(
+        const_cast<std::byte*>(bytes.data()), entry->info->shape, [keep = files_](void*) {},
+        options);
   } else {
     tensor = at::empty(entry->info->shape, options);
     std::memcpy(tensor.mutable_data_ptr(), bytes.data(), bytes.size());

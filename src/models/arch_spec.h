@@ -16,9 +16,9 @@ enum class RopeType { kDefault, kLinear, kLlama3 };
 struct RopeSpec {
   RopeType type = RopeType::kDefault;
   double theta = 10000.0;
-  double factor = 1.0;            // kLinear, kLlama3
-  double low_freq_factor = 1.0;   // kLlama3
-  double high_freq_factor = 4.0;  // kLlama3
+  double factor = 1.0;                   // kLinear, kLlama3
+  double low_freq_factor = 1.0;          // kLlama3
+  double high_freq_factor = 4.0;         // kLlama3
   double original_max_positions = 8192;  // tokens; kLlama3
 };
 

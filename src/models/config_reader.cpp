@@ -67,11 +67,11 @@ std::string ConfigReader::text_or(const std::string& key, const std::string& fal
   return value->get<std::string>();
 }
 
-void ConfigReader::finish() const {
+void ConfigReader::finish(const std::string& hint) const {
   if (problems_.empty()) return;
   std::string text;
   for (const std::string& each : problems_) text += (text.empty() ? "" : "; ") + each;
-  throw FileError(source_, text, "Check that config.json belongs to this model.");
+  throw FileError(source_, text, hint);
 }
 
 }  // namespace svtune

@@ -27,7 +27,7 @@ class ConfigReader {
   const std::string& source() const { return source_; }
 
   // Throws FileError with all problems found so far. Call once, at the end.
-  void finish() const;
+  void finish(const std::string& hint = "Check that config.json belongs to this model.") const;
 
  private:
   const Json& config_;

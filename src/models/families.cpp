@@ -14,17 +14,28 @@ struct ForeignKey {
 
 const std::vector<ForeignKey>& foreign_keys() {
   static const std::vector<ForeignKey> keys = {
-      {"quantization_config", {}},        {"num_experts", {0, 1}},
-      {"num_local_experts", {0, 1}},      {"n_routed_experts", {0}},
-      {"partial_rotary_factor", {1.0}},   {"rotary_pct", {1.0}},
-      {"clip_qkv", {}},                   {"kv_lora_rank", {}},
-      {"q_lora_rank", {}},                {"residual_multiplier", {1.0}},
-      {"embedding_multiplier", {1.0}},    {"attention_multiplier", {}},
-      {"logits_scaling", {1.0}},          {"logit_scale", {1.0}},
-      {"use_mrope", {false}},             {"mrope_section", {}},
-      {"rope_interleaved", {false}},      {"no_rope_layers", {Json::array()}},
-      {"alibi", {false}},                 {"parallel_attn", {false}},
-      {"use_parallel_residual", {false}}, {"num_nextn_predict_layers", {0}},
+      {"quantization_config", {}},
+      {"num_experts", {0, 1}},
+      {"num_local_experts", {0, 1}},
+      {"n_routed_experts", {0}},
+      {"partial_rotary_factor", {1.0}},
+      {"rotary_pct", {1.0}},
+      {"clip_qkv", {}},
+      {"kv_lora_rank", {}},
+      {"q_lora_rank", {}},
+      {"residual_multiplier", {1.0}},
+      {"embedding_multiplier", {1.0}},
+      {"attention_multiplier", {}},
+      {"logits_scaling", {1.0}},
+      {"logit_scale", {1.0}},
+      {"use_mrope", {false}},
+      {"mrope_section", {}},
+      {"rope_interleaved", {false}},
+      {"no_rope_layers", {Json::array()}},
+      {"alibi", {false}},
+      {"parallel_attn", {false}},
+      {"use_parallel_residual", {false}},
+      {"num_nextn_predict_layers", {0}},
       {"layer_norm_elementwise_affine", {true}},
       {"use_bidirectional_attention", {false}},
   };
@@ -61,9 +72,10 @@ void parse_rope_values(ConfigReader& outer, const Json& section, ArchSpec& spec)
     spec.rope.type = RopeType::kLlama3;
     spec.rope.low_freq_factor = rope.number_or("low_freq_factor", 1.0);
     spec.rope.high_freq_factor = rope.number_or("high_freq_factor", 4.0);
-    spec.rope.original_max_positions = outer.number_or(
-        "original_max_position_embeddings",
-        rope.number_or("original_max_position_embeddings", static_cast<double>(spec.max_positions)));
+    spec.rope.original_max_positions =
+        outer.number_or("original_max_position_embeddings",
+                        rope.number_or("original_max_position_embeddings",
+                                       static_cast<double>(spec.max_positions)));
   } else {
     outer.problem("rope type \"" + type + "\" is not supported (default, linear and llama3 are)");
   }
@@ -99,7 +111,8 @@ void parse_dimensions(ConfigReader& config, ArchSpec& spec) {
   spec.num_layers = config.integer("num_hidden_layers");
   spec.num_heads = config.integer("num_attention_heads");
   spec.num_kv_heads = config.integer_or("num_key_value_heads", spec.num_heads);
-  spec.head_dim = config.integer_or("head_dim", std::max<std::int64_t>(1, spec.hidden_size / spec.num_heads));
+  spec.head_dim =
+      config.integer_or("head_dim", std::max<std::int64_t>(1, spec.hidden_size / spec.num_heads));
   spec.max_positions = config.integer_or("max_position_embeddings", 2048);
   spec.norm.eps = config.number_or("rms_norm_eps", 1e-6);
   spec.tied_head = config.boolean_or("tie_word_embeddings", false);

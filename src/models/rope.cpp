@@ -16,7 +16,8 @@ double scale_llama3(double frequency, const RopeSpec& spec) {
   const double turns = spec.original_max_positions / wavelength;
   if (turns > spec.high_freq_factor) return frequency;
   if (turns < spec.low_freq_factor) return frequency / spec.factor;
-  const double blend = (turns - spec.low_freq_factor) / (spec.high_freq_factor - spec.low_freq_factor);
+  const double blend =
+      (turns - spec.low_freq_factor) / (spec.high_freq_factor - spec.low_freq_factor);
   return (1.0 - blend) * frequency / spec.factor + blend * frequency;
 }
 

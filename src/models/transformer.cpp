@@ -7,6 +7,7 @@
 #include "models/rope.h"
 #include "nn/ops/attention.h"
 #include "nn/ops/cross_entropy.h"
+#include "nn/ops/decode.h"
 #include "nn/ops/rowwise.h"
 
 namespace svtune {
@@ -79,8 +80,8 @@ at::Tensor Transformer::embed(const at::Tensor& tokens) {
   at::Tensor x = at::embedding(embedding_, tokens).to(dtype_);
   if (!spec_.scale_embedding) return x;
   // The factor is rounded to the weights' dtype, as the family's reference does.
-  const at::Tensor scale = at::scalar_tensor(std::sqrt(static_cast<double>(spec_.hidden_size)),
-                                             x.options());
+  const at::Tensor scale =
+      at::scalar_tensor(std::sqrt(static_cast<double>(spec_.hidden_size)), x.options());
   return x * scale;
 }
 
@@ -133,19 +134,32 @@ at::Tensor Transformer::attend(Block& block, std::size_t index, const at::Tensor
   if (pass.cache == nullptr) {
     out = attention_packed(q, k, v, pass.offsets, attention);
   } else {
-    std::vector<at::Tensor> parts;
-    for (std::size_t s = 0; s + 1 < pass.offsets.size(); ++s) {
-      const std::int64_t begin = pass.offsets[s], count = pass.offsets[s + 1] - begin;
-      const auto sequence = static_cast<std::int64_t>(s);
-      const KvCache::View stored =
-          pass.cache->append(static_cast<std::int64_t>(index), sequence,
-                             k.narrow(0, begin, count), v.narrow(0, begin, count));
-      parts.push_back(attention_cached(q.narrow(0, begin, count), stored.keys, stored.values,
-                                       pass.cache->length(sequence), attention));
-    }
-    out = parts.size() == 1 ? parts[0] : at::cat(parts, 0);
+    out = attend_cached(index, q, k, v, pass, attention);
   }
   return block.output.forward(out.view({tokens, spec_.num_heads * spec_.head_dim}));
+}
+
+at::Tensor Transformer::attend_cached(std::size_t index, const at::Tensor& q, const at::Tensor& k,
+                                      const at::Tensor& v, const Pass& pass,
+                                      const AttentionSpec& attention) {
+  std::vector<KvCache::View> stored;
+  const std::size_t sequences = pass.offsets.size() - 1;
+  for (std::size_t s = 0; s < sequences; ++s) {
+    const std::int64_t begin = pass.offsets[s], count = pass.offsets[s + 1] - begin;
+    stored.push_back(pass.cache->append(static_cast<std::int64_t>(index),
+                                        static_cast<std::int64_t>(s), k.narrow(0, begin, count),
+                                        v.narrow(0, begin, count)));
+  }
+  if (static_cast<std::size_t>(q.size(0)) == sequences) {
+    return attention_decode(q, stored, attention);
+  }
+  std::vector<at::Tensor> parts;
+  for (std::size_t s = 0; s < sequences; ++s) {
+    const std::int64_t begin = pass.offsets[s], count = pass.offsets[s + 1] - begin;
+    parts.push_back(attention_cached(q.narrow(0, begin, count), stored[s].keys, stored[s].values,
+                                     pass.cache->length(static_cast<std::int64_t>(s)), attention));
+  }
+  return at::cat(parts, 0);
 }
 
 at::Tensor Transformer::feed_forward(Block& block, const at::Tensor& x) {

@@ -11,6 +11,7 @@
 #include "nn/batch.h"
 #include "nn/kv_cache.h"
 #include "nn/linear.h"
+#include "nn/ops/attention.h"
 
 namespace svtune {
 
@@ -78,6 +79,8 @@ class Transformer {
   at::Tensor embed(const at::Tensor& tokens);
   at::Tensor run_block(Block& block, std::size_t index, const at::Tensor& x, const Pass& pass);
   at::Tensor attend(Block& block, std::size_t index, const at::Tensor& x, const Pass& pass);
+  at::Tensor attend_cached(std::size_t index, const at::Tensor& q, const at::Tensor& k,
+                           const at::Tensor& v, const Pass& pass, const AttentionSpec& attention);
   at::Tensor feed_forward(Block& block, const at::Tensor& x);
   at::Tensor head_weight() const;
 

@@ -13,13 +13,13 @@ namespace svtune {
 
 // A tensor of the model outside the linear matrices that trains as a whole.
 struct ExtraTrainable {
-  std::string name;  // checkpoint name, e.g. "model.norm.weight"
+  std::string name;   // checkpoint name, e.g. "model.norm.weight"
   at::Tensor tensor;  // fp32 leaf that has taken the model's place
 };
 
 struct AdapterSet {
-  std::string method;  // e.g. "pissa"
-  Json config;         // the method's resolved options
+  std::string method;           // e.g. "pissa"
+  Json config;                  // the method's resolved options
   std::vector<Linear*> layers;  // each carries an adapter; owned by the model
   std::vector<ExtraTrainable> extras;
 

@@ -18,8 +18,7 @@ class KvCache {
   struct View {
     at::Tensor keys, values;
   };
-  View append(std::int64_t layer, std::int64_t sequence, const at::Tensor& k,
-              const at::Tensor& v);
+  View append(std::int64_t layer, std::int64_t sequence, const at::Tensor& k, const at::Tensor& v);
 
   // Tokens stored for a sequence before the current forward pass.
   std::int64_t length(std::int64_t sequence) const;

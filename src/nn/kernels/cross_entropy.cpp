@@ -36,8 +36,7 @@ SVTUNE_INLINE void rows(const CrossEntropyArgs<T>& a, std::int64_t begin, std::i
 #pragma omp simd
     for (std::int64_t i = 0; i < a.vocab; ++i) {
       const float value = capped(z[i], a.softcap, inverse_cap);
-      const float slope =
-          a.softcap > 0 ? 1.0f - value * inverse_cap * value * inverse_cap : 1.0f;
+      const float slope = a.softcap > 0 ? 1.0f - value * inverse_cap * value * inverse_cap : 1.0f;
       store(&z[i], fast_exp(value - largest) * inverse_sum * slope);
     }
     const float target_slope =

@@ -19,8 +19,7 @@ struct CrossEntropyArgs {
   float softcap;
   bool write_gradient;
 };
-void cross_entropy_rows(const CrossEntropyArgs<float>& args, std::int64_t begin,
-                        std::int64_t end);
+void cross_entropy_rows(const CrossEntropyArgs<float>& args, std::int64_t begin, std::int64_t end);
 void cross_entropy_rows(const CrossEntropyArgs<Bf16>& args, std::int64_t begin, std::int64_t end);
 
 }  // namespace svtune::kernels

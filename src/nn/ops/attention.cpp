@@ -90,10 +90,8 @@ DocumentForward attend(const at::Tensor& q, const at::Tensor& k, const at::Tenso
   const at::Tensor key = heads_first(k), value = heads_first(v);
   std::vector<at::Tensor> outputs, log_sums;
   for (const Tile& tile : tiles_of(past, q.size(0), spec.window)) {
-    const at::Tensor query =
-        group_queries(q.narrow(0, tile.query_begin, tile.query_count), groups);
-    at::Tensor scores =
-        capped_scores(query, key.narrow(1, tile.key_begin, tile.key_count), spec);
+    const at::Tensor query = group_queries(q.narrow(0, tile.query_begin, tile.query_count), groups);
+    at::Tensor scores = capped_scores(query, key.narrow(1, tile.key_begin, tile.key_count), spec);
     add_mask(scores, tile_mask(tile, past, spec.window, scores.options()));
     const at::Tensor log_sum = at::logsumexp(scores, -1, /*keepdim=*/true);
     const at::Tensor weights = scores.sub_(log_sum).exp_();
@@ -156,8 +154,7 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
                             const at::Tensor& v, const std::vector<std::int64_t>& offsets,
                             const AttentionSpec& spec) {
     at::Tensor out = at::empty(q.sizes(), q.options());
-    at::Tensor log_sum =
-        at::empty({q.size(0), q.size(1)}, q.options().dtype(arithmetic_type(q)));
+    at::Tensor log_sum = at::empty({q.size(0), q.size(1)}, q.options().dtype(arithmetic_type(q)));
     for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
       const std::int64_t begin = offsets[s], length = offsets[s + 1] - begin;
       if (length == 0) continue;

@@ -10,9 +10,9 @@
 namespace svtune {
 
 struct AttentionSpec {
-  double scale = 1.0;           // multiplies q·k
-  double softcap = 0.0;         // scores become cap * tanh(score / cap); 0 = off
-  std::int64_t window = 0;      // query i sees keys j with i - window < j <= i; 0 = no limit
+  double scale = 1.0;       // multiplies q·k
+  double softcap = 0.0;     // scores become cap * tanh(score / cap); 0 = off
+  std::int64_t window = 0;  // query i sees keys j with i - window < j <= i; 0 = no limit
 };
 
 // q [N, H, D], k and v [N, G, D] with G dividing H (head h uses key head h / (H/G)).

@@ -34,7 +34,9 @@ void dispatch(const at::Tensor& x, Body&& body) {
   }
 }
 
-std::int64_t grain(std::int64_t width) { return std::max<std::int64_t>(1, kElementsPerTask / width); }
+std::int64_t grain(std::int64_t width) {
+  return std::max<std::int64_t>(1, kElementsPerTask / width);
+}
 
 struct RmsNorm : torch::autograd::Function<RmsNorm> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input, const at::Tensor& weight,
@@ -47,9 +49,14 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
     at::Tensor rstd = at::empty({rows}, x.options().dtype(at::kFloat));
     dispatch(x, [&](auto zero) {
       using T = decltype(zero);
-      const kernels::RmsNormArgs<T> args{read<T>(x), read<float>(w), write<T>(y),
-                                         write<float>(rstd), width, static_cast<float>(eps),
-                                         plus_one ? 1.0f : 0.0f, !plus_one};
+      const kernels::RmsNormArgs<T> args{read<T>(x),
+                                         read<float>(w),
+                                         write<T>(y),
+                                         write<float>(rstd),
+                                         width,
+                                         static_cast<float>(eps),
+                                         plus_one ? 1.0f : 0.0f,
+                                         !plus_one};
       at::parallel_for(0, rows, grain(width), [&](std::int64_t begin, std::int64_t end) {
         kernels::rms_norm_forward(args, begin, end);
       });
@@ -79,9 +86,14 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
       at::parallel_for(0, slices, 1, [&](std::int64_t first, std::int64_t last) {
         for (std::int64_t slice = first; slice < last; ++slice) {
           const kernels::RmsNormGradArgs<T> args{
-              read<T>(x), read<T>(grad_y), read<float>(saved[1]), read<float>(saved[2]),
-              write<T>(grad_x), weight_grad ? write<float>(partial) + slice * width : nullptr,
-              width, static_cast<float>(ctx->saved_data["offset"].toDouble())};
+              read<T>(x),
+              read<T>(grad_y),
+              read<float>(saved[1]),
+              read<float>(saved[2]),
+              write<T>(grad_x),
+              weight_grad ? write<float>(partial) + slice * width : nullptr,
+              width,
+              static_cast<float>(ctx->saved_data["offset"].toDouble())};
           kernels::rms_norm_backward(args, slice * kRowsPerSlice,
                                      std::min(rows, (slice + 1) * kRowsPerSlice));
         }
@@ -103,9 +115,9 @@ struct Glu : torch::autograd::Function<Glu> {
       using T = decltype(zero);
       const kernels::GluArgs<T> args{read<T>(gate), read<T>(up), write<T>(y),
                                      static_cast<Activation>(activation)};
-      at::parallel_for(0, gate.numel(), kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
-        kernels::glu_forward(args, begin, end);
-      });
+      at::parallel_for(
+          0, gate.numel(), kElementsPerTask,
+          [&](std::int64_t begin, std::int64_t end) { kernels::glu_forward(args, begin, end); });
     });
     ctx->save_for_backward({gate, up});
     ctx->saved_data["activation"] = activation;
@@ -120,12 +132,12 @@ struct Glu : torch::autograd::Function<Glu> {
     dispatch(grad_y, [&](auto zero) {
       using T = decltype(zero);
       const kernels::GluGradArgs<T> args{
-          read<T>(saved[0]), read<T>(saved[1]), read<T>(grad_y), write<T>(grad_gate),
+          read<T>(saved[0]), read<T>(saved[1]),
+          read<T>(grad_y),   write<T>(grad_gate),
           write<T>(grad_up), static_cast<Activation>(ctx->saved_data["activation"].toInt())};
-      at::parallel_for(0, grad_y.numel(), kElementsPerTask,
-                       [&](std::int64_t begin, std::int64_t end) {
-                         kernels::glu_backward(args, begin, end);
-                       });
+      at::parallel_for(
+          0, grad_y.numel(), kElementsPerTask,
+          [&](std::int64_t begin, std::int64_t end) { kernels::glu_backward(args, begin, end); });
     });
     return {grad_gate, grad_up, at::Tensor()};
   }
@@ -138,9 +150,10 @@ at::Tensor rotate(const at::Tensor& input, const at::Tensor& cos, const at::Tens
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
     const kernels::RopeArgs<T> args{read<T>(x), read<float>(cos), read<float>(sin), write<T>(y),
-                                    x.size(1), x.size(2), direction};
-    at::parallel_for(0, x.size(0), grain(x.size(1) * x.size(2)),
-                     [&](std::int64_t begin, std::int64_t end) { kernels::rope(args, begin, end); });
+                                    x.size(1),  x.size(2),        direction};
+    at::parallel_for(
+        0, x.size(0), grain(x.size(1) * x.size(2)),
+        [&](std::int64_t begin, std::int64_t end) { kernels::rope(args, begin, end); });
   });
   return y;
 }

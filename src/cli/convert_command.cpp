@@ -1,0 +1,39 @@
+#include "cli/convert_command.h"
+
+#include "base/text_util.h"
+#include "cli/core/progress.h"
+#include "formats/gguf_convert.h"
+
+namespace svtune {
+namespace {
+
+DType file_dtype(FileDtype dtype) {
+  switch (dtype) {
+    case FileDtype::kFp32:
+      return DType::kF32;
+    case FileDtype::kFp16:
+      return DType::kF16;
+    default:
+      return DType::kBF16;
+  }
+}
+
+}  // namespace
+
+int run(const ConvertOptions& options, CommandContext& context) {
+  Progress progress({.label = "convert", .unit = "MB"});
+  GgufConvertOptions convert;
+  convert.dtype = file_dtype(options.dtype);
+  convert.progress = [&](std::uint64_t done, std::uint64_t total) {
+    progress.update({.done = static_cast<std::int64_t>(done >> 20),
+                     .total = static_cast<std::int64_t>(total >> 20)});
+  };
+  const GgufConvertReport report = convert_gguf(options.input, options.output, convert);
+  progress.finish();
+  context.out << "Wrote " << report.tensors << " tensors, " << format_count(report.parameters)
+              << " parameters, " << format_bytes(report.bytes) << " to " << options.output.string()
+              << "\n";
+  return 0;
+}
+
+}  // namespace svtune

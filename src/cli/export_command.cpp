@@ -1,0 +1,37 @@
+#include "cli/export_command.h"
+
+#include "base/errors.h"
+#include "base/text_util.h"
+#include "peft/export.h"
+
+namespace svtune {
+
+int run(const ExportCommandOptions& options, CommandContext& context) {
+  if (options.form == ExportForm::kResidual && (options.tolerance || options.max_rank)) {
+    throw UsageError("--tolerance and --max-rank belong to --form lora");
+  }
+  ModelOptions load;
+  load.model = options.model;
+  load.adapter = options.adapter;
+  LoadedModel loaded = load_for_command(load);
+  const LoadedAdapter& adapter = *loaded.adapter;
+  if (options.form == ExportForm::kResidual) {
+    const MergeReport report =
+        export_residual(loaded.model, adapter.adapters, adapter.record, options.output, {});
+    context.out << "Wrote the residual model (" << format_bytes(report.bytes) << ") to "
+                << (options.output / "base").string() << " and its adapter to "
+                << (options.output / "adapter").string() << "\n";
+    return 0;
+  }
+  LoraExportOptions lora;
+  lora.tolerance = options.tolerance;
+  lora.max_rank = options.max_rank;
+  const LoraExportReport report =
+      export_lora(loaded.model, adapter.adapters, adapter.record, options.output, lora);
+  context.out << "Wrote a rank " << report.rank << " LoRA of " << report.layers.size()
+              << " layers to " << options.output.string() << "\n"
+              << "Largest relative error " << report.largest_relative_error << "\n";
+  return 0;
+}
+
+}  // namespace svtune

@@ -1,0 +1,60 @@
+// svtune export: an adapter in the form that other programs take.
+#pragma once
+
+#include "cli/convert_command.h"
+#include "cli/core/command.h"
+#include "cli/model_options.h"
+
+namespace svtune {
+
+enum class ExportForm { kLora, kResidual };
+inline constexpr EnumName<ExportForm> kExportFormNames[] = {
+    {ExportForm::kLora, "lora", "a LoRA for the untouched base model"},
+    {ExportForm::kResidual, "residual", "PiSSA's residual model and its adapter"},
+};
+constexpr std::span<const EnumName<ExportForm>> enum_names(ExportForm) { return kExportFormNames; }
+
+struct ExportCommandOptions {
+  static constexpr CommandInfo kCommand{
+      .name = "export",
+      .summary = "Write an adapter as plain LoRA, or PiSSA's residual model",
+      .description =
+          "The LoRA form has its scale baked in and one rank, so every server reads "
+          "it. With --tolerance it is cut to the smallest rank whose error stays below "
+          "that share of the update.",
+      .examples =
+          "svtune export --model model/ --adapter run/adapter --form lora "
+          "--tolerance 0.01 --output small/"};
+  std::filesystem::path model, adapter, output;
+  ExportForm form = ExportForm::kLora;
+  std::optional<double> tolerance;
+  std::optional<std::int64_t> max_rank;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.model, {.name = "model",
+                       .help = "Hugging Face model directory or .gguf file",
+                       .value_name = "PATH",
+                       .required = true});
+    visit(self.adapter, {.name = "adapter",
+                         .help = "Adapter directory",
+                         .value_name = "DIR",
+                         .required = true,
+                         .path = PathHint::kDirectory});
+    visit(self.output, {.name = "output",
+                        .help = "Directory to create",
+                        .value_name = "DIR",
+                        .required = true,
+                        .path = PathHint::kDirectory});
+    visit(self.form, {.name = "form", .help = "What to write"});
+    visit(self.tolerance, {.name = "tolerance",
+                           .help = "Largest error of the LoRA form, relative to the update",
+                           .above = 0,
+                           .below = 1});
+    visit(self.max_rank, {.name = "max_rank", .help = "Largest rank of the LoRA form", .min = 1});
+  }
+};
+
+int run(const ExportCommandOptions& options, CommandContext& context);
+
+}  // namespace svtune

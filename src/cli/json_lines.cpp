@@ -1,0 +1,71 @@
+#include "cli/json_lines.h"
+
+#include <array>
+#include <iostream>
+#include <string>
+
+#include "base/errors.h"
+#include "formats/compressed.h"
+
+namespace svtune {
+namespace {
+
+constexpr std::size_t kMaxLineBytes = std::size_t{64} << 20;
+
+void handle_line(const std::string& line, std::int64_t number, const std::string& source,
+                 const std::function<void(std::int64_t, Json)>& each) {
+  if (line.find_first_not_of(" \t\r") == std::string::npos) return;
+  const std::string place = source + ":" + std::to_string(number);
+  Json value = parse_json(line, place);
+  if (!value.is_object()) throw FileError(place, "need a JSON object on each line");
+  each(number, std::move(value));
+}
+
+}  // namespace
+
+void for_each_json_line(const std::filesystem::path& path,
+                        const std::function<void(std::int64_t, Json)>& each) {
+  const std::unique_ptr<ByteSource> source = open_byte_source(path);
+  std::string pending;
+  std::array<char, 1 << 16> buffer;
+  std::int64_t number = 0;
+  for (;;) {
+    const std::size_t got = source->read(buffer);
+    pending.append(buffer.data(), got);
+    std::size_t begin = 0, end;
+    while ((end = pending.find('\n', begin)) != std::string::npos) {
+      handle_line(pending.substr(begin, end - begin), ++number, source->name(), each);
+      begin = end + 1;
+    }
+    pending.erase(0, begin);
+    if (pending.size() > kMaxLineBytes) {
+      throw FileError(source->name() + ":" + std::to_string(number + 1),
+                      "line is longer than 64 MiB");
+    }
+    if (got == 0) break;
+  }
+  handle_line(pending, number + 1, source->name(), each);
+}
+
+JsonLinesWriter::JsonLinesWriter(const std::filesystem::path& path) {
+  if (path != "-") file_ = std::make_unique<AtomicFile>(path);
+}
+
+void JsonLinesWriter::write(const Json& value) {
+  const std::string line = dump_json(value) + "\n";
+  if (file_) {
+    file_->write(line);
+  } else {
+    std::cout << line;
+  }
+}
+
+void JsonLinesWriter::commit() {
+  if (file_) {
+    file_->commit();
+  } else {
+    std::cout.flush();
+  }
+}
+
+}  // namespace svtune

@@ -1,0 +1,45 @@
+#include "cli/merge_command.h"
+
+#include "base/text_util.h"
+#include "cli/core/progress.h"
+#include "linalg/torch_pch.h"
+#include "peft/merge.h"
+
+namespace svtune {
+namespace {
+
+at::ScalarType torch_dtype(FileDtype dtype) {
+  switch (dtype) {
+    case FileDtype::kFp32:
+      return at::kFloat;
+    case FileDtype::kFp16:
+      return at::kHalf;
+    default:
+      return at::kBFloat16;
+  }
+}
+
+}  // namespace
+
+int run(const MergeCommandOptions& options, CommandContext& context) {
+  ModelOptions load;
+  load.model = options.model;
+  load.adapter = options.adapter;
+  LoadedModel loaded = load_for_command(load);
+  Progress progress({.label = "merge", .unit = "tensor"});
+  MergeOptions merge;
+  if (options.output_dtype) merge.dtype = torch_dtype(*options.output_dtype);
+  merge.progress = [&](std::int64_t done, std::int64_t total) {
+    progress.update({.done = done, .total = total});
+  };
+  const MergeReport report =
+      merge_to_directory(loaded.model, loaded.adapter->adapters, options.output, merge);
+  progress.finish();
+  context.out << "Wrote " << format_bytes(report.bytes) << " of " << dtype_text(report.dtype)
+              << " weights to " << options.output.string() << "\n"
+              << "Largest change " << report.largest << " in " << report.largest_name << ", "
+              << report.changes.size() << " weights changed\n";
+  return 0;
+}
+
+}  // namespace svtune

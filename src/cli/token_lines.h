@@ -1,0 +1,17 @@
+// Fields of the JSON lines that score and tokenize read.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+
+namespace svtune {
+
+// The "text" of a line; FileError naming `place` when it is not a string.
+std::string text_of(const Json& line, const std::string& place);
+// The "ids" of a line; FileError naming `place` when they are not a list of token ids.
+std::vector<std::int32_t> ids_of(const Json& line, const std::string& place);
+
+}  // namespace svtune

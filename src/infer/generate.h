@@ -1,0 +1,37 @@
+// Batched autoregressive generation with a key/value cache.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "infer/sampling.h"
+#include "models/transformer.h"
+
+namespace svtune {
+
+enum class StopReason { kEndToken, kStopped, kLength };
+
+struct GenerateOptions {
+  SamplingOptions sampling;
+  std::int64_t max_new_tokens = 256;
+  std::vector<std::int32_t> end_tokens;  // any of them ends a sequence and is not returned
+};
+
+struct Generated {
+  std::vector<std::int32_t> ids;  // new tokens only
+  StopReason reason = StopReason::kLength;
+};
+
+// Called for each new token of prompt `index`; false ends that sequence (kStopped).
+using TokenCallback = std::function<bool(std::size_t index, std::int32_t id)>;
+
+// Continues every prompt. All prompts run as one batch; each draws from its own random
+// stream, derived from the seed and its index, so results do not depend on the company.
+// Throws ModelError for an empty prompt or ids outside the vocabulary.
+std::vector<Generated> generate(Transformer& net,
+                                const std::vector<std::vector<std::int32_t>>& prompts,
+                                const GenerateOptions& options, const TokenCallback& on_token = {});
+
+}  // namespace svtune

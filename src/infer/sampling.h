@@ -1,0 +1,42 @@
+// Choosing the next token from logits.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "base/fields.h"
+#include "base/random.h"
+
+namespace svtune {
+
+struct SamplingOptions {
+  double temperature = 0.0;
+  std::int64_t top_k = 0;
+  double top_p = 1.0;
+  std::uint64_t seed = 0;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.temperature, {.name = "temperature",
+                             .help = "Sampling temperature; 0 always takes the likeliest token",
+                             .min = 0,
+                             .max = 100});
+    visit(self.top_k, {.name = "top_k",
+                       .help = "Sample among the K likeliest tokens; 0 = all",
+                       .min = 0,
+                       .max = 1e7});
+    visit(self.top_p, {.name = "top_p",
+                       .help = "Sample among the likeliest tokens that hold this probability",
+                       .above = 0,
+                       .max = 1});
+    visit(self.seed, {.name = "seed", .help = "Seed of all random choices"});
+  }
+};
+
+// logits [V] fp32 -> token id. Temperature 0 takes the smallest id among the largest logits.
+std::int32_t sample_token(const at::Tensor& logits, const SamplingOptions& options,
+                          Xoshiro256& random);
+
+}  // namespace svtune

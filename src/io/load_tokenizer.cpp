@@ -1,0 +1,86 @@
+#include "io/load_tokenizer.h"
+
+#include <stdlib.h>
+
+#include <algorithm>
+#include <string>
+
+#include "base/errors.h"
+#include "base/json.h"
+#include "formats/gguf.h"
+#include "formats/gguf_config.h"
+#include "formats/gguf_tokenizer.h"
+
+namespace svtune {
+namespace {
+
+bool is_gguf(const std::filesystem::path& model) { return model.extension() == ".gguf"; }
+
+// A folder of its own under the system's temporary directory, removed at the end.
+class ScratchDirectory {
+ public:
+  ScratchDirectory() {
+    std::string name = (std::filesystem::temp_directory_path() / "svtune-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) {
+      throw FileError(name, "cannot create a temporary directory");
+    }
+    path_ = name;
+  }
+  ~ScratchDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+void add_ids(const Json& config, std::vector<std::int32_t>& ids) {
+  const auto found = config.find("eos_token_id");
+  if (found == config.end()) return;
+  const auto add = [&](const Json& value) {
+    if (value.is_number_integer()) ids.push_back(value.get<std::int32_t>());
+  };
+  if (found->is_array()) {
+    for (const Json& each : *found) add(each);
+  } else {
+    add(*found);
+  }
+}
+
+// Tokens that the families' chat templates put at the end of a turn.
+constexpr const char* kTurnEnds[] = {"<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|eom_id|>"};
+
+}  // namespace
+
+Tokenizer load_tokenizer(const std::filesystem::path& model) {
+  if (!is_gguf(model)) return Tokenizer::load(model);
+  const ScratchDirectory scratch;
+  write_tokenizer_files(GgufFile(model), scratch.path());
+  return Tokenizer::load(scratch.path());
+}
+
+std::vector<std::int32_t> end_tokens(const std::filesystem::path& model,
+                                     const Tokenizer& tokenizer) {
+  std::vector<std::int32_t> ids;
+  if (is_gguf(model)) {
+    add_ids(generation_config_from_gguf(GgufFile(model)), ids);
+  } else {
+    for (const char* name : {"generation_config.json", "config.json"}) {
+      if (std::filesystem::exists(model / name)) add_ids(read_json_file(model / name), ids);
+    }
+  }
+  if (tokenizer.eos_id()) ids.push_back(*tokenizer.eos_id());
+  for (const char* text : kTurnEnds) {
+    const auto id = tokenizer.token_id(text);
+    if (id && tokenizer.chat_template().find(text) != std::string::npos) ids.push_back(*id);
+  }
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+}  // namespace svtune
