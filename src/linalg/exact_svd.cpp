@@ -1,0 +1,131 @@
+#include "linalg/exact_svd.h"
+
+#include <ATen/ops/linalg_eigh.h>
+#include <ATen/ops/linalg_svd.h>
+#include <ATen/ops/linalg_vector_norm.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "linalg/block_lanczos.h"
+#include "linalg/gram.h"
+
+namespace svtune::detail {
+namespace {
+
+constexpr std::int64_t kTiny = 48;          // gesdd costs nothing
+constexpr std::int64_t kSmall = 256;        // an fp64 eigenproblem costs a few milliseconds
+constexpr double kProductTolerance = 2e-5;  // a fifth of what `exact` promises
+constexpr double kSmallestSigma = 1e-5;     // squares below 1e-10 lose vectors even in fp64
+constexpr double kLanczosTolerance = 2e-7;  // rounding level of the fp32 Gram matrix
+
+// A subspace that should hold the wanted vectors, and what is known of the rest.
+struct Subspace {
+  at::Tensor vectors;          // [short, q], leading first
+  double next_eigenvalue = 0;  // of AᵀA, the first outside
+  std::string name;
+};
+
+// Distance of the triplets' product from the exact one, relative: each right vector is off
+// by at most its residual in AᵀA over the gap to the spectrum outside the subspace.
+double estimated_product_error(const Triplets& found, const at::Tensor& image,
+                               double next_eigenvalue) {
+  const at::Tensor residual =
+      at::linalg_vector_norm(image - found.right * found.sigma, 2, at::IntArrayRef{0});
+  const at::Tensor squares = found.sigma.square();
+  const at::Tensor gap = (squares - next_eigenvalue).clamp_min(1e-300);
+  const at::Tensor angle = (residual * found.sigma / gap).clamp_max(1.0);
+  const double error = (angle * found.sigma).square().sum().item<double>();
+  return std::sqrt(error / squares.sum().item<double>());
+}
+
+std::optional<Subspace> subspace_by_lanczos(const at::Tensor& gram, std::int64_t rank,
+                                            std::int64_t extra, std::uint64_t seed) {
+  const std::int64_t n = gram.size(0);
+  const std::int64_t block = rank <= 16 ? 16 : 32;
+  LanczosOptions options;
+  options.wanted = rank;
+  options.extra = extra;
+  options.block = block;
+  options.first_check = 9 * block + 3 * rank;
+  options.max_dimension = n / 2;
+  options.tolerance = kLanczosTolerance;
+  options.seed = seed;
+  // Beyond this a full eigenproblem is cheaper.
+  if (8 * block + 4 * rank > options.max_dimension) return std::nullopt;
+  const LanczosResult found = leading_eigenvectors(gram, options);
+  if (!found.converged) return std::nullopt;
+  return Subspace{
+      found.vectors, found.next_eigenvalue,
+      "gram + block Lanczos (" + std::to_string(block) + " x " + std::to_string(found.steps) + ")"};
+}
+
+Subspace subspace_by_eigh(const at::Tensor& gram, std::int64_t size) {
+  const auto [values, vectors] = at::linalg_eigh(gram);
+  const std::int64_t n = gram.size(0);
+  const bool all = size == n;
+  return {vectors.narrow(1, n - size, size).flip(1),
+          all ? 0.0 : values[n - size - 1].item<double>(),
+          gram.scalar_type() == at::kDouble ? "gram + eigh (fp64)" : "gram + eigh (fp32)"};
+}
+
+bool sigma_resolved(const Triplets& found) {
+  const at::Tensor& sigma = found.sigma;
+  return sigma[-1].item<double>() >= kSmallestSigma * sigma[0].item<double>();
+}
+
+std::optional<ExactTriplets> leading_by_fast_gram(const MatrixTiles& matrix, std::int64_t rank,
+                                                  std::uint64_t seed) {
+  const std::int64_t n = matrix.short_side();
+  const std::int64_t extra = std::min(n - rank, 8 + rank / 16);
+  const at::Tensor gram = gram_matrix(matrix, GramPrecision::kFast).to(at::kFloat);
+  std::optional<Subspace> subspace = subspace_by_lanczos(gram, rank, extra, seed);
+  if (!subspace) subspace = subspace_by_eigh(gram, rank + extra);
+  ExactTriplets result{rayleigh_ritz(matrix, subspace->vectors, rank), subspace->name, 3, {}};
+  if (!sigma_resolved(result.triplets)) return std::nullopt;
+  result.image = matrix.transposed_times(result.triplets.left.to(at::kFloat));
+  const double error =
+      estimated_product_error(result.triplets, result.image, subspace->next_eigenvalue);
+  if (error > kProductTolerance) return std::nullopt;
+  return result;
+}
+
+std::optional<ExactTriplets> leading_by_double_gram(const MatrixTiles& matrix, std::int64_t rank) {
+  const Subspace subspace = subspace_by_eigh(gram_matrix(matrix, GramPrecision::kDouble), rank);
+  ExactTriplets result{rayleigh_ritz(matrix, subspace.vectors, rank), subspace.name, 2, {}};
+  if (!sigma_resolved(result.triplets)) return std::nullopt;
+  return result;
+}
+
+}  // namespace
+
+ExactTriplets triplets_by_gesdd(const MatrixTiles& matrix, std::int64_t first, std::int64_t count) {
+  const at::Tensor weight = matrix.weight().to(at::kDouble);
+  const at::Tensor tall = matrix.transposed() ? weight.t() : weight;
+  const auto [U, S, Vh] = at::linalg_svd(tall, /*full_matrices=*/false);
+  return {{U.narrow(1, first, count), S.narrow(0, first, count), Vh.narrow(0, first, count).t()},
+          "gesdd (fp64)",
+          1,
+          {}};
+}
+
+ExactTriplets exact_leading_triplets(const MatrixTiles& matrix, std::int64_t rank,
+                                     std::uint64_t seed) {
+  const std::int64_t n = matrix.short_side();
+  if (n <= kTiny) return triplets_by_gesdd(matrix, 0, rank);
+  std::string tried;
+  if (n > kSmall && rank <= n / 2) {
+    if (auto found = leading_by_fast_gram(matrix, rank, seed)) return *found;
+    tried = "gram (fp32) refused, ";
+  }
+  auto found = leading_by_double_gram(matrix, rank);
+  if (!found) {
+    tried += "gram (fp64) refused, ";
+    found = triplets_by_gesdd(matrix, 0, rank);
+  }
+  found->algorithm = tried + found->algorithm;
+  return *found;
+}
+
+}  // namespace svtune::detail

@@ -1,0 +1,96 @@
+#include "linalg/parallel.h"
+
+#include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <atomic>
+
+namespace svtune {
+namespace {
+
+// Threads that SerialMath took away from this thread; 0 when none is alive.
+thread_local int threads_in_reserve = 0;
+
+// Gives the reserved threads back for the duration of one parallel loop.
+class ThreadsBack {
+ public:
+  ThreadsBack() : serial_(threads_in_reserve > 1 && !at::in_parallel_region()) {
+    if (serial_) at::set_num_threads(threads_in_reserve);
+  }
+  ~ThreadsBack() {
+    if (serial_) at::set_num_threads(1);
+  }
+
+ private:
+  bool serial_;
+};
+
+// Library calls of this thread are serial, and choose their blocking accordingly: inside a
+// parallel region the BLAS is serial anyway, but would still order its sums as for many.
+class OneThread {
+ public:
+  OneThread() : saved_(at::get_num_threads()) {
+    if (saved_ > 1) at::set_num_threads(1);
+  }
+  ~OneThread() {
+    if (saved_ > 1) at::set_num_threads(saved_);
+  }
+
+ private:
+  int saved_;
+};
+
+}  // namespace
+
+SerialMath::SerialMath() {
+  if (threads_in_reserve > 0 || at::get_num_threads() == 1) return;
+  saved_threads_ = at::get_num_threads();
+  threads_in_reserve = saved_threads_;
+  at::set_num_threads(1);
+}
+
+SerialMath::~SerialMath() {
+  if (saved_threads_ == 0) return;
+  threads_in_reserve = 0;
+  at::set_num_threads(saved_threads_);
+}
+
+void for_each_tile(std::int64_t count, const std::function<void(std::int64_t)>& work) {
+  if (count == 1) {
+    SerialMath serial;
+    work(0);
+    return;
+  }
+  ThreadsBack threads;
+  at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
+    const c10::NoGradGuard no_grad;
+    const OneThread one_thread;
+    for (std::int64_t i = begin; i < end; ++i) work(i);
+  });
+}
+
+void for_each_matrix(std::int64_t count, const std::function<void(std::int64_t)>& work) {
+  const c10::NoGradGuard no_grad;
+  ThreadsBack threads;
+  const std::int64_t workers = std::min<std::int64_t>(count, at::get_num_threads());
+  if (workers <= 1 || at::in_parallel_region()) {
+    // One matrix at a time: its own tiles may use the threads.
+    for (std::int64_t i = 0; i < count; ++i) work(i);
+    return;
+  }
+  std::atomic<std::int64_t> next{0};
+  at::parallel_for(0, workers, 1, [&](std::int64_t begin, std::int64_t end) {
+    const c10::NoGradGuard no_grad;
+    for (std::int64_t worker = begin; worker < end; ++worker) {
+      try {
+        for (std::int64_t i = next++; i < count; i = next++) work(i);
+      } catch (...) {
+        next = count;  // the other threads finish their matrix and stop
+        throw;
+      }
+    }
+  });
+}
+
+}  // namespace svtune

@@ -1,0 +1,35 @@
+// Threads for linear algebra with results that do not depend on their number.
+//
+// Library routines split their sums differently for each thread count. Code that must give
+// the same bits anywhere therefore runs every library call on one thread (SerialMath) and
+// spreads work over threads itself, in pieces of fixed size (for_each_tile) or one matrix
+// per thread (for_each_matrix).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace svtune {
+
+// While alive, ATen and its BLAS use one thread on the calling thread.
+class SerialMath {
+ public:
+  SerialMath();
+  ~SerialMath();
+  SerialMath(const SerialMath&) = delete;
+  SerialMath& operator=(const SerialMath&) = delete;
+
+ private:
+  int saved_threads_ = 0;
+};
+
+// Calls work(i) for each i in [0, count), on all threads that were in use before the
+// innermost SerialMath. Library calls inside `work` are serial. The first exception thrown
+// is rethrown after all threads have stopped.
+void for_each_tile(std::int64_t count, const std::function<void(std::int64_t)>& work);
+
+// Like for_each_tile, but hands the next index to whichever thread is free: for whole
+// matrices of unequal cost. Gradient recording is off inside `work`.
+void for_each_matrix(std::int64_t count, const std::function<void(std::int64_t)>& work);
+
+}  // namespace svtune
