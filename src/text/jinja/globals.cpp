@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kMaxRange = 100'000;  // as Jinja's sandbox
 
-Value range_function(Runtime&, Arguments& arguments) {
+Value range_function(Runtime& runtime, Arguments& arguments) {
   const ValueList& given = arguments.positional;
   if (!arguments.named.empty() || given.empty() || given.size() > 3) {
     throw EvalError("range takes one to three integers");
@@ -30,6 +30,7 @@ Value range_function(Runtime&, Arguments& arguments) {
     items.push_back(Value::integer(i));
     if (__builtin_add_overflow(i, step, &i)) break;
   }
+  runtime.spend(items.size() / 2);
   return Value::sequence(SequenceKind::kRange, std::move(items));
 }
 

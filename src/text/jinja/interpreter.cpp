@@ -145,6 +145,7 @@ std::shared_ptr<const Sequence> Interpreter::loop_items(const ForStatement& node
   auto kept = std::make_shared<Sequence>();
   kept->depth = items->depth;
   for (const Value& item : items->items) {
+    runtime_.spend(1);
     const Restore<ScopePtr> scope(scope_, child_of(scope_));
     assign(node.target, item);
     if (truthy(evaluate(*node.condition))) kept->items.push_back(item);
@@ -158,6 +159,7 @@ Flow Interpreter::exec(const ForStatement& node) {
   if (loop->items->items.empty()) return run_scoped(node.otherwise);
   for (std::size_t i = 0; i < loop->items->items.size(); ++i) {
     loop->index = i;
+    runtime_.spend(1);
     const Restore<ScopePtr> scope(scope_, child_of(scope_));
     scope_->set("loop", Value(Value::Storage(loop)));
     assign(node.target, loop->items->items[i]);

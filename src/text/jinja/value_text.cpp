@@ -46,6 +46,12 @@ void append_text_repr(std::string& out, const std::string& text) {
   out.push_back(quote);
 }
 
+std::string real_text(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  return python_float(value);
+}
+
 void append_repr(std::string& out, const Value& value);
 
 void append_items(std::string& out, const ValueList& items) {
@@ -251,7 +257,7 @@ std::string to_text(const Value& value) {
   if (value.is_none()) return "None";
   if (const bool* flag = value.get_if<bool>()) return *flag ? "True" : "False";
   if (const auto* integer = value.get_if<std::int64_t>()) return std::to_string(*integer);
-  if (const auto* real = value.get_if<double>()) return python_float(*real);
+  if (const auto* real = value.get_if<double>()) return real_text(*real);
   if (value.as_sequence() != nullptr || value.as_dict() != nullptr) return repr(value);
   throw EvalError(std::string("a ") + value.type_name() + " cannot be printed");
 }
