@@ -18,7 +18,7 @@ ALLOWED = TORCH + (
     "libpthread.so.0", "librt.so.1", "linux-vdso.so.1", "ld-linux-x86-64.so.2",
     "ld-linux-aarch64.so.1", "libpcre2-8.so.0", "libutf8proc.so.2", "libz.so.1",
     "libzstd.so.1", "libsimdjson.so.14")
-NUMERICS = re.compile(r"binding file (\S+) \[0\] to (\S+) \[0\]: normal symbol "
+NUMERICS = re.compile(r"binding file (.+) \[0\] to (.+) \[0\]: normal symbol "
                       r"`(sgesdd_|dgesdd_|sgemm_|dgemm_|cblas_\w+)'")
 
 
