@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "text/bpe_model.h"
 
@@ -19,7 +20,8 @@ class BpeBuilder {
   void reserve(std::size_t tokens, std::size_t bytes, std::size_t merges);
   // Throws FileError when the id is outside 0 ... kMaxTokenId.
   void add_token(std::string_view token, std::int64_t id);
-  // The next merge, after all tokens. Throws FileError when one of the three is unknown.
+  // The next merge, after all tokens. The views must stay valid until build(). Throws FileError,
+  // now or later, when one of the three tokens is unknown.
   void add_merge(std::string_view left, std::string_view right);
   // A line "left right" of a merges list. Throws FileError when it has another form.
   void add_merge_line(std::string_view line);
@@ -30,13 +32,21 @@ class BpeBuilder {
   std::unique_ptr<BpeModel> build(BpeOptions options);
 
  private:
-  std::int32_t require(std::string_view token, std::string_view left, std::string_view right) const;
+  struct PendingMerge {
+    std::string_view left;
+    std::string_view right;
+    std::int32_t left_id;
+    std::int32_t right_id;
+    std::int32_t joined_id;
+  };
+  std::int32_t require(std::string_view token, const PendingMerge& merge) const;
+  void flush();
 
   std::string file_;
   Vocabulary vocabulary_;
   MergeTable merges_;
   std::uint32_t next_rank_ = 0;
-  std::string joined_;
+  std::vector<PendingMerge> pending_;  // looked up together, so that memory is waited for once
 };
 
 }  // namespace svtune

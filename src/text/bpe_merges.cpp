@@ -121,9 +121,17 @@ void MergeTable::grow(std::size_t slots) {
   }
 }
 
+std::size_t MergeTable::first_slot(std::uint64_t pair) const {
+  return detail::mix_hash(pair * 0x9E3779B97F4A7C15ULL) & (slots_.size() - 1);
+}
+
+void MergeTable::prefetch(std::int32_t left, std::int32_t right) const {
+  if (!slots_.empty()) __builtin_prefetch(&slots_[first_slot(pair_key(left, right))]);
+}
+
 std::size_t MergeTable::find_slot(std::uint64_t pair) const {
   const std::size_t mask = slots_.size() - 1;
-  std::size_t at = detail::mix_hash(pair * 0x9E3779B97F4A7C15ULL) & mask;
+  std::size_t at = first_slot(pair);
   while (slots_[at].pair != pair && slots_[at].pair != kFree) at = (at + 1) & mask;
   return at;
 }

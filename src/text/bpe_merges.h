@@ -21,6 +21,8 @@ class MergeTable {
   // A pair given again takes the new rank. Requires: left, right, id >= 0.
   void set(std::int32_t left, std::int32_t right, std::uint32_t rank, std::int32_t id);
   Merge find(std::int32_t left, std::int32_t right) const;
+  // Starts loading what set or find of this pair will touch.
+  void prefetch(std::int32_t left, std::int32_t right) const;
   std::size_t size() const { return count_; }
 
  private:
@@ -29,6 +31,7 @@ class MergeTable {
     Merge merge{kNone, -1};
   };
   static constexpr std::uint64_t kFree = UINT64_MAX;
+  std::size_t first_slot(std::uint64_t pair) const;
   std::size_t find_slot(std::uint64_t pair) const;
   void grow(std::size_t slots);
 

@@ -39,9 +39,11 @@ class Case:
 
 
 def hf_case(tokenizer, special=(), add_special=True, name="tokenizers.Tokenizer"):
-    return Case(f"{name} {tokenizers.__version__}",
+    case = Case(f"{name} {tokenizers.__version__}",
                 lambda s: tokenizer.encode(s, add_special_tokens=add_special).ids,
                 lambda ids, skip: tokenizer.decode(ids, skip_special_tokens=skip), special)
+    case.raw_encode = lambda s: tokenizer.encode(s, add_special_tokens=False)
+    return case
 
 
 def write_json(path, value):

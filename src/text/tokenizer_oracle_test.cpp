@@ -1,0 +1,163 @@
+// Ids and decoded text against the PyPI packages tokenizers, sentencepiece and tiktoken, on
+// 20,000 strings per family: tests/oracle/tokenizer_oracle.py makes them while the test runs.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/files.h"
+#include "base/oracle_test_util.h"
+#include "text/stream_decoder.h"
+#include "text/tokenizer.h"
+
+namespace svtune {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Family {
+  const char* name;
+  const char* files;    // what it needs below <data>/tokenizers
+  const char* modules;  // Python modules of the oracle
+};
+
+void PrintTo(const Family& family, std::ostream* out) { *out << family.name; }
+
+struct OracleCase {
+  std::string text;
+  std::vector<std::int32_t> ids;
+  bool skip_special = false;
+  std::string decoded;
+};
+
+class CaseReader {
+ public:
+  explicit CaseReader(std::string_view bytes) : bytes_(bytes) {}
+  std::uint32_t number() {
+    std::uint32_t value = 0;
+    std::memcpy(&value, bytes_.substr(at_).data(), 4);
+    at_ += 4;
+    return value;
+  }
+  OracleCase next() {
+    OracleCase out;
+    out.text = text();
+    out.ids.resize(number());
+    for (std::int32_t& id : out.ids) id = static_cast<std::int32_t>(number());
+    out.skip_special = number() != 0;
+    out.decoded = text();
+    return out;
+  }
+  bool at_end() const { return at_ == bytes_.size(); }
+
+ private:
+  std::string text() {
+    const std::uint32_t size = number();
+    at_ += size;
+    return std::string(bytes_.substr(at_ - size, size));
+  }
+  std::string_view bytes_;
+  std::size_t at_ = 0;
+};
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    char code[8];
+    std::snprintf(code, sizeof(code), "\\x%02X", static_cast<unsigned char>(c));
+    out += c >= ' ' && c <= '~' ? std::string(1, c) : code;
+  }
+  return out;
+}
+
+std::string streamed(const Tokenizer& tokenizer, const OracleCase& one) {
+  StreamDecoder decoder(tokenizer, one.skip_special);
+  std::string text;
+  for (const std::int32_t id : one.ids) text += decoder.push(id);
+  return text + decoder.finish();
+}
+
+fs::path data_directory() {
+  const char* set = std::getenv("SVTUNE_TEST_DATA");
+  return set != nullptr ? fs::path(set) : fs::path(SVTUNE_SOURCE_DIR "/../shared/data");
+}
+
+class TokenizerOracle : public testing::TestWithParam<Family> {};
+
+TEST_P(TokenizerOracle, IdsAndTextEqualThePyPiPackage) {
+  constexpr std::uint32_t kStrings = 20000;
+  const Family& family = GetParam();
+  const fs::path data = data_directory();
+  if (!fs::exists(data / "tokenizers" / family.files)) {
+    GTEST_SKIP() << data / "tokenizers" / family.files << " is not there";
+  }
+  const std::string python = test::oracle_python(family.modules);
+  if (python.empty()) GTEST_SKIP() << "no Python with " << family.modules;
+  const test::TempDirectory folder;
+  const std::string command =
+      test::shell_quote(python) + " " +
+      test::shell_quote(SVTUNE_SOURCE_DIR "/tests/oracle/tokenizer_oracle.py") + " " + family.name +
+      " " + test::shell_quote(data.string()) + " " + test::shell_quote(folder.path().string()) +
+      " " + std::to_string(kStrings);
+  ASSERT_EQ(test::run_command(command).status, 0) << command;
+
+  TokenizerOptions options;
+  if (std::string_view(family.name).ends_with("-metaspace")) {
+    options.space_prefix = SpacePrefix::kTransformers5;
+  }
+  const Tokenizer tokenizer = Tokenizer::load(folder / "model", options);
+  const std::string oracle = read_file(folder / "oracle.txt", 1 << 10);
+  const std::string content = read_file(folder / "cases.bin", std::uint64_t{1} << 30);
+  CaseReader cases(content);
+  ASSERT_EQ(cases.number(), kStrings);
+  int failures = 0;
+  for (std::uint32_t i = 0; i < kStrings && failures < 3; ++i) {
+    const OracleCase one = cases.next();
+    const auto ids = tokenizer.encode(one.text, true);
+    const std::string decoded = tokenizer.decode(one.ids, one.skip_special);
+    const bool same = ids == one.ids && decoded == one.decoded;
+    failures += same ? 0 : 1;
+    EXPECT_EQ(ids, one.ids) << oracle << escaped(one.text);
+    EXPECT_EQ(escaped(decoded), escaped(one.decoded)) << oracle << escaped(one.text);
+    // Without bytes that are not UTF-8, streaming gives the same text.
+    if (same && decoded.find("\xEF\xBF\xBD") == std::string::npos) {
+      EXPECT_EQ(escaped(streamed(tokenizer, one)), escaped(decoded));
+    }
+  }
+  EXPECT_TRUE(failures > 0 || cases.at_end());
+}
+
+constexpr Family kFamilies[] = {
+    {"gpt2", "gpt2", "tokenizers"},
+    {"gpt2-vocab", "gpt2", "tokenizers"},
+    {"gpt-neox", "gpt-neox", "tokenizers"},
+    {"qwen2", "qwen2", "tokenizers"},
+    {"smollm2-like", "gpt2", "tokenizers"},
+    {"gemma-like", "gpt2", "tokenizers"},
+    {"llama-2", "llama-2", "tokenizers,sentencepiece"},
+    {"llama-2-metaspace", "llama-2", "tokenizers,sentencepiece"},
+    {"llama-2-sentencepiece", "llama-2", "tokenizers,sentencepiece"},
+    {"mistral-7b-v0.1", "mistral-7b-v0.1", "tokenizers,sentencepiece"},
+    {"mistral-7b-v0.1-sentencepiece", "mistral-7b-v0.1", "tokenizers,sentencepiece"},
+    {"mistral-7b-v0.3", "mistral-7b-v0.3", "tokenizers,sentencepiece"},
+    {"mistral-7b-v0.3-sentencepiece", "mistral-7b-v0.3", "tokenizers,sentencepiece"},
+    {"llama-3", "llama-3", "tokenizers"},
+    {"llama-3-tiktoken", "llama-3", "tokenizers,tiktoken"},
+};
+
+INSTANTIATE_TEST_SUITE_P(Families, TokenizerOracle, testing::ValuesIn(kFamilies),
+                         [](const testing::TestParamInfo<Family>& info) {
+                           std::string name = info.param.name;
+                           for (char& c : name) c = c == '-' || c == '.' ? '_' : c;
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace svtune
