@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 
 #include "base/errors.h"
@@ -137,48 +138,55 @@ class Reader {
   GgufVocab vocab_;
 };
 
+// One way to join two pieces into a third. Lengths in code points, the rest are ids.
 struct Candidate {
-  std::string_view left, right;
+  std::size_t piece, left, right;
   double score;
-  std::size_t left_length, right_length;  // code points
+  std::size_t left_length, right_length;
+
+  bool operator<(const Candidate& other) const {
+    if (score != other.score) return score > other.score;
+    if (left_length != other.left_length) return left_length > other.left_length;
+    if (right_length != other.right_length) return right_length > other.right_length;
+    return std::tie(piece, left, right) < std::tie(other.piece, other.left, other.right);
+  }
 };
+
+using Ids = std::unordered_map<std::string_view, std::size_t>;
+
+void add_splits(const Ids& ids, std::size_t id, std::string_view piece, double score,
+                std::vector<Candidate>& out) {
+  const auto length = static_cast<std::size_t>(
+      std::count_if(piece.begin(), piece.end(), [](char c) { return (c & '\xC0') != '\x80'; }));
+  std::size_t left_length = 0;
+  for (std::size_t cut = 0; decode_utf8(piece, cut), cut < piece.size();) {
+    ++left_length;
+    const auto left = ids.find(piece.substr(0, cut));
+    const auto right = ids.find(piece.substr(cut));
+    if (left == ids.end() || right == ids.end()) continue;
+    out.push_back({id, left->second, right->second, score, left_length, length - left_length});
+  }
+}
 
 }  // namespace
 
 namespace detail {
 
 std::vector<std::pair<std::string, std::string>> merges_from_scores(const GgufVocab& vocab) {
-  std::unordered_map<std::string_view, std::size_t> ids;
-  for (std::size_t i = 0; i < vocab.tokens.size(); ++i) ids[vocab.tokens[i]] = i;
+  Ids ids;
+  for (std::size_t i = 0; i < vocab.tokens.size(); ++i) ids.emplace(vocab.tokens[i], i);
   std::vector<Candidate> all;
   for (std::size_t i = 0; i < vocab.tokens.size(); ++i) {
-    const std::string_view piece = vocab.tokens[i];
-    if (ids[piece] != i) continue;
+    if (ids[vocab.tokens[i]] != i) continue;
     const double score = vocab.is_gemma() ? -static_cast<double>(i) : double{vocab.scores[i]};
-    const auto length = static_cast<std::size_t>(
-        std::count_if(piece.begin(), piece.end(), [](char c) { return (c & '\xC0') != '\x80'; }));
-    const std::size_t first = all.size();
-    std::size_t left_length = 0;
-    for (std::size_t cut = 0; decode_utf8(piece, cut), cut < piece.size();) {
-      ++left_length;
-      const std::string_view left = piece.substr(0, cut);
-      const std::string_view right = piece.substr(cut);
-      if (ids.count(left) > 0 && ids.count(right) > 0) {
-        all.push_back({left, right, score, left_length, length - left_length});
-      }
-    }
-    std::sort(all.begin() + static_cast<std::ptrdiff_t>(first), all.end(),
-              [&](const Candidate& a, const Candidate& b) {
-                return std::pair(ids[a.left], ids[a.right]) < std::pair(ids[b.left], ids[b.right]);
-              });
+    add_splits(ids, i, vocab.tokens[i], score, all);
   }
-  std::stable_sort(all.begin(), all.end(), [](const Candidate& a, const Candidate& b) {
-    return std::tuple(a.score, a.left_length, a.right_length) >
-           std::tuple(b.score, b.left_length, b.right_length);
-  });
+  std::sort(all.begin(), all.end());
   std::vector<std::pair<std::string, std::string>> merges;
   merges.reserve(all.size());
-  for (const Candidate& merge : all) merges.emplace_back(merge.left, merge.right);
+  for (const Candidate& merge : all) {
+    merges.emplace_back(vocab.tokens[merge.left], vocab.tokens[merge.right]);
+  }
   return merges;
 }
 
