@@ -3,7 +3,6 @@
 #include <cmath>
 #include <utility>
 
-#include "report/metrics_log.h"
 #include "train/event_log.h"
 #include "train/memory.h"
 
@@ -60,11 +59,18 @@ RunLog::~RunLog() = default;
 
 bool RunLog::should_stop() const { return options_.stop != nullptr && options_.stop->load(); }
 
-std::optional<EvalResult> RunLog::evaluate_if_due(std::int64_t step) {
-  if (!options_.evaluate || !due(step, options_.eval_every, options_.total_steps)) {
-    return std::nullopt;
+EvalResult RunLog::evaluate(std::int64_t step) {
+  const EvalResult result = options_.evaluate();
+  evaluated_step_ = step;
+  if (std::isfinite(result.loss) && (!best_ || result.loss < best_->loss)) {
+    best_ = BestEval{step, result.loss};
   }
-  return options_.evaluate();
+  return result;
+}
+
+void RunLog::log(const MetricPoint& point) {
+  writers_->metrics.append(point);
+  if (writers_->events) writers_->events->append(point);
 }
 
 void RunLog::save(const TrainState& state) {
@@ -74,17 +80,23 @@ void RunLog::save(const TrainState& state) {
 }
 
 void RunLog::on_step(const TrainState& state, const StepReport& report) {
-  const std::optional<EvalResult> eval = evaluate_if_due(report.step);
-  const bool improved = eval && std::isfinite(eval->loss) && (!best_ || eval->loss < best_->loss);
-  if (improved) best_ = BestEval{report.step, eval->loss};
-  const MetricPoint point = point_of(state, report, eval);
-  writers_->metrics.append(point);
-  if (writers_->events) writers_->events->append(point);
-  if (improved || due(report.step, options_.save_every, options_.total_steps)) save(state);
+  const std::int64_t step = report.step, total = options_.total_steps;
+  std::optional<EvalResult> eval;
+  if (options_.evaluate && due(step, options_.eval_every, total)) eval = evaluate(step);
+  log(point_of(state, report, eval));
+  const bool is_best = best_ && best_->step == step;
+  if (is_best || due(step, options_.save_every, total)) save(state);
   if (options_.on_step) options_.on_step(report, eval);
 }
 
-void RunLog::on_end(const TrainState& state, const TrainResult&) {
+void RunLog::on_end(const TrainState& state, const TrainResult& result) {
+  // The data may end before the planned number of steps; the last state is evaluated anyway.
+  if (options_.evaluate && !result.stopped && state.step > 0 && evaluated_step_ != state.step) {
+    MetricPoint point;
+    point.step = state.step;
+    point.eval_loss = evaluate(state.step).loss;
+    log(point);
+  }
   if (state.step > 0 && saved_step_ != state.step) save(state);
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "report/metrics_log.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/train.h"
@@ -47,14 +48,15 @@ class RunLog final : public TrainObserver {
  private:
   struct Writers;
 
-  std::optional<EvalResult> evaluate_if_due(std::int64_t step);
+  EvalResult evaluate(std::int64_t step);
+  void log(const MetricPoint& point);
   void save(const TrainState& state);
 
   RunLogOptions options_;
   CheckpointStore checkpoints_;
   std::unique_ptr<Writers> writers_;
   std::optional<BestEval> best_;
-  std::optional<std::int64_t> saved_step_;
+  std::optional<std::int64_t> saved_step_, evaluated_step_;
 };
 
 }  // namespace svtune

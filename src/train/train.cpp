@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "base/hash.h"
 #include "linalg/torch_pch.h"
+#include "train/stream_source.h"
 
 namespace svtune {
 namespace {
@@ -36,24 +37,35 @@ void require_finite(double value, const char* what, const StepReport& report) {
             "checkpoint with --resume");
 }
 
-// Adds the gradients of up to `count` micro-batches, summed over tokens, and fills tokens and
-// loss of the report. Returns false when the data have ended.
+// Adds the gradient of the batch's loss, summed over tokens; returns that sum.
+double add_gradient(Transformer& net, const AdapterSet& adapters, const Batch& batch,
+                    std::uint64_t seed) {
+  if (batch.num_supervised() == 0) return 0;
+  adapters.begin_micro_batch(true, seed);
+  const at::Tensor loss = net.loss(batch);
+  loss.backward();
+  return loss.item<double>();
+}
+
+// The same for all micro-batches of a step; fills tokens and loss of the report. Returns false
+// when the data have ended.
 bool accumulate(Transformer& net, TrainState& state, const TrainConfig& config,
                 StepReport& report) {
   double sum = 0;
-  std::int64_t micro = 0;
-  for (; micro < config.batch.gradient_accumulation; ++micro) {
+  std::int64_t taken = 0, run = 0;
+  for (; taken < config.batch.gradient_accumulation; ++taken) {
     const std::optional<Batch> batch = state.batches.next();
     if (!batch) break;
     report.tokens += batch->num_tokens();
     report.supervised_tokens += batch->num_supervised();
-    if (batch->num_supervised() == 0) continue;
-    state.adapters.begin_micro_batch(true, micro_batch_seed(config.seed, report.step, micro));
-    const at::Tensor loss = net.loss(*batch);
-    sum += loss.item<double>();
-    loss.backward();
+    const std::vector<Batch> parts =
+        config.batch.packing ? std::vector{*batch} : split_documents(*batch);
+    for (const Batch& part : parts) {
+      sum += add_gradient(net, state.adapters, part,
+                          micro_batch_seed(config.seed, report.step, run++));
+    }
   }
-  if (micro == 0) return false;
+  if (taken == 0) return false;
   if (report.supervised_tokens == 0) {
     fail_step(report, "none of its tokens is supervised",
               "check the columns and the template, or raise --max-length so that responses are "

@@ -104,6 +104,26 @@ TEST(Train, AccumulationEqualsOneLargeBatch) {
   EXPECT_LT(largest_difference(a, b), 1e-6);
 }
 
+TEST(Train, WithoutPackingTheGradientsAreTheSame) {
+  std::vector<std::vector<at::Tensor>> results;
+  std::vector<Recorder> logs(2);
+  for (const bool packing : {true, false}) {
+    Rig rig = lora_rig(at::kDouble);
+    CyclicSource source(random_documents(24, 3), 4);
+    TrainConfig config = quick_config(2);
+    config.batch.packing = packing;
+    TrainState state(rig.adapters, source, config.optimizer);
+    train(*rig.net, state, config, 4, logs[results.size()]);
+    results.push_back(values_of(rig.adapters));
+  }
+  ASSERT_EQ(logs[0].reports.size(), 4u);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_NEAR(logs[0].reports[i].loss, logs[1].reports[i].loss, 1e-9);
+    EXPECT_EQ(logs[0].reports[i].tokens, logs[1].reports[i].tokens);
+  }
+  EXPECT_LT(largest_difference(results[0], results[1]), 1e-6);
+}
+
 TEST(Train, LossFallsAndOnlyTrainablesChange) {
   Rig rig = lora_rig(at::kFloat);
   std::vector<at::Tensor> frozen, before;
