@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <regex>
 
 #include "base/files.h"
 #include "report/charts.h"
@@ -57,11 +56,13 @@ ReportInput make_input() {
   return input;
 }
 
-std::vector<std::string> matches(const std::string& text, const std::string& pattern) {
-  const std::regex regex(pattern);
+// What stands between each `start` and the next `end`.
+std::vector<std::string> matches(const std::string& text, const std::string& start,
+                                 const std::string& end) {
   std::vector<std::string> out;
-  for (std::sregex_iterator it(text.begin(), text.end(), regex), end; it != end; ++it) {
-    out.push_back((*it)[1].str());
+  for (std::size_t at = 0; (at = text.find(start, at)) != std::string::npos;) {
+    at += start.size();
+    out.push_back(text.substr(at, text.find(end, at) - at));
   }
   return out;
 }
@@ -86,8 +87,7 @@ std::string figure(const std::string& page, const std::string& id) {
 
 std::vector<std::size_t> line_points(const std::string& page, const std::string& id) {
   std::vector<std::size_t> out;
-  for (const std::string& d :
-       matches(figure(page, id), "<path class=\"series run-[0-9]\" d=\"([^\"]*)\"")) {
+  for (const std::string& d : matches(figure(page, id), "<path class=\"series run-", ">")) {
     out.push_back(points_of(d));
   }
   return out;
@@ -126,7 +126,7 @@ TEST(Report, PageAllowsNoNetworkAndNamesNoAddress) {
   EXPECT_FALSE(contains(rest, "://"));
   EXPECT_FALSE(contains(page, " style=\""));
   EXPECT_FALSE(contains(page, " src="));
-  EXPECT_EQ(matches(page, "<script([^>]*)>").size(), 2u);
+  EXPECT_EQ(matches(page, "<script", ">").size(), 2u);
 }
 
 TEST(Report, EqualInputGivesEqualBytes) {
@@ -236,7 +236,7 @@ class ChromiumTest : public ::testing::Test {
 TEST_F(ChromiumTest, ScriptDrawsEveryChartWithAllPoints) {
   const std::string dom = dump(render_report(make_input()));
   ASSERT_TRUE(contains(dom, "<html lang=\"en\" class=\"live\">"));
-  EXPECT_EQ(matches(dom, "<svg class=\"chart\"[^>]*(data-live=\"1\")").size(), 6u);
+  EXPECT_EQ(matches(dom, "data-live=\"", "\"").size(), 6u);
   for (const char* id : {"loss", "grad_norm", "learning_rate", "tokens_per_second", "memory"}) {
     EXPECT_THAT(line_points(dom, id), ElementsAre(kSteps, kSteps)) << id;
   }
@@ -248,7 +248,7 @@ TEST_F(ChromiumTest, ScriptDrawsEveryChartWithAllPoints) {
 // Drives the page as a reader does: logarithmic axis, time axis, one run hidden, pointer.
 TEST_F(ChromiumTest, ControlsAndReadOutWork) {
   std::string page = render_report(make_input());
-  const std::string nonce = matches(page, "<script nonce=\"([0-9a-f]+)\"").at(0);
+  const std::string nonce = matches(page, "<script nonce=\"", "\"").at(0);
   const std::string driver =
       "<script nonce=\"" + nonce +
       "\">const q = (s) => document.querySelector(s);"
