@@ -21,7 +21,8 @@ target_link_libraries(svtune PRIVATE
   PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::ZSTD ZLIB::ZLIB simdjson::simdjson
   Threads::Threads)
 if(SVTUNE_TORCH)
-  target_link_libraries(svtune PRIVATE OpenMP::OpenMP_CXX LibTorch::LibTorch)
+  target_link_libraries(svtune PRIVATE LibTorch::LibTorch)
+  target_link_options(svtune INTERFACE "${OpenMP_CXX_FLAGS}")
 endif()
 
 set(_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/svtune")
