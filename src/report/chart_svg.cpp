@@ -81,6 +81,7 @@ std::string axes(const Axis& x, const Axis& y, NumberStyle style) {
     if (std::floor(steps[i]) != steps[i]) continue;
     out += text_element(x.at(steps[i]), y.begin + 19, "middle", names[i]);
   }
+  out += text_element(0, y.begin + 19, "start", "step");
   out += "<path class=\"axis\" d=\"M" + number(x.begin) + " " + number(y.begin) + "H" +
          number(x.end) + "\"/>";
   return out;
@@ -143,18 +144,24 @@ std::vector<double> axis_ticks(double low, double high, int count, NumberStyle s
   return ticks;
 }
 
-std::string chart_svg(const Chart& chart, double smoothing) {
-  Range xs;
-  Range ys;
-  for (const Series& series : chart.series) {
-    for (std::size_t i = 0; i < series.steps.size(); ++i) {
-      if (std::isfinite(series.values[i])) xs.add(series.steps[i]);
-      ys.add(series.values[i]);
+StepRange step_range(const std::vector<Chart>& charts) {
+  Range range;
+  for (const Chart& chart : charts) {
+    for (const Series& series : chart.series) {
+      for (const double step : series.steps) range.add(step);
     }
   }
+  if (range.high <= range.low) return {range.low - 1, range.low + 1};
+  return {range.low, range.high};
+}
+
+std::string chart_svg(const Chart& chart, double smoothing, const StepRange& steps) {
+  Range ys;
+  for (const Series& series : chart.series) {
+    for (const double value : series.values) ys.add(value);
+  }
   widen(ys, chart.spec->from_zero);
-  if (xs.high <= xs.low) xs = {xs.low - 1, xs.low + 1};
-  const Axis x{xs.low, xs.high, kLeft, kWidth - kRight};
+  const Axis x{steps.first, steps.last, kLeft, kWidth - kRight};
   const Axis y{ys.low, ys.high, kHeight - kBottom, kTop};
   return "<svg class=\"chart\" viewBox=\"0 0 " + number(kWidth) + " " + number(kHeight) +
          "\" role=\"img\" aria-label=\"" + escape_html(chart.spec->title) + " by step\">" +

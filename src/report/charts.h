@@ -54,8 +54,15 @@ double default_smoothing(const std::vector<Chart>& charts);
 // {"smoothing": 0.9, "runs": [...], "charts": [...]} for the script.
 Json chart_data(const std::vector<Chart>& charts, const std::vector<ReportRun>& runs);
 
+struct StepRange {
+  double first = 0, last = 1;
+};
+
+// From the first to the last step of all charts, which share their x axis.
+StepRange step_range(const std::vector<Chart>& charts);
+
 // <svg> element; the classes run-0, run-1 ... carry the colours.
-std::string chart_svg(const Chart& chart, double smoothing);
+std::string chart_svg(const Chart& chart, double smoothing, const StepRange& steps);
 
 // Round numbers from about `low` to `high`, 3 to about `count` of them.
 std::vector<double> nice_ticks(double low, double high, int count);

@@ -10,20 +10,21 @@
 namespace svtune {
 namespace {
 
-std::string chart_card(const Chart& chart, double smoothing) {
+std::string chart_card(const Chart& chart, double smoothing, const StepRange& steps) {
   const std::string id(chart.spec->id);
   return "<figure class=\"card\" id=\"chart-" + id + "\" tabindex=\"0\"><figcaption><b>" +
          escape_html(chart.spec->title) + "</b><span>" + escape_html(chart.spec->unit) +
          "</span><button type=\"button\" class=\"log\" aria-pressed=\"false\" "
          "title=\"Logarithmic axis\">log</button></figcaption><div class=\"plot\">" +
-         chart_svg(chart, smoothing) + "</div></figure>";
+         chart_svg(chart, smoothing, steps) + "</div></figure>";
 }
 
 std::string charts_section(const std::vector<Chart>& charts) {
   if (charts.empty()) return "<p class=\"note\">No metrics were recorded.</p>";
   const double smoothing = default_smoothing(charts);
   std::string out;
-  for (const Chart& chart : charts) out += chart_card(chart, smoothing);
+  const StepRange steps = step_range(charts);
+  for (const Chart& chart : charts) out += chart_card(chart, smoothing, steps);
   return out;
 }
 

@@ -4,7 +4,7 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const state = { axis: "step", smoothing: data.smoothing, hidden: new Set(), cursor: null };
+  const state = { axis: "step", smoothing: data.smoothing, hidden: new Set(), cursor: null, range: [0, 1], print: false };
   const readout = document.getElementById("readout");
   const PAD = { left: 62, right: 14, top: 12, bottom: 30 };
 
@@ -210,6 +210,8 @@
       element("text", { x: at(px(v)), y: height - PAD.bottom + 19, "text-anchor": "middle" }, svg, xTexts[i]);
     });
     const base = height - PAD.bottom;
+    const name = { step: "step", seconds: "time", tokens: "tokens" }[state.axis];
+    element("text", { x: 0, y: base + 19 }, svg, name);
     element("path", { class: "axis", d: "M" + PAD.left + " " + base + "H" + (width - PAD.right) }, svg);
   };
 
@@ -229,11 +231,9 @@
   };
 
   const draw = (view) => {
-    const width = Math.max(240, view.plot.clientWidth);
+    const width = state.print ? 440 : Math.max(240, view.plot.clientWidth);
     const height = Math.round(Math.min(340, Math.max(200, width * 0.42)));
-    view.series = seriesOf(view.chart);
-    const x = rangeOf(view.series.map((s) => s.x), false);
-    view.x = x[0] < x[1] ? x : [x[0] - 1, x[1] + 1];
+    view.x = state.range;
     view.y = valueRange(view);
     const scale = view.log ? Math.log : (v) => v;
     const [low, high] = view.y.map(scale);
@@ -250,7 +250,13 @@
     view.svg = svg;
     drawCursor(view);
   };
-  const drawAll = () => views.forEach(draw);
+  // All charts share one x range, so that the cursor stands at the same place in each.
+  const drawAll = () => {
+    for (const view of views) view.series = seriesOf(view.chart);
+    const x = rangeOf(views.flatMap((view) => view.series.map((s) => s.x)), false);
+    state.range = x[0] < x[1] ? x : [x[0] - 1, x[1] + 1];
+    views.forEach(draw);
+  };
 
   // Read-out: one position for all charts, one box beside the chart that is pointed at.
   const nearest = (xs, ys, value) => {
@@ -389,6 +395,12 @@
     });
     window.addEventListener("beforeprint", () => {
       for (const fold of document.querySelectorAll("details:not(.list)")) fold.open = true;
+      state.print = true;
+      drawAll();
+    });
+    window.addEventListener("afterprint", () => {
+      state.print = false;
+      drawAll();
     });
   };
 
