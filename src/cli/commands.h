@@ -2,14 +2,25 @@
 // struct and run function (cli/core/command.h) and name the struct here.
 #pragma once
 
+#include "cli/convert_command.h"
 #include "cli/core/builtin_commands.h"
 #include "cli/core/command.h"
+#include "cli/demo_data_command.h"
+#include "cli/eval_command.h"
+#include "cli/export_command.h"
+#include "cli/generate_command.h"
+#include "cli/merge_command.h"
 #include "cli/report_command.h"
+#include "cli/score_command.h"
+#include "cli/tokenize_command.h"
+#include "cli/train_options.h"
 
 namespace svtune {
 
-using Commands =
-    CommandList<ReportOptions, HelpOptions, CompletionOptions, ManOptions, DocsOptions>;
+using Commands = CommandList<TrainOptions, EvalCommandOptions, GenerateCommandOptions,
+                             ChatCommandOptions, ScoreOptions, TokenizeOptions, MergeCommandOptions,
+                             ExportCommandOptions, ConvertOptions, ReportOptions, DemoDataOptions,
+                             HelpOptions, CompletionOptions, ManOptions, DocsOptions>;
 
 inline ProgramInfo program_info() { return {"svtune", SVTUNE_VERSION}; }
 

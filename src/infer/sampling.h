@@ -29,8 +29,8 @@ struct SamplingOptions {
                        .max = 1e7});
     visit(self.top_p, {.name = "top_p",
                        .help = "Sample among the likeliest tokens that hold this probability",
-                       .above = 0,
-                       .max = 1});
+                       .max = 1,
+                       .above = 0});
     visit(self.seed, {.name = "seed", .help = "Seed of all random choices"});
   }
 };

@@ -9,7 +9,7 @@
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/hash.h"
-#include "train/tensor_file.h"
+#include "io/tensor_file.h"
 
 namespace svtune {
 namespace {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/files.h"
 #include "train/event_log.h"
 #include "train/memory.h"
 
@@ -42,6 +43,7 @@ struct RunLog::Writers {
 
 RunLog::RunLog(RunLogOptions options, const std::optional<CheckpointStore::Restored>& restored)
     : options_(std::move(options)), checkpoints_(options_.directory) {
+  remove_stale_temporaries(options_.directory);
   std::optional<std::int64_t> keep_through;
   if (restored) {
     keep_through = restored->step;

@@ -1,4 +1,4 @@
-#include "train/tensor_file.h"
+#include "io/tensor_file.h"
 
 #include <cstring>
 #include <map>

@@ -1,0 +1,41 @@
+#include <iostream>
+
+#include "cli/core/terminal.h"
+#include "cli/generate_command.h"
+#include "data/encode.h"
+#include "io/load_tokenizer.h"
+
+namespace svtune {
+
+int run(const ChatCommandOptions& options, CommandContext& context) {
+  LoadedModel loaded = load_for_command(options.model);
+  const Tokenizer tokenizer = load_tokenizer(options.model.model);
+  PromptOptions prompt;
+  prompt.style = PromptStyle::kChat;
+  prompt.system = options.system;
+  const ExampleEncoder encoder(tokenizer, PromptTemplate(prompt, tokenizer), {});
+  TextOptions text = options.answer.text_options(options.model.model, tokenizer);
+  Example conversation;
+  conversation.kind = ExampleKind::kMessages;
+  conversation.messages = Json::array();
+  std::string line;
+  for (;;) {
+    context.err << "> " << std::flush;
+    if (!std::getline(std::cin, line) || line == "/quit") break;
+    if (line == "/reset") {
+      conversation.messages = Json::array();
+      continue;
+    }
+    if (line.empty()) continue;
+    conversation.messages.push_back({{"role", "user"}, {"content", line}});
+    const std::vector<TextAnswer> answers = generate_text(
+        *loaded.model.net, tokenizer, {encoder.encode_prompt(conversation)}, text,
+        [&](std::size_t, std::string_view piece) { context.out << piece << std::flush; });
+    context.out << "\n";
+    conversation.messages.push_back({{"role", "assistant"}, {"content", answers[0].text}});
+    ++text.tokens.sampling.seed;
+  }
+  return 0;
+}
+
+}  // namespace svtune

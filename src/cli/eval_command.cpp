@@ -1,0 +1,116 @@
+#include "cli/eval_command.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "base/errors.h"
+#include "cli/core/progress.h"
+#include "cli/json_lines.h"
+#include "infer/answers.h"
+#include "io/load_tokenizer.h"
+#include "train/evaluate.h"
+#include "train/stream_source.h"
+
+namespace svtune {
+namespace {
+
+std::int64_t count_of(const EvalCommandOptions& options, const ExampleStore& store) {
+  return options.limit > 0 ? std::min(options.limit, store.size()) : store.size();
+}
+
+int perplexity(LoadedModel& loaded, const EvalCommandOptions& options,
+               const std::shared_ptr<const ExampleStore>& store, CommandContext& context) {
+  double total = 0;
+  std::int64_t tokens = 0;
+  Progress progress({.label = "eval", .unit = "example"});
+  const std::int64_t count = count_of(options, *store);
+  for (std::int64_t i = 0; i < count;) {
+    PackedBatch packed;
+    for (std::int64_t n = 0; n < options.batch_size && i < count; ++n, ++i) {
+      if (const auto example = store->get(i)) append_document(packed, *example);
+    }
+    if (packed.supervised.empty()) continue;
+    const Batch batch = to_batch(packed);
+    total -= loaded.model.net->log_probs(batch).sum().item<double>();
+    tokens += batch.num_supervised();
+    progress.update({.done = i, .total = count, .loss = total / static_cast<double>(tokens)});
+  }
+  progress.finish();
+  if (tokens == 0) throw FileError(options.data.string(), "no token to predict");
+  const double loss = total / static_cast<double>(tokens);
+  char text[128];
+  std::snprintf(text, sizeof text, "loss %.6f nats per token, perplexity %.4f, %lld tokens\n", loss,
+                std::exp(loss), static_cast<long long>(tokens));
+  context.out << text;
+  return 0;
+}
+
+int exact_match(LoadedModel& loaded, const EvalCommandOptions& options, const ExampleStore& store,
+                CommandContext& context) {
+  const TextOptions text =
+      options.answer.text_options(options.model.model, store.encoder().tokenizer());
+  std::optional<JsonLinesWriter> writer;
+  if (options.answers) writer.emplace(*options.answers);
+  Progress progress({.label = "eval", .unit = "question"});
+  std::int64_t right = 0, unanswered = 0;
+  const std::int64_t count = count_of(options, store);
+  for (std::int64_t begin = 0; begin < count; begin += options.batch_size) {
+    const std::int64_t end = std::min(count, begin + options.batch_size);
+    std::vector<std::vector<std::int32_t>> prompts;
+    std::vector<Example> examples;
+    for (std::int64_t i = begin; i < end; ++i) {
+      examples.push_back(store.example(i));
+      prompts.push_back(store.encoder().encode_prompt(examples.back()));
+    }
+    const auto answers =
+        generate_text(*loaded.model.net, store.encoder().tokenizer(), prompts, text);
+    for (std::size_t i = 0; i < examples.size(); ++i) {
+      const auto wanted = reference_answer(examples[i].completion);
+      const auto got = extract_answer(answers[i].text);
+      const bool match = wanted && got && *wanted == *got;
+      right += match ? 1 : 0;
+      unanswered += got ? 0 : 1;
+      if (!writer) continue;
+      Json line{{"prompt", examples[i].prompt},
+                {"reference", examples[i].completion},
+                {"answer", answers[i].text},
+                {"correct", match}};
+      line["extracted"] = got ? Json(*got) : Json(nullptr);
+      line["expected"] = wanted ? Json(*wanted) : Json(nullptr);
+      writer->write(line);
+    }
+    char note[48];
+    std::snprintf(note, sizeof note, "%.1f %% right",
+                  100.0 * static_cast<double>(right) / static_cast<double>(end));
+    progress.update({.done = end, .total = count, .note = note});
+  }
+  progress.finish();
+  if (writer) writer->commit();
+  const double accuracy = static_cast<double>(right) / static_cast<double>(count);
+  char line[160];
+  std::snprintf(
+      line, sizeof line, "exact match %.2f %% +- %.2f (%lld of %lld, %lld without an answer)\n",
+      100 * accuracy, 100 * std::sqrt(accuracy * (1 - accuracy) / static_cast<double>(count)),
+      static_cast<long long>(right), static_cast<long long>(count),
+      static_cast<long long>(unanswered));
+  context.out << line;
+  return 0;
+}
+
+}  // namespace
+
+int run(const EvalCommandOptions& options, CommandContext& context) {
+  if (options.answers && options.task != EvalTask::kExactMatch) {
+    throw UsageError("--answers belongs to --task exact-match");
+  }
+  LoadedModel loaded = load_for_command(options.model);
+  const Tokenizer tokenizer = load_tokenizer(options.model.model);
+  const auto encoder = std::make_shared<ExampleEncoder>(
+      tokenizer, PromptTemplate(options.prompt, tokenizer), EncodeOptions{options.max_length});
+  const auto store = std::make_shared<ExampleStore>(options.data, options.reading, encoder);
+  return options.task == EvalTask::kPerplexity ? perplexity(loaded, options, store, context)
+                                               : exact_match(loaded, options, *store, context);
+}
+
+}  // namespace svtune

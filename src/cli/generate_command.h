@@ -1,0 +1,100 @@
+// svtune generate: continue prompts; svtune chat: talk to the model.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/core/command.h"
+#include "cli/model_options.h"
+#include "data/prompt_template.h"
+#include "infer/text_generation.h"
+
+namespace svtune {
+
+// What generate, chat and eval share.
+struct AnswerOptions {
+  SamplingOptions sampling;
+  std::int64_t max_new_tokens = 256;
+  std::vector<std::string> stop;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.max_new_tokens, {.name = "max_new_tokens",
+                                .help = "Longest answer",
+                                .unit = "tokens",
+                                .min = 1,
+                                .max = 1 << 20});
+    visit(self.stop,
+          {.name = "stop", .help = "Text that ends an answer; repeatable", .separator = 0});
+    visit.group("Sampling", self.sampling);
+  }
+
+  TextOptions text_options(const std::filesystem::path& model, const Tokenizer& tokenizer) const;
+};
+
+struct GenerateCommandOptions {
+  static constexpr CommandInfo kCommand{
+      .name = "generate",
+      .summary = "Answer prompts",
+      .description =
+          "Answers the prompts given with --prompt as they stream, or one per line of --input "
+          "(JSON lines with the columns of training data) into --output.",
+      .examples =
+          "svtune generate --model model/ --adapter runs/pissa/adapter --prompt \"Why?\"\n"
+          "svtune generate --model model/ --input questions.jsonl --output answers.jsonl"};
+  ModelOptions model;
+  std::vector<std::string> prompt;
+  std::optional<std::filesystem::path> input;
+  std::filesystem::path output = "-";
+  PromptOptions prompt_options;
+  AnswerOptions answer;
+  std::int64_t batch_size = 16;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit.group("Model", self.model);
+    visit(self.prompt, {.name = "prompt", .help = "Prompt to answer; repeatable", .separator = 0});
+    visit(self.input, {.name = "input",
+                       .help = "Prompts as JSON lines",
+                       .value_name = "FILE",
+                       .path = PathHint::kFile});
+    visit(self.output, {.name = "output",
+                        .help = "Answers of --input, - for standard output",
+                        .value_name = "FILE",
+                        .path = PathHint::kFile});
+    visit(self.batch_size, {.name = "batch_size",
+                            .help = "Prompts answered at a time",
+                            .unit = "prompts",
+                            .min = 1,
+                            .max = 4096});
+    visit.group("Prompt", self.prompt_options);
+    visit.group("Answer", self.answer);
+  }
+};
+
+int run(const GenerateCommandOptions& options, CommandContext& context);
+
+struct ChatCommandOptions {
+  static constexpr CommandInfo kCommand{
+      .name = "chat",
+      .summary = "Talk to the model",
+      .description =
+          "Reads one message a line from standard input and streams the answers. "
+          "/reset forgets the conversation, /quit or the end of input leaves.",
+      .examples = "svtune chat --model model/ --adapter runs/pissa/adapter"};
+  ModelOptions model;
+  std::optional<std::string> system;
+  AnswerOptions answer;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit.group("Model", self.model);
+    visit(self.system, {.name = "system", .help = "System message"});
+    visit.group("Answer", self.answer);
+  }
+};
+
+int run(const ChatCommandOptions& options, CommandContext& context);
+
+}  // namespace svtune

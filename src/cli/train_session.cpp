@@ -1,0 +1,136 @@
+#include "cli/train_session.h"
+
+#include <algorithm>
+#include <iostream>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/hash.h"
+#include "base/text_util.h"
+#include "io/load_tokenizer.h"
+#include "linalg/torch_pch.h"
+#include "train/start_check.h"
+
+namespace svtune {
+namespace {
+
+BatchStream eval_stream(std::shared_ptr<const ExampleStore> store, const TrainConfig& config) {
+  BatchStreamOptions stream = stream_options(config);
+  stream.shuffle = false;
+  stream.epochs = 1;
+  return BatchStream(std::move(store), stream);
+}
+
+void warn_of_losses(const ExampleStore& store) {
+  const EncodeStats& stats = store.stats();
+  const std::string& name = store.records().name();
+  if (stats.truncated > 0) {
+    std::cerr << "warning: " << name << ": " << stats.truncated << " of " << stats.seen
+              << " examples were truncated to " << store.encoder().options().max_length
+              << " tokens\n";
+  }
+  if (stats.dropped > 0) {
+    std::cerr << "warning: " << name << ": " << stats.dropped << " of " << stats.seen
+              << " examples have no token to learn from and are left out\n";
+  }
+  if (stats.bad_lines > 0) {
+    std::cerr << "warning: " << name << ": " << stats.bad_lines
+              << " malformed records are left out\n";
+    for (const BadRecord& bad : store.records().bad()) {
+      std::cerr << "  " << name << ":" << bad.line << ": " << bad.problem << "\n";
+    }
+  }
+}
+
+void check_vocabulary(const TrainSession& session) {
+  if (session.tokenizer->vocab_size() > session.model.spec().vocab_size) {
+    throw ModelError(
+        "the tokenizer has ids up to " + std::to_string(session.tokenizer->vocab_size() - 1) +
+            ", the model's embedding " + std::to_string(session.model.spec().vocab_size) + " rows",
+        "Use the tokenizer that belongs to the model.");
+  }
+}
+
+void load_data(TrainSession& session) {
+  const DataFileOptions& data = session.options.data;
+  const auto encoder = std::make_shared<ExampleEncoder>(
+      *session.tokenizer, PromptTemplate(data.prompt, *session.tokenizer),
+      EncodeOptions{session.options.train.batch.max_length, data.train_on_prompt});
+  session.data = std::make_shared<ExampleStore>(data.data, data.reading, encoder);
+  warn_of_losses(*session.data);
+  session.batches = std::make_unique<StreamSource>(
+      BatchStream(session.data, stream_options(session.options.train)));
+  if (data.eval_data) {
+    session.eval_data = std::make_shared<ExampleStore>(*data.eval_data, data.reading, encoder);
+    warn_of_losses(*session.eval_data);
+    session.eval_batches =
+        std::make_unique<StreamSource>(eval_stream(session.eval_data, session.options.train));
+  }
+}
+
+void check_options(const TrainOptions& options) {
+  if (!options.train.batch.packing && options.train.batch.batch_tokens) {
+    throw UsageError("--batch-tokens needs packing", "Leave out --no-packing.");
+  }
+  if (options.train.eval_every > 0 && !options.data.eval_data) {
+    throw UsageError("--eval-every needs --eval-data FILE");
+  }
+}
+
+}  // namespace
+
+TrainSession prepare_session(TrainOptions options) {
+  check_options(options);
+  TrainSession session;
+  session.options = std::move(options);
+  const BaseModelOptions& base = session.options.model;
+  set_threads(base.threads);
+  session.tokenizer = load_tokenizer(base.model);
+  load_data(session);
+  session.model = load_model(base.model, {scalar_type(base.dtype), /*check_finite=*/true});
+  for (const std::string& warning : session.model.warnings) {
+    std::cerr << "warning: " << warning << "\n";
+  }
+  check_vocabulary(session);
+  session.model.net->set_recompute(session.options.train.recompute);
+  session.total_steps =
+      total_steps(session.options.train, session.batches->stream().batches_per_epoch());
+  const std::vector<Batch> first = first_batches(*session.batches, 1);
+  session.base_loss = start_loss(*session.model.net, nullptr, first);
+  return session;
+}
+
+double tokens_per_step(const TrainSession& session) {
+  const EncodeStats& stats = session.data->stats();
+  const BatchConfig& batch = session.options.train.batch;
+  const auto kept = static_cast<double>(stats.seen - stats.dropped);
+  const double micro = batch.batch_tokens ? static_cast<double>(*batch.batch_tokens)
+                                          : static_cast<double>(batch.batch_size) *
+                                                static_cast<double>(stats.tokens) / kept;
+  return micro * static_cast<double>(batch.gradient_accumulation);
+}
+
+MemoryForecast forecast_memory(const TrainSession& session, const Attached& attached) {
+  constexpr std::int64_t kBatchesLookedAt = 512;
+  const TrainConfig config = session.options.train;
+  const BatchExtent extent =
+      survey(session.batches->stream(), config.batch.packing, kBatchesLookedAt);
+  MemoryRequest request;
+  for (Linear* layer : session.model.net->linears()) {
+    if (layer->base().defined()) request.weight_bytes += layer->base().dense().nbytes();
+  }
+  if (!session.model.net->head_is_tied()) {
+    request.weight_bytes += session.model.net->embedding().nbytes();
+  }
+  for (const NamedTensor& each : attached.adapters.frozen_state()) {
+    request.frozen_bytes += each.tensor.nbytes();
+  }
+  request.trainable_parameters = attached.adapters.num_trainable();
+  request.batch_tokens = extent.tokens;
+  request.supervised_tokens = extent.supervised;
+  request.longest_document = extent.longest_document;
+  request.recompute = config.recompute;
+  return predict_memory(session.model.spec(), session.model.dtype(), request);
+}
+
+}  // namespace svtune
