@@ -32,25 +32,29 @@ void flush(MergeTable& merges, std::vector<PendingMerge>& pending) {
 }  // namespace
 
 MergeTable make_ranked_merges(const std::vector<RankedToken>& tokens, const Vocabulary& known,
-                              bool characters) {
+                              RankedMergeOptions options) {
   MergeTable merges;
   merges.reserve(tokens.size() * 4);
   std::vector<PendingMerge> pending;
+  std::uint32_t next_rank = 0;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     if (i + kTokensAhead < tokens.size()) {
       const auto prefetch = [&](std::string_view left, std::string_view right) {
         known.prefetch(left);
         known.prefetch(right);
       };
-      for_each_split(tokens[i + kTokensAhead].text, characters, prefetch);
+      for_each_split(tokens[i + kTokensAhead].text, options.characters, prefetch);
     }
-    for_each_split(tokens[i].text, characters, [&](std::string_view left, std::string_view right) {
-      const std::int32_t left_id = known.find(left);
-      const std::int32_t right_id = left_id < 0 ? -1 : known.find(right);
-      if (right_id < 0) return;
-      merges.prefetch(left_id, right_id);
-      pending.push_back({left_id, right_id, tokens[i].rank, tokens[i].id});
-    });
+    for_each_split(
+        tokens[i].text, options.characters, [&](std::string_view left, std::string_view right) {
+          const std::int32_t left_id = known.find(left);
+          const std::int32_t right_id = left_id < 0 ? -1 : known.find(right);
+          if (right_id < 0) return;
+          merges.prefetch(left_id, right_id);
+          const bool numbered = options.split_rank == SplitRank::kConsecutive;
+          pending.push_back(
+              {left_id, right_id, numbered ? next_rank++ : tokens[i].rank, tokens[i].id});
+        });
     if (pending.size() >= kMergesAtOnce) flush(merges, pending);
   }
   flush(merges, pending);

@@ -21,9 +21,18 @@ struct RankedToken {
   std::int32_t id;
 };
 
-// Every split of every token into two tokens, all of them found in `known`. With `characters`
-// only splits between characters count.
+enum class SplitRank {
+  kOfToken,     // all splits of a token share its rank
+  kConsecutive  // splits are numbered through in the order of the tokens, shortest left part first
+};
+
+struct RankedMergeOptions {
+  bool characters = false;  // only splits between characters count
+  SplitRank split_rank = SplitRank::kOfToken;
+};
+
+// Every split of every token into two tokens, all of them found in `known`.
 MergeTable make_ranked_merges(const std::vector<RankedToken>& tokens, const Vocabulary& known,
-                              bool characters);
+                              RankedMergeOptions options);
 
 }  // namespace svtune

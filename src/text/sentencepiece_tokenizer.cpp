@@ -48,7 +48,8 @@ std::vector<std::uint32_t> ranks_by_score(const SentencePieceModel& model) {
   return ranks;
 }
 
-std::unique_ptr<BpeModel> make_model(const SentencePieceModel& model) {
+std::unique_ptr<BpeModel> make_model(const SentencePieceModel& model, SentencePieceRule rule) {
+  const bool by_score = rule == SentencePieceRule::kSentencePiece;
   Vocabulary all;
   Vocabulary mergeable;
   std::vector<RankedToken> tokens;
@@ -57,7 +58,8 @@ std::unique_ptr<BpeModel> make_model(const SentencePieceModel& model) {
     const SentencePiece& piece = model.pieces[i];
     const auto id = static_cast<std::int32_t>(i);
     all.add(piece.text, id);
-    if (piece.type != PieceType::kNormal && piece.type != PieceType::kUserDefined) continue;
+    const bool joins = piece.type == PieceType::kNormal || piece.type == PieceType::kUserDefined;
+    if (by_score && !joins) continue;
     mergeable.add(piece.text, id);
     tokens.push_back({piece.text, ranks[i], id});
   }
@@ -65,7 +67,8 @@ std::unique_ptr<BpeModel> make_model(const SentencePieceModel& model) {
   options.byte_fallback = model.byte_fallback;
   options.fuse_unk = true;
   options.unk_token = all.token(model.unk_id);
-  MergeTable merges = make_ranked_merges(tokens, mergeable, true);
+  MergeTable merges = make_ranked_merges(
+      tokens, mergeable, {true, by_score ? SplitRank::kOfToken : SplitRank::kConsecutive});
   return std::make_unique<BpeModel>(std::move(all), std::move(merges), std::move(options));
 }
 
@@ -96,15 +99,15 @@ std::unique_ptr<Normalizer> make_spm_normalizer(const SentencePieceModel& model,
 }  // namespace
 
 TokenizerParts read_sentencepiece_tokenizer(std::string_view bytes, const std::string& file,
-                                            const TokenizerConfig& config, SpacePrefix prefix) {
+                                            const TokenizerConfig& config, SentencePieceRule rule) {
   const SentencePieceModel model = read_sentencepiece_model(bytes, file);
   check_supported(model, file);
   TokenizerParts parts;
-  parts.model = make_model(model);
+  parts.model = make_model(model, rule);
   add_special_pieces(model, parts);
   const bool has_prefix = config.add_prefix_space.value_or(model.add_dummy_prefix);
   const bool metaspace =
-      prefix == SpacePrefix::kTransformers5 && has_prefix && model.escape_whitespaces;
+      rule == SentencePieceRule::kTransformers5 && has_prefix && model.escape_whitespaces;
   parts.normalizer = make_spm_normalizer(model, model.escape_whitespaces && !metaspace);
   if (metaspace) {
     parts.pre_tokenizer = make_metaspace_chain();

@@ -10,15 +10,19 @@
 
 namespace svtune {
 
-// Where the space in front of the text ("dummy prefix") goes.
-enum class SpacePrefix {
-  kSentencePiece,  // always one, at the start of the text (legacy: of every section)
-  kTransformers5,  // as transformers 5: none when the text starts with a space already
+// Whose ids a SentencePiece model gives.
+enum class SentencePieceRule {
+  // SentencePiece's own: pieces join by score, one space goes in front of the text (with
+  // "legacy": true in tokenizer_config.json in front of every stretch between special tokens).
+  kSentencePiece,
+  // Those of the classes of transformers 5: pieces join by id, which differs for runs of spaces,
+  // and no space is added to a text that starts with one.
+  kTransformers5,
 };
 
 // `bytes` is the content of `file`. Throws FileError for malformed files and for unigram models,
 // character maps and unused pieces.
 TokenizerParts read_sentencepiece_tokenizer(std::string_view bytes, const std::string& file,
-                                            const TokenizerConfig& config, SpacePrefix prefix);
+                                            const TokenizerConfig& config, SentencePieceRule rule);
 
 }  // namespace svtune

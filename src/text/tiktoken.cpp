@@ -135,7 +135,7 @@ std::unique_ptr<BpeModel> make_model(const std::vector<RankLine>& lines) {
   BpeOptions options;
   options.byte_level = true;
   options.ignore_merges = true;
-  MergeTable merges = make_ranked_merges(tokens, raw, false);
+  MergeTable merges = make_ranked_merges(tokens, raw, {});
   return std::make_unique<BpeModel>(std::move(notation), std::move(merges), std::move(options));
 }
 

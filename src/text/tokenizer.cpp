@@ -22,7 +22,7 @@ TokenizerParts read_model_file(const fs::path& path, const TokenizerConfig& conf
                                const TokenizerOptions& options) {
   const std::string content = read_file(path, kMaxModelBytes);
   if (looks_like_tiktoken(content)) return read_tiktoken(content, path.string(), config);
-  return read_sentencepiece_tokenizer(content, path.string(), config, options.space_prefix);
+  return read_sentencepiece_tokenizer(content, path.string(), config, options.sentencepiece);
 }
 
 TokenizerParts read_parts(const fs::path& dir, const TokenizerConfig& config,

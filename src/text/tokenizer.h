@@ -17,8 +17,8 @@
 namespace svtune {
 
 struct TokenizerOptions {
-  // For tokenizer.model only: tokenizer.json states its own rule.
-  SpacePrefix space_prefix = SpacePrefix::kSentencePiece;
+  // For SentencePiece models only: tokenizer.json states its own rules.
+  SentencePieceRule sentencepiece = SentencePieceRule::kSentencePiece;
 };
 
 // Immutable, cheap to copy and thread-safe: all copies share one table.

@@ -109,8 +109,8 @@ TEST_P(TokenizerOracle, IdsAndTextEqualThePyPiPackage) {
   ASSERT_EQ(test::run_command(command).status, 0) << command;
 
   TokenizerOptions options;
-  if (std::string_view(family.name).ends_with("-metaspace")) {
-    options.space_prefix = SpacePrefix::kTransformers5;
+  if (std::string_view(family.name).ends_with("-transformers5")) {
+    options.sentencepiece = SentencePieceRule::kTransformers5;
   }
   const Tokenizer tokenizer = Tokenizer::load(folder / "model", options);
   const std::string oracle = read_file(folder / "oracle.txt", 1 << 10);
@@ -142,7 +142,7 @@ constexpr Family kFamilies[] = {
     {"smollm2-like", "gpt2", "tokenizers"},
     {"gemma-like", "gpt2", "tokenizers"},
     {"llama-2", "llama-2", "tokenizers,sentencepiece"},
-    {"llama-2-metaspace", "llama-2", "tokenizers,sentencepiece"},
+    {"llama-2-transformers5", "llama-2", "tokenizers,sentencepiece"},
     {"llama-2-sentencepiece", "llama-2", "tokenizers,sentencepiece"},
     {"mistral-7b-v0.1", "mistral-7b-v0.1", "tokenizers,sentencepiece"},
     {"mistral-7b-v0.1-sentencepiece", "mistral-7b-v0.1", "tokenizers,sentencepiece"},

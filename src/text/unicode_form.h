@@ -1,4 +1,6 @@
-// Unicode normalisation forms and lower case of valid UTF-8 text.
+// Unicode normalisation forms and lower case of valid UTF-8 text, with the tables of the
+// `tokenizers` library: its normaliser knows no combining classes and decompositions that
+// Unicode 10 and later added.
 #pragma once
 
 #include <string>

@@ -154,20 +154,20 @@ def sentencepiece_text(data, model, name):
                 avoid=[piece for piece, _, kind in pieces if kind in (2, 3)], shows_special=False)
 
 
-def sentencepiece_hf(data, model, name, metaspace):
-    """The `tokenizers` pipeline that transformers builds for a SentencePiece model: legacy
-    Prepend and Replace, or Metaspace."""
+def sentencepiece_hf(data, model, name, transformers5):
+    """The `tokenizers` pipeline that transformers builds for a SentencePiece model: version 4 with
+    merges by score, Prepend and Replace, or version 5 with merges by id and Metaspace."""
     shutil.copy(data / "tokenizers" / name / "tokenizer.model", model)
     _, pieces = read_pieces(model / "tokenizer.model")
     vocab = {piece: i for i, (piece, _, _) in enumerate(pieces)}
     merges = []
-    for piece, score, kind in pieces:
-        splits = [(piece[:i], piece[i:]) for i in range(1, len(piece))]
-        merges += [(score, len(l), len(r), l, r) for l, r in splits if l in vocab and r in vocab]
-    merges.sort(key=lambda m: m[:3], reverse=True)
+    for i, (piece, score, kind) in enumerate(pieces):
+        splits = [(piece[:n], piece[n:]) for n in range(1, len(piece))]
+        merges += [(i if transformers5 else score, len(l), len(r), l, r) for l, r in splits if l in vocab and r in vocab]
+    merges.sort(key=lambda m: m[:3], reverse=not transformers5)
     tokenizer = Tokenizer(models.BPE(vocab, [m[3:] for m in merges], unk_token="<unk>",
                                      fuse_unk=True, byte_fallback=True))
-    if metaspace:
+    if transformers5:
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(SPACE, prepend_scheme="first", split=False)
     else:
         tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(SPACE),
@@ -246,8 +246,9 @@ FAMILIES = {
     "llama-3-tiktoken": llama3_tiktoken,
 }
 for _name in ("llama-2", "mistral-7b-v0.1", "mistral-7b-v0.3"):
-    FAMILIES[_name] = lambda d, m, n=_name: sentencepiece_hf(d, m, n, metaspace=False)
-    FAMILIES[_name + "-metaspace"] = lambda d, m, n=_name: sentencepiece_hf(d, m, n, metaspace=True)
+    FAMILIES[_name] = lambda d, m, n=_name: sentencepiece_hf(d, m, n, transformers5=False)
+    FAMILIES[_name + "-transformers5"] = (
+        lambda d, m, n=_name: sentencepiece_hf(d, m, n, transformers5=True))
     FAMILIES[_name + "-sentencepiece"] = lambda d, m, n=_name: sentencepiece_text(d, m, n)
 
 
