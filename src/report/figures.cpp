@@ -1,4 +1,4 @@
-// Legend, table of final figures and configuration.
+// Table of final figures, or tiles for a single run.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -172,7 +172,9 @@ std::vector<Column> figure_columns(const std::vector<ReportRun>& runs) {
   add(
       "Time", Better::kLower,
       [](const ReportRun& run) { return last_of(run, &MetricPoint::seconds); }, duration);
-  columns.push_back(trainable_column(runs));
+  const bool given = std::any_of(columns.begin(), columns.end(),
+                                 [](const Column& column) { return column.title == "Trainable"; });
+  if (!given) columns.push_back(trainable_column(runs));
   std::erase_if(columns, [](const Column& column) {
     return std::all_of(column.cells.begin(), column.cells.end(),
                        [](const std::string& cell) { return cell.empty(); });
@@ -181,8 +183,27 @@ std::vector<Column> figure_columns(const std::vector<ReportRun>& runs) {
 }
 
 std::string run_name_cell(const std::vector<ReportRun>& runs, std::size_t i) {
-  return "<th scope=\"row\"><i class=\"swatch run-" + std::to_string(i % 8) + "\"></i>" +
-         escape_html(runs[i].name) + "</th>";
+  return "<th scope=\"row\">" + swatch(i) + escape_html(runs[i].name) + "</th>";
+}
+
+// A fact that all runs share, or that is no figure for a tile, stands above the figures.
+bool stands_above(const Column& column) {
+  constexpr std::size_t kLongestTile = 20;  // characters
+  const std::string& first = column.cells.front();
+  const bool figure = !first.empty() && first[0] >= '0' && first[0] <= '9';
+  if (column.cells.size() == 1) return first.size() > kLongestTile || !figure;
+  return column.better == Better::kNeither && column.values.empty() &&
+         std::all_of(column.cells.begin(), column.cells.end(),
+                     [&](const std::string& cell) { return cell == first; });
+}
+
+std::string facts_list(const std::vector<Column>& columns) {
+  std::string out;
+  for (const Column& column : columns) {
+    out += "<div><dt>" + escape_html(column.title) + "</dt><dd>" + escape_html(column.cells[0]) +
+           "</dd></div>";
+  }
+  return out.empty() ? "" : "<dl class=\"facts\">" + out + "</dl>";
 }
 
 std::string figure_tiles(const std::vector<Column>& columns) {
@@ -210,80 +231,19 @@ std::string figure_table(const std::vector<ReportRun>& runs, const std::vector<C
   return out + "</tbody></table></div>";
 }
 
-std::string config_text(const ReportRun& run, const std::string& key) {
-  const auto it = run.config.find(key);
-  if (it == run.config.end()) return "";
-  return it->is_string() ? it->get<std::string>() : dump_json(*it);
-}
-
-std::string config_rows(const std::vector<ReportRun>& runs, const std::vector<std::string>& keys) {
-  std::string out;
-  for (const std::string& key : keys) {
-    out += "<tr><th scope=\"row\"><code>" + escape_html(key) + "</code></th>";
-    for (const ReportRun& run : runs) {
-      out += "<td><code>" + escape_html(config_text(run, key)) + "</code></td>";
-    }
-    out += "</tr>";
-  }
-  return out;
-}
-
-std::string config_table(const std::vector<ReportRun>& runs, const std::vector<std::string>& keys) {
-  std::string out = "<div class=\"scroll\"><table class=\"config\">";
-  if (runs.size() > 1) {
-    out += "<thead><tr><th>Option</th>";
-    for (std::size_t i = 0; i < runs.size(); ++i) out += run_name_cell(runs, i);
-    out += "</tr></thead>";
-  }
-  return out + "<tbody>" + config_rows(runs, keys) + "</tbody></table></div>";
-}
-
 }  // namespace
 
-std::string legend_section(const std::vector<ReportRun>& runs) {
-  std::string out;
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    const std::string index = std::to_string(i);
-    out += "<label><input type=\"checkbox\" checked data-run=\"" + index +
-           "\"><i class=\"swatch run-" + std::to_string(i % 8) + "\"></i>" +
-           escape_html(runs[i].name) + "</label>";
-  }
-  return out;
-}
-
 std::string figures_section(const std::vector<ReportRun>& runs) {
-  const std::vector<Column> columns = figure_columns(runs);
+  std::vector<Column> columns = figure_columns(runs);
   if (runs.empty() || columns.empty()) return "";
-  const std::string body = runs.size() == 1 ? figure_tiles(columns) : figure_table(runs, columns);
+  const auto split = std::stable_partition(columns.begin(), columns.end(), stands_above);
+  const std::vector<Column> above(columns.begin(), split);
+  columns.erase(columns.begin(), split);
+  std::string body = facts_list(above);
+  if (!columns.empty()) {
+    body += runs.size() == 1 ? figure_tiles(columns) : figure_table(runs, columns);
+  }
   return "<section id=\"figures\"><h2>Final figures</h2>" + body + "</section>";
-}
-
-std::string config_section(const std::vector<ReportRun>& runs) {
-  std::vector<std::string> keys;
-  for (const ReportRun& run : runs) {
-    if (!run.config.is_object()) continue;
-    for (const auto& [key, value] : run.config.items()) {
-      if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
-    }
-  }
-  if (keys.empty()) return "";
-  std::vector<std::string> different;
-  for (const std::string& key : keys) {
-    const std::string first = config_text(runs.front(), key);
-    const bool same = std::all_of(runs.begin(), runs.end(), [&](const ReportRun& run) {
-      return config_text(run, key) == first;
-    });
-    if (!same) different.push_back(key);
-  }
-  std::string out = "<section id=\"config\"><h2>Configuration</h2>";
-  if (!different.empty()) {
-    out += "<p class=\"note\">Options that differ between the runs</p>";
-    out += config_table(runs, different);
-  }
-  out += "<details" + std::string(runs.size() == 1 && keys.size() <= 24 ? " open" : "") +
-         "><summary>All " + std::to_string(keys.size()) + " options</summary>" +
-         config_table(runs, keys) + "</details>";
-  return out + "</section>";
 }
 
 }  // namespace svtune

@@ -133,6 +133,10 @@ std::string format_share(std::int64_t part, std::int64_t whole) {
   return printed(percent >= 9.995 ? "%.1f" : percent >= 0.995 ? "%.2f" : "%.3g", percent) + " %";
 }
 
+std::string swatch(std::size_t run) {
+  return "<i class=\"swatch run-" + std::to_string(run % 8) + "\"></i>";
+}
+
 std::string format_coordinate(double value, int digits) {
   std::string text = fixed(value, digits);
   if (text.find('.') != std::string::npos) {

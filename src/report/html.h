@@ -28,6 +28,9 @@ std::vector<std::string> format_ticks(const std::vector<double>& ticks, NumberSt
 // "12.3 %", "0.0456 %"; "" when the whole is zero.
 std::string format_share(std::int64_t part, std::int64_t whole);
 
+// A short bar in the colour of a run.
+std::string swatch(std::size_t run);
+
 // Shortest text for coordinates: at most `digits` decimals, no trailing zeros.
 std::string format_coordinate(double value, int digits = 1);
 

@@ -134,9 +134,8 @@ std::string layers_section(const std::vector<ReportRun>& runs) {
       body += "<p class=\"note\">" + layers_summary(run) + "</p>" + layer_tables(run);
       continue;
     }
-    body += "<details class=\"run\"><summary><i class=\"swatch run-" + std::to_string(i % 8) +
-            "\"></i><b>" + escape_html(run.name) + "</b> " + layers_summary(run) + "</summary>" +
-            layer_tables(run) + "</details>";
+    body += "<details class=\"run\"><summary>" + swatch(i) + "<b>" + escape_html(run.name) +
+            "</b> " + layers_summary(run) + "</summary>" + layer_tables(run) + "</details>";
   }
   if (body.empty()) return "";
   return "<section id=\"layers\"><h2>Adapted layers</h2>" + body + "</section>";

@@ -144,6 +144,19 @@ TEST(Report, TablesHoldTheFigures) {
   EXPECT_TRUE(contains(page, "<b class=\"good\">correct</b>"));
 }
 
+TEST(Report, SharedFactsStandOnceAboveTheFigures) {
+  ReportInput input = make_input();
+  input.runs[0].facts = {{"Data", "train.jsonl"}, {"Method", "PiSSA"}};
+  input.runs[1].facts = {{"Data", "train.jsonl"}, {"Method", "LoRA"}};
+  const std::string page = render_report(input);
+  EXPECT_TRUE(contains(page, "<dt>Data</dt><dd>train.jsonl</dd>"));
+  EXPECT_FALSE(contains(page, "<th>Data</th>"));
+  EXPECT_TRUE(contains(page, "<th>Method</th>"));
+  input.runs.pop_back();
+  EXPECT_TRUE(
+      contains(render_report(input), "<dl class=\"tiles\"><div><dt>Steps</dt><dd>120</dd>"));
+}
+
 TEST(Report, EmptyAndOddInputsStillMakeAPage) {
   EXPECT_TRUE(contains(render_report({}), "No metrics were recorded."));
   ReportInput input;
