@@ -22,8 +22,11 @@ struct ContextFree {
   void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
 };
 
+constexpr char kIndexGroup[] = "idx";
+
+// `index` receives the text of the index group where the pattern has one that took part.
 bool match_anchored(const std::string& expression, const std::string& shown,
-                    const std::string& name) {
+                    const std::string& name, std::optional<std::string>* index = nullptr) {
   int error = 0;
   PCRE2_SIZE offset = 0;
   const std::unique_ptr<pcre2_code, CodeFree> code(
@@ -45,6 +48,15 @@ bool match_anchored(const std::string& expression, const std::string& shown,
   if (found < 0 && found != PCRE2_ERROR_NOMATCH) {
     throw UsageError("module pattern \"" + shown + "\" takes too long to match \"" + name + "\"");
   }
+  if (found >= 0 && index != nullptr) {
+    PCRE2_UCHAR* text = nullptr;
+    PCRE2_SIZE length = 0;
+    if (pcre2_substring_get_byname(data.get(), reinterpret_cast<PCRE2_SPTR>(kIndexGroup), &text,
+                                   &length) == 0) {
+      *index = std::string(reinterpret_cast<const char*>(text), length);
+      pcre2_substring_free(text);
+    }
+  }
   return found >= 0;
 }
 
@@ -56,6 +68,12 @@ bool matches_pattern_key(const std::string& key, const std::string& name) {
 
 bool matches_full(const std::string& pattern, const std::string& name) {
   return match_anchored("(?:" + pattern + ")\\z", pattern, name);
+}
+
+std::optional<std::string> match_index(const std::string& pattern, const std::string& name) {
+  std::optional<std::string> index;
+  match_anchored(pattern, pattern, name, &index);
+  return index;
 }
 
 }  // namespace svtune

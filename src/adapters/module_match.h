@@ -13,6 +13,9 @@ namespace svtune {
 bool matches_pattern_key(const std::string& key, const std::string& name);
 // Whether the whole name matches the regular expression.
 bool matches_full(const std::string& pattern, const std::string& name);
+// What the pattern's group named "idx" caught in a match that starts at the name's first
+// character; nullopt when nothing matches or the group took no part.
+std::optional<std::string> match_index(const std::string& pattern, const std::string& name);
 
 // Value of the first key, in the map's order, that matches the module's name.
 template <class Value>

@@ -18,7 +18,7 @@ struct AttachOptions {
   // for loading values afterwards.
   bool initialise = true;
   // Called after each layer, never from two threads at once.
-  std::function<void(std::int64_t done, std::int64_t total)> progress;
+  std::function<void(std::int64_t done, std::int64_t total)> progress = {};
 };
 
 struct AdaptedLayer {

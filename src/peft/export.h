@@ -20,8 +20,8 @@ namespace svtune {
 struct LoraExportOptions {
   // Smallest rank per layer with ‖ΔW - ΔW_k‖ <= tolerance · ‖ΔW‖ (Frobenius). Unset: the
   // exact factors as they are where the method has them, else 1e-3.
-  std::optional<double> tolerance;
-  std::optional<std::int64_t> max_rank;  // cuts further, whatever the error
+  std::optional<double> tolerance = {};
+  std::optional<std::int64_t> max_rank = {};  // cuts further, whatever the error
   IfExists if_exists = IfExists::kFail;
 };
 
@@ -48,8 +48,8 @@ LoraExportReport export_lora(const Model& model, const AdapterSet& adapters,
 // directory/base: the model with W - s·B₀A₀ in place of W; directory/adapter: A and B for it,
 // with init_lora_weights true. PiSSA only (UsageError otherwise). In bf16 the residual is
 // rounded once, so its logits differ from the trained ones by that rounding; fp32 has none.
-MergeReport export_residual(Model& model, const AdapterSet& adapters, const AdapterRecord& record,
-                            const std::filesystem::path& directory,
+MergeReport export_residual(const Model& model, const AdapterSet& adapters,
+                            const AdapterRecord& record, const std::filesystem::path& directory,
                             const MergeOptions& options = {});
 
 }  // namespace svtune

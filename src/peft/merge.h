@@ -16,10 +16,10 @@
 namespace svtune {
 
 struct MergeOptions {
-  std::optional<at::ScalarType> dtype;  // of the weights written; default: the base's
+  std::optional<at::ScalarType> dtype = {};  // of the weights written; default: the base's
   std::uint64_t max_shard_bytes = kDefaultShardBytes;
   IfExists if_exists = IfExists::kFail;
-  std::function<void(std::int64_t done, std::int64_t total)> progress;  // tensors
+  std::function<void(std::int64_t done, std::int64_t total)> progress = {};  // tensors
 };
 
 // Change of one weight as written, against the base as stored.
@@ -41,7 +41,7 @@ struct MergeReport {
 // files. Memory: the largest tensor in fp32, a few times. A tied head that trained apart is
 // written as its own tensor. Throws ModelError naming the layer when a merged weight is not
 // finite; nothing is left behind then.
-MergeReport merge_to_directory(Model& model, const AdapterSet& adapters,
+MergeReport merge_to_directory(const Model& model, const AdapterSet& adapters,
                                const std::filesystem::path& directory,
                                const MergeOptions& options = {});
 

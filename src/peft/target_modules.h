@@ -25,14 +25,15 @@ constexpr std::span<const EnumName<TrainedBias>> enum_names(TrainedBias) {
 }
 
 struct TargetOptions {
-  std::vector<std::string> target_modules;  // {"all-linear"}: every linear layer but the head
-  std::optional<std::string> target_regex;
-  std::vector<std::string> exclude_modules;
-  std::optional<std::string> exclude_regex;
-  std::vector<std::int64_t> layers_to_transform;
-  std::vector<std::string> layers_pattern;
-  std::vector<std::string> modules_to_save;
+  std::vector<std::string> target_modules = {};  // {"all-linear"}: every linear layer but the head
+  std::optional<std::string> target_regex = {};
+  std::vector<std::string> exclude_modules = {};
+  std::optional<std::string> exclude_regex = {};
+  std::vector<std::int64_t> layers_to_transform = {};
+  std::vector<std::string> layers_pattern = {};
+  std::vector<std::string> modules_to_save = {};
   TrainedBias bias = TrainedBias::kNone;
+  bool ensure_weight_tying = false;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -56,6 +57,9 @@ struct TargetOptions {
           {.name = "modules_to_save",
            .help = "Modules that train and are saved whole, e.g. lm_head,embed_tokens,norm"});
     visit(self.bias, {.name = "bias", .help = "Which biases train"});
+    visit(self.ensure_weight_tying,
+          {.name = "ensure_weight_tying",
+           .help = "Keep a tied embedding and head one tensor when modules_to_save names one"});
   }
 };
 

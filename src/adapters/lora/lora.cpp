@@ -45,11 +45,18 @@ AdapterInit finish(const LowRankShape& shape, const LoraConfig& config, const La
 
 }  // namespace
 
-LowRankShape low_rank_shape(const LowRankConfig& config, const LayerSite& site) {
+LowRankShape stored_low_rank_shape(const LowRankConfig& config, const LayerSite& site) {
   LowRankShape shape{};
   shape.rank = match_pattern(config.rank_pattern, site.name).value_or(config.rank);
   const double common = config.alpha.value_or(static_cast<double>(shape.rank));
   shape.alpha = match_pattern(config.alpha_pattern, site.name).value_or(common);
+  const auto rank = static_cast<double>(shape.rank);
+  shape.scaling = shape.alpha / (config.rslora ? std::sqrt(rank) : rank);
+  return shape;
+}
+
+LowRankShape low_rank_shape(const LowRankConfig& config, const LayerSite& site) {
+  const LowRankShape shape = stored_low_rank_shape(config, site);
   const std::int64_t limit = std::min(site.base.in_features(), site.base.out_features());
   if (shape.rank < 1 || shape.rank > limit) {
     throw ModelError(site.name + ": rank " + std::to_string(shape.rank) +
@@ -59,8 +66,6 @@ LowRankShape low_rank_shape(const LowRankConfig& config, const LayerSite& site) 
                          std::to_string(limit),
                      "Lower --rank, or give this layer its own with --rank-pattern.");
   }
-  const auto rank = static_cast<double>(shape.rank);
-  shape.scaling = shape.alpha / (config.rslora ? std::sqrt(rank) : rank);
   return shape;
 }
 
@@ -70,7 +75,7 @@ AdapterInit make_adapter(const LoraConfig& config, const LayerSite& site) {
 }
 
 AdapterInit make_empty_adapter(const LoraConfig& config, const LayerSite& site) {
-  const LowRankShape shape = low_rank_shape(config.low_rank, site);
+  const LowRankShape shape = stored_low_rank_shape(config.low_rank, site);
   return finish(shape, config, site,
                 at::zeros({shape.rank, site.base.in_features()},
                           factor_options(site.base).device(site.base.device())));

@@ -25,11 +25,11 @@ constexpr std::span<const EnumName<LoraInit>> enum_names(LoraInit) { return kLor
 // What LoRA and PiSSA share: sizes and scale of the two factors.
 struct LowRankConfig {
   std::int64_t rank = 16;
-  std::optional<double> alpha;  // default: the rank, so that the scaling is 1
+  std::optional<double> alpha = {};  // default: the rank, so that the scaling is 1
   bool rslora = false;
   double dropout = 0.0;
-  std::map<std::string, std::int64_t> rank_pattern;
-  std::map<std::string, double> alpha_pattern;
+  std::map<std::string, std::int64_t> rank_pattern = {};
+  std::map<std::string, double> alpha_pattern = {};
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -70,6 +70,8 @@ struct LowRankShape {
   double scaling;
 };
 LowRankShape low_rank_shape(const LowRankConfig& config, const LayerSite& site);
+// The same without that limit: files of other tools may hold factors of any rank.
+LowRankShape stored_low_rank_shape(const LowRankConfig& config, const LayerSite& site);
 
 AdapterInit make_adapter(const LoraConfig& config, const LayerSite& site);
 AdapterInit make_empty_adapter(const LoraConfig& config, const LayerSite& site);

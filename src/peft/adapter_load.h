@@ -1,0 +1,20 @@
+// The two ways an adapter comes back: from svtune's own state file, or from PEFT's files.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "peft/adapter_file.h"
+#include "peft/side_file.h"
+
+namespace svtune {
+
+// Methods whose state PEFT's file cannot hold. The base must have the recorded hashes.
+LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
+                               const std::filesystem::path& directory);
+
+// adapter_config.json and adapter_model.safetensors; a side file adds seed and report.
+LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& side,
+                                const std::filesystem::path& directory);
+
+}  // namespace svtune

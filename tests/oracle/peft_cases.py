@@ -1,0 +1,106 @@
+"""PEFT's side of the file tests.
+
+usage: peft_cases.py write OUT_DIR MODEL_DIR...   adapters made by PEFT, with their logits
+       peft_cases.py check CASES_JSON             adapters made by svtune, against its logits
+`write` saves OUT_DIR/<model>-<case>/ and the logits beside it as .safetensors, and prints the
+names. `check` reads [{"name", "base", "adapter" (may be null), "logits"}] and prints, per name,
+the largest difference of the logits, also after merging, or the error.
+"""
+import json
+import pathlib
+import sys
+import warnings
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+TOKENS = torch.tensor([[(i * 7 + 3) % 48 for i in range(17)]])
+MLP = ["up_proj", "down_proj"]
+CASES = {
+    "plain": dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"]),
+    "default_targets": dict(r=2),
+    "all_linear": dict(r=3, lora_alpha=1.5, target_modules="all-linear", lora_dropout=0.1),
+    "regex": dict(r=3, target_modules=r"model\.layers\.[02]\..*(q|up)_proj"),
+    "rslora": dict(r=4, lora_alpha=4, use_rslora=True, target_modules=MLP),
+    "gaussian": dict(r=4, init_lora_weights="gaussian", target_modules=MLP),
+    "random_start": dict(r=4, init_lora_weights=False, target_modules=MLP),
+    "orthogonal": dict(r=4, init_lora_weights="orthogonal", target_modules=MLP),
+    "patterns": dict(r=4, lora_alpha=8, target_modules="all-linear",
+                     rank_pattern={"q_proj": 2, r"layers.1.*": 6, "mlp.up_proj": 3},
+                     alpha_pattern={"layers.2.self_attn.*": 3, "proj": 1}),
+    "rank_above_size": dict(r=40, target_modules=["k_proj", "v_proj"]),
+    "rslora_patterns": dict(r=4, lora_alpha=8, use_rslora=True, target_modules=MLP, rank_pattern={"up_proj": 9}),
+    "layers": dict(r=4, target_modules=["q_proj", "model.layers.0.mlp.up_proj"], layers_to_transform=[1, 2],
+                   layers_pattern="layers"),
+    "exclude": dict(r=4, target_modules=MLP, exclude_modules=["layers.1.mlp.up_proj"]),
+    "bias_all": dict(r=4, bias="all", target_modules=["q_proj", "up_proj"]),
+    "bias_lora_only": dict(r=4, bias="lora_only", target_modules=["q_proj", "up_proj"]),
+    "lora_bias": dict(r=4, lora_alpha=12, lora_bias=True, target_modules=["q_proj", "up_proj"]),
+    "save_head": dict(r=4, target_modules=["q_proj"], modules_to_save=["lm_head"]),
+    "save_embedding": dict(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"]),
+    "save_both": dict(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens", "lm_head"]),
+    "save_norms": dict(r=4, target_modules=["q_proj"], modules_to_save=["norm", "input_layernorm"]),
+    "save_mlp": dict(r=4, target_modules=["q_proj"], modules_to_save=["layers.1.mlp"]),
+    "save_biased": dict(r=4, target_modules=["q_proj"], modules_to_save=["k_proj"]),
+    "adapt_head": dict(r=4, target_modules=["q_proj", "lm_head"]),
+    "keep_tied": dict(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True),
+    "pissa": dict(r=4, lora_alpha=8, init_lora_weights="pissa", target_modules=["q_proj", "down_proj"]),
+    "embedding": dict(r=4, lora_alpha=8, target_modules=["q_proj", "embed_tokens"]),
+    "embedding_and_head": dict(r=4, target_modules=["embed_tokens", "lm_head"]),
+    "embedding_only": dict(r=5, use_rslora=True, target_modules=["embed_tokens"]),
+}
+
+
+def logits(model):
+    with torch.no_grad():
+        return model(TOKENS).logits[0].float()
+
+
+def base_model(directory):
+    return AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+
+
+def write(out, directories):
+    for directory in directories:
+        for case, options in CASES.items():
+            torch.manual_seed(7)
+            model = get_peft_model(base_model(directory), LoraConfig(task_type="CAUSAL_LM", **options)).eval()
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    if parameter.requires_grad:
+                        parameter += 0.05 * torch.randn_like(parameter)
+            name = f"{pathlib.Path(directory).name}-{case}"
+            model.save_pretrained(out / name)
+            save_file({"logits": logits(model)}, out / f"{name}.safetensors")
+            print(name)
+
+
+def check(cases):
+    result = {}
+    for case in cases:
+        try:
+            expected = load_file(case["logits"])["logits"].float()
+            model = base_model(case["base"])
+            if case["adapter"] is None:
+                result[case["name"]] = [(logits(model) - expected).abs().max().item()]
+                continue
+            model = PeftModel.from_pretrained(model, case["adapter"]).eval()
+            adapted = (logits(model) - expected).abs().max().item()
+            # PEFT merges in place, which also changes the tensor tied to the one merged.
+            shared = model.config.tie_word_embeddings and "lm_head" in str(model.peft_config)
+            merged = 0.0 if shared else (logits(model.merge_and_unload()) - expected).abs().max().item()
+            result[case["name"]] = [adapted, merged]
+        except Exception as error:  # reported to the test, which fails on it
+            result[case["name"]] = f"{type(error).__name__}: {error}"
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    if sys.argv[1] == "write":
+        write(pathlib.Path(sys.argv[2]), sys.argv[3:])
+    else:
+        check(json.loads(pathlib.Path(sys.argv[2]).read_text()))
