@@ -235,10 +235,16 @@ class ChromiumTest : public ::testing::Test {
         std::filesystem::path(::testing::TempDir()) / ("svtune_report_" + std::to_string(getpid()));
     std::filesystem::create_directories(folder);
     write_file_atomic(folder / "report.html", page);
-    const std::string dom = shell(
-        "timeout 120 " + program_ + " --headless --no-sandbox --disable-gpu --user-data-dir=" +
-        (folder / "profile").string() + " --virtual-time-budget=3000 --window-size=1200,900" +
-        " --dump-dom file://" + (folder / "report.html").string());
+    const std::string command =
+        "timeout -k 5 60 " + program_ +
+        " --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run"
+        " --virtual-time-budget=3000 --window-size=1200,900 --user-data-dir=" +
+        (folder / "profile").string() + " --dump-dom file://" + (folder / "report.html").string();
+    // On a busy machine the browser sometimes gives up before it has started.
+    std::string dom;
+    for (int attempt = 0; attempt < 3 && dom.find("</html>") == std::string::npos; ++attempt) {
+      dom = shell(command);
+    }
     std::filesystem::remove_all(folder);
     return dom;
   }
