@@ -71,7 +71,7 @@ void BatchStream::seek(const DataPosition& position) {
 }
 
 std::int64_t BatchStream::batches_per_epoch() const {
-  const EncodeStats& stats = store_->stats();
+  const EncodeStats& stats = store_->sample_stats();
   const double kept = static_cast<double>(stats.examples) *
                       static_cast<double>(stats.seen - stats.dropped) /
                       static_cast<double>(stats.seen);

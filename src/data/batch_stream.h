@@ -20,8 +20,8 @@ struct PackedBatch {
 };
 
 struct BatchStreamOptions {
-  std::int64_t sequences = 4;          // of a batch; ignored with `tokens`
-  std::optional<std::int64_t> tokens;  // fill batches up to this many tokens instead
+  std::int64_t sequences = 4;               // of a batch; ignored with `tokens`
+  std::optional<std::int64_t> tokens = {};  // fill batches up to this many tokens instead
   bool shuffle = true;
   std::uint64_t seed = 0;
   std::int64_t epochs = 1;

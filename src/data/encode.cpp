@@ -1,5 +1,6 @@
 #include "data/encode.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "text/post_processor.h"
@@ -7,7 +8,24 @@
 namespace svtune {
 
 ExampleEncoder::ExampleEncoder(Tokenizer tokenizer, PromptTemplate prompt, EncodeOptions options)
-    : tokenizer_(std::move(tokenizer)), prompt_(std::move(prompt)), options_(options) {}
+    : tokenizer_(std::move(tokenizer)), prompt_(std::move(prompt)), options_(options) {
+  const std::vector<std::int32_t> newline = tokenizer_.encode("\n", false);
+  std::vector<std::int32_t> apart = newline;
+  const std::vector<std::int32_t> letter = tokenizer_.encode("x", false);
+  apart.insert(apart.end(), letter.begin(), letter.end());
+  if (tokenizer_.encode("\nx", false) != apart) anchor_ = newline;
+}
+
+std::vector<std::int32_t> ExampleEncoder::encode_continuation(const std::string& text) const {
+  if (!anchor_.empty()) {
+    std::vector<std::int32_t> ids = tokenizer_.encode("\n" + text, false);
+    if (ids.size() >= anchor_.size() && std::equal(anchor_.begin(), anchor_.end(), ids.begin())) {
+      ids.erase(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(anchor_.size()));
+      return ids;
+    }
+  }
+  return tokenizer_.encode(text, false);
+}
 
 TokenizedExample ExampleEncoder::tokens_of(const PromptText& text) const {
   TokenizedExample out;
@@ -17,8 +35,10 @@ TokenizedExample ExampleEncoder::tokens_of(const PromptText& text) const {
   };
   // Only what stands before the text: an end token is added below, once and supervised.
   if (text.add_frame) append(tokenizer_.frame().prefix, false);
-  for (const PromptPart& part : text.parts) {
-    append(tokenizer_.encode(part.text, false), part.supervised);
+  for (std::size_t i = 0; i < text.parts.size(); ++i) {
+    const PromptPart& part = text.parts[i];
+    append(i == 0 ? tokenizer_.encode(part.text, false) : encode_continuation(part.text),
+           part.supervised);
   }
   if (text.add_end && tokenizer_.eos_id()) append({*tokenizer_.eos_id()}, true);
   return out;

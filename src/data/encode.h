@@ -15,8 +15,9 @@ struct EncodeOptions {
   bool train_on_prompt = false;
 };
 
-// Parts of a prompt are tokenised one by one and joined, so the border between prompt and
-// answer is also a border between tokens.
+// Parts of a text are tokenised one by one and joined, so the border between prompt and answer
+// is also a border between tokens, as it is when the model writes the answer. Parts after the
+// first get no leading space from tokenizers that put one before a text (SentencePiece).
 class ExampleEncoder {
  public:
   ExampleEncoder(Tokenizer tokenizer, PromptTemplate prompt, EncodeOptions options);
@@ -29,10 +30,13 @@ class ExampleEncoder {
 
  private:
   TokenizedExample tokens_of(const PromptText& text) const;
+  std::vector<std::int32_t> encode_continuation(const std::string& text) const;
 
   Tokenizer tokenizer_;
   PromptTemplate prompt_;
   EncodeOptions options_;
+  // Ids of a newline, when a text's ids depend on whether something stands before it.
+  std::vector<std::int32_t> anchor_;
 };
 
 }  // namespace svtune

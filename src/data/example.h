@@ -21,6 +21,7 @@ struct Example {
   std::string input;       // kPair: Alpaca's further context, may be empty
   std::string completion;  // kPair: the answer; kText: the text
   Json messages;           // kMessages: [{role, content}, ...]
+  Json tools;              // kMessages: list of tools for the template; null without
 };
 
 // An example as tokens. supervised[i] tells whether ids[i] is to be predicted.

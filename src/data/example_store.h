@@ -15,11 +15,11 @@ namespace svtune {
 
 struct DataOptions {
   RecordFormat format = RecordFormat::kAuto;
-  ColumnMap columns;
+  ColumnMap columns = {};
   bool skip_bad_lines = false;
 };
 
-// What became of the examples looked at so far.
+// What became of the examples tokenised so far; each counts once.
 struct EncodeStats {
   std::int64_t examples = 0;    // in the file
   std::int64_t seen = 0;        // tokenised at least once
@@ -41,24 +41,32 @@ class ExampleStore {
                std::shared_ptr<const ExampleEncoder> encoder);
 
   std::int64_t size() const { return index_.size(); }
-  // The tokens of one example; nullopt when nothing is left to learn from.
+  // The tokens of one example; nullopt when nothing is left to learn from. Counts in stats(),
+  // so not for several threads at once.
   std::optional<TokenizedExample> get(std::int64_t index) const;
   Example example(std::int64_t index) const;
   const EncodeStats& stats() const { return stats_; }
+  // As stats() were after construction: of all examples, or of an even sample.
+  const EncodeStats& sample_stats() const { return sample_stats_; }
   const RecordIndex& records() const { return index_; }
   const ExampleEncoder& encoder() const { return *encoder_; }
   // Hash of size and a sample of the contents: tells whether a resumed run has the same data.
   std::uint64_t fingerprint() const { return fingerprint_; }
 
  private:
-  void look_at(std::int64_t index, bool keep);
+  TokenizedExample look_at(std::int64_t index) const;
   TokenizedExample encode(std::int64_t index) const;
+  [[noreturn]] void fail_empty() const;
+  [[noreturn]] void fail_all_dropped() const;
+  std::uint64_t content_hash() const;
 
   RecordReader reader_;
   RecordIndex index_;
   std::shared_ptr<const ExampleEncoder> encoder_;
   std::vector<TokenizedExample> kept_;  // all examples, or none
-  EncodeStats stats_;
+  mutable EncodeStats stats_;
+  EncodeStats sample_stats_;
+  mutable std::vector<bool> seen_;
   std::uint64_t fingerprint_ = 0;
 };
 

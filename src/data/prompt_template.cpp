@@ -1,5 +1,6 @@
 #include "data/prompt_template.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/errors.h"
@@ -19,10 +20,46 @@ constexpr char kIntroWithInput[] =
     "Below is an instruction that describes a task, paired with an input that provides further "
     "context. Write a response that appropriately completes the request.\n\n";
 
-void replace_all(std::string& text, const std::string& what, const std::string& with) {
-  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) {
-    text.replace(at, what.size(), with);
+// Fills the placeholders in one pass, so that text put in is not searched again.
+std::string fill_placeholders(const std::string& pattern, const Example& example) {
+  std::string out;
+  for (std::size_t at = 0; at < pattern.size();) {
+    const std::string_view rest = std::string_view(pattern).substr(at);
+    const auto put = [&](std::string_view name, const std::string& value) {
+      if (!rest.starts_with(name)) return false;
+      out += value;
+      at += name.size();
+      return true;
+    };
+    if (put("{instruction}", example.prompt) || put("{prompt}", example.prompt) ||
+        put("{input}", example.input)) {
+      continue;
+    }
+    out.push_back(pattern[at++]);
   }
+  return out;
+}
+
+// Instruction and further context as one text.
+std::string joined_prompt(const Example& example, std::string_view between) {
+  if (example.input.empty()) return example.prompt;
+  return example.prompt + std::string(between) + example.input;
+}
+
+// The named template, the one in a file, or the model's own; nothing when there is none.
+std::optional<ChatTemplate> choose_chat_template(const PromptOptions& options,
+                                                 const Tokenizer& tokenizer) {
+  if (!options.chat_template) {
+    if (tokenizer.chat_template().empty()) return std::nullopt;
+    return ChatTemplate::parse(tokenizer.chat_template(), "the model's chat template");
+  }
+  const auto names = ChatTemplate::builtin_names();
+  const bool builtin = std::find(names.begin(), names.end(), *options.chat_template) != names.end();
+  if (builtin || !std::filesystem::exists(*options.chat_template)) {
+    return ChatTemplate::builtin(*options.chat_template);
+  }
+  return ChatTemplate::parse(read_file(*options.chat_template, kMaxTemplateBytes),
+                             *options.chat_template);
 }
 
 std::optional<std::string> token_text(const Tokenizer& tokenizer, std::optional<std::int32_t> id) {
@@ -53,36 +90,40 @@ PromptTemplate::PromptTemplate(const PromptOptions& options, const Tokenizer& to
       system_(options.system),
       bos_(token_text(tokenizer, tokenizer.bos_id())),
       eos_(token_text(tokenizer, tokenizer.eos_id())) {
-  const bool has_chat = !tokenizer.chat_template().empty();
   if (style_ == PromptStyle::kAuto) {
+    const bool has_chat = options.chat_template || !tokenizer.chat_template().empty();
     style_ = options.file ? PromptStyle::kFile
              : has_chat   ? PromptStyle::kChat
                           : PromptStyle::kAlpaca;
   }
-  if (style_ == PromptStyle::kFile) {
-    if (!options.file) throw UsageError("--template file needs --template-file FILE");
-    file_text_ = read_file(*options.file, kMaxTemplateBytes);
-    if (file_text_.find("{instruction}") == std::string::npos &&
-        file_text_.find("{prompt}") == std::string::npos) {
-      throw FileError(options.file->string(), "the template has no {instruction} or {prompt}");
+  if (style_ == PromptStyle::kFile) load_file(options);
+  if (style_ == PromptStyle::kChat) {
+    chat_ = choose_chat_template(options, tokenizer);
+    if (!chat_) {
+      throw UsageError("the model has no chat template",
+                       "Name one with --chat-template, or choose --template alpaca, raw or file.");
     }
   }
-  if (style_ == PromptStyle::kChat) {
-    if (!has_chat) {
-      throw UsageError("the model has no chat template", "Choose --template alpaca, raw or file.");
-    }
-    chat_ = ChatTemplate::parse(tokenizer.chat_template(), "chat template");
+}
+
+void PromptTemplate::load_file(const PromptOptions& options) {
+  if (!options.file) throw UsageError("--template file needs --template-file FILE");
+  file_text_ = read_file(*options.file, kMaxTemplateBytes);
+  if (file_text_.find("{instruction}") == std::string::npos &&
+      file_text_.find("{prompt}") == std::string::npos) {
+    throw FileError(options.file->string(), "the template has no {instruction} or {prompt}");
   }
 }
 
 std::string PromptTemplate::pair_prompt(const Example& example) const {
-  if (style_ == PromptStyle::kRaw) return example.prompt + example.input;
+  if (style_ == PromptStyle::kRaw) return joined_prompt(example, "\n");
   if (style_ == PromptStyle::kFile) {
-    std::string text = file_text_;
-    replace_all(text, "{input}", example.input);
-    replace_all(text, "{instruction}", example.prompt);
-    replace_all(text, "{prompt}", example.prompt);
-    return text;
+    if (file_text_.find("{input}") != std::string::npos) {
+      return fill_placeholders(file_text_, example);
+    }
+    Example joined;
+    joined.prompt = joined_prompt(example, "\n");
+    return fill_placeholders(file_text_, joined);
   }
   if (example.input.empty()) {
     return std::string(kIntro) + "### Instruction:\n" + example.prompt + "\n\n### Response:";
@@ -100,15 +141,14 @@ Json PromptTemplate::messages_of(const Example& example) const {
     for (const Json& each : example.messages) messages.push_back(each);
     return messages;
   }
-  const std::string user =
-      example.input.empty() ? example.prompt : example.prompt + "\n\n" + example.input;
-  messages.push_back({{"role", "user"}, {"content", user}});
+  messages.push_back({{"role", "user"}, {"content", joined_prompt(example, "\n\n")}});
   messages.push_back({{"role", "assistant"}, {"content", example.completion}});
   return messages;
 }
 
-ChatOptions PromptTemplate::chat_options(bool add_generation_prompt) const {
+ChatOptions PromptTemplate::chat_options(const Example& example, bool add_generation_prompt) const {
   ChatOptions options;
+  if (example.tools.is_array()) options.variables["tools"] = example.tools;
   options.add_generation_prompt = add_generation_prompt;
   options.bos_token = bos_;
   options.eos_token = eos_;
@@ -118,7 +158,8 @@ ChatOptions PromptTemplate::chat_options(bool add_generation_prompt) const {
 PromptText PromptTemplate::whole(const Example& example) const {
   if (example.kind == ExampleKind::kText) return {{{example.completion, true}}, true, true};
   if (style_ == PromptStyle::kChat) {
-    return cut_at_spans(chat_->render_with_spans(messages_of(example), chat_options(false)));
+    return cut_at_spans(
+        chat_->render_with_spans(messages_of(example), chat_options(example, false)));
   }
   if (example.kind == ExampleKind::kMessages) {
     throw UsageError("conversations need --template chat");
@@ -135,7 +176,7 @@ PromptText PromptTemplate::prompt(const Example& example) const {
     while (!messages.empty() && messages.back().at("role") == "assistant") {
       messages.erase(messages.size() - 1);
     }
-    return {{{chat_->render(messages, chat_options(true)).text, false}}, false, false};
+    return {{{chat_->render(messages, chat_options(example, true)).text, false}}, false, false};
   }
   if (example.kind == ExampleKind::kMessages) {
     throw UsageError("conversations need --template chat");

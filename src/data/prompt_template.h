@@ -29,8 +29,9 @@ constexpr std::span<const EnumName<PromptStyle>> enum_names(PromptStyle) {
 
 struct PromptOptions {
   PromptStyle style = PromptStyle::kAuto;
-  std::optional<std::filesystem::path> file;
-  std::optional<std::string> system;
+  std::optional<std::filesystem::path> file = {};
+  std::optional<std::string> system = {};
+  std::optional<std::string> chat_template = {};
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -40,6 +41,12 @@ struct PromptOptions {
                       .value_name = "FILE",
                       .path = PathHint::kFile});
     visit(self.system, {.name = "system", .help = "System message of chat prompts"});
+    visit(self.chat_template,
+          {.name = "chat_template",
+           .help = "Chat template in place of the model's: chatml, llama2, llama3, mistral, gemma "
+                   "or a Jinja file",
+           .value_name = "NAME|FILE",
+           .path = PathHint::kFile});
   }
 };
 
@@ -57,7 +64,8 @@ struct PromptText {
 
 class PromptTemplate {
  public:
-  // Throws UsageError when the style needs a chat template or a file that is not there.
+  // Throws UsageError when the style needs a chat template or a file that is not there, and
+  // FileError when a template file is malformed.
   PromptTemplate(const PromptOptions& options, const Tokenizer& tokenizer);
 
   // The whole example, prompt and answer. Throws FileError when a chat template refuses it.
@@ -67,9 +75,10 @@ class PromptTemplate {
   PromptStyle style() const { return style_; }
 
  private:
+  void load_file(const PromptOptions& options);
   std::string pair_prompt(const Example& example) const;
   Json messages_of(const Example& example) const;
-  ChatOptions chat_options(bool add_generation_prompt) const;
+  ChatOptions chat_options(const Example& example, bool add_generation_prompt) const;
 
   PromptStyle style_;
   std::string file_text_;

@@ -1,6 +1,7 @@
 #include "data/record_format.h"
 
-#include <array>
+#include <simdjson.h>
+
 #include <utility>
 
 #include "base/errors.h"
@@ -19,6 +20,7 @@ constexpr Layout kPairs[] = {
     {RecordFormat::kAlpaca, "instruction", "output"},
     {RecordFormat::kPromptCompletion, "prompt", "completion"},
     {RecordFormat::kQueryResponse, "query", "response"},
+    {RecordFormat::kMetaMath, "query", "response"},
     {RecordFormat::kQuestionAnswer, "question", "answer"},
 };
 
@@ -51,24 +53,43 @@ std::string role_of(const std::string& from) {
   return from;
 }
 
+bool has_calls(const Json& turn) {
+  const auto calls = turn.find("tool_calls");
+  return calls != turn.end() && calls->is_array() && !calls->empty();
+}
+
+// A message that calls tools may lack its content.
 std::string check_turns(const Json& turns, const char* who, const char* what) {
   if (!turns.is_array() || turns.empty()) return "the conversation is not a list of messages";
-  for (const Json& turn : turns) {
+  for (std::size_t i = 0; i < turns.size(); ++i) {
+    const Json& turn = turns[i];
     std::string text;
-    if (!turn.is_object() || !turn.contains(who) || !turn.at(who).is_string() ||
-        !turn.contains(what) || !content_text(turn.at(what), text)) {
-      return "a message lacks \"" + std::string(who) + "\" or \"" + what + "\"";
+    const bool named = turn.is_object() && turn.contains(who) && turn.at(who).is_string();
+    const bool silent =
+        named && has_calls(turn) && (!turn.contains(what) || turn.at(what).is_null());
+    if (!named || (!silent && (!turn.contains(what) || !content_text(turn.at(what), text)))) {
+      return "message " + std::to_string(i) + " of the conversation lacks \"" + who + "\" or \"" +
+             what + "\"";
     }
   }
   return "";
 }
 
+// Role and content as the templates expect them; other keys (tool_calls, name) are kept.
 Json normal_messages(const Json& turns, const char* who, const char* what) {
   Json messages = Json::array();
   for (const Json& turn : turns) {
+    Json message = {{"role", role_of(turn.at(who).get<std::string>())}};
     std::string text;
-    content_text(turn.at(what), text);
-    messages.push_back({{"role", role_of(turn.at(who).get<std::string>())}, {"content", text}});
+    if (turn.contains(what) && content_text(turn.at(what), text)) {
+      message["content"] = std::move(text);
+    } else {
+      message["content"] = "";
+    }
+    for (const auto& [key, value] : turn.items()) {
+      if (key != who && key != what && !message.contains(key)) message[key] = value;
+    }
+    messages.push_back(std::move(message));
   }
   return messages;
 }
@@ -80,10 +101,51 @@ std::string check_text(const Json& record, const std::string& key) {
   return "";
 }
 
+// The value of the key's last occurrence, as parse_json() takes it.
+bool has_text(const simdjson::dom::object& record, std::string_view key) {
+  bool found = false;
+  for (const auto& field : record) {
+    if (field.key == key) found = field.value.is_string();
+  }
+  return found;
+}
+
+bool has_turns(const simdjson::dom::object& record, std::string_view key, std::string_view who,
+               std::string_view what) {
+  simdjson::dom::array turns;
+  if (record.at_key(key).get(turns) != simdjson::SUCCESS || turns.size() == 0) return false;
+  std::size_t keys = 0;
+  for (const auto& field : record) keys += field.key == key;
+  for (const simdjson::dom::element& element : turns) {
+    simdjson::dom::object turn;
+    if (element.get(turn) != simdjson::SUCCESS || !has_text(turn, who) || !has_text(turn, what)) {
+      return false;
+    }
+  }
+  return keys == 1;
+}
+
+// PiSSA's and SVFT's scripts split MetaMathQA's query at its first newline.
+void split_query(Example& example) {
+  const std::size_t newline = example.prompt.find('\n');
+  if (newline == std::string::npos) return;
+  example.input = example.prompt.substr(newline + 1);
+  example.prompt.resize(newline);
+}
+
 }  // namespace
 
+struct RecordReader::FastParser {
+  static constexpr std::size_t kDepth = 64;  // as JsonLimits
+  FastParser() { ready = parser.allocate(std::size_t{1} << 16, kDepth) == simdjson::SUCCESS; }
+  simdjson::dom::parser parser;
+  bool ready = false;
+};
+
+RecordReader::~RecordReader() = default;
+
 RecordReader::RecordReader(RecordFormat format, ColumnMap columns)
-    : format_(format), columns_(std::move(columns)) {
+    : format_(format), columns_(std::move(columns)), fast_(std::make_unique<FastParser>()) {
   for (const auto& [role, name] : columns_) {
     bool known = false;
     for (const char* each : kRoles) known = known || role == each;
@@ -153,6 +215,22 @@ std::string RecordReader::problem(const Json& record) {
   }
 }
 
+bool RecordReader::surely_fits(std::string_view text) {
+  if (format_ == RecordFormat::kAuto || !fast_->ready) return false;
+  simdjson::dom::object record;
+  if (fast_->parser.parse(text.data(), text.size()).get(record) != simdjson::SUCCESS) return false;
+  switch (format_) {
+    case RecordFormat::kText:
+      return has_text(record, column("text"));
+    case RecordFormat::kMessages:
+      return has_turns(record, column("messages"), "role", "content");
+    case RecordFormat::kConversations:
+      return has_turns(record, column("messages"), "from", "value");
+    default:
+      return has_text(record, column("prompt")) && has_text(record, column("completion"));
+  }
+}
+
 Example RecordReader::example(const Json& record) const {
   Example example;
   switch (format_) {
@@ -161,13 +239,16 @@ Example RecordReader::example(const Json& record) const {
       example.completion = record.at(column("text")).get<std::string>();
       return example;
     case RecordFormat::kMessages:
+    case RecordFormat::kConversations: {
+      const bool share_gpt = format_ == RecordFormat::kConversations;
       example.kind = ExampleKind::kMessages;
-      example.messages = normal_messages(record.at(column("messages")), "role", "content");
+      example.messages = normal_messages(record.at(column("messages")), share_gpt ? "from" : "role",
+                                         share_gpt ? "value" : "content");
+      if (const auto tools = record.find("tools"); tools != record.end() && tools->is_array()) {
+        example.tools = *tools;
+      }
       return example;
-    case RecordFormat::kConversations:
-      example.kind = ExampleKind::kMessages;
-      example.messages = normal_messages(record.at(column("messages")), "from", "value");
-      return example;
+    }
     default:
       example.prompt = record.at(column("prompt")).get<std::string>();
       example.completion = record.at(column("completion")).get<std::string>();
@@ -175,6 +256,7 @@ Example RecordReader::example(const Json& record) const {
           input != record.end() && input->is_string()) {
         example.input = input->get<std::string>();
       }
+      if (format_ == RecordFormat::kMetaMath) split_query(example);
       return example;
   }
 }

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/field_info.h"
 #include "data/example.h"
@@ -16,6 +18,7 @@ enum class RecordFormat {
   kPromptCompletion,
   kAlpaca,
   kQueryResponse,
+  kMetaMath,
   kQuestionAnswer,
   kMessages,
   kConversations,
@@ -26,6 +29,8 @@ inline constexpr EnumName<RecordFormat> kRecordFormatNames[] = {
     {RecordFormat::kPromptCompletion, "prompt-completion"},
     {RecordFormat::kAlpaca, "alpaca", "instruction, input, output"},
     {RecordFormat::kQueryResponse, "query-response", "MetaMathQA"},
+    {RecordFormat::kMetaMath, "metamath",
+     "query and response; what follows the first line of the query is the input"},
     {RecordFormat::kQuestionAnswer, "question-answer", "GSM8K"},
     {RecordFormat::kMessages, "messages", "role and content"},
     {RecordFormat::kConversations, "conversations", "ShareGPT"},
@@ -43,19 +48,26 @@ class RecordReader {
   // `columns` renames the format's columns, e.g. {"prompt": "foo", "completion": "bar"}.
   // Throws UsageError for an unknown role.
   explicit RecordReader(RecordFormat format = RecordFormat::kAuto, ColumnMap columns = {});
+  ~RecordReader();
 
   // "" when the record fits, else what is wrong with it. The first record settles kAuto.
   std::string problem(const Json& record);
+  // Whether the text is a JSON object that certainly fits; much faster than parsing and
+  // problem(). False also when in doubt: settled formats with plain fields only.
+  bool surely_fits(std::string_view text);
   // Requires: problem(record) was "".
   Example example(const Json& record) const;
   RecordFormat format() const { return format_; }
 
  private:
+  struct FastParser;
+
   std::string settle(const Json& record);
   std::string column(const std::string& role) const;
 
   RecordFormat format_;
   ColumnMap columns_;
+  std::unique_ptr<FastParser> fast_;
 };
 
 }  // namespace svtune

@@ -1,5 +1,5 @@
 // The records of a data file by number: JSON lines or a JSON array, plain, .gz, .zst or
-// standard input. Only offsets stay in memory (12 bytes a record); records are read when
+// standard input. Only offsets stay in memory (16 bytes a record); records are read when
 // asked for, so memory does not grow with the file.
 #pragma once
 
@@ -7,10 +7,12 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "base/files.h"
 #include "base/json.h"
+#include "data/random_file.h"
+#include "data/record_scanner.h"
 
 namespace svtune {
 
@@ -18,6 +20,8 @@ struct RecordIndexOptions {
   bool skip_bad_lines = false;  // count and list malformed records instead of failing
   // Says what is wrong with a well-formed record; "" when it is fine.
   std::function<std::string(const Json& record)> check;
+  // Whether the text is surely a valid record; saves the slower check. May be empty.
+  std::function<bool(std::string_view text)> surely_fits;
 };
 
 struct BadRecord {
@@ -33,9 +37,10 @@ class RecordIndex {
   RecordIndex(const std::filesystem::path& path, const RecordIndexOptions& options);
 
   std::int64_t size() const { return static_cast<std::int64_t>(records_.size()); }
-  std::int64_t line(std::int64_t index) const { return records_.at(index).line; }
+  std::int64_t line(std::int64_t index) const { return at(index).line; }
+  // Throws FileError when the file was changed meanwhile.
   Json read(std::int64_t index) const;
-  std::uint64_t bytes() const { return file_.bytes().size(); }
+  std::uint64_t bytes() const { return bytes_; }  // unpacked
   const std::string& name() const { return name_; }
   std::int64_t num_bad() const { return num_bad_; }
   const std::vector<BadRecord>& bad() const { return bad_; }  // the first 20
@@ -45,13 +50,14 @@ class RecordIndex {
     std::uint64_t begin;
     std::uint32_t size, line;
   };
-  void index_lines(const RecordIndexOptions& options);
-  void index_array(const RecordIndexOptions& options);
-  void add(std::size_t begin, std::size_t end, std::int64_t line,
-           const RecordIndexOptions& options);
+  const Record& at(std::int64_t index) const {
+    return records_.at(static_cast<std::size_t>(index));
+  }
+  void add(const ScannedRecord& record, const RecordIndexOptions& options);
 
   std::string name_;
-  MappedFile file_;
+  RandomFile file_;
+  std::uint64_t bytes_ = 0;
   std::vector<Record> records_;
   std::vector<BadRecord> bad_;
   std::int64_t num_bad_ = 0;

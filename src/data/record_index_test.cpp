@@ -1,0 +1,156 @@
+// Records of JSONL and JSON arrays: the same records whatever the packaging, and errors that
+// name the line.
+#include "data/record_index.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include <string>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/oracle_test_util.h"
+#include "base/random.h"
+
+namespace svtune {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+RecordIndexOptions any_object(bool skip = false) {
+  RecordIndexOptions options;
+  options.skip_bad_lines = skip;
+  options.check = [](const Json&) { return std::string(); };
+  return options;
+}
+
+class RecordIndexTest : public ::testing::Test {
+ protected:
+  std::filesystem::path file(const std::string& content, const std::string& name = "d.jsonl") {
+    write_file_atomic(directory_ / name, content);
+    return directory_ / name;
+  }
+  std::vector<std::string> records(const std::string& content, bool skip = false) {
+    const RecordIndex index(file(content), any_object(skip));
+    std::vector<std::string> out;
+    for (std::int64_t i = 0; i < index.size(); ++i) {
+      out.push_back(std::to_string(index.line(i)) + ":" + dump_json(index.read(i)));
+    }
+    return out;
+  }
+  std::string error_of(const std::string& content) {
+    try {
+      records(content);
+    } catch (const FileError& error) {
+      return error.what();
+    }
+    return "no error";
+  }
+
+  test::TempDirectory directory_;
+};
+
+TEST_F(RecordIndexTest, ReadsLinesWithMarkBlankLinesAndCrLf) {
+  EXPECT_THAT(records("\xEF\xBB\xBF\r\n{\"a\": 1}\r\n\n  {\"a\":2} \n{\"a\":\"\\n\"}"),
+              ElementsAre("2:{\"a\": 1}", "4:{\"a\": 2}", "5:{\"a\": \"\\n\"}"));
+}
+
+TEST_F(RecordIndexTest, ReadsArraysOverLines) {
+  EXPECT_THAT(records(" [\n{\"a\": [1, {\"b\": \"}],\\\"\"}]},\n\n {\n\"a\":2} , {}\n]\n"),
+              ElementsAre("2:{\"a\": [1, {\"b\": \"}],\\\"\"}]}", "4:{\"a\": 2}", "5:{}"));
+  EXPECT_THAT(records("[]"), ElementsAre());
+}
+
+TEST_F(RecordIndexTest, NamesTheLineOfMalformedRecords) {
+  EXPECT_THAT(error_of("{\"a\":1}\n{\"a\":\n"), HasSubstr("d.jsonl:2: "));
+  EXPECT_THAT(error_of("{}\n\n[1]\n"), HasSubstr("d.jsonl:3: need a JSON object"));
+  EXPECT_THAT(error_of("{}\n{\"a\": \"\xff\"}\n"), HasSubstr("d.jsonl:2: byte 7"));
+  EXPECT_THAT(error_of("[{},\n{} {}]"), HasSubstr("d.jsonl:2: "));
+  EXPECT_THAT(error_of("[{},\n]"), HasSubstr("d.jsonl:2: "));
+  EXPECT_THAT(error_of("[{},\n{}"), HasSubstr("the JSON array is not closed"));
+  EXPECT_THAT(error_of("[{}]\n{}"), HasSubstr("d.jsonl:2: there is text after"));
+  EXPECT_THAT(error_of("[\"\\"), HasSubstr("the JSON array is not closed"));
+}
+
+TEST_F(RecordIndexTest, SkipsAndListsMalformedRecords) {
+  const RecordIndex index(file("{}\nnope\n{\"a\":1}\n[]\n"), any_object(true));
+  EXPECT_EQ(index.size(), 2);
+  EXPECT_EQ(index.num_bad(), 2);
+  ASSERT_EQ(index.bad().size(), 2u);
+  EXPECT_EQ(index.bad()[0].line, 2);
+  EXPECT_EQ(index.bad()[1].line, 4);
+  EXPECT_EQ(index.bad()[1].problem, "need a JSON object");
+}
+
+TEST_F(RecordIndexTest, RefusesRecordsAbove16MiB) {
+  const std::string huge = "{\"a\":\"" + std::string(19 << 20, 'x') + "\"}\n";
+  EXPECT_THAT(error_of("{}\n" + huge), HasSubstr("d.jsonl:2: the record is longer than 16 MiB"));
+  EXPECT_THAT(records(huge + "{\"b\":1}\n" + huge + "{\"c\":1}", true),
+              ElementsAre("2:{\"b\": 1}", "4:{\"c\": 1}"));
+  EXPECT_THAT(records("[" + huge + ",\n{\"b\":1}]", true), ElementsAre("3:{\"b\": 1}"));
+}
+
+TEST_F(RecordIndexTest, AcceptsWhatSimdjsonRefuses) {
+  // Lone surrogates and NaN, which Python writes, take the tolerant parser.
+  EXPECT_THAT(records("{\"a\": \"\\ud800\", \"b\": NaN}"),
+              ElementsAre("1:{\"a\": \"\xEF\xBF\xBD\", \"b\": NaN}"));
+}
+
+std::string random_record(Xoshiro256& random) {
+  static const std::string kParts[] = {"{",   "}",        "[", "]",   "\\\"", "\\\\",
+                                       "\\n", "\xC3\xA9", " ", "abc", ",",    ":"};
+  std::string text = "{\"k\": \"";
+  for (std::uint64_t i = random.bounded(40); i > 0; --i) text += kParts[random.bounded(12)];
+  return text + "\", \"n\": [" + std::to_string(random.bounded(1000)) + ", {}]}";
+}
+
+// More than one chunk of the scanner; the oracle is the list the file was made from.
+TEST_F(RecordIndexTest, RandomRecordsComeBackFromEveryPackaging) {
+  Xoshiro256 random(5);
+  std::vector<std::string> expected;
+  std::string lines, array = "[";
+  for (int i = 0; i < 40000; ++i) {
+    expected.push_back(random_record(random));
+    lines += expected.back() + (random.bounded(2) == 0 ? "\n" : "\r\n");
+    array += (i > 0 ? "," : "") + std::string(random.bounded(3), '\n') + expected.back();
+  }
+  array += "]";
+  std::string packed(::ZSTD_compressBound(lines.size()), '\0');
+  packed.resize(::ZSTD_compress(packed.data(), packed.size(), lines.data(), lines.size(), 1));
+  file(packed, "d.jsonl.zst");
+  const std::string gz_path = directory_ / "d.jsonl.gz";
+  gzFile gz = ::gzopen(gz_path.c_str(), "wb1");
+  ASSERT_NE(gz, nullptr);
+  ASSERT_EQ(::gzwrite(gz, lines.data(), static_cast<unsigned>(lines.size())),
+            static_cast<int>(lines.size()));
+  ASSERT_EQ(::gzclose(gz), Z_OK);
+  for (const auto& path : {file(lines), file(array, "d.json"), directory_ / "d.jsonl.zst",
+                           std::filesystem::path(gz_path)}) {
+    const RecordIndex index(path, any_object());
+    ASSERT_EQ(index.size(), 40000) << path;
+    for (std::int64_t i = 39999; i >= 0; i -= 37) {
+      EXPECT_EQ(index.read(i), parse_json(expected[static_cast<std::size_t>(i)], "")) << path << i;
+    }
+  }
+}
+
+TEST_F(RecordIndexTest, ReadsNamedPipes) {
+  const std::string pipe = directory_ / "pipe";
+  const std::string command =
+      "mkfifo " + pipe + " && (printf '{\"a\":1}\\n{\"a\":2}\\n' > " + pipe + " &)";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  const RecordIndex index(pipe, any_object());
+  ASSERT_EQ(index.size(), 2);
+  EXPECT_EQ(index.read(1)["a"], 2);
+}
+
+TEST_F(RecordIndexTest, ReportsMissingFilesAndFolders) {
+  EXPECT_THROW(RecordIndex(directory_ / "none", any_object()), FileError);
+  EXPECT_THROW(RecordIndex(directory_.path(), any_object()), FileError);
+}
+
+}  // namespace
+}  // namespace svtune

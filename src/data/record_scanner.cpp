@@ -1,0 +1,175 @@
+#include "data/record_scanner.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/errors.h"
+
+namespace svtune {
+namespace {
+
+constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
+
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+}  // namespace
+
+RecordScanner::RecordScanner(ByteSource& source, std::function<void(std::string_view)> tee)
+    : source_(source), tee_(std::move(tee)) {}
+
+void RecordScanner::fail(const std::string& what) const {
+  throw FileError(source_.name() + ":" + std::to_string(line_), what, "Was the file cut off?");
+}
+
+bool RecordScanner::fill() {
+  if (at_end_) return false;
+  const std::size_t old_size = buffer_.size();
+  buffer_.resize(old_size + kChunkBytes);
+  const std::size_t got = source_.read({buffer_.data() + old_size, kChunkBytes});
+  buffer_.resize(old_size + got);
+  if (tee_ && got > 0) tee_(std::string_view(buffer_).substr(old_size));
+  at_end_ = got < kChunkBytes;
+  return got > 0;
+}
+
+// Moves on to `position`, counting lines, and forgets what lies before it.
+void RecordScanner::discard_to(std::size_t position) {
+  line_ += std::count(buffer_.begin() + static_cast<std::ptrdiff_t>(position_),
+                      buffer_.begin() + static_cast<std::ptrdiff_t>(position), '\n');
+  position_ = position;
+  // Moving the rest to the front once per chunk keeps the work linear.
+  if (position_ >= kChunkBytes || position_ == buffer_.size()) {
+    base_ += position_;
+    buffer_.erase(0, position_);
+    position_ = 0;
+  }
+}
+
+bool RecordScanner::skip_blank() {
+  for (;;) {
+    std::size_t at = position_;
+    while (at < buffer_.size() && is_blank(buffer_[at])) ++at;
+    const bool found = at < buffer_.size();
+    discard_to(at);
+    if (found) return true;
+    if (!fill()) return false;
+  }
+}
+
+bool RecordScanner::detect() {
+  while (buffer_.size() < 3 && fill()) {
+  }
+  if (buffer_.starts_with("\xEF\xBB\xBF")) position_ = 3;
+  if (!skip_blank()) return false;
+  form_ = buffer_[position_] == '[' ? Form::kArray : Form::kLines;
+  if (form_ == Form::kArray) discard_to(position_ + 1);
+  return true;
+}
+
+bool RecordScanner::next(ScannedRecord& record) {
+  if (form_ == Form::kUnknown && !detect()) form_ = Form::kDone;
+  switch (form_) {
+    case Form::kLines:
+      return next_line(record);
+    case Form::kArray:
+      return next_element(record);
+    default:
+      return false;
+  }
+}
+
+void RecordScanner::take(ScannedRecord& record, std::size_t begin, std::size_t end) {
+  while (end > begin && is_blank(buffer_[end - 1])) --end;
+  record.offset = base_ + begin;
+  record.text = std::string_view(buffer_).substr(begin, end - begin);
+  record.line = line_;
+  record.too_long = record.too_long || record.text.size() > kMaxRecordBytes;
+}
+
+bool RecordScanner::next_line(ScannedRecord& record) {
+  record = {};
+  if (!skip_blank()) return false;
+  std::size_t searched = position_;
+  for (;;) {
+    const void* found = std::memchr(buffer_.data() + searched, '\n', buffer_.size() - searched);
+    if (found != nullptr || at_end_) {
+      const std::size_t end =
+          found == nullptr
+              ? buffer_.size()
+              : static_cast<std::size_t>(static_cast<const char*>(found) - buffer_.data());
+      take(record, position_, end);
+      position_ = end;  // the newline itself is counted as blank
+      return true;
+    }
+    searched = buffer_.size();
+    if (searched - position_ > kMaxRecordBytes + kChunkBytes) {
+      // Keep the start for its offset and line; drop the middle.
+      record.too_long = true;
+      base_ += kChunkBytes;
+      buffer_.erase(position_, kChunkBytes);
+      searched = buffer_.size();
+    }
+    fill();
+  }
+}
+
+// Position of the ',' or ']' that ends the element at position_.
+std::size_t RecordScanner::element_end(bool& too_long) {
+  int depth = 0;
+  bool in_string = false;
+  std::size_t at = position_;
+  for (;; ++at) {
+    while (at >= buffer_.size()) {
+      if (at - position_ > kMaxRecordBytes + kChunkBytes) {
+        too_long = true;
+        line_ += std::count(buffer_.begin() + static_cast<std::ptrdiff_t>(position_),
+                            buffer_.begin() + static_cast<std::ptrdiff_t>(position_ + kChunkBytes),
+                            '\n');
+        base_ += kChunkBytes;
+        buffer_.erase(position_, kChunkBytes);
+        at -= kChunkBytes;
+      }
+      if (!fill()) fail("the JSON array is not closed");
+    }
+    const char c = buffer_[at];
+    if (in_string) {
+      if (c == '"') in_string = false;
+      if (c == '\\') ++at;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      ++depth;
+    } else if (depth == 0 && (c == ',' || c == ']')) {
+      return at;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+}
+
+bool RecordScanner::next_element(ScannedRecord& record) {
+  record = {};
+  if (!skip_blank()) fail("the JSON array is not closed");
+  const bool closed = buffer_[position_] == ']';
+  if (closed && !after_element_) {
+    discard_to(position_ + 1);
+    form_ = Form::kDone;
+    if (skip_blank()) fail("there is text after the JSON array");
+    return false;
+  }
+  const std::int64_t line = line_;
+  const std::size_t end = element_end(record.too_long);
+  take(record, position_, end);
+  record.line = line;
+  line_ += std::count(record.text.begin(), record.text.end(), '\n');
+  // A ',' is followed by another element; a ']' is left for the next call.
+  after_element_ = buffer_[end] == ',';
+  const std::string_view rest = std::string_view(buffer_).substr(
+      position_ + record.text.size(), end - position_ - record.text.size());
+  line_ += std::count(rest.begin(), rest.end(), '\n');
+  position_ = end + (after_element_ ? 1 : 0);
+  return true;
+}
+
+}  // namespace svtune

@@ -1,0 +1,57 @@
+// Cuts a stream of bytes into records: the lines of JSONL, or the elements of a JSON array. The
+// first non-blank byte decides. Only one record is in memory at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "formats/compressed.h"
+
+namespace svtune {
+
+inline constexpr std::size_t kMaxRecordBytes = std::size_t{16} << 20;
+
+struct ScannedRecord {
+  std::uint64_t offset = 0;  // of the text in the unpacked stream
+  std::string_view text;     // without white space around; valid until the next call
+  std::int64_t line = 0;     // where it starts, from 1
+  bool too_long = false;     // above kMaxRecordBytes; the text is cut off
+};
+
+class RecordScanner {
+ public:
+  // `tee` (may be empty) sees all bytes of the stream in order.
+  RecordScanner(ByteSource& source, std::function<void(std::string_view)> tee);
+
+  // False at the end. Blank lines are left out, a byte order mark is skipped. Throws FileError
+  // for an array that is not closed or is followed by other text.
+  bool next(ScannedRecord& record);
+
+ private:
+  enum class Form { kUnknown, kLines, kArray, kDone };
+
+  bool fill();
+  bool detect();
+  bool next_line(ScannedRecord& record);
+  bool next_element(ScannedRecord& record);
+  bool skip_blank();
+  std::size_t element_end(bool& too_long);
+  void take(ScannedRecord& record, std::size_t begin, std::size_t end);
+  void discard_to(std::size_t position);
+  [[noreturn]] void fail(const std::string& what) const;
+
+  ByteSource& source_;
+  std::function<void(std::string_view)> tee_;
+  std::string buffer_;
+  std::uint64_t base_ = 0;    // offset of buffer_[0] in the stream
+  std::size_t position_ = 0;  // in buffer_
+  std::int64_t line_ = 1;     // of position_
+  bool at_end_ = false;
+  bool after_element_ = false;
+  Form form_ = Form::kUnknown;
+};
+
+}  // namespace svtune
