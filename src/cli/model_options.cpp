@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "linalg/torch_pch.h"
+#include "nn/cpu_allocator.h"
 
 namespace svtune {
 namespace {
@@ -41,13 +42,14 @@ std::optional<at::ScalarType> scalar_type(ComputeDtype dtype) {
   }
 }
 
-void set_threads(std::int64_t threads) {
+void prepare_torch(std::int64_t threads) {
+  install_caching_allocator();
   at::set_num_threads(
       static_cast<int>(threads > 0 ? threads : std::min(allowed_cores(), quota_cores())));
 }
 
 LoadedModel load_for_command(const ModelOptions& options) {
-  set_threads(options.threads);
+  prepare_torch(options.threads);
   LoadOptions load;
   load.dtype = scalar_type(options.dtype);
   LoadedModel loaded{load_model(options.model, load), std::nullopt};

@@ -57,7 +57,8 @@ struct LoadedModel {
 // Sets the thread count, loads, prints the loader's warnings to standard error.
 LoadedModel load_for_command(const ModelOptions& options);
 
-// One thread per core this process may use (affinity and cgroup quota), unless given.
-void set_threads(std::int64_t threads);
+// Prepares LibTorch: one thread per core this process may use (affinity and cgroup quota)
+// unless given, and the caching allocator.
+void prepare_torch(std::int64_t threads);
 
 }  // namespace svtune

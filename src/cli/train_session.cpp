@@ -84,7 +84,7 @@ TrainSession prepare_session(TrainOptions options) {
   TrainSession session;
   session.options = std::move(options);
   const BaseModelOptions& base = session.options.model;
-  set_threads(base.threads);
+  prepare_torch(base.threads);
   session.tokenizer = load_tokenizer(base.model);
   load_data(session);
   session.model = load_model(base.model, {scalar_type(base.dtype), /*check_finite=*/true});

@@ -16,9 +16,10 @@ struct BaseHolder : torch::CustomClassHolder {
 
 struct LowRankLinear : torch::autograd::Function<LowRankLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& A,
-                            const at::Tensor& B, const at::Tensor& mask, const BaseWeight& base,
-                            const LowRankFactors& factors) {
+                            const at::Tensor& B, const std::optional<at::Tensor>& optional_mask,
+                            const BaseWeight& base, const LowRankFactors& factors) {
     at::Tensor y = base.matmul(x);
+    const at::Tensor mask = optional_mask.value_or(at::Tensor());
     const at::Tensor input = mask.defined() ? x * mask : x;
     y.addmm_(at::mm(input, factors.down.t()), factors.up.t(), 1, factors.scale);
     ctx->save_for_backward({x, mask, factors.down, factors.up});
@@ -88,7 +89,10 @@ struct TrainableLinear : torch::autograd::Function<TrainableLinear> {
 at::Tensor low_rank_linear(const at::Tensor& x, const BaseWeight& base,
                            const LowRankFactors& factors, const at::Tensor& A, const at::Tensor& B,
                            const at::Tensor& dropout_mask) {
-  return LowRankLinear::apply(x, A, B, dropout_mask, base, factors);
+  // The framework takes no undefined tensors as inputs, an absent optional is fine.
+  const std::optional<at::Tensor> mask =
+      dropout_mask.defined() ? std::optional(dropout_mask) : std::nullopt;
+  return LowRankLinear::apply(x, A, B, mask, base, factors);
 }
 
 at::Tensor trainable_linear(const at::Tensor& x, const at::Tensor& compute_copy,
