@@ -7,9 +7,10 @@
 #include "adapters/full/full.h"
 #include "adapters/lora/lora.h"
 #include "adapters/pissa/pissa.h"
+#include "adapters/svft/svft.h"
 
 namespace svtune {
 
-using MethodConfig = std::variant<PissaConfig, LoraConfig, FullConfig>;
+using MethodConfig = std::variant<PissaConfig, SvftConfig, LoraConfig, FullConfig>;
 
 }  // namespace svtune

@@ -1,0 +1,166 @@
+#include "adapters/svft/svft_adapter.h"
+
+#include <utility>
+
+#include "base/errors.h"
+#include "base/random.h"
+#include "linalg/torch_pch.h"
+
+namespace svtune {
+namespace {
+
+constexpr std::uint64_t kProbeSeed = 0x5356465450524F42;  // any fixed number
+constexpr double kProbeTolerance = 1e-3;  // bf16 factors; a wrong sign changes it by far more
+constexpr double kWholeTolerance = 3e-6;  // fp32 rounding of a full decomposition
+constexpr double kWholeToleranceDouble = 1e-12;
+
+at::ScalarType sum_type(at::ScalarType compute) {
+  return compute == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+at::Tensor fixed_random(std::int64_t size, std::uint64_t stream) {
+  Xoshiro256 random(kProbeSeed + stream);
+  at::Tensor values = at::empty({size}, at::kFloat);
+  float* data = values.mutable_data_ptr<float>();
+  for (std::int64_t i = 0; i < size; ++i) data[i] = static_cast<float>(random.normal());
+  return values;
+}
+
+double relative_distance(const at::Tensor& got, const at::Tensor& expected) {
+  const double norm = expected.norm().item<double>();
+  const double distance = (got - expected).norm().item<double>();
+  return norm > 0 ? distance / norm : distance;
+}
+
+}  // namespace
+
+SvftAdapter::SvftAdapter(SvftSetup setup) : setup_(std::move(setup)) {
+  const at::Tensor& Uh = setup_.basis.Uh;
+  const auto leaf = Uh.options().dtype(sum_type(Uh.scalar_type())).requires_grad(true);
+  M_ = at::zeros({setup_.positions.size(1)}, leaf);
+  if (setup_.gate) gate_ = at::zeros({1}, leaf);
+  if (!setup_.values_follow || !setup_.store_positions) {
+    pattern_ = std::make_shared<SparsePattern>(Uh.size(0), setup_.positions);
+  }
+  if (!setup_.store_basis) {
+    probe_ = setup_.values_follow ? at::zeros({Uh.size(1)}, at::kFloat) : probe();
+  }
+  refresh();
+}
+
+at::Tensor SvftAdapter::probe() const {
+  const SvftBasis& basis = setup_.basis;
+  const at::Tensor omega = fixed_random(basis.Vh.size(1), 1).unsqueeze(1);
+  const at::Tensor R = fixed_random(M_.size(0), 2);
+  const at::Tensor inner = at::mm(basis.Vh.to(at::kCPU, at::kFloat), omega);
+  const at::Tensor mixed = pattern_->apply(R, inner);
+  return at::mm(basis.Uh.to(at::kCPU, at::kFloat).t(), mixed).squeeze(1);
+}
+
+std::vector<Trainable> SvftAdapter::trainables() {
+  std::vector<Trainable> list{{"svft_M", M_, {}}};
+  if (gate_.defined()) list.push_back({"svft_gate", gate_, {1.0, false}});
+  return list;
+}
+
+std::vector<NamedTensor> SvftAdapter::frozen_state() const {
+  std::vector<NamedTensor> list;
+  const SvftBasis& basis = setup_.basis;
+  if (setup_.store_basis) {
+    list.push_back({"svft_U", basis.Uh.t()});
+    list.push_back({"svft_V", basis.Vh.t()});
+    if (basis.sigma.defined()) list.push_back({"svft_S", basis.sigma});
+  } else {
+    list.push_back({"svft_probe", probe_});
+  }
+  if (setup_.store_positions) list.push_back({"svft_positions", setup_.positions});
+  return list;
+}
+
+// An empty adapter is complete once its frozen tensors hold something; until then they are
+// all zero.
+void SvftAdapter::finish_loading() {
+  const at::Tensor& mark = setup_.store_basis ? setup_.basis.Uh : probe_;
+  if (!setup_.values_follow || !mark.any().item<bool>()) return;
+  try {
+    if (setup_.store_positions) {
+      pattern_ = std::make_shared<SparsePattern>(setup_.basis.Uh.size(0), setup_.positions);
+    }
+  } catch (const ModelError& error) {
+    throw ModelError(setup_.layer + ": " + error.what(), "the adapter file is damaged");
+  }
+  if (!setup_.store_basis && relative_distance(probe(), probe_) > kProbeTolerance) {
+    throw ModelError(setup_.layer +
+                         ": the decomposition computed here is not the one that the adapter was "
+                         "trained on (signs or tied singular values came out differently)",
+                     "train with --basis stored, which keeps U and V in the adapter");
+  }
+  setup_.values_follow = false;
+  whole_.reset();
+}
+
+void SvftAdapter::refresh() {
+  const at::NoGradGuard no_grad;
+  finish_loading();
+  dense_ = at::Tensor();
+  values_ = gate_.defined() ? M_.detach() * gate_.detach().sigmoid() : M_.detach().clone();
+}
+
+SvftFactors SvftAdapter::factors() const {
+  const SvftBasis& basis = setup_.basis;
+  return {basis.Uh, basis.Vh, basis.sigma, values_, dense_, pattern_};
+}
+
+// Whether the base is reproduced by the basis, tried on a few vectors: not when it was
+// truncated, or stored by a run in a lower precision.
+bool SvftAdapter::basis_is_whole(const BaseWeight& base) {
+  if (whole_) return *whole_;
+  const SvftBasis& basis = setup_.basis;
+  const at::ScalarType dtype = basis.Uh.scalar_type();
+  whole_ = false;
+  if (!basis.sigma.defined() || (dtype != at::kFloat && dtype != at::kDouble)) return false;
+  const std::int64_t in = basis.Vh.size(1);
+  const at::Tensor x = fixed_random(4 * in, 3).view({4, in}).to(basis.Vh.options());
+  const at::Tensor scaled = at::linear(x, basis.Vh) * basis.sigma;
+  const double distance = relative_distance(at::mm(scaled, basis.Uh), base.matmul(x));
+  whole_ = distance <= (dtype == at::kDouble ? kWholeToleranceDouble : kWholeTolerance);
+  return *whole_;
+}
+
+at::Tensor SvftAdapter::forward(const at::Tensor& x, const BaseWeight& base) {
+  SvftForm form = SvftForm::kDelta;
+  const bool training = at::GradMode::is_enabled();
+  {
+    const at::NoGradGuard no_grad;
+    if (setup_.form) {
+      form = *setup_.form;
+    } else if (setup_.basis.Uh.scalar_type() == base.dtype()) {
+      const SvftShape shape{x.size(0), setup_.basis.Uh.size(0), base.out_features(),
+                            base.in_features()};
+      form = cheapest_form(shape, base.dtype(), training, basis_is_whole(base), dense_.defined());
+    }
+    if (form == SvftForm::kDense && !dense_.defined()) {
+      dense_ = svft_delta(factors()).add_(base.dense());
+    }
+  }
+  return svft_linear(x, base, form, factors(), M_, gate_);
+}
+
+at::Tensor SvftAdapter::merged_weight(const BaseWeight& base) const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor weight = base.dense_high_precision();
+  SvftFactors high = factors();
+  high.Uh = high.Uh.to(weight.scalar_type());
+  high.Vh = high.Vh.to(weight.scalar_type());
+  return svft_delta(high).add_(weight);
+}
+
+std::optional<LowRankDelta> SvftAdapter::low_rank_delta() const {
+  if (setup_.basis.sigma.defined()) return std::nullopt;
+  const at::NoGradGuard no_grad;
+  const at::Tensor Uh = setup_.basis.Uh.to(at::kFloat);
+  const at::Tensor up = pattern_->apply_transposed(values_.to(at::kFloat), Uh).t().contiguous();
+  return LowRankDelta{setup_.basis.Vh.to(at::kFloat), up, 1.0};
+}
+
+}  // namespace svtune
