@@ -9,6 +9,7 @@
 #include "cli/eval_command.h"
 #include "cli/export_command.h"
 #include "cli/generate_command.h"
+#include "cli/inspect_command.h"
 #include "cli/merge_command.h"
 #include "cli/report_command.h"
 #include "cli/score_command.h"
@@ -17,10 +18,11 @@
 
 namespace svtune {
 
-using Commands = CommandList<TrainOptions, EvalCommandOptions, GenerateCommandOptions,
-                             ChatCommandOptions, ScoreOptions, TokenizeOptions, MergeCommandOptions,
-                             ExportCommandOptions, ConvertOptions, ReportOptions, DemoDataOptions,
-                             HelpOptions, CompletionOptions, ManOptions, DocsOptions>;
+using Commands =
+    CommandList<TrainOptions, EvalCommandOptions, GenerateCommandOptions, ChatCommandOptions,
+                ScoreOptions, TokenizeOptions, MergeCommandOptions, ExportCommandOptions,
+                ConvertOptions, InspectOptions, ReportOptions, DemoDataOptions, HelpOptions,
+                CompletionOptions, ManOptions, DocsOptions>;
 
 inline ProgramInfo program_info() { return {"svtune", SVTUNE_VERSION}; }
 
