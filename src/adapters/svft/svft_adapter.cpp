@@ -36,9 +36,9 @@ double relative_distance(const at::Tensor& got, const at::Tensor& expected) {
 
 SvftAdapter::SvftAdapter(SvftSetup setup) : setup_(std::move(setup)) {
   const at::Tensor& Uh = setup_.basis.Uh;
-  const auto leaf = Uh.options().dtype(sum_type(Uh.scalar_type())).requires_grad(true);
-  M_ = at::zeros({setup_.positions.size(1)}, leaf);
-  if (setup_.gate) gate_ = at::zeros({1}, leaf);
+  const auto leaf = Uh.options().dtype(sum_type(Uh.scalar_type()));
+  M_ = at::zeros({setup_.positions.size(1)}, leaf).requires_grad_(true);
+  if (setup_.gate) gate_ = at::zeros({1}, leaf).requires_grad_(true);
   if (!setup_.values_follow || !setup_.store_positions) {
     pattern_ = std::make_shared<SparsePattern>(Uh.size(0), setup_.positions);
   }
@@ -107,6 +107,7 @@ void SvftAdapter::refresh() {
 }
 
 SvftFactors SvftAdapter::factors() const {
+  if (!pattern_) throw ModelError(setup_.layer + ": the adapter's tensors were never loaded");
   const SvftBasis& basis = setup_.basis;
   return {basis.Uh, basis.Vh, basis.sigma, values_, dense_, pattern_};
 }
