@@ -1,0 +1,68 @@
+"""Checks that the documents keep up with the sources they describe.
+
+usage: check_docs.py SOURCE_DIR
+docs/methods.md needs a section per method of src/adapters/methods.h. docs/architecture.md quotes
+code in ```cpp blocks behind a line `<!-- from FILE -->`: the quoted lines must stand in FILE, in
+order; and it needs a section per folder of src/. Code quoted in README.md is checked likewise.
+"""
+import pathlib
+import re
+import sys
+
+NAME = re.compile(r'kName = "([^"]+)"')
+INCLUDE = re.compile(r'#include "(adapters/[^"]+)"')
+CONFIG = re.compile(r"\b(\w+Config)\b")
+QUOTE = re.compile(r"^<!-- from (\S+) -->\n+```cpp\n(.*?)^```$", re.M | re.S)
+
+
+def method_names(source):
+    text = (source / "src/adapters/methods.h").read_text("utf-8")
+    configs = re.search(r"MethodConfig = std::variant<([^>]*)>", text)[1]
+    headers = "".join((source / "src" / path).read_text("utf-8") for path in INCLUDE.findall(text))
+    names = []
+    for config in CONFIG.findall(configs):
+        body = re.search(rf"struct {config} {{(.*?)^}};", headers, re.M | re.S)[1]
+        names.append(NAME.search(body)[1])
+    return names
+
+
+def missing_methods(source):
+    text = (source / "docs/methods.md").read_text("utf-8")
+    names = method_names(source)
+    assert len(names) >= 4, names
+    return [f"docs/methods.md: no section '## {name}'" for name in names
+            if not re.search(rf"^## {re.escape(name)}$", text, re.M)]
+
+
+def missing_quotes(source, document, at_least):
+    text = (source / document).read_text("utf-8")
+    quotes = QUOTE.findall(text)
+    if len(quotes) < at_least:
+        return [f"{document}: {len(quotes)} quotations, at least {at_least} are due"]
+    problems = []
+    for name, body in quotes:
+        lines = iter([line.strip() for line in (source / name).read_text("utf-8").splitlines()])
+        for line in filter(None, map(str.strip, body.splitlines())):
+            if line not in lines:  # consumes up to the match: keeps the order
+                problems.append(f"{document}: '{line}' is not in {name} (or not in this order)")
+                break
+    return problems
+
+
+def missing_folders(source):
+    text = (source / "docs/architecture.md").read_text("utf-8")
+    folders = sorted(p.name for p in (source / "src").iterdir() if p.is_dir())
+    assert len(folders) > 10, folders
+    return [f"docs/architecture.md: no section '### {name}/'" for name in folders
+            if not re.search(rf"^### {re.escape(name)}/", text, re.M)]
+
+
+def main(source):
+    problems = (missing_methods(source) + missing_quotes(source, "docs/architecture.md", 1)
+                + missing_folders(source) + missing_quotes(source, "README.md", 0))
+    print("\n".join(problems) or "docs: they name every method and folder, quotations are current")
+    sys.exit(bool(problems))
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))
