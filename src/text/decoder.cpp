@@ -13,6 +13,12 @@ namespace {
 
 using Tokens = std::vector<std::string>;
 
+std::size_t total_bytes(const Tokens& tokens) {
+  std::size_t bytes = 0;
+  for (const std::string& token : tokens) bytes += token.size();
+  return bytes;
+}
+
 void join_all(Tokens& tokens) {
   std::string all;
   for (const std::string& token : tokens) all += token;
@@ -132,7 +138,11 @@ class DecoderSequence final : public Decoder {
   explicit DecoderSequence(std::vector<std::unique_ptr<Decoder>> steps)
       : steps_(std::move(steps)) {}
   void apply(Tokens& tokens) const override {
-    for (const auto& step : steps_) step->apply(tokens);
+    const std::size_t before = total_bytes(tokens);
+    for (const auto& step : steps_) {
+      step->apply(tokens);
+      check_growth(before, total_bytes(tokens));
+    }
   }
 
  private:

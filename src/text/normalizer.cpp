@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/errors.h"
 #include "base/text_util.h"
 #include "text/byte_level.h"
 #include "text/regex.h"
@@ -12,6 +13,27 @@
 
 namespace svtune {
 namespace {
+
+constexpr std::size_t kMaxContentBytes = 1024;
+
+// A text of rules that is put into every stretch must be short.
+std::string short_text(const JsonPart& part, const char* key) {
+  std::string text = part.text(key);
+  if (text.size() > kMaxContentBytes) {
+    part.fail(key, "has " + std::to_string(text.size()) + " bytes, the limit is " +
+                       std::to_string(kMaxContentBytes));
+  }
+  return text;
+}
+
+std::size_t count_of(std::string_view text, std::string_view pattern) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(pattern); at != text.npos;
+       at = text.find(pattern, at + pattern.size())) {
+    ++count;
+  }
+  return count;
+}
 
 class UnicodeNormalizer final : public Normalizer {
  public:
@@ -97,7 +119,11 @@ class NormalizerSequence final : public Normalizer {
   explicit NormalizerSequence(std::vector<std::unique_ptr<Normalizer>> steps)
       : steps_(std::move(steps)) {}
   void apply(std::string& text) const override {
-    for (const auto& step : steps_) step->apply(text);
+    const std::size_t before = text.size();
+    for (const auto& step : steps_) {
+      step->apply(text);
+      check_growth(before, text.size());
+    }
   }
 
  private:
@@ -105,6 +131,14 @@ class NormalizerSequence final : public Normalizer {
 };
 
 }  // namespace
+
+void check_growth(std::size_t before, std::size_t after) {
+  constexpr std::size_t kAlwaysFine = std::size_t{1} << 26;
+  constexpr std::size_t kMaxFactor = 8;
+  if (after <= kAlwaysFine || after / kMaxFactor <= before) return;
+  throw RunError("the tokenizer's rules make " + std::to_string(after) + " bytes of a text of " +
+                 std::to_string(before) + " bytes");
+}
 
 struct Replacement::Pattern {
   std::string literal;
@@ -117,7 +151,7 @@ Replacement::Replacement(std::string from, std::string to)
 }
 
 Replacement::Replacement(const JsonPart& part)
-    : pattern_(std::make_unique<Pattern>()), to_(part.text("content")) {
+    : pattern_(std::make_unique<Pattern>()), to_(short_text(part, "content")) {
   const JsonPart pattern = part.child("pattern");
   if (pattern.has("Regex")) {
     pattern_->regex.emplace(pattern.text("Regex"), part.file());
@@ -132,8 +166,10 @@ Replacement& Replacement::operator=(Replacement&&) noexcept = default;
 
 void Replacement::apply(std::string& text) const {
   if (!pattern_->regex) {
-    const bool found = !pattern_->literal.empty() && text.find(pattern_->literal) != text.npos;
-    if (found) text = replace_all(text, pattern_->literal, to_);
+    const std::size_t count = pattern_->literal.empty() ? 0 : count_of(text, pattern_->literal);
+    if (count == 0) return;
+    check_growth(text.size(), text.size() + count * to_.size());
+    text = replace_all(text, pattern_->literal, to_);
     return;
   }
   std::string out;
@@ -142,6 +178,7 @@ void Replacement::apply(std::string& text) const {
   pattern_->regex->for_each_match(text, [&](MatchRange match) {
     out.append(text, copied, match.begin - copied);
     out += to_;
+    check_growth(text.size(), out.size());
     copied = match.end;
     changed = true;
   });
@@ -189,7 +226,7 @@ std::unique_ptr<Normalizer> make_normalizer(const JsonPart& part) {
   if (type == "NFKC") return make_unicode_normalizer(UnicodeForm::kNfkc);
   if (type == "NFKD") return make_unicode_normalizer(UnicodeForm::kNfkd);
   if (type == "Lowercase") return std::make_unique<LowercaseNormalizer>();
-  if (type == "Prepend") return make_prepend_normalizer(part.text("prepend"));
+  if (type == "Prepend") return make_prepend_normalizer(short_text(part, "prepend"));
   if (type == "Replace") return std::make_unique<ReplaceNormalizer>(Replacement(part));
   if (type == "Strip") {
     return make_strip_normalizer(part.flag("strip_left", true), part.flag("strip_right", true));

@@ -33,16 +33,22 @@ std::unique_ptr<Normalizer> make_collapse_spaces_normalizer();  // runs of space
 std::unique_ptr<Normalizer> make_normalizer_sequence(
     std::vector<std::unique_ptr<Normalizer>> steps);
 
+// Refuses rules that multiply a text: throws RunError when it grew from `before` to `after` bytes
+// and that is both far more and a lot.
+void check_growth(std::size_t before, std::size_t after);
+
 // A pattern of tokenizer.json, {"String": ...} or {"Regex": ...}, and what replaces it. Also
 // used by the Replace decoder.
 class Replacement {
  public:
+  // Throws FileError when the pattern does not compile or the content is longer than 1 KiB.
   explicit Replacement(const JsonPart& part);
   Replacement(std::string from, std::string to);
   ~Replacement();
   Replacement(Replacement&&) noexcept;
   Replacement& operator=(Replacement&&) noexcept;
 
+  // Throws RunError when the text becomes huge.
   void apply(std::string& text) const;
 
  private:

@@ -12,7 +12,7 @@ namespace svtune {
 namespace {
 
 constexpr std::size_t kMaxPatternBytes = 1 << 16;
-constexpr std::uint32_t kMatchLimit = 10'000'000;
+constexpr std::uint32_t kMatchLimit = 1'000'000;
 constexpr std::uint32_t kDepthLimit = 100'000;
 constexpr std::uint32_t kHeapLimitKib = 64 * 1024;
 
