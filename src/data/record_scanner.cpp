@@ -9,14 +9,13 @@
 namespace svtune {
 namespace {
 
-constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
-
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 }  // namespace
 
-RecordScanner::RecordScanner(ByteSource& source, std::function<void(std::string_view)> tee)
-    : source_(source), tee_(std::move(tee)) {}
+RecordScanner::RecordScanner(ByteSource& source, std::function<void(std::string_view)> tee,
+                             std::size_t chunk_bytes)
+    : source_(source), tee_(std::move(tee)), chunk_bytes_(chunk_bytes) {}
 
 void RecordScanner::fail(const std::string& what) const {
   throw FileError(source_.name() + ":" + std::to_string(line_), what, "Was the file cut off?");
@@ -25,11 +24,11 @@ void RecordScanner::fail(const std::string& what) const {
 bool RecordScanner::fill() {
   if (at_end_) return false;
   const std::size_t old_size = buffer_.size();
-  buffer_.resize(old_size + kChunkBytes);
-  const std::size_t got = source_.read({buffer_.data() + old_size, kChunkBytes});
+  buffer_.resize(old_size + chunk_bytes_);
+  const std::size_t got = source_.read({buffer_.data() + old_size, chunk_bytes_});
   buffer_.resize(old_size + got);
   if (tee_ && got > 0) tee_(std::string_view(buffer_).substr(old_size));
-  at_end_ = got < kChunkBytes;
+  at_end_ = got < chunk_bytes_;
   return got > 0;
 }
 
@@ -39,7 +38,7 @@ void RecordScanner::discard_to(std::size_t position) {
                       buffer_.begin() + static_cast<std::ptrdiff_t>(position), '\n');
   position_ = position;
   // Moving the rest to the front once per chunk keeps the work linear.
-  if (position_ >= kChunkBytes || position_ == buffer_.size()) {
+  if (position_ >= chunk_bytes_ || position_ == buffer_.size()) {
     base_ += position_;
     buffer_.erase(0, position_);
     position_ = 0;
@@ -103,11 +102,11 @@ bool RecordScanner::next_line(ScannedRecord& record) {
       return true;
     }
     searched = buffer_.size();
-    if (searched - position_ > kMaxRecordBytes + kChunkBytes) {
+    if (searched - position_ > kMaxRecordBytes + chunk_bytes_) {
       // Keep the start for its offset and line; drop the middle.
       record.too_long = true;
-      base_ += kChunkBytes;
-      buffer_.erase(position_, kChunkBytes);
+      base_ += chunk_bytes_;
+      buffer_.erase(position_, chunk_bytes_);
       searched = buffer_.size();
     }
     fill();
@@ -121,14 +120,14 @@ std::size_t RecordScanner::element_end(bool& too_long) {
   std::size_t at = position_;
   for (;; ++at) {
     while (at >= buffer_.size()) {
-      if (at - position_ > kMaxRecordBytes + kChunkBytes) {
+      if (at - position_ > kMaxRecordBytes + chunk_bytes_) {
         too_long = true;
         line_ += std::count(buffer_.begin() + static_cast<std::ptrdiff_t>(position_),
-                            buffer_.begin() + static_cast<std::ptrdiff_t>(position_ + kChunkBytes),
+                            buffer_.begin() + static_cast<std::ptrdiff_t>(position_ + chunk_bytes_),
                             '\n');
-        base_ += kChunkBytes;
-        buffer_.erase(position_, kChunkBytes);
-        at -= kChunkBytes;
+        base_ += chunk_bytes_;
+        buffer_.erase(position_, chunk_bytes_);
+        at -= chunk_bytes_;
       }
       if (!fill()) fail("the JSON array is not closed");
     }

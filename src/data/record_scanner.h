@@ -23,8 +23,9 @@ struct ScannedRecord {
 
 class RecordScanner {
  public:
-  // `tee` (may be empty) sees all bytes of the stream in order.
-  RecordScanner(ByteSource& source, std::function<void(std::string_view)> tee);
+  // `tee` (may be empty) sees all bytes of the stream in order, `chunk_bytes` at a time.
+  RecordScanner(ByteSource& source, std::function<void(std::string_view)> tee,
+                std::size_t chunk_bytes = std::size_t{1} << 20);
 
   // False at the end. Blank lines are left out, a byte order mark is skipped. Throws FileError
   // for an array that is not closed or is followed by other text.
@@ -45,6 +46,7 @@ class RecordScanner {
 
   ByteSource& source_;
   std::function<void(std::string_view)> tee_;
+  std::size_t chunk_bytes_;
   std::string buffer_;
   std::uint64_t base_ = 0;    // offset of buffer_[0] in the stream
   std::size_t position_ = 0;  // in buffer_
