@@ -57,8 +57,4 @@ struct LoadedModel {
 // Sets the thread count, loads, prints the loader's warnings to standard error.
 LoadedModel load_for_command(const ModelOptions& options);
 
-// Prepares LibTorch: one thread per core this process may use (affinity and cgroup quota)
-// unless given, and the caching allocator.
-void prepare_torch(std::int64_t threads);
-
 }  // namespace svtune

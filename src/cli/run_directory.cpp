@@ -12,6 +12,7 @@ namespace svtune {
 namespace {
 
 constexpr char kLockFile[] = ".lock";
+constexpr char kRecordFile[] = "checkpoints/initialisation.json";
 
 bool is_run(const std::filesystem::path& path) {
   return std::filesystem::exists(path / "config.json");
@@ -53,6 +54,19 @@ std::vector<ReportSample> load_samples(const std::filesystem::path& run) {
     return {};
   }
   return load_run_files(run).samples;
+}
+
+void save_record(const std::filesystem::path& run, const Attached& attached) {
+  std::filesystem::create_directories((run / kRecordFile).parent_path());
+  write_file_atomic(run / kRecordFile, dump_json(record_to_json(attached.record), 2));
+}
+
+void restore_record(const std::filesystem::path& run, Attached& attached) {
+  const std::filesystem::path file = run / kRecordFile;
+  attached.record = record_from_json(read_json_file(file), file.string());
+  for (AdaptedLayer& layer : attached.report.layers) {
+    layer.report = attached.record.layers.value(layer.name, Json::object());
+  }
 }
 
 RunDirectory::RunDirectory(const std::filesystem::path& path, const TrainOptions& options) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/train_options.h"
+#include "peft/attach.h"
 #include "report/run_files.h"
 
 namespace svtune {
@@ -18,6 +19,10 @@ bool has_checkpoint(const std::filesystem::path& run);
 
 // The samples that an earlier part of the run left in report.json.
 std::vector<ReportSample> load_samples(const std::filesystem::path& run);
+
+// How the adapters were initialised: decomposed once, and remembered for a resumed run.
+void save_record(const std::filesystem::path& run, const Attached& attached);
+void restore_record(const std::filesystem::path& run, Attached& attached);
 
 // Creates the directory, takes its lock (FileError when another process trains there) and
 // writes config.json. The lock ends with the object or the process.

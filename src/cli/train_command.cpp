@@ -131,8 +131,8 @@ int train_run(TrainSession& session, Attached& attached, CommandContext& context
   const InterruptGuard interrupt;
   Progress progress({.label = "train", .unit = "step"});
   RunLog log(log_options(session, attached, progress), restored);
-  const TrainResult result = train(
-      *session.model.net, state, session.options.train, session.total_steps, log);
+  const TrainResult result =
+      train(*session.model.net, state, session.options.train, session.total_steps, log);
   progress.finish();
   if (result.stopped) {
     context.out << "Stopped after step " << result.steps << " of " << session.total_steps
@@ -172,6 +172,11 @@ int run(const TrainOptions& given, CommandContext& context) {
   const RunDirectory directory(options.run.output, options);
   const bool restart = options.run.resume && has_checkpoint(options.run.output);
   Attached attached = attach_with_progress(session, /*initialise=*/!restart);
+  if (restart) {
+    restore_record(options.run.output, attached);
+  } else {
+    save_record(options.run.output, attached);
+  }
   const MemoryForecast forecast = forecast_memory(session, attached);
   print_start(session, attached, forecast, context.out);
   check_memory(forecast, available_memory(), process_memory().resident);

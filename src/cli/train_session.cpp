@@ -4,6 +4,7 @@
 #include <iostream>
 #include <utility>
 
+#include "api/runtime.h"
 #include "base/errors.h"
 #include "base/hash.h"
 #include "base/text_util.h"

@@ -1,0 +1,234 @@
+// One suite for every method in adapters/methods.h: what any of them must keep, whatever its
+// mathematics. A new method is tested by being in the list; `cases` adds its variants.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "adapters/methods.h"
+#include "base/errors.h"
+#include "base/hash.h"
+#include "linalg/torch_pch.h"
+#include "peft/adapter_file.h"
+#include "peft/attach.h"
+#include "peft/tiny_model_test_util.h"
+#include "train/optimizer.h"
+
+namespace svtune {
+namespace {
+
+using test::max_difference;
+
+struct Case {
+  std::string name;
+  MethodConfig method;
+};
+
+std::vector<Case> cases() {
+  std::vector<Case> list;
+  LoraConfig lora;
+  lora.low_rank.rank = 3;
+  list.push_back({"lora", lora});
+  lora.low_rank.rslora = true;
+  lora.init = LoraInit::kGaussian;
+  list.push_back({"rslora_gaussian", lora});
+  PissaConfig pissa;
+  pissa.low_rank.rank = 3;
+  pissa.low_rank.alpha = 6;
+  list.push_back({"pissa", pissa});
+  pissa.svd = PissaSvd::kFast;
+  list.push_back({"pissa_fast", pissa});
+  SvftConfig svft;
+  svft.bandwidth = 2;
+  for (const SvftPattern pattern :
+       {SvftPattern::kPlain, SvftPattern::kBanded, SvftPattern::kRandom}) {
+    svft.pattern = pattern;
+    const int index = static_cast<int>(pattern);
+    list.push_back({"svft_" + std::string(kSvftPatternNames[index].name), svft});
+  }
+  list.push_back({"full", FullConfig{}});
+  return list;
+}
+
+class Contract : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    directory_ = std::filesystem::path(testing::TempDir()) /
+                 ("contract-" + std::to_string(::getpid()) + "-" + GetParam().name);
+    test::write_tiny_model(directory_ / "model", {.layers = 2});
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  Model load(at::ScalarType dtype) const { return load_model(directory_ / "model", {dtype}); }
+
+  Attached attach_to(Model& model, std::uint64_t seed = 5) const {
+    TargetOptions targets;
+    if (GetParam().method.index() != MethodConfig(FullConfig{}).index()) {
+      targets.target_modules = {"all-linear"};
+    }
+    Attached attached = attach(model, GetParam().method, targets, {.seed = seed});
+    attached.adapters.refresh();
+    return attached;
+  }
+
+  std::filesystem::path directory_;
+};
+
+at::Tensor loss_of(Model& model) {
+  return model.net->loss(test::one_document(test::tiny_tokens()));
+}
+
+// The base's bytes are views of the file's mapping, so hashing them proves nothing was written.
+std::uint64_t base_hash(const Model& model) { return model.fingerprint(); }
+
+TEST_P(Contract, StartsAtTheBaseModel) {
+  Model base = load(at::kDouble);
+  const at::Tensor expected = test::logits_of(base);
+  Model model = load(at::kDouble);
+  attach_to(model);
+  // fp64 arithmetic over two layers; a difference form leaves exact zeros.
+  EXPECT_LT(max_difference(test::logits_of(model), expected), 1e-9);
+}
+
+TEST_P(Contract, StartsAtTheBaseModelInBf16) {
+  Model base = load(at::kBFloat16);
+  const double expected = loss_of(base).item<double>();
+  Model model = load(at::kBFloat16);
+  attach_to(model);
+  EXPECT_NEAR(loss_of(model).item<double>(), expected, 1e-3 * std::abs(expected));
+}
+
+TEST_P(Contract, GradientsMatchFiniteDifferences) {
+  Model model = load(at::kDouble);
+  const Attached attached = attach_to(model);
+  test::disturb(attached.adapters, 0.02);
+  loss_of(model).backward();
+  Xoshiro256 random(3);
+  std::int64_t compared = 0;
+  for (const Trainable& each : attached.adapters.trainables()) {
+    ASSERT_TRUE(each.tensor.grad().defined()) << each.name;
+    const at::Tensor leaf = each.tensor.detach();
+    const at::Tensor values = leaf.view({-1});
+    const auto index = static_cast<std::int64_t>(random.bounded(values.numel()));
+    const auto loss_at = [&](double value) {
+      const at::NoGradGuard no_grad;
+      values[index].fill_(value);
+      attached.adapters.refresh();
+      return loss_of(model).item<double>();
+    };
+    const double middle = values[index].item<double>();
+    constexpr double kStep = 1e-5;
+    const double numeric = (loss_at(middle + kStep) - loss_at(middle - kStep)) / (2 * kStep);
+    loss_at(middle);
+    const double analytic = each.tensor.grad().reshape({-1})[index].item<double>();
+    // Central differences err by step^2 and by rounding of the loss over the step.
+    EXPECT_NEAR(analytic, numeric, 1e-6 + 1e-5 * std::abs(numeric)) << each.name;
+    ++compared;
+  }
+  EXPECT_GT(compared, 0);
+}
+
+TEST_P(Contract, MergedWeightEqualsForward) {
+  Model model = load(at::kDouble);
+  const Attached attached = attach_to(model);
+  test::disturb(attached.adapters);
+  std::int64_t seed = 0;
+  for (const Linear* layer : attached.adapters.layers) {
+    const at::Tensor x =
+        test::random_tensor({5, layer->in_features()}, 1, 40 + seed++).to(at::kDouble);
+    const at::NoGradGuard no_grad;
+    const at::Tensor forward = layer->adapter()->forward(x, layer->base());
+    const at::Tensor merged = at::linear(x, layer->effective_weight().to(at::kDouble));
+    EXPECT_LT(max_difference(forward, merged), 1e-8) << layer->name();
+  }
+  EXPECT_GT(seed, 0);
+}
+
+TEST_P(Contract, OnlyTheIntendedTensorsTrain) {
+  Model model = load(at::kFloat);
+  const Attached attached = attach_to(model);
+  const std::uint64_t before = base_hash(model);
+  AdamW optimizer(attached.adapters.trainables(), {});
+  attached.adapters.refresh();
+  std::vector<at::Tensor> start;
+  for (const Trainable& each : attached.adapters.trainables()) {
+    start.push_back(each.tensor.detach().clone());
+  }
+  for (int step = 0; step < 3; ++step) {
+    loss_of(model).backward();
+    optimizer.step(1e-2);
+    optimizer.zero_gradients();
+    attached.adapters.refresh();
+  }
+  EXPECT_EQ(base_hash(model), before);
+  const std::vector<Trainable> trained = attached.adapters.trainables();
+  for (std::size_t i = 0; i < trained.size(); ++i) {
+    EXPECT_GT(max_difference(trained[i].tensor.detach(), start[i]), 0) << trained[i].name;
+  }
+}
+
+TEST_P(Contract, SavedAndLoadedGivesTheSameLogits) {
+  if (GetParam().name == "full") GTEST_SKIP() << "full fine-tuning is saved as a model (merge)";
+  Model model = load(at::kFloat);
+  const Attached attached = attach_to(model);
+  test::disturb(attached.adapters);
+  save_adapter(model, attached.adapters, attached.record, directory_ / "adapter");
+  Model again = load(at::kFloat);
+  const LoadedAdapter loaded = load_adapter(again, directory_ / "adapter");
+  // The same fp32 state, hence the same bits.
+  EXPECT_EQ(max_difference(test::logits_of(again), test::logits_of(model)), 0);
+  save_adapter(again, loaded.adapters, loaded.record, directory_ / "second");
+  std::int64_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_ / "adapter")) {
+    const auto twin = directory_ / "second" / entry.path().filename();
+    EXPECT_EQ(read_file(entry.path(), 1 << 26), read_file(twin, 1 << 26)) << twin;
+    ++files;
+  }
+  EXPECT_GE(files, 2);
+}
+
+TEST_P(Contract, SameSeedSameBits) {
+  Model first = load(at::kFloat), second = load(at::kFloat);
+  const Attached a = attach_to(first, 9), b = attach_to(second, 9);
+  const auto left = a.adapters.trainables(), right = b.adapters.trainables();
+  ASSERT_EQ(left.size(), right.size());
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    EXPECT_TRUE(at::equal(left[i].tensor, right[i].tensor)) << left[i].name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, Contract, testing::ValuesIn(cases()),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(ContractCases, CoverEveryMethod) {
+  std::set<std::size_t> seen;
+  for (const Case& each : cases()) seen.insert(each.method.index());
+  EXPECT_EQ(seen.size(), std::variant_size_v<MethodConfig>);
+}
+
+TEST(ContractRank, ImpossibleRankIsRefusedByLayerName) {
+  const auto directory =
+      std::filesystem::path(testing::TempDir()) / ("contract-rank-" + std::to_string(::getpid()));
+  test::write_tiny_model(directory, {.layers = 2});
+  for (const std::string method : {"lora", "pissa"}) {
+    Model model = load_model(directory, {at::kFloat});
+    LoraConfig lora;
+    PissaConfig pissa;
+    // k_proj is [16, 32]: the smallest of the adapted weights.
+    lora.low_rank.rank = pissa.low_rank.rank = 17;
+    const MethodConfig config = method == "lora" ? MethodConfig(lora) : MethodConfig(pissa);
+    TargetOptions targets;
+    targets.target_modules = {"all-linear"};
+    try {
+      attach(model, config, targets, {});
+      ADD_FAILURE() << method << " accepted rank 17 on a [16, 32] weight";
+    } catch (const ModelError& error) {
+      EXPECT_NE(std::string(error.what()).find("k_proj"), std::string::npos) << error.what();
+    }
+    for (Linear* layer : model.net->linears()) EXPECT_EQ(layer->adapter(), nullptr);
+  }
+  std::filesystem::remove_all(directory);
+}
+
+}  // namespace
+}  // namespace svtune

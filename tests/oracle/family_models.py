@@ -1,0 +1,67 @@
+"""Random models of every decoder family with log-probabilities from transformers.
+
+usage: family_models.py OUTPUT_DIR. Writes one model directory per variant with expected.json;
+exits with 77 when transformers is not installed. Seeds are fixed; logits come from the eager
+attention in fp32.
+"""
+import json
+import pathlib
+import sys
+
+try:
+    import torch
+    import transformers as hf
+except ImportError:
+    sys.exit(77)
+
+COMMON = dict(vocab_size=300, hidden_size=64, intermediate_size=112, num_hidden_layers=3,
+              num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512)
+LLAMA3_ROPE = dict(rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_factor=1.0,
+                   high_freq_factor=4.0, original_max_position_embeddings=64)
+LINEAR_ROPE = dict(rope_type="linear", rope_theta=10000.0, factor=4.0)
+VARIANTS = {
+    "llama": ("Llama", {}),
+    "llama_biases_tied": ("Llama", dict(attention_bias=True, mlp_bias=True,
+                                        tie_word_embeddings=True, head_dim=24)),
+    "llama31_rope": ("Llama", dict(rope_parameters=LLAMA3_ROPE)),
+    "llama_linear_rope": ("Llama", dict(rope_parameters=LINEAR_ROPE)),
+    "mistral_window": ("Mistral", dict(sliding_window=16)),
+    "mistral_no_window": ("Mistral", dict(sliding_window=None)),
+    "qwen2": ("Qwen2", dict(tie_word_embeddings=True)),
+    "qwen2_window": ("Qwen2", dict(use_sliding_window=True, sliding_window=8,
+                                   max_window_layers=1)),
+    "qwen3": ("Qwen3", dict(head_dim=32)),
+    "gemma": ("Gemma", dict(head_dim=32)),
+    "gemma2": ("Gemma2", dict(head_dim=32, sliding_window=12, query_pre_attn_scalar=48)),
+}
+LENGTHS = (1, 2, 7, 40, 90, 270, 5)
+
+
+def log_probs(model, ids):
+    with torch.no_grad():
+        table = model(torch.tensor([ids])).logits[0].float().log_softmax(-1)
+    return [table[i, ids[i + 1]].item() for i in range(len(ids) - 1)]
+
+
+def main():
+    output = pathlib.Path(sys.argv[1])
+    output.mkdir(parents=True)
+    torch.manual_seed(0)
+    for name, (family, options) in VARIANTS.items():
+        config = getattr(hf, family + "Config")(**COMMON, **options)
+        model_class = getattr(hf, family + "ForCausalLM")
+        model = model_class(config)
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.data.normal_(0, 0.08)
+            else:
+                parameter.data.add_(torch.randn_like(parameter) * 0.1)
+        model.save_pretrained(output / name)
+        model = model_class.from_pretrained(output / name, dtype=torch.float32,
+                                            attn_implementation="eager").eval()
+        ids = [torch.randint(0, 300, (length,)).tolist() for length in LENGTHS]
+        expected = {"ids": ids, "logprobs": [log_probs(model, each) for each in ids]}
+        (output / name / "expected.json").write_text(json.dumps(expected))
+
+
+main()

@@ -1,0 +1,77 @@
+// Log-probabilities of random models of every family against transformers.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "infer/score.h"
+#include "io/model.h"
+#include "linalg/torch_pch.h"
+
+namespace svtune {
+namespace {
+
+std::string oracle_python() {
+  if (const char* given = std::getenv("SVTUNE_ORACLE_PYTHON")) return given;
+  return SVTUNE_SOURCE_DIR "/.venv/bin/python";
+}
+
+class FamilyParity : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    directory() =
+        std::filesystem::path(testing::TempDir()) / ("parity-" + std::to_string(::getpid()));
+    const std::string command =
+        "'" + oracle_python() + "' '" SVTUNE_SOURCE_DIR "/tests/oracle/family_models.py' '" +
+        directory().string() + "' > '" + directory().string() + ".log' 2>&1";
+    exit_code() = std::system(command.c_str());
+  }
+  static void TearDownTestSuite() { std::filesystem::remove_all(directory()); }
+  static std::filesystem::path& directory() {
+    static std::filesystem::path path;
+    return path;
+  }
+  static int& exit_code() {
+    static int code = 0;
+    return code;
+  }
+  void SetUp() override {
+    // The script leaves with 77 when transformers is not installed.
+    if (exit_code() == 77 * 256 || exit_code() == 127 * 256) {
+      GTEST_SKIP() << "no Python with transformers";
+    }
+    ASSERT_EQ(exit_code(), 0) << read_file(directory().string() + ".log", 1 << 20);
+  }
+};
+
+double largest_error(const std::filesystem::path& model_directory, at::ScalarType dtype) {
+  Model model = load_model(model_directory, {dtype});
+  const Json expected = read_json_file(model_directory / "expected.json");
+  const auto ids = expected.at("ids").get<std::vector<std::vector<std::int32_t>>>();
+  // 300 tokens a batch: several documents share one, so packing is compared as well.
+  const auto scores = score_sequences(*model.net, ids, 300);
+  double largest = 0;
+  for (std::size_t s = 0; s < ids.size(); ++s) {
+    const Json& wanted = expected.at("logprobs").at(s);
+    EXPECT_EQ(scores[s].size(), wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      largest = std::max(largest, std::abs(scores[s][i] - wanted.at(i).get<double>()));
+    }
+  }
+  return largest;
+}
+
+TEST_F(FamilyParity, LogProbabilitiesEqualTransformersInFp32) {
+  std::int64_t models = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory())) {
+    // Two summation orders in fp32 over three layers; seen: 4e-6.
+    EXPECT_LT(largest_error(entry.path(), at::kFloat), 2e-4) << entry.path().filename();
+    ++models;
+  }
+  EXPECT_EQ(models, 11);
+}
+
+}  // namespace
+}  // namespace svtune
