@@ -9,7 +9,8 @@ import re
 import sys
 
 LEVELS = [["base"], ["formats"], ["text"], ["data"], ["report", "cli/core"], ["linalg"], ["nn"],
-          ["adapters"], ["models"], ["io"], ["peft"], ["train"], ["infer"], ["cli"]]
+          ["adapters"], ["models"], ["io"], ["peft"], ["train"], ["infer"], ["api"],
+          ["cli"]]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 LAST_TORCH_FREE = LEVEL["report"]
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.M)

@@ -6,6 +6,7 @@
 #include "linalg/torch_pch.h"
 
 namespace svtune {
+
 std::optional<at::ScalarType> scalar_type(ComputeDtype dtype) {
   switch (dtype) {
     case ComputeDtype::kFp32:

@@ -59,7 +59,7 @@ def missing_folders(source):
 
 def main(source):
     problems = (missing_methods(source) + missing_quotes(source, "docs/architecture.md", 1)
-                + missing_folders(source) + missing_quotes(source, "README.md", 0))
+                + missing_folders(source) + missing_quotes(source, "README.md", 1))
     print("\n".join(problems) or "docs: they name every method and folder, quotations are current")
     sys.exit(bool(problems))
 

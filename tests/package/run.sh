@@ -47,4 +47,16 @@ cmake -S "$source_dir/tests/package/consumer" -B "$work/consumer" -G Ninja \
   { cat "$work/configure.log"; fail "the consumer does not configure"; }
 cmake --build "$work/consumer" >"$work/build.log" ||
   { cat "$work/build.log"; fail "the consumer does not build"; }
-"$work/consumer/consumer" || fail "the consumer does not run"
+
+# A model and an adapter to use it on, made by the installed program.
+model="$work/model"
+python3 "$source_dir/tests/package/make_model.py" "$model"
+echo '{"text": "How do you add two numbers?"}' >"$work/data.jsonl"
+"$prefix/bin/svtune" train --model "$model" --data "$work/data.jsonl" --output "$work/run" \
+  --template raw --method lora --rank 2 --epochs 8 --gradient-accumulation 1 \
+  --learning-rate 0.1 --samples 0 >"$work/train.log" 2>&1 ||
+  { cat "$work/train.log"; fail "the installed program does not train"; }
+"$work/consumer/consumer" "$model" "$work/run/adapter" "$work/merged" ||
+  fail "the consumer does not run"
+"$build/examples/minimal" "$model" "$work/run/adapter" | grep -aq 'log-probability of a sentence: -' ||
+  fail "examples/minimal.cpp does not run"

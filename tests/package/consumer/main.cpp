@@ -1,10 +1,76 @@
-// Includes every public header and calls into the library, so that a missing header, a missing
-// object or a missing dependency of the package shows.
+// Includes every public header and calls all of the library's verbs, so that a missing header, a
+// missing object or a missing dependency of the package shows.
+//   usage: consumer MODEL ADAPTER MERGED    (MERGED is a directory to create)
+#include <svtune/errors.h>
+#include <svtune/session.h>
+#include <svtune/svtune.h>
 #include <svtune/version.h>
 
+#include <cmath>
 #include <iostream>
+#include <stdexcept>
+#include <string>
 
-int main() {
+namespace {
+
+void require(bool holds, const std::string& what) {
+  if (!holds) throw std::runtime_error("consumer: " + what);
+}
+
+float largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  require(a.size() == b.size(), "two scores of the same ids differ in length");
+  float largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
+  return largest;
+}
+
+void check_errors() {
+  try {
+    svtune::Session session({.model = "no/such/model"});
+  } catch (const std::exception& error) {
+    require(svtune::describe_error(error).kind == svtune::ErrorKind::kFile,
+            "a missing model is no file error");
+    require(std::string(error.what()).find("no/such/model") != std::string::npos,
+            "the error does not name the path");
+    return;
+  }
+  throw std::runtime_error("consumer: a missing model is no error");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  require(argc == 4, "usage: consumer MODEL ADAPTER MERGED");
   std::cout << "svtune " << svtune::version() << "\n";
+  check_errors();
+
+  const std::vector<std::vector<std::int32_t>> ids = {{1, 2, 0, 2}, {2, 1}};
+  const auto fp32 = svtune::ComputeType::kFp32;
+  svtune::Session base({.model = argv[1], .compute = fp32});
+  svtune::Session adapted({.model = argv[1], .adapter = argv[2], .compute = fp32});
+  const auto before = base.score(ids);
+  const auto after = adapted.score(ids);
+  require(before.size() == 2 && before[0].size() == 3 && before[1].size() == 1,
+          "a score has another length than ids less one");
+  require(largest_difference(before[0], after[0]) > 1e-3F, "the adapter changes nothing");
+
+  const svtune::MergeSummary merged = adapted.merge(argv[3]);
+  require(merged.largest > 0 && merged.bytes > 0, "merging reports no change");
+  svtune::Session whole({.model = argv[3], .compute = fp32});
+  // Both compute in fp32; the order of the sums differs.
+  require(largest_difference(whole.score(ids)[0], after[0]) < 1e-5F,
+          "the merged model scores otherwise than the adapted one");
+
+  require(base.decode(base.encode("a b", false)) == "a b", "decoding does not undo encoding");
+  const svtune::AnswerOptions options{.max_new_tokens = 4, .temperature = 1, .raw_prompt = true};
+  std::string streamed;
+  const auto answers =
+      base.answer({"ab"}, options, [&](std::size_t, std::string_view text) { streamed += text; });
+  require(answers.size() == 1 && answers[0] == streamed, "the streamed answer differs");
+  require(base.answer({"ab"}, options) == answers, "the same seed answers otherwise");
+  std::cout << "all verbs work\n";
   return 0;
+} catch (const std::exception& error) {
+  std::cerr << error.what() << "\n";
+  return 1;
 }

@@ -1,0 +1,81 @@
+// A loaded model, with an adapter or without: log-probabilities, answers, merged weights.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace svtune {
+
+enum class ComputeType { kAuto, kFp32, kBf16 };  // kAuto: the checkpoint's where it is fast
+
+struct SessionOptions {
+  std::filesystem::path model;                        // Hugging Face directory or .gguf file
+  std::optional<std::filesystem::path> adapter = {};  // svtune's or PEFT's
+  ComputeType compute = ComputeType::kAuto;
+  int threads = 0;  // of the whole process; 0: one per core it may use
+};
+
+struct AnswerOptions {
+  std::int64_t max_new_tokens = 256;
+  double temperature = 0;  // 0 takes the likeliest token
+  std::int64_t top_k = 0;  // 0: all
+  double top_p = 1;        // (0, 1]
+  std::uint64_t seed = 0;
+  std::vector<std::string> stop = {};  // texts that end an answer and are cut off
+  // The prompt as it is; otherwise it is put into the model's chat template, or into Alpaca's
+  // when the model has none.
+  bool raw_prompt = false;
+};
+
+// Called with each piece of text of prompt `index` that cannot change any more.
+using AnswerCallback = std::function<void(std::size_t index, std::string_view piece)>;
+
+struct MergeSummary {
+  std::string largest_name;  // weight that changed most
+  double largest = 0;        // max |W' - W| there
+  std::uint64_t bytes = 0;   // of the weights written
+};
+
+// Not to be used from two threads at once. A moved-from session may only be destroyed or assigned.
+class Session {
+ public:
+  // Throws when a file is missing or malformed, when the model is not supported, or when the
+  // adapter belongs to another model.
+  explicit Session(const SessionOptions& options);
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  // What the files hold beyond what is used.
+  const std::vector<std::string>& warnings() const;
+  std::int64_t vocabulary_size() const;  // rows of the embedding
+
+  // Both throw when the model has no tokenizer.
+  std::vector<std::int32_t> encode(std::string_view text, bool special_tokens = true) const;
+  std::string decode(const std::vector<std::int32_t>& ids, bool special_tokens = false) const;
+
+  // result[s][i] = log p(ids[i+1] | ids[..i]) of sequence s: one value fewer than ids. Throws for
+  // ids outside the vocabulary.
+  std::vector<std::vector<float>> score(const std::vector<std::vector<std::int32_t>>& sequences);
+
+  // Answers all prompts as one batch; the same seed gives the same answers.
+  std::vector<std::string> answer(const std::vector<std::string>& prompts,
+                                  const AnswerOptions& options = {},
+                                  const AnswerCallback& on_text = {});
+
+  // Writes a model directory with the adapter's effect in the weights, in the model's dtype.
+  // Throws when there is no adapter or the directory exists.
+  MergeSummary merge(const std::filesystem::path& directory) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace svtune

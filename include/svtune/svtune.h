@@ -1,0 +1,6 @@
+// All of svtune's public interface.
+#pragma once
+
+#include "svtune/errors.h"
+#include "svtune/session.h"
+#include "svtune/version.h"

@@ -1,0 +1,40 @@
+#include "api/runtime.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+
+#include "linalg/torch_pch.h"
+#include "nn/cpu_allocator.h"
+
+namespace svtune {
+namespace {
+
+// Cores this process may run on.
+std::int64_t allowed_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+// Cores that the control group's quota pays for; a large number without a quota.
+std::int64_t quota_cores() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  double period = 0;
+  if (!(file >> quota >> period) || quota == "max" || period <= 0) return 1 << 16;
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::stod(quota) / period + 0.5));
+}
+
+}  // namespace
+
+void prepare_torch(std::int64_t threads) {
+  install_caching_allocator();
+  at::set_num_threads(
+      static_cast<int>(threads > 0 ? threads : std::min(allowed_cores(), quota_cores())));
+}
+
+}  // namespace svtune

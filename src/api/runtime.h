@@ -1,0 +1,12 @@
+// How LibTorch runs in this process.
+#pragma once
+
+#include <cstdint>
+
+namespace svtune {
+
+// Installs the caching allocator and sets the number of threads; 0 gives one per core that this
+// process may use (affinity and control group's quota).
+void prepare_torch(std::int64_t threads);
+
+}  // namespace svtune

@@ -1,0 +1,114 @@
+// The public session over the layers below: each verb is one call into io, peft or infer.
+#include "svtune/session.h"
+
+#include "api/runtime.h"
+#include "base/errors.h"
+#include "data/encode.h"
+#include "infer/score.h"
+#include "infer/text_generation.h"
+#include "io/load_tokenizer.h"
+#include "io/model.h"
+#include "linalg/torch_pch.h"
+#include "peft/adapter_file.h"
+#include "peft/merge.h"
+
+namespace svtune {
+namespace {
+
+std::optional<at::ScalarType> scalar_type_of(ComputeType type) {
+  if (type == ComputeType::kFp32) return at::kFloat;
+  if (type == ComputeType::kBf16) return at::kBFloat16;
+  return std::nullopt;
+}
+
+void check(const AnswerOptions& options) {
+  if (options.max_new_tokens < 1) throw UsageError("max_new_tokens must be at least 1");
+  if (!(options.temperature >= 0)) throw UsageError("temperature must be at least 0");
+  if (options.top_k < 0) throw UsageError("top_k must be at least 0");
+  if (!(options.top_p > 0 && options.top_p <= 1)) throw UsageError("top_p must be in (0, 1]");
+}
+
+}  // namespace
+
+struct Session::State {
+  Model model;
+  std::optional<LoadedAdapter> adapter;
+  std::vector<std::string> warnings;
+  mutable std::optional<Tokenizer> loaded_tokenizer;
+
+  // Read when it is first needed: scoring ids takes none.
+  const Tokenizer& tokenizer() const {
+    if (!loaded_tokenizer) loaded_tokenizer = load_tokenizer(model.path);
+    return *loaded_tokenizer;
+  }
+};
+
+Session::Session(const SessionOptions& options) : state_(std::make_unique<State>()) {
+  if (options.threads < 0) throw UsageError("threads must be at least 0");
+  prepare_torch(options.threads);
+  LoadOptions load;
+  load.dtype = scalar_type_of(options.compute);
+  state_->model = load_model(options.model, load);
+  state_->warnings = state_->model.warnings;
+  if (!options.adapter) return;
+  state_->adapter = load_adapter(state_->model, *options.adapter);
+  const std::vector<std::string>& more = state_->adapter->warnings;
+  state_->warnings.insert(state_->warnings.end(), more.begin(), more.end());
+}
+
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+const std::vector<std::string>& Session::warnings() const { return state_->warnings; }
+
+std::int64_t Session::vocabulary_size() const { return state_->model.spec().vocab_size; }
+
+std::vector<std::int32_t> Session::encode(std::string_view text, bool special_tokens) const {
+  return state_->tokenizer().encode(text, special_tokens);
+}
+
+std::string Session::decode(const std::vector<std::int32_t>& ids, bool special_tokens) const {
+  return state_->tokenizer().decode(ids, !special_tokens);
+}
+
+std::vector<std::vector<float>> Session::score(
+    const std::vector<std::vector<std::int32_t>>& sequences) {
+  return score_sequences(*state_->model.net, sequences);
+}
+
+std::vector<std::string> Session::answer(const std::vector<std::string>& prompts,
+                                         const AnswerOptions& options,
+                                         const AnswerCallback& on_text) {
+  check(options);
+  if (prompts.empty()) return {};
+  const Tokenizer& tokenizer = state_->tokenizer();
+  PromptOptions prompt_options;
+  if (options.raw_prompt) prompt_options.style = PromptStyle::kRaw;
+  const ExampleEncoder encoder(tokenizer, PromptTemplate(prompt_options, tokenizer), {});
+  std::vector<std::vector<std::int32_t>> ids;
+  for (const std::string& prompt : prompts) {
+    Example example;
+    example.prompt = prompt;
+    ids.push_back(encoder.encode_prompt(example));
+  }
+  TextOptions text;
+  text.tokens.max_new_tokens = options.max_new_tokens;
+  text.tokens.sampling = {options.temperature, options.top_k, options.top_p, options.seed};
+  text.tokens.end_tokens = end_tokens(state_->model.path, tokenizer);
+  text.stop = options.stop;
+  std::vector<std::string> answers;
+  for (TextAnswer& each : generate_text(*state_->model.net, tokenizer, ids, text, on_text)) {
+    answers.push_back(std::move(each.text));
+  }
+  return answers;
+}
+
+MergeSummary Session::merge(const std::filesystem::path& directory) const {
+  if (!state_->adapter) throw UsageError("there is no adapter to merge");
+  const MergeReport report =
+      merge_to_directory(state_->model, state_->adapter->adapters, directory);
+  return {report.largest_name, report.largest, report.bytes};
+}
+
+}  // namespace svtune
