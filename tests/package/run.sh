@@ -50,7 +50,8 @@ cmake --build "$work/consumer" >"$work/build.log" ||
 
 # A model and an adapter to use it on, made by the installed program.
 model="$work/model"
-python3 "$source_dir/tests/package/make_model.py" "$model"
+PYTHONPATH="$source_dir/tests/cli" PYTHONDONTWRITEBYTECODE=1 \
+  python3 -c 'import fixture, sys; fixture.write_model(sys.argv[1])' "$model"
 echo '{"text": "How do you add two numbers?"}' >"$work/data.jsonl"
 "$prefix/bin/svtune" train --model "$model" --data "$work/data.jsonl" --output "$work/run" \
   --template raw --method lora --rank 2 --epochs 8 --gradient-accumulation 1 \
