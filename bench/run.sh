@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The benchmarks behind `make bench`: both sides of each comparison in one run.
+#   usage: bench/run.sh BUILD_DIR
+# The peers come from the virtual environment that tools/setup.sh fills; the data are found in
+# SVTUNE_TEST_DATA or ../shared/data, and what needs them is left out where they are absent.
+set -euo pipefail
+build=$1
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+python=${SVTUNE_ORACLE_PYTHON:-$root/.venv/bin/python}
+data=${SVTUNE_TEST_DATA:-$root/../shared/data}
+
+if [ -f "$data/math/gsm8k_train.jsonl" ]; then
+  echo "== Training: LoRA on Qwen2.5-0.5B's shape beside transformers + PEFT"
+  "$python" "$root/bench/train_bench.py" "$build/bin/svtune" \
+    --data "$data/math/gsm8k_train.jsonl" --tokenizer "$data/tokenizers/qwen2"
+else
+  echo "== Training: left out, there is no $data/math/gsm8k_train.jsonl"
+fi
