@@ -146,10 +146,7 @@ int train_run(TrainSession& session, Attached& attached, CommandContext& context
     add_answers(session, samples, kAnswerAfter);
   }
   files.samples = samples;
-  char loss[64];
-  std::snprintf(loss, sizeof loss, "%.4f", result.last_loss);
-  files.run.facts.push_back({"Loss of the last step", loss});
-  files.run.facts.push_back({"Peak memory", format_bytes(process_memory().peak)});
+  files.run.facts.push_back({"Peak of the process", format_bytes(process_memory().peak)});
   save_report_json(run, files);
   write_run_report(run, run.filename().string(), "svtune");
   context.out << "Report " << (run / "report.html").string() << "\n"
