@@ -1,9 +1,9 @@
 """Compares svtune's encoding speed with the PyPI package tokenizers (Rust) on one thread.
 
-usage: tokenizer_bench.py BENCH_PROGRAM DATA_DIR [FAMILY ...]
+usage: tokenizer_bench.py PROGRAM DATA_DIR [FAMILY ...]
 
 Both sides encode the same documents (about 2 kB each) of the texts under DATA_DIR/text and must
-give the same ids (compared by count and sum). The last column is svtune's speed over Rust's.
+give the same ids (compared by count and sum). PROGRAM is the target svtune_tokenizer_bench.
 Tokenizers and model directories come from tests/oracle/tokenizer_oracle.py.
 """
 

@@ -85,14 +85,15 @@ void AddedTokens::add(AddedToken token, const Vocabulary& model) {
   by_content_.add(token.content, static_cast<std::int32_t>(entries_.size()));
   if (static_cast<std::size_t>(id) >= entry_of_id_.size()) entry_of_id_.resize(id + 1, -1);
   entry_of_id_[id] = static_cast<std::int32_t>(entries_.size());
-  entries_.push_back({std::move(token), id});
+  entries_.push_back({std::move(token), id, {}});
   end_id_ = std::max(end_id_, id + 1);
 }
 
 void AddedTokens::finish(const Normalizer* normalizer) {
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     const AddedToken& token = entries_[i].token;
-    std::string form = token.content;
+    std::string& form = entries_[i].shown;
+    form = token.content;
     if (token.normalized && normalizer != nullptr) normalizer->apply(form);
     (token.normalized ? normalized_ : raw_).add(form, static_cast<std::int32_t>(i));
   }

@@ -67,7 +67,10 @@ class AddedTokens {
   void finish(const Normalizer* normalizer);
 
   std::optional<std::int32_t> find(std::string_view content) const;
-  const AddedToken* find(std::int32_t id) const;   // nullptr when `id` is not an added token
+  const AddedToken* find(std::int32_t id) const;  // nullptr when `id` is not an added token
+  // What decoding shows for a token, after finish(): its content, normalised if it is found in
+  // normalised text. Requires: find(id) is not null.
+  const std::string& shown(std::int32_t id) const { return entries_[entry_of_id_[id]].shown; }
   std::int32_t end_id() const { return end_id_; }  // highest id + 1, 0 when there is none
 
   using SectionSink = FunctionRef<void(TextSection)>;
@@ -81,6 +84,7 @@ class AddedTokens {
   struct Entry {
     AddedToken token;
     std::int32_t id;
+    std::string shown;
   };
   void split(const TokenTrie& trie, std::string_view text, SectionSink sink) const;
 

@@ -116,6 +116,7 @@ std::vector<RankLine> read_lines(std::string_view content, const std::string& fi
     }
     lines.push_back(*std::move(parsed));
   });
+  if (lines.empty()) throw FileError(file, "holds no token ranks");
   return lines;
 }
 

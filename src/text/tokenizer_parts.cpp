@@ -48,7 +48,8 @@ std::string TokenizerParts::decode(std::span<const std::int32_t> ids,
     const AddedToken* entry = added.find(id);
     if (entry == nullptr && !model->vocabulary().contains(id)) continue;
     if (skip_special_tokens && entry != nullptr && entry->special) continue;
-    tokens.emplace_back(token(id));
+    tokens.emplace_back(entry != nullptr ? std::string_view(added.shown(id))
+                                         : model->vocabulary().token(id));
   }
   if (decoder == nullptr) return join(tokens, " ");
   decoder->apply(tokens);

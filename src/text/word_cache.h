@@ -3,6 +3,7 @@
 // replaces the old one. Each thread has its own, shared by all tokenizers of the process.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -42,7 +43,7 @@ class WordCache {
     slot.bytes = static_cast<std::uint8_t>(word.size());
     slot.count = static_cast<std::uint8_t>(ids.size());
     std::memcpy(slot.word.data(), word.data(), word.size());
-    std::memcpy(slot.ids.data(), ids.data(), ids.size_bytes());
+    std::copy(ids.begin(), ids.end(), slot.ids.begin());  // may be empty
   }
 
  private:
