@@ -1,7 +1,5 @@
 #include "adapters/svft/sparse_kernels.h"
 
-#include <algorithm>
-
 namespace svtune::kernels {
 namespace {
 
@@ -12,26 +10,38 @@ using kernels::store;
 
 constexpr std::int64_t kBlock = 64;  // sums kept in registers while the entries pass by
 
+// Columns t .. t + size of one row of the result. A constant size lets the sums stay in
+// registers.
+template <class T>
+SVTUNE_INLINE void apply_block(const SparseApplyArgs<T>& a, std::int64_t i, std::int64_t t,
+                               std::int64_t size) {
+  using Sum = typename SumType<T>::type;
+  Sum sum[kBlock];
+  const Sum own = a.diagonal == nullptr ? Sum{0} : a.diagonal[i];
+  const T* self = a.in + i * a.width + t;
+#pragma omp simd
+  for (std::int64_t s = 0; s < size; ++s) sum[s] = own * load(self[s]);
+  for (std::int32_t k = a.rows.begin[i]; k < a.rows.begin[i + 1]; ++k) {
+    const Sum value = a.values[a.rows.entry[k]];
+    const T* row = a.in + a.rows.column[k] * a.width + t;
+#pragma omp simd
+    for (std::int64_t s = 0; s < size; ++s) sum[s] += value * load(row[s]);
+  }
+  T* out = a.out + i * a.width + t;
+#pragma omp simd
+  for (std::int64_t s = 0; s < size; ++s) store(&out[s], sum[s]);
+}
+
 template <class T>
 SVTUNE_INLINE void apply_rows(const SparseApplyArgs<T>& a, std::int64_t begin, std::int64_t end) {
-  using Sum = typename SumType<T>::type;
   for (std::int64_t t = 0; t < a.width; t += kBlock) {
-    const std::int64_t size = std::min(kBlock, a.width - t);
+    const std::int64_t size = a.width - t;
     for (std::int64_t i = begin; i < end; ++i) {
-      Sum sum[kBlock];
-      const Sum own = a.diagonal == nullptr ? Sum{0} : a.diagonal[i];
-      const T* self = a.in + i * a.width + t;
-#pragma omp simd
-      for (std::int64_t s = 0; s < size; ++s) sum[s] = own * load(self[s]);
-      for (std::int32_t k = a.rows.begin[i]; k < a.rows.begin[i + 1]; ++k) {
-        const Sum value = a.values[a.rows.entry[k]];
-        const T* row = a.in + a.rows.column[k] * a.width + t;
-#pragma omp simd
-        for (std::int64_t s = 0; s < size; ++s) sum[s] += value * load(row[s]);
+      if (size >= kBlock) {
+        apply_block(a, i, t, kBlock);
+      } else {
+        apply_block(a, i, t, size);
       }
-      T* out = a.out + i * a.width + t;
-#pragma omp simd
-      for (std::int64_t s = 0; s < size; ++s) store(&out[s], sum[s]);
     }
   }
 }
