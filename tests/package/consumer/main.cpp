@@ -6,6 +6,7 @@
 #include <svtune/svtune.h>
 #include <svtune/version.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <stdexcept>
@@ -24,17 +25,18 @@ float largest_difference(const std::vector<float>& a, const std::vector<float>& 
   return largest;
 }
 
-void check_errors() {
+// Runs what must fail and checks how.
+template <class Action>
+void require_error(svtune::ErrorKind kind, const std::string& named, Action action) {
   try {
-    svtune::Session session({.model = "no/such/model"});
+    action();
   } catch (const std::exception& error) {
-    require(svtune::describe_error(error).kind == svtune::ErrorKind::kFile,
-            "a missing model is no file error");
-    require(std::string(error.what()).find("no/such/model") != std::string::npos,
-            "the error does not name the path");
+    require(svtune::describe_error(error).kind == kind, std::string("wrong kind: ") + error.what());
+    require(std::string(error.what()).find(named) != std::string::npos,
+            "the error does not name " + named + ": " + error.what());
     return;
   }
-  throw std::runtime_error("consumer: a missing model is no error");
+  throw std::runtime_error("consumer: no error that names " + named);
 }
 
 }  // namespace
@@ -42,12 +44,16 @@ void check_errors() {
 int main(int argc, char** argv) try {
   require(argc == 4, "usage: consumer MODEL ADAPTER MERGED");
   std::cout << "svtune " << svtune::version() << "\n";
-  check_errors();
+  require_error(svtune::ErrorKind::kFile, "no/such/model",
+                [] { svtune::Session session({.model = "no/such/model"}); });
 
   const std::vector<std::vector<std::int32_t>> ids = {{1, 2, 0, 2}, {2, 1}};
   const auto fp32 = svtune::ComputeType::kFp32;
   svtune::Session base({.model = argv[1], .compute = fp32});
   svtune::Session adapted({.model = argv[1], .adapter = argv[2], .compute = fp32});
+  require_error(svtune::ErrorKind::kUsage, "adapter", [&] { base.merge(argv[3]); });
+  require_error(svtune::ErrorKind::kUsage, "top_p", [&] { base.answer({"a"}, {.top_p = 2}); });
+  require_error(svtune::ErrorKind::kModel, "99999", [&] { base.score({{0, 99999}}); });
   const auto before = base.score(ids);
   const auto after = adapted.score(ids);
   require(before.size() == 2 && before[0].size() == 3 && before[1].size() == 1,
