@@ -20,7 +20,7 @@ declare -rA kMethodOptions=(
 if [ -n "${QUICK:-}" ] && [ "$QUICK" != 0 ]; then
   steps=8 batch=4 questions=20
 else
-  steps=40 batch=8 questions=100
+  steps=48 batch=8 questions=100
 fi
 
 say() { printf '\n== %s\n' "$*"; }
@@ -48,7 +48,7 @@ else
   say "Model: SmolLM2-135M-Instruct"
   gguf=$(tools/fetch_demo_model.sh)
   model=$kOut/model
-  svtune convert "$gguf" $model --dtype fp32
+  svtune convert "$gguf" $model
 fi
 
 say "Data: arithmetic word problems, made from a seed"
@@ -56,21 +56,21 @@ svtune demo-data --output $kOut/data --train $((steps * batch)) --test 200 --see
 head -n 1 $kOut/data/train.jsonl
 
 say "Before training"
-accuracy base --model "$model" --dtype fp32
+accuracy base --model "$model"
 
 declare -A seconds
 for method in "${kMethods[@]}"; do
   say "Training: $method"
   read -ra options <<<"${kMethodOptions[$method]}"
   begin=$SECONDS
-  svtune train --model "$model" --dtype fp32 --data $kOut/data/train.jsonl --method "$method" \
+  svtune train --model "$model" --data $kOut/data/train.jsonl --method "$method" \
     "${options[@]}" --max-steps $steps --batch-size $batch --gradient-accumulation 1 --seed 1 \
     --output "$kOut/$method" | tee "$kOut/logs/train-$method.txt"
   seconds[$method]=$((SECONDS - begin))
   if [ "$method" = full ]; then
-    accuracy full --model $kOut/full/model --dtype fp32
+    accuracy full --model $kOut/full/model
   else
-    accuracy "$method" --model "$model" --adapter "$kOut/$method/adapter" --dtype fp32
+    accuracy "$method" --model "$model" --adapter "$kOut/$method/adapter"
   fi
 done
 
@@ -81,7 +81,7 @@ svtune report "${kMethods[@]/#/$kOut/}" --output $kOut/report.html \
 say "The PiSSA adapter merged into the model"
 svtune merge --model "$model" --adapter $kOut/pissa/adapter --output $kOut/merged
 question=$(sed -n '1s/^{"query": "\(.*\)", "response".*/\1/p' $kOut/data/test.jsonl)
-svtune generate --model $kOut/merged --dtype fp32 --max-new-tokens 64 --prompt "$question"
+svtune generate --model $kOut/merged --max-new-tokens 64 --prompt "$question"
 
 say "Exact match on $questions held-out questions"
 printf '%-8s %20s %10s %10s %10s\n' method "trainable parameters" before after seconds
