@@ -77,6 +77,28 @@ TEST(Svft, StartsAtTheBase) {
   }
 }
 
+TEST(Svft, OnlyMAndTheGateGetGradients) {
+  for (auto [config, weight] : all_cases()) {
+    config.gate = true;
+    for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+      const BaseWeight base(weight.to(dtype));
+      const auto adapter = made(config, base);
+      set_values(*adapter, 0.1);
+      const at::Tensor x = seeded({5, weight.size(1)}, 3).to(dtype);
+      adapter->forward(x, base).to(at::kFloat).square().sum().backward();
+      for (const Trainable& each : adapter->trainables()) {
+        ASSERT_TRUE(each.tensor.is_leaf() && each.tensor.requires_grad()) << each.name;
+        EXPECT_EQ(each.tensor.scalar_type(), at::kFloat);
+        EXPECT_GT(each.tensor.grad().norm().item<double>(), 0) << each.name;
+      }
+      for (const NamedTensor& each : adapter->frozen_state()) {
+        EXPECT_FALSE(each.tensor.requires_grad()) << each.name;
+      }
+      EXPECT_FALSE(base.dense().grad().defined());
+    }
+  }
+}
+
 // bf16: both sides round outputs of size 1 to 8 bits; the merged weight is fp32.
 TEST(Svft, MergedWeightEqualsForward) {
   for (const auto& [config, weight] : all_cases()) {
