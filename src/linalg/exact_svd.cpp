@@ -43,7 +43,7 @@ double estimated_product_error(const Triplets& found, const at::Tensor& image,
 std::optional<Subspace> subspace_by_lanczos(const at::Tensor& gram, std::int64_t rank,
                                             std::int64_t extra, std::uint64_t seed) {
   const std::int64_t n = gram.size(0);
-  const std::int64_t block = rank <= 16 ? 16 : 32;
+  const std::int64_t block = rank <= 64 ? 16 : 32;
   LanczosOptions options;
   options.wanted = rank;
   options.extra = extra;
