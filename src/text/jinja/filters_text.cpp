@@ -86,7 +86,7 @@ Value indent_filter(const FilterCall& call) {
     indention.assign(static_cast<std::size_t>(width), ' ');
   }
   const bool blank = bound.flag(2, false);
-  const auto lines = split_lines(to_text(call.value) + "\n", false);
+  const auto lines = split_lines(require_text(call.value, "the value of indent") + "\n", false);
   std::string out = bound.flag(1, false) ? indention : "";
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (i > 0) {
@@ -104,7 +104,8 @@ Value truncate_filter(const FilterCall& call) {
   const std::int64_t limit = bound.integer(0, 255);
   const std::string end = bound.text(2, "...");
   const std::int64_t leeway = bound.given(3) == nullptr ? 5 : bound.integer(3, 5);
-  const std::string text = to_text(call.value);
+  const std::string text =
+      call.value.is_undefined() ? "" : require_text(call.value, "the value of truncate");
   const auto end_size = static_cast<std::int64_t>(count_characters(end));
   if (limit < end_size || leeway < 0)
     throw EvalError("truncate: the length or leeway is too small");

@@ -132,8 +132,11 @@ class PrintfValues {
     return *found;
   }
   void finish() const {
-    const bool all_used = tuple_ != nullptr ? used_ == tuple_->items.size()
-                                            : used_ == 1 || mapped_ || values_.as_dict() != nullptr;
+    // As in Python, a list counts as a mapping, which need not be used.
+    const bool mapping =
+        values_.as_dict() != nullptr || (tuple_ == nullptr && values_.as_sequence() != nullptr);
+    const bool all_used =
+        tuple_ != nullptr ? used_ == tuple_->items.size() : used_ == 1 || mapped_ || mapping;
     if (!all_used) throw EvalError("not all values were used by the format");
   }
 
