@@ -16,3 +16,8 @@ if [ -f "$data/math/gsm8k_train.jsonl" ]; then
 else
   echo "== Training: left out, there is no $data/math/gsm8k_train.jsonl"
 fi
+
+echo
+echo "== SVD: PiSSA's start and full decompositions beside PEFT and torch.linalg.svd"
+cmake --build "$build" --target svtune_svd_bench >/dev/null
+"$python" "$root/bench/svd_bench.py" "$build/src/linalg/svtune_svd_bench"
