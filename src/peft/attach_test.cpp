@@ -44,7 +44,9 @@ TEST_F(Attach, EveryMethodStartsAtTheBase) {
     Model model = load({.family = "gemma"});
     const at::Tensor before = test::logits_of(model);
     attach(model, method, {}, {.seed = 1});
-    EXPECT_TRUE(before.equal(test::logits_of(model))) << method_name(method);
+    // SVFT goes through its factors of W, which rounds in another order; the rest is exact.
+    const double limit = std::holds_alternative<SvftConfig>(method) ? 1e-5 : 0;
+    EXPECT_LE(test::max_difference(before, test::logits_of(model)), limit) << method_name(method);
   }
 }
 
