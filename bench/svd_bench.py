@@ -114,9 +114,9 @@ def main():
                     product, wall, processor = best(lambda: peft_init(weight, rank, init))
                     add(rank, f"PEFT {init}", wall, processor, error_of(product))
     print()
-    print("whole model, 168 linears, seconds (svtune decomposes one matrix per thread):")
+    print("whole model, 168 linears, in seconds (svtune decomposes one matrix per thread):")
     for (rank, method), (wall, processor) in sorted(model.items()):
-        print_row("", rank or "full", method, f"{1e3 * wall:.0f}", f"{1e3 * processor:.0f}", "", "")
+        print_row("", rank or "full", method, f"{wall:.1f}", f"{processor:.1f}", "", "")
 
 
 if __name__ == "__main__":
