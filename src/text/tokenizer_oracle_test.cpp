@@ -1,5 +1,6 @@
 // Ids and decoded text against the PyPI packages tokenizers, sentencepiece and tiktoken, on
-// 20,000 strings per family: tests/oracle/tokenizer_oracle.py makes them while the test runs.
+// 20,000 strings per family, and on random pipelines: tests/oracle/tokenizer_oracle.py and
+// tokenizer_pipelines.py make them while the test runs.
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -89,6 +90,46 @@ fs::path data_directory() {
   return set != nullptr ? fs::path(set) : fs::path(SVTUNE_SOURCE_DIR "/../shared/data");
 }
 
+std::string script_command(const std::string& python, const std::string& script,
+                           const std::vector<std::string>& arguments) {
+  std::string command = test::shell_quote(python) + " " +
+                        test::shell_quote(SVTUNE_SOURCE_DIR "/tests/oracle/" + script);
+  for (const std::string& argument : arguments) command += " " + test::shell_quote(argument);
+  return command;
+}
+
+// Every case of folder/cases.bin with the tokenizer of folder/model; stops at the third failure.
+void compare_cases(const fs::path& folder, const TokenizerOptions& options, std::uint32_t count) {
+  const Tokenizer tokenizer = Tokenizer::load(folder / "model", options);
+  const std::string content = read_file(folder / "cases.bin", std::uint64_t{1} << 30);
+  CaseReader cases(content);
+  ASSERT_EQ(cases.number(), count);
+  int failures = 0;
+  for (std::uint32_t i = 0; i < count && failures < 3; ++i) {
+    const OracleCase one = cases.next();
+    const auto ids = tokenizer.encode(one.text, true);
+    const std::string decoded = tokenizer.decode(one.ids, one.skip_special);
+    const bool same = ids == one.ids && decoded == one.decoded;
+    failures += same ? 0 : 1;
+    EXPECT_EQ(ids, one.ids) << escaped(one.text);
+    EXPECT_EQ(escaped(decoded), escaped(one.decoded)) << escaped(one.text);
+  }
+  EXPECT_TRUE(failures > 0 || cases.at_end());
+}
+
+// Without bytes that are not UTF-8, streaming gives the text of decode().
+void compare_streaming(const fs::path& folder, const TokenizerOptions& options) {
+  const Tokenizer tokenizer = Tokenizer::load(folder / "model", options);
+  const std::string content = read_file(folder / "cases.bin", std::uint64_t{1} << 30);
+  CaseReader cases(content);
+  const std::uint32_t count = cases.number();
+  for (std::uint32_t i = 0; i < count && !testing::Test::HasFailure(); ++i) {
+    const OracleCase one = cases.next();
+    if (one.decoded.find("\xEF\xBF\xBD") != std::string::npos) continue;
+    EXPECT_EQ(escaped(streamed(tokenizer, one)), escaped(one.decoded));
+  }
+}
+
 class TokenizerOracle : public testing::TestWithParam<Family> {};
 
 TEST_P(TokenizerOracle, IdsAndTextEqualThePyPiPackage) {
@@ -101,37 +142,37 @@ TEST_P(TokenizerOracle, IdsAndTextEqualThePyPiPackage) {
   const std::string python = test::oracle_python(family.modules);
   if (python.empty()) GTEST_SKIP() << "no Python with " << family.modules;
   const test::TempDirectory folder;
-  const std::string command =
-      test::shell_quote(python) + " " +
-      test::shell_quote(SVTUNE_SOURCE_DIR "/tests/oracle/tokenizer_oracle.py") + " " + family.name +
-      " " + test::shell_quote(data.string()) + " " + test::shell_quote(folder.path().string()) +
-      " " + std::to_string(kStrings);
+  const std::string command = script_command(
+      python, "tokenizer_oracle.py",
+      {family.name, data.string(), folder.path().string(), std::to_string(kStrings)});
   ASSERT_EQ(test::run_command(command).status, 0) << command;
+  const std::string oracle = read_file(folder / "oracle.txt", 1 << 10);
+  SCOPED_TRACE(oracle);
+  RecordProperty("oracle", oracle);
 
   TokenizerOptions options;
   if (std::string_view(family.name).ends_with("-transformers5")) {
     options.sentencepiece = SentencePieceRule::kTransformers5;
   }
-  const Tokenizer tokenizer = Tokenizer::load(folder / "model", options);
-  const std::string oracle = read_file(folder / "oracle.txt", 1 << 10);
-  const std::string content = read_file(folder / "cases.bin", std::uint64_t{1} << 30);
-  CaseReader cases(content);
-  ASSERT_EQ(cases.number(), kStrings);
-  int failures = 0;
-  for (std::uint32_t i = 0; i < kStrings && failures < 3; ++i) {
-    const OracleCase one = cases.next();
-    const auto ids = tokenizer.encode(one.text, true);
-    const std::string decoded = tokenizer.decode(one.ids, one.skip_special);
-    const bool same = ids == one.ids && decoded == one.decoded;
-    failures += same ? 0 : 1;
-    EXPECT_EQ(ids, one.ids) << oracle << escaped(one.text);
-    EXPECT_EQ(escaped(decoded), escaped(one.decoded)) << oracle << escaped(one.text);
-    // Without bytes that are not UTF-8, streaming gives the same text.
-    if (same && decoded.find("\xEF\xBF\xBD") == std::string::npos) {
-      EXPECT_EQ(escaped(streamed(tokenizer, one)), escaped(decoded));
-    }
+  compare_cases(folder.path(), options, kStrings);
+  compare_streaming(folder.path(), options);
+}
+
+// Every part of tokenizer.json in random combinations, with tokenizers as the oracle.
+TEST(TokenizerPipelines, RandomPartsGiveTheSameIdsAndText) {
+  constexpr int kPipelines = 40;
+  constexpr std::uint32_t kStrings = 200;
+  const std::string python = test::oracle_python("tokenizers");
+  if (python.empty()) GTEST_SKIP() << "no Python with tokenizers";
+  const test::TempDirectory folder;
+  const std::string command = script_command(
+      python, "tokenizer_pipelines.py",
+      {data_directory().string(), folder.path().string(), "1", std::to_string(kPipelines)});
+  ASSERT_EQ(test::run_command(command).status, 0) << command;
+  for (int seed = 1; seed <= kPipelines; ++seed) {
+    SCOPED_TRACE("pipeline " + std::to_string(seed));
+    compare_cases(folder / std::to_string(seed), {}, kStrings);
   }
-  EXPECT_TRUE(failures > 0 || cases.at_end());
 }
 
 constexpr Family kFamilies[] = {
