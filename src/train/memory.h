@@ -24,7 +24,7 @@ std::uint64_t available_memory();
 
 // What decides the need of a training run. Tokens are those of the largest micro-batch.
 struct MemoryRequest {
-  std::uint64_t program_bytes = 150'000'000;  // code, LibTorch, tokenizer, buffers
+  std::uint64_t program_bytes = 200'000'000;  // code, LibTorch, tokenizer, examples
   std::uint64_t weight_bytes = 0;             // of the base as loaded, mapped or copied
   std::uint64_t frozen_bytes = 0;             // frozen state of the adapters
   std::int64_t trainable_parameters = 0;
@@ -33,6 +33,7 @@ struct MemoryRequest {
   std::int64_t supervised_tokens = 0;  // 0 = all
   std::int64_t longest_document = 0;   // tokens; 0 = all
   bool dropout = false;
+  bool trains_head = false;  // the output matrix itself trains
   Recompute recompute = Recompute::kNone;
 };
 

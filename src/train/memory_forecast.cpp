@@ -64,8 +64,10 @@ double head_bytes(const ArchSpec& spec, const MemoryRequest& request, double ele
   const auto rows = static_cast<double>(request.supervised_tokens > 0 ? request.supervised_tokens
                                                                       : request.batch_tokens);
   const double tile_rows = std::min(rows, std::max(16.0, std::floor(kTileElements / vocab)));
-  return rows * (3 * static_cast<double>(spec.hidden_size) * element + 3 * kFp32) +
-         tile_rows * vocab * element;
+  const auto hidden = static_cast<double>(spec.hidden_size);
+  // A trained head: its gradient, the gradient scaled by the loss's, one tile's part of it.
+  const double trained = request.trains_head ? vocab * hidden * (2 * kFp32 + 2 * element) : 0;
+  return rows * (3 * hidden * element + 3 * kFp32) + tile_rows * vocab * element + trained;
 }
 
 }  // namespace
@@ -83,20 +85,26 @@ MemoryForecast predict_memory(const ArchSpec& spec, at::ScalarType dtype,
   const auto layers = static_cast<double>(spec.num_layers);
   double a_block = tokens * saved_by_block(spec, element);
   if (request.dropout) a_block += tokens * masks_of_block(spec, element);
-  const double inputs = tokens * static_cast<double>(spec.hidden_size) * element;
-  const double saved =
-      request.recompute == Recompute::kFull ? layers * inputs + a_block : layers * a_block;
+  double backward = temporaries(spec, request, element);
+  double saved = layers * a_block;
+  if (request.recompute == Recompute::kFull) {
+    saved = layers * tokens * static_cast<double>(spec.hidden_size) * element;
+    backward += a_block;  // one block at a time lives again
+  }
   const double method = tokens * static_cast<double>(request.saved_per_token) * element;
-  const auto parameters = static_cast<double>(request.trainable_parameters);
   const double copy = dtype == at::kBFloat16 ? 2 : 0;
+  const double states = static_cast<double>(request.trainable_parameters) * (16 + copy);
+  const double widest = std::max(backward, head_bytes(spec, request, element));
+  // Sizes rounded up and blocks kept for reuse, see nn/cpu_allocator.cpp.
+  const double reserve = states / 16 + (saved + method + widest) / 8 + (32 << 20);
   const auto bytes = [](double value) { return static_cast<std::uint64_t>(value); };
   return {{{"program", request.program_bytes},
            {"weights", request.weight_bytes},
            {"frozen adapter state", request.frozen_bytes},
-           {"trained parameters, gradients, AdamW moments", bytes(parameters * (16 + copy))},
+           {"trained parameters, gradients, AdamW moments", bytes(states)},
            {"activations", bytes(saved + method)},
-           {"temporaries", bytes(std::max(temporaries(spec, request, element),
-                                          head_bytes(spec, request, element)))}}};
+           {"temporaries", bytes(widest)},
+           {"allocator reserve", bytes(reserve)}}};
 }
 
 }  // namespace svtune
