@@ -131,6 +131,9 @@ MemoryForecast forecast_memory(const TrainSession& session, const Attached& atta
   request.supervised_tokens = extent.supervised;
   request.longest_document = extent.longest_document;
   request.recompute = config.recompute;
+  Transformer& net = *session.model.net;
+  request.trains_head = net.head().adapter() != nullptr ||
+                        (net.head_is_tied() && net.embedding().requires_grad());
   return predict_memory(session.model.spec(), session.model.dtype(), request);
 }
 
