@@ -65,3 +65,5 @@ QuantizedMatrix::QuantizedMatrix(QuantStorage storage) : storage_(std::move(stor
   block_scales_ = unnested_scales(storage_).contiguous();
   require(std::isfinite(block_scales_.sum(at::kDouble).item<double>()), "a scale is not finite");
 }
+
+}  // namespace svtune
