@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "io/gguf_source.h"
 #include "io/model.h"
+#include "io/quantized_source.h"
 #include "io/safetensors_source.h"
 #include "linalg/torch_pch.h"
 #include "models/families.h"
@@ -43,6 +44,22 @@ class CheckedLoader {
       problems_.push_back("tensor " + name + " holds NaN or infinity");
     }
     return *tensor;
+  }
+
+  BaseWeight matrix(const std::string& name, std::int64_t out, std::int64_t in) {
+    const std::shared_ptr<const QuantizedMatrix> stored = source_.read_quantized(name);
+    if (!stored) {
+      at::Tensor dense = (*this)(name, {out, in});
+      return dense.defined() ? BaseWeight(std::move(dense)) : BaseWeight();
+    }
+    used_.insert(name);
+    if (stored->out_features() != out || stored->in_features() != in) {
+      problems_.push_back("tensor " + name + " has shape " +
+                          text({stored->out_features(), stored->in_features()}) + ", need " +
+                          text({out, in}));
+      return {};
+    }
+    return BaseWeight(stored, dtype_);
   }
 
   void finish(const std::string& path) const {
@@ -104,7 +121,14 @@ void open_source(Model& model) {
                     "Give a Hugging Face model directory or a .gguf file.");
   }
   model.config = read_json_file(model.path / "config.json");
-  model.weights = std::make_shared<SafetensorsSource>(model.path);
+  auto files = std::make_shared<SafetensorsSource>(model.path);
+  const auto quantization = model.config.find("quantization_config");
+  if (quantization == model.config.end() || quantization->is_null()) {
+    model.weights = std::move(files);
+  } else {
+    model.weights = open_quantized(std::move(files), *quantization,
+                                   (model.path / "config.json").string());
+  }
 }
 
 }  // namespace
@@ -116,10 +140,14 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   ArchSpec spec = parse_arch(model.config, (path / "config.json").string());
   const at::ScalarType dtype = options.dtype.value_or(default_dtype(model.weights->stored_dtype()));
   CheckedLoader loader(*model.weights, dtype, options.check_finite);
-  model.net = std::make_unique<Transformer>(
-      spec, [&](const std::string& name, const std::vector<std::int64_t>& shape) {
+  const WeightLoader load(
+      [&](const std::string& name, const std::vector<std::int64_t>& shape) {
         return loader(name, shape);
+      },
+      [&](const std::string& name, std::int64_t out, std::int64_t in) {
+        return loader.matrix(name, out, in);
       });
+  model.net = std::make_unique<Transformer>(spec, load);
   loader.finish(path.string());
   for (const std::string& name : loader.unused()) {
     if (!is_expected_extra(name, spec)) model.warnings.push_back("unused tensor " + name);

@@ -25,9 +25,16 @@ class WeightSource {
   virtual ~WeightSource() = default;
   // nullopt when the checkpoint has no such tensor. The tensor has the stored shape; it is a
   // view of the mapped file when its dtype equals `dtype`, else a converted copy.
+  // A quantised weight is dequantised.
   virtual std::optional<at::Tensor> read(const std::string& name, at::ScalarType dtype) const = 0;
+  // The matrix as stored where the checkpoint holds it quantised, else null.
+  virtual std::shared_ptr<const QuantizedMatrix> read_quantized(const std::string& name) const {
+    (void)name;
+    return nullptr;
+  }
   virtual std::vector<std::string> names() const = 0;
-  // The dtype most weights are stored in (kFloat for block-quantised files).
+  // The dtype most weights are stored in; before quantisation for bitsandbytes' layout, kFloat
+  // for GGUF's.
   virtual at::ScalarType stored_dtype() const = 0;
   // Hash of the stored bytes of one tensor; ties an adapter to its base.
   virtual std::uint64_t hash(const std::string& name) const = 0;

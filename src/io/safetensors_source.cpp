@@ -70,6 +70,11 @@ std::optional<at::Tensor> SafetensorsSource::read(const std::string& name,
   return converted;
 }
 
+std::optional<at::ScalarType> SafetensorsSource::dtype(const std::string& name) const {
+  const auto entry = files_->find(name);
+  return entry ? scalar_type_of(entry->info->dtype) : std::nullopt;
+}
+
 std::vector<std::string> SafetensorsSource::names() const {
   std::vector<std::string> list;
   for (const auto& [name, entry] : files_->entries()) list.push_back(name);

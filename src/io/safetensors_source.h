@@ -15,6 +15,8 @@ class SafetensorsSource final : public WeightSource {
 
   std::optional<at::Tensor> read(const std::string& name, at::ScalarType dtype) const override;
   std::vector<std::string> names() const override;
+  // Of the stored tensor; nullopt when there is none or svtune has no such dtype.
+  std::optional<at::ScalarType> dtype(const std::string& name) const;
   at::ScalarType stored_dtype() const override;
   std::uint64_t hash(const std::string& name) const override;
 

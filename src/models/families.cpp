@@ -14,7 +14,6 @@ struct ForeignKey {
 
 const std::vector<ForeignKey>& foreign_keys() {
   static const std::vector<ForeignKey> keys = {
-      {"quantization_config", {}},
       {"num_experts", {0, 1}},
       {"num_local_experts", {0, 1}},
       {"n_routed_experts", {0}},

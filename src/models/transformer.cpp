@@ -22,19 +22,25 @@ namespace {
 
 Linear load_linear(const WeightLoader& load, const std::string& name, std::int64_t out,
                    std::int64_t in, bool bias) {
-  at::Tensor weight = load(name + ".weight", {out, in});
-  at::Tensor bias_values = bias ? load(name + ".bias", {out}) : at::Tensor();
+  const std::string weight_name = name + ".weight";
+  BaseWeight weight;
+  if (load.matrix) {
+    weight = load.matrix(weight_name, out, in);
+  } else if (at::Tensor dense = load.tensor(weight_name, {out, in}); dense.defined()) {
+    weight = BaseWeight(std::move(dense));
+  }
+  at::Tensor bias_values = bias ? load.tensor(name + ".bias", {out}) : at::Tensor();
   // The loader has noted what is missing and fails at its end; any matrix will do until then.
-  if (!weight.defined()) weight = at::empty({out, in}, at::TensorOptions().dtype(at::kFloat));
-  return Linear(name, BaseWeight(std::move(weight)), std::move(bias_values));
+  if (!weight.defined()) weight = BaseWeight(at::empty({out, in}));
+  return Linear(name, std::move(weight), std::move(bias_values));
 }
 
 }  // namespace
 
 Transformer::Transformer(ArchSpec spec, const WeightLoader& load) : spec_(std::move(spec)) {
-  embedding_ = load("model.embed_tokens.weight", {spec_.vocab_size, spec_.hidden_size});
+  embedding_ = load.tensor("model.embed_tokens.weight", {spec_.vocab_size, spec_.hidden_size});
   for (std::int64_t i = 0; i < spec_.num_layers; ++i) blocks_.push_back(make_block(i, load));
-  final_norm_ = load("model.norm.weight", {spec_.hidden_size});
+  final_norm_ = load.tensor("model.norm.weight", {spec_.hidden_size});
   if (spec_.tied_head && embedding_.defined()) {
     head_ = Linear("lm_head", BaseWeight(embedding_));
   } else {
@@ -49,7 +55,7 @@ Transformer::Block Transformer::make_block(std::int64_t index, const WeightLoade
   const std::int64_t heads = spec_.num_heads * spec_.head_dim;
   const std::int64_t kv_heads = spec_.num_kv_heads * spec_.head_dim;
   const auto norm = [&](const char* name, std::int64_t width) {
-    return load(prefix + name + ".weight", {width});
+    return load.tensor(prefix + name + ".weight", {width});
   };
   const auto linear = [&](const char* name, std::int64_t out, std::int64_t in, bool bias) {
     return load_linear(load, prefix + name, out, in, bias);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/arch_spec.h"
@@ -15,10 +16,22 @@
 
 namespace svtune {
 
-// Gives the tensor of a checkpoint name in the compute dtype, or an undefined tensor after
-// noting the problem; `shape` is what the architecture needs.
-using WeightLoader =
-    std::function<at::Tensor(const std::string& name, const std::vector<std::int64_t>& shape)>;
+// Gives the weights by their checkpoint names in the compute dtype, or undefined ones after
+// noting the problem; shapes are what the architecture needs.
+struct WeightLoader {
+  using Tensors =
+      std::function<at::Tensor(const std::string& name, const std::vector<std::int64_t>& shape)>;
+  using Matrices =
+      std::function<BaseWeight(const std::string& name, std::int64_t out, std::int64_t in)>;
+
+  // Without `matrices`, those of linear layers are dense and come from `tensors`.
+  template <class F>
+  WeightLoader(F tensors, Matrices matrices = {})  // NOLINT: a lambda is a loader
+      : tensor(std::move(tensors)), matrix(std::move(matrices)) {}
+
+  Tensors tensor;
+  Matrices matrix;
+};
 
 // What backward keeps of a block's forward pass.
 enum class Recompute {

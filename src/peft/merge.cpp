@@ -126,6 +126,7 @@ class ModelWriter {
 
   Json output_config() const {
     Json config = model_.config;
+    config.erase("quantization_config");  // what is written is dense
     const char* names[] = {"dtype", "torch_dtype"};
     const std::string text = report_.dtype == at::kBFloat16 ? "bfloat16"
                              : report_.dtype == at::kHalf   ? "float16"

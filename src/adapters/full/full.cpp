@@ -1,5 +1,6 @@
 #include "adapters/full/full.h"
 
+#include "base/errors.h"
 #include "linalg/torch_pch.h"
 #include "nn/ops/low_rank.h"
 
@@ -24,6 +25,10 @@ at::Tensor FullAdapter::merged_weight(const BaseWeight&) const { return weight_.
 std::vector<Trainable> FullAdapter::trainables() { return {{"weight", weight_, {}}}; }
 
 AdapterInit make_adapter(const FullConfig&, const LayerSite& site) {
+  if (site.base.quantized()) {
+    throw ModelError(site.name + ": a quantised matrix cannot train as a whole",
+                     "Give the original model, or train a LoRA on this one.");
+  }
   AdapterInit init;
   // A fresh copy: the base may be a read-only view of the user's file.
   init.adapter = std::make_unique<FullAdapter>(site.base.dense_high_precision().clone(),

@@ -54,6 +54,11 @@ at::ScalarType factor_dtype(const BaseWeight& base) {
 }  // namespace
 
 AdapterInit make_adapter(const PissaConfig& config, const LayerSite& site) {
+  if (site.base.quantized()) {
+    throw ModelError(site.name + ": PiSSA takes its start from the full weights, these are "
+                                 "quantised already",
+                     "Give the original model with --base-dtype nf4, which quantises the rest.");
+  }
   const LowRankShape shape = low_rank_shape(config.low_rank, site);
   const TruncatedSvd svd = decompose(config, site, shape.rank);
   // Dividing by the scaling makes s·B₀A₀ the rank-r product for every alpha.

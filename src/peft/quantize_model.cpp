@@ -1,0 +1,217 @@
+#include "peft/quantize_model.h"
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+#include <set>
+
+#include "base/errors.h"
+#include "base/hash.h"
+#include "formats/checkpoint_writer.h"
+#include "io/quantized_source.h"
+#include "linalg/parallel.h"
+#include "linalg/torch_pch.h"
+#include "peft/adapter_file.h"
+#include "peft/attach.h"
+#include "peft/base_tensors.h"
+#include "peft/merge.h"
+
+namespace svtune {
+namespace {
+
+// One linear layer on its way: what is asked of it, and what came out.
+struct Task {
+  const Linear* layer = nullptr;
+  std::optional<LowRankShape> low_rank;
+  std::optional<LowRankQuant> result;
+  QuantizedLayer report;
+};
+
+[[noreturn]] void rethrow_with_layer(const std::string& name, const Error& error) {
+  throw ModelError(name + ": " + error.what(), error.hint());
+}
+
+std::vector<Task> plan_tasks(Model& model, const QuantizePlan& plan) {
+  Transformer& net = *model.net;
+  std::set<std::string> adapted;
+  if (plan.method != LowRankQuantMethod::kPlain) {
+    TargetOptions targets = plan.targets;
+    const bool named = !targets.target_modules.empty() || targets.target_regex;
+    if (!named) targets.target_modules = {"all-linear"};
+    const TargetSelection selection = select_targets(net, targets);
+    adapted.insert(selection.adapted.begin(), selection.adapted.end());
+    if (selection.embedding || adapted.contains(net.head().name())) {
+      throw UsageError("the embedding and the output head stay unquantised and cannot be targets",
+                       "Leave embed_tokens and lm_head out of the targets.");
+    }
+  }
+  std::vector<Task> tasks;
+  for (const Linear* layer : net.linears()) {
+    if (layer == &net.head()) continue;
+    if (layer->base().quantized()) {
+      throw ModelError(layer->name() + ": the weights are quantised already",
+                       "Give the original model, in 16 or 32 bits.");
+    }
+    Task task{layer, std::nullopt, std::nullopt, {}};
+    task.report.name = layer->name();
+    task.report.out_features = layer->out_features();
+    task.report.in_features = layer->in_features();
+    if (adapted.contains(layer->name())) {
+      task.low_rank = low_rank_shape(plan.low_rank, {layer->name(), layer->base(), 0});
+      task.report.rank = task.low_rank->rank;
+    }
+    tasks.push_back(std::move(task));
+  }
+  return tasks;
+}
+
+void quantize_layer(Task& task, const QuantizePlan& plan) {
+  LowRankQuantOptions options;
+  options.method = task.low_rank ? plan.method : LowRankQuantMethod::kPlain;
+  options.rank = task.low_rank ? task.low_rank->rank : 1;
+  options.iterations = plan.tuning.iters;
+  options.quant = quant_config(plan.type, plan.tuning);
+  options.keep_best = plan.tuning.best_round;
+  options.refit = plan.tuning.refit;
+  options.seed = derive_seed(plan.seed, "quantize", task.layer->name());
+  try {
+    task.result = quantize_with_low_rank(task.layer->base().dense(), options);
+  } catch (const ModelError& error) {
+    rethrow_with_layer(task.layer->name(), error);
+  }
+  task.report.rounds = task.result->errors;
+  task.report.frobenius = task.result->error;
+  task.report.bits_per_weight = task.result->quantized.bits_per_weight();
+}
+
+void for_each_task(std::vector<Task>& tasks, const QuantizeOptions& options,
+                   const std::function<void(Task&)>& work) {
+  const auto count = static_cast<std::int64_t>(tasks.size());
+  std::mutex mutex;
+  std::int64_t done = 0;
+  for_each_matrix(count, [&](std::int64_t i) {
+    work(tasks[static_cast<std::size_t>(i)]);
+    const std::lock_guard lock(mutex);
+    if (options.progress) options.progress(++done, count);
+  });
+}
+
+std::vector<NamedTensor> tensors_of_base(const Model& model, const std::vector<Task>& tasks) {
+  const at::ScalarType dtype = model.weights->stored_dtype();
+  std::vector<NamedTensor> list;
+  for (const NamedParameter& each : model.net->parameters()) {
+    list.push_back({each.name, base_tensor(model, each.name, dtype).contiguous()});
+  }
+  if (!model.net->head_is_tied()) {
+    const std::string name = model.net->head().name() + ".weight";
+    list.push_back({name, base_tensor(model, name, dtype).contiguous()});
+  }
+  for (const Task& task : tasks) {
+    for (NamedTensor& each :
+         quantized_tensors(task.layer->name() + ".weight", task.result->quantized)) {
+      list.push_back({std::move(each.name), each.tensor.contiguous()});
+    }
+  }
+  return list;
+}
+
+std::uint64_t write_checkpoint(const std::vector<NamedTensor>& tensors,
+                               const std::filesystem::path& directory) {
+  std::vector<TensorSpec> specs;
+  std::map<std::string, at::Tensor> by_name;
+  std::uint64_t bytes = 0;
+  for (const NamedTensor& each : tensors) {
+    specs.push_back({each.name, dtype_of(each.tensor.scalar_type()), each.tensor.sizes().vec()});
+    by_name[each.name] = each.tensor;
+    bytes += each.tensor.nbytes();
+  }
+  CheckpointWriter writer(directory, specs);
+  for (const TensorSpec& each : writer.order()) {
+    const at::Tensor& tensor = by_name.at(each.name);
+    writer.write(each.name, {static_cast<const std::byte*>(tensor.const_data_ptr()),
+                             tensor.nbytes()});
+  }
+  writer.commit();
+  return bytes;
+}
+
+std::uint64_t write_base(const Model& model, const std::vector<Task>& tasks,
+                         const std::filesystem::path& directory) {
+  std::filesystem::create_directories(directory);
+  const std::uint64_t bytes = write_checkpoint(tensors_of_base(model, tasks), directory);
+  Json config = model.config;
+  config["quantization_config"] =
+      quantization_config(tasks.front().result->quantized, model.weights->stored_dtype());
+  write_file_atomic(directory / "config.json",
+                    dump_json(config, {.indent = 2, .sort_keys = true, .final_newline = true}));
+  copy_companion_files(model.path, directory);
+  return bytes;
+}
+
+// The factors as a LoRA on the base just written: saved by the code that saves any adapter.
+void write_adapter(const std::vector<Task>& tasks, const QuantizePlan& plan,
+                   const std::filesystem::path& staging, const std::filesystem::path& directory) {
+  Model base = load_model(staging / "base");
+  base.path = directory / "base";  // where it will lie
+  const LoraConfig config{plan.low_rank, LoraInit::kKaiming};
+  TargetOptions targets = plan.targets;
+  if (targets.target_modules.empty() && !targets.target_regex) {
+    targets.target_modules = {"all-linear"};
+  }
+  Attached attached = attach(base, config, targets, {.seed = plan.seed, .initialise = false});
+  std::map<std::string, at::Tensor> leaves;
+  for (const Trainable& each : attached.adapters.trainables()) leaves[each.name] = each.tensor;
+  for (const Task& task : tasks) {
+    if (!task.low_rank) continue;
+    const double root = std::sqrt(task.low_rank->scaling);
+    const at::NoGradGuard no_grad;
+    leaves.at(task.layer->name() + ".lora_A.weight").copy_(task.result->down / root);
+    leaves.at(task.layer->name() + ".lora_B.weight").copy_(task.result->up / root);
+    attached.record.layers[task.layer->name()]["rounds"] = task.report.rounds;
+  }
+  attached.adapters.refresh();
+  save_adapter(base, attached.adapters, attached.record, staging / "adapter");
+}
+
+}  // namespace
+
+QuantConfig quant_config(QuantType type, const QuantTuning& tuning) {
+  if ((tuning.block_size & (tuning.block_size - 1)) != 0) {
+    throw UsageError("--quant-block-size " + std::to_string(tuning.block_size) +
+                     " is no power of two");
+  }
+  if (type == QuantType::kInt8) {
+    if (tuning.double_quant || tuning.scales) {
+      throw UsageError("--double-quant and --quant-scales belong to 4-bit types, not to int8");
+    }
+    return {.type = type};
+  }
+  if (tuning.double_quant && tuning.scales == ScaleChoice::kSigned) {
+    throw UsageError("--quant-scales signed does not go with --double-quant",
+                     "Scales of two signs do not fit 8 bits well; choose search or absmax.");
+  }
+  const ScaleChoice best = tuning.double_quant ? ScaleChoice::kSearch : ScaleChoice::kSigned;
+  return {type, tuning.block_size, tuning.scales.value_or(best), tuning.double_quant};
+}
+
+QuantizeReport quantize_model(Model& model, const QuantizePlan& plan,
+                              const std::filesystem::path& directory,
+                              const QuantizeOptions& options) {
+  const at::NoGradGuard no_grad;
+  quant_config(plan.type, plan.tuning);
+  std::vector<Task> tasks = plan_tasks(model, plan);
+  AtomicDirectory output(directory, options.if_exists);
+  const auto start = std::chrono::steady_clock::now();
+  for_each_task(tasks, options, [&](Task& task) { quantize_layer(task, plan); });
+  QuantizeReport report;
+  report.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.has_adapter = plan.method != LowRankQuantMethod::kPlain;
+  report.bytes = write_base(model, tasks, output.staging() / "base");
+  if (report.has_adapter) write_adapter(tasks, plan, output.staging(), directory);
+  for (Task& task : tasks) report.layers.push_back(std::move(task.report));
+  output.commit();
+  return report;
+}
+
+}  // namespace svtune
