@@ -11,6 +11,7 @@
 #include "cli/generate_command.h"
 #include "cli/inspect_command.h"
 #include "cli/merge_command.h"
+#include "cli/quantize_command.h"
 #include "cli/report_command.h"
 #include "cli/score_command.h"
 #include "cli/tokenize_command.h"
@@ -21,7 +22,7 @@ namespace svtune {
 using Commands =
     CommandList<TrainOptions, EvalCommandOptions, GenerateCommandOptions, ChatCommandOptions,
                 ScoreOptions, TokenizeOptions, MergeCommandOptions, ExportCommandOptions,
-                ConvertOptions, InspectOptions, ReportOptions, DemoDataOptions, HelpOptions,
+                ConvertOptions, QuantizeCommandOptions, InspectOptions, ReportOptions, DemoDataOptions, HelpOptions,
                 CompletionOptions, ManOptions, DocsOptions>;
 
 inline ProgramInfo program_info() { return {"svtune", SVTUNE_VERSION}; }

@@ -8,6 +8,7 @@
 #include "cli/core/interrupt.h"
 #include "cli/core/progress.h"
 #include "cli/run_directory.h"
+#include "cli/train_quantized.h"
 #include "cli/train_report.h"
 #include "cli/train_session.h"
 #include "linalg/torch_pch.h"
@@ -28,6 +29,24 @@ TargetOptions resolved_targets(const TrainOptions& options) {
   return targets;
 }
 
+// The adapter to go on from decides what it is; options that say otherwise are a mistake.
+void check_method_options(const TrainOptions& options, const AdapterRecord& record) {
+  const Json asked = options_to_json(options.method, {});
+  const Json saved = options_to_json(record.method, {});
+  const Json untouched = options_to_json(TrainOptions{}.method, {});
+  if (asked == saved || asked == untouched) return;
+  throw UsageError("--adapter is of the method " + method_name(record.method) +
+                       " with options of its own; the method options given differ",
+                   "Leave out --method and its options.");
+}
+
+Attached attach_saved(TrainSession& session, std::ostream& err) {
+  LoadedAdapter loaded = load_adapter(session.model, *session.start_adapter);
+  for (const std::string& warning : loaded.warnings) err << "warning: " << warning << "\n";
+  if (session.options.model.adapter) check_method_options(session.options, loaded.record);
+  return adopt(session.model, std::move(loaded));
+}
+
 Attached attach_with_progress(TrainSession& session, bool initialise) {
   Progress progress({.label = "initialise", .unit = "layer"});
   AttachOptions attach_options;
@@ -42,11 +61,14 @@ Attached attach_with_progress(TrainSession& session, bool initialise) {
 void verify_start(TrainSession& session, const Attached& attached, std::ostream& out) {
   const std::vector<Batch> first = first_batches(*session.batches, 1);
   const double loss = start_loss(*session.model.net, &attached.adapters, first);
-  char text[128];
-  std::snprintf(text, sizeof text, "Loss before step 1: base model %.6f, %s %.6f\n",
-                session.base_loss, attached.report.method.c_str(), loss);
+  // A quantised base or a trained adapter promises no equality.
+  const bool own_start = session.start_adapter || session.options.model.base_dtype;
+  char text[192];
+  std::snprintf(text, sizeof text, "Loss before step 1: base model %.6f, %s%s %.6f\n",
+                session.base_loss, attached.report.method.c_str(),
+                session.options.model.base_dtype ? " on the quantised base" : "", loss);
   out << text;
-  check_start(session.base_loss, loss, attached.report.method);
+  if (!own_start) check_start(session.base_loss, loss, attached.report.method);
 }
 
 RunLogOptions log_options(TrainSession& session, const Attached& attached, Progress& progress) {
@@ -162,13 +184,18 @@ int run(const TrainOptions& given, CommandContext& context) {
   if (!options.run.dry_run) check_run_directory(options.run.output, options.run.resume);
   TrainSession session = prepare_session(options);
   if (options.run.dry_run) {
-    const Attached attached = attach_with_progress(session, /*initialise=*/false);
+    const Attached attached = session.start_adapter
+                                  ? attach_saved(session, context.err)
+                                  : attach_with_progress(session, /*initialise=*/false);
     print_start(session, attached, forecast_memory(session, attached), context.out);
     return 0;
   }
   const RunDirectory directory(options.run.output, options);
   const bool restart = options.run.resume && has_checkpoint(options.run.output);
-  Attached attached = attach_with_progress(session, /*initialise=*/!restart);
+  enter_quantized_base(session);
+  Attached attached = session.start_adapter
+                          ? attach_saved(session, context.err)
+                          : attach_with_progress(session, /*initialise=*/!restart);
   if (restart) {
     restore_record(options.run.output, attached);
   } else {

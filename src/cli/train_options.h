@@ -10,6 +10,7 @@
 #include "cli/model_options.h"
 #include "data/example_store.h"
 #include "data/prompt_template.h"
+#include "peft/quantize_model.h"
 #include "peft/target_modules.h"
 #include "train/train_config.h"
 
@@ -17,7 +18,9 @@ namespace svtune {
 
 struct BaseModelOptions {
   std::filesystem::path model;
+  std::optional<std::filesystem::path> adapter;
   ComputeDtype dtype = ComputeDtype::kAuto;
+  std::optional<QuantType> base_dtype;
   std::int64_t threads = 0;
 
   template <class Self, class Visitor>
@@ -26,7 +29,15 @@ struct BaseModelOptions {
                        .help = "Hugging Face model directory or .gguf file",
                        .value_name = "PATH",
                        .required = true});
-    visit(self.dtype, {.name = "dtype", .help = "Arithmetic and storage of the frozen base"});
+    visit(self.adapter, {.name = "adapter",
+                         .help = "Saved adapter to go on from, with its method and targets, "
+                                 "instead of a new one",
+                         .value_name = "DIR",
+                         .path = PathHint::kDirectory});
+    visit(self.dtype, {.name = "dtype", .help = "Arithmetic, and storage of the frozen base"});
+    visit(self.base_dtype, {.name = "base_dtype",
+                            .help = "Quantise the frozen matrices: plainly (QLoRA), as QPiSSA "
+                                    "with --method pissa, as LoftQ with --init loftq"});
     visit(self.threads, {.name = "threads",
                          .help = "Threads for computing; 0 = one per available core",
                          .unit = "threads",
@@ -103,6 +114,7 @@ struct TrainOptions {
           "svtune train --config runs/pissa/config.json --output runs/again\n"
           "svtune train --config runs/pissa/config.json --resume"};
   BaseModelOptions model;
+  QuantTuning tuning;  // of model.base_dtype
   DataFileOptions data;
   MethodConfig method;
   TargetOptions targets;
@@ -112,6 +124,7 @@ struct TrainOptions {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     visit.group("Model", self.model);
+    visit.group("Quantised base", self.tuning);
     visit.group("Data", self.data);
     visit.choice(self.method, {.name = "method", .help = "What trains"});
     visit.group("Targets", self.targets);

@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "base/hash.h"
 #include "base/text_util.h"
+#include "cli/train_quantized.h"
 #include "io/load_tokenizer.h"
 #include "linalg/torch_pch.h"
 #include "train/start_check.h"
@@ -76,6 +77,16 @@ void check_options(const TrainOptions& options) {
   if (options.train.eval_every > 0 && !options.data.eval_data) {
     throw UsageError("--eval-every needs --eval-data FILE");
   }
+  const auto* lora = std::get_if<LoraConfig>(&options.method);
+  if (options.model.base_dtype && options.model.adapter) {
+    throw UsageError("--adapter goes on with the base it was trained on; --base-dtype makes another",
+                     "Leave out one of the two.");
+  }
+  if (options.model.base_dtype) quantize_plan(options);
+  if (!options.model.base_dtype && lora && lora->init == LoraInit::kLoftq) {
+    throw UsageError("--init loftq repairs what quantisation takes away and needs --base-dtype",
+                     "Add --base-dtype nf4, or choose another --init.");
+  }
 }
 
 }  // namespace
@@ -84,6 +95,7 @@ TrainSession prepare_session(TrainOptions options) {
   check_options(options);
   TrainSession session;
   session.options = std::move(options);
+  session.start_adapter = session.options.model.adapter;
   const BaseModelOptions& base = session.options.model;
   prepare_torch(base.threads);
   session.tokenizer = load_tokenizer(base.model);
@@ -117,9 +129,7 @@ MemoryForecast forecast_memory(const TrainSession& session, const Attached& atta
   const BatchExtent extent =
       survey(session.batches->stream(), config.batch.packing, kBatchesLookedAt);
   MemoryRequest request;
-  for (Linear* layer : session.model.net->linears()) {
-    if (layer->base().defined()) request.weight_bytes += layer->base().dense().nbytes();
-  }
+  request.weight_bytes = frozen_matrix_bytes(session);
   if (!session.model.net->head_is_tied()) {
     request.weight_bytes += session.model.net->embedding().nbytes();
   }

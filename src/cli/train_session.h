@@ -16,6 +16,8 @@ namespace svtune {
 struct TrainSession {
   TrainOptions options;  // resolved
   Model model;
+  // A saved adapter that training goes on from; unset: the method makes one.
+  std::optional<std::filesystem::path> start_adapter;
   std::optional<Tokenizer> tokenizer;
   std::shared_ptr<const ExampleStore> data, eval_data;
   std::unique_ptr<StreamSource> batches, eval_batches;

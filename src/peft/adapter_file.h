@@ -17,14 +17,9 @@
 #include "io/model.h"
 #include "nn/adapter_set.h"
 #include "peft/adapter_record.h"
+#include "peft/attach.h"
 
 namespace svtune {
-
-struct LoadedAdapter {
-  AdapterSet adapters;
-  AdapterRecord record;
-  std::vector<std::string> warnings;  // unknown keys of the configuration, ignored options
-};
 
 // Writes the directory under a temporary name and renames it.
 void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,

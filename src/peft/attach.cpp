@@ -152,21 +152,33 @@ void place(Model& model, const Plan& plan, std::vector<AdapterInit> inits, Attac
     layer.attach(std::move(inits[i].adapter));
     if (inits[i].releases_base) layer.release_base();
     result.adapters.layers.push_back(&layer);
-    if (plan.whole[i] && result.adapters.method != FullConfig::kName) {
-      result.report.extras.push_back(layer.name() + ".weight");
-      continue;
-    }
-    result.record.layers[layer.name()] = inits[i].report;
-    result.report.layers.push_back({layer.name(), layer.out_features(), layer.in_features(),
-                                    trainable_count(*layer.adapter()), inits[i].report});
+    const bool beside = plan.whole[i] && result.adapters.method != FullConfig::kName;
+    if (!beside) result.record.layers[layer.name()] = inits[i].report;
   }
   for (const NamedParameter& each : plan.extras) {
     *each.tensor = make_leaf(*each.tensor);
     result.adapters.extras.push_back({each.name, *each.tensor});
-    result.report.extras.push_back(each.name);
   }
   // The trained embedding stands for the tied head, so the old tensor can go.
   if (net.head_is_tied() && net.embedding().requires_grad()) net.head().release_base();
+}
+
+StartReport start_report(const AdapterSet& adapters, const AdapterRecord& record) {
+  StartReport report;
+  report.method = adapters.method;
+  for (const Linear* layer : adapters.layers) {
+    const bool whole = layer->adapter()->plain_weight().defined();
+    if (whole && adapters.method != FullConfig::kName) {
+      report.extras.push_back(layer->name() + ".weight");
+      continue;
+    }
+    report.layers.push_back({layer->name(), layer->out_features(), layer->in_features(),
+                             trainable_count(*layer->adapter()),
+                             record.layers.value(layer->name(), Json::object())});
+  }
+  for (const ExtraTrainable& extra : adapters.extras) report.extras.push_back(extra.name);
+  report.trainable = adapters.num_trainable();
+  return report;
 }
 
 }  // namespace
@@ -185,14 +197,22 @@ Attached attach(Model& model, const MethodConfig& method, const TargetOptions& t
   if (options.initialise) check_ranks(method, plan);
 
   Attached result;
-  result.report.total = count_parameters(*model.net);
-  result.report.method = result.adapters.method = name;
+  const std::int64_t total = count_parameters(*model.net);
+  result.adapters.method = name;
   result.adapters.config = options_to_json(method, targets);
   result.record = {method, targets, options.seed, Json::object()};
   place(model, plan, init_layers(method, plan, options), result);
-  result.report.trainable = result.adapters.num_trainable();
+  result.report = start_report(result.adapters, result.record);
+  result.report.total = total;
   result.report.init_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+Attached adopt(Model& model, LoadedAdapter loaded) {
+  Attached result{std::move(loaded.adapters), std::move(loaded.record), {}};
+  result.report = start_report(result.adapters, result.record);
+  result.report.total = count_parameters(*model.net);
   return result;
 }
 

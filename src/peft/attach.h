@@ -12,6 +12,13 @@
 
 namespace svtune {
 
+// An adapter as it comes from a directory (peft/adapter_file.h).
+struct LoadedAdapter {
+  AdapterSet adapters;
+  AdapterRecord record;
+  std::vector<std::string> warnings;  // unknown keys of the configuration, ignored options
+};
+
 struct AttachOptions {
   std::uint64_t seed = 0;
   // false: tensors of the right shapes without any initialisation work (no decomposition),
@@ -50,5 +57,8 @@ struct Attached {
 // method cannot serve it; the model is unchanged then.
 Attached attach(Model& model, const MethodConfig& method, const TargetOptions& targets,
                 const AttachOptions& options = {});
+
+// The same facts of an adapter that was loaded from a directory onto `model`.
+Attached adopt(Model& model, LoadedAdapter loaded);
 
 }  // namespace svtune

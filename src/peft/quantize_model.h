@@ -69,7 +69,8 @@ struct QuantizePlan {
 
 struct QuantizeOptions {
   IfExists if_exists = IfExists::kFail;
-  bool measure_nuclear = false;  // singular values of two residuals per layer, slow
+  bool measure = true;           // errors of what is written and of plain rounding
+  bool measure_nuclear = false;  // their singular values as well, slow
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};  // layers
 };
 
@@ -79,8 +80,8 @@ struct QuantizedLayer {
   std::int64_t rank = 0;       // 0: quantised alone
   std::vector<double> rounds;  // ‖W - deq Q - s·B·A‖ (Frobenius) after each round
   // Errors of what is written, and of the same type rounded plainly (absmax scales).
-  double frobenius = 0, plain_frobenius = 0;
-  double nuclear = 0, plain_nuclear = 0;  // 0 unless measured
+  double frobenius = 0, plain_frobenius = 0;  // 0 unless measured
+  double nuclear = 0, plain_nuclear = 0;      // 0 unless measured
   double bits_per_weight = 0;             // of the codes and scales
 };
 

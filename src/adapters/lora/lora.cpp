@@ -70,6 +70,10 @@ LowRankShape low_rank_shape(const LowRankConfig& config, const LayerSite& site) 
 }
 
 AdapterInit make_adapter(const LoraConfig& config, const LayerSite& site) {
+  if (config.init == LoraInit::kLoftq) {
+    throw ModelError(site.name + ": LoftQ starts where a base is quantised, not on a given one",
+                     "Quantise the model with the method loftq first.");
+  }
   const LowRankShape shape = low_rank_shape(config.low_rank, site);
   return finish(shape, config, site, random_A(config, site, shape.rank));
 }

@@ -14,10 +14,11 @@
 
 namespace svtune {
 
-enum class LoraInit { kKaiming, kGaussian };
+enum class LoraInit { kKaiming, kGaussian, kLoftq };
 inline constexpr EnumName<LoraInit> kLoraInitNames[] = {
     {LoraInit::kKaiming, "kaiming", "A uniform in ±1/sqrt(in), B zero"},
     {LoraInit::kGaussian, "gaussian", "A normal with deviation 1/rank, B zero"},
+    {LoraInit::kLoftq, "loftq", "A and B repair the rounding of a quantised base"},
 };
 constexpr std::span<const EnumName<LoraInit>> enum_names(LoraInit) { return kLoraInitNames; }
 

@@ -1,0 +1,95 @@
+#include "cli/train_quantized.h"
+
+#include <algorithm>
+
+#include "base/errors.h"
+#include "base/text_util.h"
+#include "cli/core/progress.h"
+#include "linalg/torch_pch.h"
+
+namespace svtune {
+namespace {
+
+constexpr char kQuantizedFolder[] = "quantized";
+
+struct StartOf {
+  const TrainOptions& options;
+  QuantizePlan& plan;
+
+  void operator()(const PissaConfig& pissa) const {
+    if (fields_to_json(pissa).at("singular_values") != "principal") {
+      throw UsageError("a quantised PiSSA trains the principal singular values",
+                       "Leave out --singular-values, or --base-dtype.");
+    }
+    plan.method = LowRankQuantMethod::kQpissa;
+    plan.low_rank = pissa.low_rank;
+  }
+  void operator()(const LoraConfig& lora) const {
+    if (lora.init != LoraInit::kLoftq) return;
+    plan.method = LowRankQuantMethod::kLoftq;
+    plan.low_rank = lora.low_rank;
+  }
+  void operator()(const FullConfig&) const {
+    throw UsageError("full fine-tuning trains the matrices that --base-dtype would quantise",
+                     "Leave out --base-dtype, or choose another method.");
+  }
+  void operator()(const SvftConfig&) const {}  // rounded plainly, U and V are those of the rounded W
+};
+
+double bits_of(QuantType type, const QuantTuning& tuning) {
+  if (type == QuantType::kInt8) return 8;
+  return 4 + (tuning.double_quant ? 8.127 : 32.0) / static_cast<double>(tuning.block_size);
+}
+
+}  // namespace
+
+QuantizePlan quantize_plan(const TrainOptions& options) {
+  QuantizePlan plan;
+  plan.type = *options.model.base_dtype;
+  plan.tuning = options.tuning;
+  plan.targets = options.targets;
+  plan.seed = options.train.seed;
+  std::visit(StartOf{options, plan}, options.method);
+  quant_config(plan.type, plan.tuning);
+  return plan;
+}
+
+void enter_quantized_base(TrainSession& session) {
+  const TrainOptions& options = session.options;
+  if (!options.model.base_dtype) return;
+  const std::filesystem::path folder = options.run.output / kQuantizedFolder;
+  if (!std::filesystem::exists(folder)) {
+    Progress progress({.label = "quantize", .unit = "layer"});
+    QuantizeOptions quantize;
+    quantize.measure = false;
+    quantize.progress = [&](std::int64_t done, std::int64_t total) {
+      ProgressSample sample;
+      sample.done = done;
+      sample.total = total;
+      progress.update(sample);
+    };
+    quantize_model(session.model, quantize_plan(options), folder, quantize);
+  }
+  session.model = load_model(folder / "base", {scalar_type(options.model.dtype)});
+  session.model.net->set_recompute(options.train.recompute);
+  if (std::filesystem::exists(folder / "adapter")) session.start_adapter = folder / "adapter";
+}
+
+std::uint64_t frozen_matrix_bytes(const TrainSession& session) {
+  Transformer& net = *session.model.net;
+  const std::optional<QuantType>& wanted = session.options.model.base_dtype;
+  double bytes = 0, buffer = 0;
+  for (const Linear* layer : net.linears()) {
+    if (!layer->base().defined()) continue;
+    const auto count = static_cast<double>(layer->out_features() * layer->in_features());
+    const bool rounded_later = wanted && layer != &net.head() && !layer->base().quantized();
+    bytes += rounded_later ? count * bits_of(*wanted, session.options.tuning) / 8
+                           : static_cast<double>(layer->base().nbytes());
+    if (rounded_later || layer->base().quantized()) {
+      buffer = std::max(buffer, count * static_cast<double>(at::elementSize(net.dtype())));
+    }
+  }
+  return static_cast<std::uint64_t>(bytes + buffer);
+}
+
+}  // namespace svtune

@@ -1,0 +1,21 @@
+// Training on a base that the run quantises for itself: --base-dtype. The run keeps the base
+// and, for QPiSSA and LoftQ, the adapter that starts on it in RUN/quantized, and trains on
+// those files as on any quantised model.
+#pragma once
+
+#include "cli/train_session.h"
+#include "peft/quantize_model.h"
+
+namespace svtune {
+
+// Throws UsageError when the method cannot train on a quantised base or an option does not fit.
+QuantizePlan quantize_plan(const TrainOptions& options);
+
+// Does nothing without --base-dtype. Quantises the session's model into RUN/quantized unless an
+// earlier part of the run has done so, and puts the quantised model in its place.
+void enter_quantized_base(TrainSession& session);
+
+// What the frozen matrices take while training, with the buffer that a quantised base needs.
+std::uint64_t frozen_matrix_bytes(const TrainSession& session);
+
+}  // namespace svtune
