@@ -1,16 +1,25 @@
 #include "quant/quantized_matrix.h"
 
+#include <algorithm>
 #include <cmath>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "base/errors.h"
 #include "linalg/torch_pch.h"
+#include "quant/codebook.h"
+#include "quant/kernels/block_kernels.h"
+#include "quant/kernels/int8_rows.h"
+#include "quant/nested_scales.h"
+#include "quant/raw_values.h"
 
 namespace svtune {
 namespace {
 
-constexpr std::int64_t kNestedBlock = 256;  // scales per nested block
+using detail::kNestedBlock;
+
+constexpr std::int64_t kValuesPerTask = 1 << 15;
 
 std::int64_t blocks_of(const QuantStorage& s) {
   if (s.type == QuantType::kInt8) return s.out_features;
@@ -51,19 +60,92 @@ void check_storage(const QuantStorage& s) {
   check_tensor(s.nested_map, at::kFloat, 256, "nested_quant_map");
 }
 
-at::Tensor unnested_scales(const QuantStorage& s) {
-  if (!s.nested()) return s.absmax;
-  const at::Tensor values = s.nested_map.index_select(0, s.absmax_codes.to(at::kLong));
-  const at::Tensor outer = s.nested_absmax.repeat_interleave(kNestedBlock).narrow(0, 0, values.numel());
-  return values * outer + static_cast<float>(s.nested_offset);
+void dequantize_4bit(const QuantStorage& s, const at::Tensor& scales, const at::Tensor& out) {
+  const kernels::Codebook book = detail::codebook_of_map(s.map.const_data_ptr<float>());
+  const auto* codes = s.codes.const_data_ptr<std::uint8_t>();
+  const auto* scale = scales.const_data_ptr<float>();
+  const std::int64_t size = s.block_size, count = out.numel();
+  const std::int64_t whole = count / size, tail = count % size;
+  at::parallel_for(0, whole, std::max<std::int64_t>(1, kValuesPerTask / size),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     kernels::block_kernels().dequantize(
+                         book, codes + begin * size / 2, scale + begin, size, end - begin,
+                         detail::mutable_raw_values(out, begin * size));
+                   });
+  if (tail == 0) return;
+  at::Tensor last = at::empty({tail}, at::kFloat);
+  for (std::int64_t i = 0; i < tail; ++i) {
+    const std::uint8_t pair = codes[(whole * size + i) / 2];
+    last.mutable_data_ptr<float>()[i] = book.map[i % 2 == 0 ? pair >> 4 : pair & 15] * scale[whole];
+  }
+  out.view({-1}).narrow(0, whole * size, tail).copy_(last);
+}
+
+void dequantize_int8(const QuantStorage& s, const at::Tensor& scales, const at::Tensor& out) {
+  const std::int64_t columns = s.in_features;
+  const auto* codes = s.codes.const_data_ptr<std::int8_t>();
+  const auto* scale = scales.const_data_ptr<float>();
+  at::parallel_for(0, s.out_features, std::max<std::int64_t>(1, kValuesPerTask / columns),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     at::Tensor row = at::empty({columns}, at::kFloat);
+                     for (std::int64_t i = begin; i < end; ++i) {
+                       kernels::dequantize_int8_row(codes + i * columns, scale[i], columns,
+                                                    row.mutable_data_ptr<float>());
+                       out.select(0, i).copy_(row);
+                     }
+                   });
+}
+
+std::int64_t bytes_of(const at::Tensor& tensor) {
+  return tensor.defined() ? static_cast<std::int64_t>(tensor.nbytes()) : 0;
 }
 
 }  // namespace
 
 QuantizedMatrix::QuantizedMatrix(QuantStorage storage) : storage_(std::move(storage)) {
   check_storage(storage_);
-  block_scales_ = unnested_scales(storage_).contiguous();
+  storage_.codes = storage_.codes.contiguous();
+  if (storage_.map.defined()) storage_.map = storage_.map.contiguous();
+  block_scales_ = detail::unnested_scales(storage_);
   require(std::isfinite(block_scales_.sum(at::kDouble).item<double>()), "a scale is not finite");
+}
+
+std::int64_t QuantizedMatrix::nbytes() const {
+  std::int64_t bytes = storage_.nested() ? 4 : 0;  // the offset
+  for (const at::Tensor* tensor :
+       {&storage_.codes, &storage_.map, &storage_.absmax, &storage_.absmax_codes,
+        &storage_.nested_absmax, &storage_.nested_map}) {
+    bytes += bytes_of(*tensor);
+  }
+  return bytes;
+}
+
+double QuantizedMatrix::bits_per_weight() const {
+  return 8.0 * static_cast<double>(nbytes()) /
+         (static_cast<double>(out_features()) * static_cast<double>(in_features()));
+}
+
+at::Tensor QuantizedMatrix::dequantize(at::ScalarType dtype) const {
+  at::Tensor out = at::empty({out_features(), in_features()}, dtype);
+  dequantize_into(out);
+  return out;
+}
+
+void QuantizedMatrix::dequantize_into(const at::Tensor& out) const {
+  const c10::NoGradGuard no_grad;
+  if (out.dim() != 2 || out.size(0) != out_features() || out.size(1) != in_features() ||
+      !out.is_contiguous() || !out.is_floating_point()) {
+    throw std::invalid_argument("[dequantize_into] need a contiguous floating-point matrix of " +
+                                std::to_string(out_features()) + " x " +
+                                std::to_string(in_features()));
+  }
+  if (out.scalar_type() == at::kDouble) {
+    out.copy_(dequantize(at::kFloat));
+  } else if (storage_.type == QuantType::kInt8) {
+    dequantize_int8(storage_, block_scales_, out);
+  } else {
+    dequantize_4bit(storage_, block_scales_, out);
+  }
 }
 
 }  // namespace svtune
