@@ -37,6 +37,7 @@ void check_run_directory(const std::filesystem::path& path, bool resume) {
   }
   if (!std::filesystem::exists(path)) return;
   if (!std::filesystem::is_directory(path)) throw FileError(path.string(), "is not a directory");
+  remove_stale_temporaries(path);  // of a run that was killed before it had a config.json
   if (has_files(path)) {
     throw FileError(path.string(), "the run directory is not empty",
                     is_run(path) ? "Go on with --resume, or choose another --output."
