@@ -28,6 +28,11 @@ int run(const ExportCommandOptions& options, CommandContext& context) {
   lora.max_rank = options.max_rank;
   const LoraExportReport report =
       export_lora(loaded.model, adapter.adapters, adapter.record, options.output, lora);
+  if (adapter.record.needs_its_base) {
+    context.out << "This adapter stands on a quantised residual, which is not the quantised model: "
+                   "serve it with the base in "
+                << (options.output / "base").string() << " and no other\n";
+  }
   context.out << "Wrote a rank " << report.rank << " LoRA of " << report.layers.size()
               << " layers to " << options.output.string() << "\n"
               << "Largest relative error " << report.largest_relative_error << "\n";

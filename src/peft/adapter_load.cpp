@@ -131,6 +131,7 @@ LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
 LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& side,
                                 const std::filesystem::path& directory) {
   const std::filesystem::path config_path = directory / kPeftConfigFile;
+  if (side && side->record.needs_its_base) check_base(model, *side, directory);
   LoadedAdapter loaded;
   const PeftLoraConfig config =
       parse_peft_config(read_json_file(config_path), config_path.string(), loaded.warnings);

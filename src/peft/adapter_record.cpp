@@ -32,6 +32,7 @@ Json record_to_json(const AdapterRecord& record) {
   json["options"] = options_to_json(record.method, record.targets);
   json["seed"] = record.seed;
   json["layers"] = record.layers;
+  if (record.needs_its_base) json["needs_its_base"] = true;
   return json;
 }
 
@@ -49,9 +50,12 @@ AdapterRecord record_from_json(const Json& json, const std::string& source_name)
   }
   RecordedOptions options;
   fields_from_json(options, json["options"], source_name);
-  AdapterRecord record{options.method, options.targets, json["seed"].get<std::uint64_t>(), {}};
+  AdapterRecord record{options.method, options.targets, json["seed"].get<std::uint64_t>()};
   record.layers = json.value("layers", Json::object());
   if (!record.layers.is_object()) throw wrong("\"layers\"", "an object");
+  const Json needs = json.value("needs_its_base", Json(false));
+  if (!needs.is_boolean()) throw wrong("\"needs_its_base\"", "true or false");
+  record.needs_its_base = needs.get<bool>();
   return record;
 }
 

@@ -16,6 +16,8 @@ struct AdapterRecord {
   std::uint64_t seed = 0;
   // Per adapted layer what its initialisation reported: rank, SVD algorithm and certificate.
   Json layers = Json::object();
+  // The values mean nothing on other weights than those they started from (LoftQ, QPiSSA).
+  bool needs_its_base = false;
 };
 
 std::string method_name(const MethodConfig& method);

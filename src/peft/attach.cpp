@@ -200,7 +200,7 @@ Attached attach(Model& model, const MethodConfig& method, const TargetOptions& t
   const std::int64_t total = count_parameters(*model.net);
   result.adapters.method = name;
   result.adapters.config = options_to_json(method, targets);
-  result.record = {method, targets, options.seed, Json::object()};
+  result.record = {method, targets, options.seed};
   place(model, plan, init_layers(method, plan, options), result);
   result.report = start_report(result.adapters, result.record);
   result.report.total = total;

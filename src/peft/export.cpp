@@ -5,6 +5,7 @@
 #include "peft/lora_directory.h"
 #include "peft/low_rank_export.h"
 #include "peft/model_writer.h"
+#include "peft/side_file.h"
 
 namespace svtune {
 namespace {
@@ -35,7 +36,15 @@ LoraExportReport export_lora(const Model& model, const AdapterSet& adapters,
                              const AdapterRecord& record, const std::filesystem::path& directory,
                              const LoraExportOptions& options) {
   AtomicDirectory output(directory, options.if_exists);
-  LoraExportReport report = write_lora_export(model, adapters, record, output.staging(), options);
+  const std::filesystem::path& staging = output.staging();
+  if (record.needs_its_base) {
+    // The rounded residual and the adapter make the model together only.
+    std::filesystem::copy(model.path, staging / "base", std::filesystem::copy_options::recursive);
+    std::filesystem::create_directories(staging / "adapter");
+  }
+  const std::filesystem::path target = record.needs_its_base ? staging / "adapter" : staging;
+  LoraExportReport report = write_lora_export(model, adapters, record, target, options);
+  if (record.needs_its_base) write_side_file(model, adapters, record, target);
   output.commit();
   return report;
 }

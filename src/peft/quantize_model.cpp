@@ -15,6 +15,7 @@
 #include "peft/attach.h"
 #include "peft/base_tensors.h"
 #include "peft/merge.h"
+#include "quant/error_norms.h"
 
 namespace svtune {
 namespace {
@@ -80,8 +81,24 @@ void quantize_layer(Task& task, const QuantizePlan& plan) {
     rethrow_with_layer(task.layer->name(), error);
   }
   task.report.rounds = task.result->errors;
-  task.report.frobenius = task.result->error;
   task.report.bits_per_weight = task.result->quantized.bits_per_weight();
+}
+
+void measure_layer(Task& task, const QuantizePlan& plan, bool nuclear) {
+  const at::Tensor weight = task.layer->base().dense_high_precision().to(at::kFloat);
+  at::Tensor rest = weight - task.result->quantized.dequantize(at::kFloat);
+  if (task.low_rank) rest.addmm_(task.result->up, task.result->down, 1, -1);
+  const QuantConfig config = quant_config(plan.type, plan.tuning);
+  const at::Tensor plain =
+      weight -
+      quantize(weight, {config.type, config.block_size, ScaleChoice::kAbsmax, config.double_quant})
+          .dequantize(at::kFloat);
+  QuantizedLayer& report = task.report;
+  report.frobenius = frobenius_norm(rest);
+  report.plain_frobenius = frobenius_norm(plain);
+  if (!nuclear) return;
+  report.nuclear = nuclear_norm(rest);
+  report.plain_nuclear = nuclear_norm(plain);
 }
 
 void for_each_task(std::vector<Task>& tasks, const QuantizeOptions& options,
@@ -170,6 +187,7 @@ void write_adapter(const std::vector<Task>& tasks, const QuantizePlan& plan,
     attached.record.layers[task.layer->name()]["rounds"] = task.report.rounds;
   }
   attached.adapters.refresh();
+  attached.record.needs_its_base = true;
   save_adapter(base, attached.adapters, attached.record, staging / "adapter");
 }
 
@@ -206,6 +224,10 @@ QuantizeReport quantize_model(Model& model, const QuantizePlan& plan,
   QuantizeReport report;
   report.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (options.measure) {
+    for_each_task(tasks, {},
+                  [&](Task& task) { measure_layer(task, plan, options.measure_nuclear); });
+  }
   report.has_adapter = plan.method != LowRankQuantMethod::kPlain;
   report.bytes = write_base(model, tasks, output.staging() / "base");
   if (report.has_adapter) write_adapter(tasks, plan, output.staging(), directory);

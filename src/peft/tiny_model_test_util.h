@@ -24,6 +24,7 @@ struct TinyModel {
   at::ScalarType dtype = at::kFloat;
   std::uint64_t seed = 1;
   std::int64_t layers = 3;
+  std::int64_t hidden_size = 32;
 };
 
 inline at::Tensor random_tensor(std::vector<std::int64_t> shape, double deviation,
@@ -43,6 +44,9 @@ inline Json tiny_config(const TinyModel& tiny) {
       "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "hidden_act": "silu", "bos_token_id": 1,
       "eos_token_id": 2, "attention_bias": false, "mlp_bias": false})",
                          "tiny");
+  json["hidden_size"] = tiny.hidden_size;
+  json["head_dim"] = tiny.hidden_size / 4;
+  if (tiny.hidden_size != 32) json["intermediate_size"] = 2 * tiny.hidden_size;
   json["model_type"] = tiny.family;
   const std::map<std::string, std::string> architectures = {{"llama", "LlamaForCausalLM"},
                                                             {"qwen2", "Qwen2ForCausalLM"},

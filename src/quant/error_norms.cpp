@@ -1,0 +1,22 @@
+#include "quant/error_norms.h"
+
+#include <ATen/ops/linalg_eigvalsh.h>
+
+#include <cmath>
+
+#include "linalg/torch_pch.h"
+
+namespace svtune {
+
+double frobenius_norm(const at::Tensor& matrix) {
+  return std::sqrt(matrix.to(at::kDouble).square().sum().item<double>());
+}
+
+double nuclear_norm(const at::Tensor& matrix) {
+  const at::Tensor wide = matrix.to(at::kDouble);
+  const bool tall = wide.size(0) >= wide.size(1);
+  const at::Tensor gram = tall ? at::mm(wide.t(), wide) : at::mm(wide, wide.t());
+  return at::linalg_eigvalsh(gram).clamp_min(0).sqrt().sum().item<double>();
+}
+
+}  // namespace svtune
