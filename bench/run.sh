@@ -21,3 +21,8 @@ echo
 echo "== SVD: PiSSA's start and full decompositions beside PEFT and torch.linalg.svd"
 cmake --build "$build" --target svtune_svd_bench >/dev/null
 "$python" "$root/bench/svd_bench.py" "$build/src/linalg/svtune_svd_bench"
+
+echo
+echo "== NF4: quantising and dequantising beside bitsandbytes"
+cmake --build "$build" --target svtune_nf4_bench >/dev/null
+"$python" "$root/bench/nf4_bench.py" "$build/src/quant/svtune_nf4_bench"

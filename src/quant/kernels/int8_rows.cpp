@@ -6,6 +6,7 @@ namespace svtune::kernels {
 namespace {
 
 constexpr float kInverse127 = 7.874015718698502e-3f;
+constexpr float kSmallestAbsmax = 1e-36f;
 constexpr float kRoundToInteger = 12582912.0f;  // 1.5 · 2^23: adding it rounds to an integer
 
 float row_absmax(const float* values, std::int64_t size) {
@@ -21,7 +22,8 @@ float row_absmax(const float* values, std::int64_t size) {
 
 float quantize_int8_row(const float* values, std::int64_t size, std::int8_t* codes) {
   const float absmax = row_absmax(values, size);
-  const float factor = absmax > 0 ? 127.0f / absmax : 0.0f;
+  // Two roundings, as in bitsandbytes. A row whose reciprocal overflows is zero for all purposes.
+  const float factor = absmax >= kSmallestAbsmax ? (1.0f / absmax) * 127.0f : 0.0f;
   for (std::int64_t i = 0; i < size; ++i) {
     const float shifted = values[i] * factor + kRoundToInteger;
     codes[i] = static_cast<std::int8_t>(std::bit_cast<std::int32_t>(shifted) -

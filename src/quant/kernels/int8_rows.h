@@ -5,8 +5,8 @@
 
 namespace svtune::kernels {
 
-// codes[i] = values[i] · (127 / absmax) to the nearest, ties to even; returns absmax, the largest
-// magnitude, which is inf or NaN when a value is. A row of zeros gives zeros.
+// codes[i] = values[i] · (1 / absmax · 127) to the nearest, ties to even; returns absmax, the
+// largest magnitude, which is inf or NaN when a value is. A row of zeros gives zeros.
 float quantize_int8_row(const float* values, std::int64_t size, std::int8_t* codes);
 
 // values[i] = code · absmax / 127, with the two roundings of bitsandbytes.
