@@ -2,7 +2,6 @@
 #include "base/text_util.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstring>
 
@@ -64,6 +63,20 @@ std::size_t sequence_length(std::string_view text, std::size_t pos, std::size_t&
     bad = i + 1;
   }
   return length;
+}
+
+// `value` with the largest unit that leaves something before the point, each `base` of the one
+// before; values that would round up to the next unit take it.
+std::string three_digits(double value, double base, std::span<const char* const> units) {
+  std::size_t unit = 0;
+  while (value >= base - 0.5 && unit + 1 < units.size()) {
+    value /= base;
+    ++unit;
+  }
+  const int digits = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f%s", digits, value, units[unit]);
+  return text;
 }
 
 }  // namespace
@@ -202,21 +215,9 @@ std::uint32_t decode_utf8(std::string_view text, std::size_t& pos) {
 }
 
 std::string format_bytes(std::uint64_t bytes) {
-  constexpr std::array<const char*, 6> kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  if (bytes < 1024) return std::to_string(bytes) + " B";
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < kUnits.size()) {
-    value /= 1024;
-    ++unit;
-  }
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f %s",
-                value < 10    ? 2
-                : value < 100 ? 1
-                              : 0,
-                value, kUnits[unit]);
-  return text;
+  constexpr const char* kUnits[] = {" B", " KiB", " MiB", " GiB", " TiB", " PiB"};
+  if (bytes < 1024) return std::to_string(bytes) + kUnits[0];
+  return three_digits(static_cast<double>(bytes), 1024, kUnits);
 }
 
 std::string format_count(std::uint64_t count) {
@@ -226,21 +227,9 @@ std::string format_count(std::uint64_t count) {
 }
 
 std::string format_short_count(std::uint64_t count) {
-  constexpr std::array<const char*, 5> kUnits = {"", "K", "M", "B", "T"};
+  constexpr const char* kUnits[] = {"", "K", "M", "B", "T"};
   if (count < 1000) return std::to_string(count);
-  double value = static_cast<double>(count);
-  std::size_t unit = 0;
-  while (value >= 999.5 && unit + 1 < kUnits.size()) {
-    value /= 1000;
-    ++unit;
-  }
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f%s",
-                value < 9.995   ? 2
-                : value < 99.95 ? 1
-                                : 0,
-                value, kUnits[unit]);
-  return text;
+  return three_digits(static_cast<double>(count), 1000, kUnits);
 }
 
 }  // namespace svtune

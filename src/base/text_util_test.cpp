@@ -70,6 +70,7 @@ TEST(TextUtil, NumbersForPeople) {
   EXPECT_EQ(format_bytes(0), "0 B");
   EXPECT_EQ(format_bytes(1536), "1.50 KiB");
   EXPECT_EQ(format_bytes(std::uint64_t{3} << 30), "3.00 GiB");
+  EXPECT_EQ(format_bytes((1 << 20) - 1), "1.00 MiB");
   EXPECT_EQ(format_count(134515008), "134,515,008");
   EXPECT_EQ(format_count(999), "999");
   EXPECT_EQ(format_short_count(950), "950");

@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "cli/core/progress.h"
+#include "cli/data_losses.h"
 #include "cli/json_lines.h"
 #include "infer/answers.h"
 #include "io/load_tokenizer.h"
@@ -109,6 +110,7 @@ int run(const EvalCommandOptions& options, CommandContext& context) {
   const auto encoder = std::make_shared<ExampleEncoder>(
       tokenizer, PromptTemplate(options.prompt, tokenizer), EncodeOptions{options.max_length});
   const auto store = std::make_shared<ExampleStore>(options.data, options.reading, encoder);
+  warn_of_losses(*store);
   return options.task == EvalTask::kPerplexity ? perplexity(loaded, options, store, context)
                                                : exact_match(loaded, options, *store, context);
 }

@@ -50,11 +50,7 @@ struct EvalCommandOptions {
                          .help = "Write every answer of exact-match here",
                          .value_name = "FILE",
                          .path = PathHint::kFile});
-    visit(self.reading.format, {.name = "format", .help = "Layout of the records"});
-    visit(self.reading.columns,
-          {.name = "columns", .help = "Columns by role, e.g. prompt=question,completion=answer"});
-    visit(self.reading.skip_bad_lines,
-          {.name = "skip_bad_lines", .help = "Leave malformed records out"});
+    visit.group("", self.reading);
     visit(self.limit, {.name = "limit",
                        .help = "Only the first N examples; 0 = all",
                        .unit = "examples",

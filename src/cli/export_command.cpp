@@ -10,31 +10,28 @@ int run(const ExportCommandOptions& options, CommandContext& context) {
   if (options.form == ExportForm::kResidual && (options.tolerance || options.max_rank)) {
     throw UsageError("--tolerance and --max-rank belong to --form lora");
   }
-  ModelOptions load;
-  load.model = options.model;
-  load.adapter = options.adapter;
-  LoadedModel loaded = load_for_command(load);
+  LoadedModel loaded = load_for_command(options.paths.input());
   const LoadedAdapter& adapter = *loaded.adapter;
   if (options.form == ExportForm::kResidual) {
     const MergeReport report =
-        export_residual(loaded.model, adapter.adapters, adapter.record, options.output, {});
+        export_residual(loaded.model, adapter.adapters, adapter.record, options.paths.output, {});
     context.out << "Wrote the residual model (" << format_bytes(report.bytes) << ") to "
-                << (options.output / "base").string() << " and its adapter to "
-                << (options.output / "adapter").string() << "\n";
+                << (options.paths.output / "base").string() << " and its adapter to "
+                << (options.paths.output / "adapter").string() << "\n";
     return 0;
   }
   LoraExportOptions lora;
   lora.tolerance = options.tolerance;
   lora.max_rank = options.max_rank;
   const LoraExportReport report =
-      export_lora(loaded.model, adapter.adapters, adapter.record, options.output, lora);
+      export_lora(loaded.model, adapter.adapters, adapter.record, options.paths.output, lora);
   if (adapter.record.needs_its_base) {
     context.out << "This adapter stands on a quantised residual, which is not the quantised model: "
                    "serve it with the base in "
-                << (options.output / "base").string() << " and no other\n";
+                << (options.paths.output / "base").string() << " and no other\n";
   }
   context.out << "Wrote a rank " << report.rank << " LoRA of " << report.layers.size()
-              << " layers to " << options.output.string() << "\n"
+              << " layers to " << options.paths.output.string() << "\n"
               << "Largest relative error " << report.largest_relative_error << "\n";
   return 0;
 }

@@ -25,27 +25,14 @@ struct ExportCommandOptions {
       .examples =
           "svtune export --model model/ --adapter run/adapter --form lora "
           "--tolerance 0.01 --output small/"};
-  std::filesystem::path model, adapter, output;
+  AdapterConversion paths;
   ExportForm form = ExportForm::kLora;
   std::optional<double> tolerance;
   std::optional<std::int64_t> max_rank;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
-    visit(self.model, {.name = "model",
-                       .help = "Hugging Face model directory or .gguf file",
-                       .value_name = "PATH",
-                       .required = true});
-    visit(self.adapter, {.name = "adapter",
-                         .help = "Adapter directory",
-                         .value_name = "DIR",
-                         .required = true,
-                         .path = PathHint::kDirectory});
-    visit(self.output, {.name = "output",
-                        .help = "Directory to create",
-                        .value_name = "DIR",
-                        .required = true,
-                        .path = PathHint::kDirectory});
+    visit.group("", self.paths);
     visit(self.form, {.name = "form", .help = "What to write"});
     visit(self.tolerance, {.name = "tolerance",
                            .help = "Largest error of the LoRA form, relative to the update",

@@ -22,10 +22,7 @@ at::ScalarType torch_dtype(FileDtype dtype) {
 }  // namespace
 
 int run(const MergeCommandOptions& options, CommandContext& context) {
-  ModelOptions load;
-  load.model = options.model;
-  load.adapter = options.adapter;
-  LoadedModel loaded = load_for_command(load);
+  LoadedModel loaded = load_for_command(options.paths.input());
   Progress progress({.label = "merge", .unit = "tensor"});
   MergeOptions merge;
   if (options.output_dtype) merge.dtype = torch_dtype(*options.output_dtype);
@@ -33,10 +30,10 @@ int run(const MergeCommandOptions& options, CommandContext& context) {
     progress.update({.done = done, .total = total});
   };
   const MergeReport report =
-      merge_to_directory(loaded.model, loaded.adapter->adapters, options.output, merge);
+      merge_to_directory(loaded.model, loaded.adapter->adapters, options.paths.output, merge);
   progress.finish();
   context.out << "Wrote " << format_bytes(report.bytes) << " of " << dtype_text(report.dtype)
-              << " weights to " << options.output.string() << "\n"
+              << " weights to " << options.paths.output.string() << "\n"
               << "Largest change " << report.largest << " in " << report.largest_name << ", "
               << report.changes.size() << " weights changed\n";
   return 0;

@@ -48,6 +48,36 @@ struct ModelOptions {
   }
 };
 
+// What is taken from and written to by the commands that turn an adapter into something else.
+struct AdapterConversion {
+  std::filesystem::path model, adapter, output;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.model, {.name = "model",
+                       .help = "Hugging Face model directory or .gguf file",
+                       .value_name = "PATH",
+                       .required = true});
+    visit(self.adapter, {.name = "adapter",
+                         .help = "Adapter directory",
+                         .value_name = "DIR",
+                         .required = true,
+                         .path = PathHint::kDirectory});
+    visit(self.output, {.name = "output",
+                        .help = "Directory to create",
+                        .value_name = "DIR",
+                        .required = true,
+                        .path = PathHint::kDirectory});
+  }
+
+  ModelOptions input() const {
+    ModelOptions options;
+    options.model = model;
+    options.adapter = adapter;
+    return options;
+  }
+};
+
 // A model with its adapter attached, if one was asked for.
 struct LoadedModel {
   Model model;

@@ -64,11 +64,7 @@ struct DataFileOptions {
                            .help = "Held-out data for the evaluation loss",
                            .value_name = "FILE",
                            .path = PathHint::kFile});
-    visit(self.reading.format, {.name = "format", .help = "Layout of the records"});
-    visit(self.reading.columns,
-          {.name = "columns", .help = "Columns by role, e.g. prompt=question,completion=answer"});
-    visit(self.reading.skip_bad_lines,
-          {.name = "skip_bad_lines", .help = "Leave malformed records out and list them"});
+    visit.group("", self.reading);
     visit.group("Data", self.prompt);
     visit(self.train_on_prompt,
           {.name = "train_on_prompt", .help = "Learn the prompt as well as the answer"});

@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "base/hash.h"
 #include "base/text_util.h"
+#include "cli/data_losses.h"
 #include "cli/train_quantized.h"
 #include "io/load_tokenizer.h"
 #include "linalg/torch_pch.h"
@@ -21,27 +22,6 @@ BatchStream eval_stream(std::shared_ptr<const ExampleStore> store, const TrainCo
   stream.shuffle = false;
   stream.epochs = 1;
   return BatchStream(std::move(store), stream);
-}
-
-void warn_of_losses(const ExampleStore& store) {
-  const EncodeStats& stats = store.stats();
-  const std::string& name = store.records().name();
-  if (stats.truncated > 0) {
-    std::cerr << "warning: " << name << ": " << stats.truncated << " of " << stats.seen
-              << " examples were truncated to " << store.encoder().options().max_length
-              << " tokens\n";
-  }
-  if (stats.dropped > 0) {
-    std::cerr << "warning: " << name << ": " << stats.dropped << " of " << stats.seen
-              << " examples have no token to learn from and are left out\n";
-  }
-  if (stats.bad_lines > 0) {
-    std::cerr << "warning: " << name << ": " << stats.bad_lines
-              << " malformed records are left out\n";
-    for (const BadRecord& bad : store.records().bad()) {
-      std::cerr << "  " << name << ":" << bad.line << ": " << bad.problem << "\n";
-    }
-  }
 }
 
 void check_vocabulary(const TrainSession& session) {
@@ -142,8 +122,8 @@ MemoryForecast forecast_memory(const TrainSession& session, const Attached& atta
   request.longest_document = extent.longest_document;
   request.recompute = config.recompute;
   Transformer& net = *session.model.net;
-  request.trains_head = net.head().adapter() != nullptr ||
-                        (net.head_is_tied() && net.embedding().requires_grad());
+  request.trains_head =
+      net.head().adapter() != nullptr || (net.head_is_tied() && net.embedding().requires_grad());
   return predict_memory(session.model.spec(), session.model.dtype(), request);
 }
 

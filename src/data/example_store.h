@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fields.h"
 #include "data/encode.h"
 #include "data/record_format.h"
 #include "data/record_index.h"
@@ -17,6 +18,15 @@ struct DataOptions {
   RecordFormat format = RecordFormat::kAuto;
   ColumnMap columns = {};
   bool skip_bad_lines = false;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.format, {.name = "format", .help = "Layout of the records"});
+    visit(self.columns,
+          {.name = "columns", .help = "Columns by role, e.g. prompt=question,completion=answer"});
+    visit(self.skip_bad_lines,
+          {.name = "skip_bad_lines", .help = "Leave malformed records out and list them"});
+  }
 };
 
 // What became of the examples tokenised so far; each counts once.

@@ -85,6 +85,11 @@ class WeightWriter {
 
 }  // namespace
 
+void write_companion_files(const GgufFile& file, const std::filesystem::path& directory) {
+  write_json(directory / "generation_config.json", generation_config_from_gguf(file));
+  write_tokenizer_files(file, directory);
+}
+
 GgufConvertReport convert_gguf(const std::filesystem::path& gguf,
                                const std::filesystem::path& directory,
                                const GgufConvertOptions& options) {
@@ -96,9 +101,7 @@ GgufConvertReport convert_gguf(const std::filesystem::path& gguf,
   const GgufCheckpoint model(gguf);
   AtomicDirectory output(directory);
   write_json(output.staging() / "config.json", hf_config_from_gguf(model.file(), options.dtype));
-  write_json(output.staging() / "generation_config.json",
-             generation_config_from_gguf(model.file()));
-  write_tokenizer_files(model.file(), output.staging());
+  write_companion_files(model.file(), output.staging());
   const GgufConvertReport report = WeightWriter(model, output.staging(), options).run();
   output.commit();
   return report;

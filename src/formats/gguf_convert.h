@@ -7,6 +7,7 @@
 
 #include "formats/checkpoint_writer.h"
 #include "formats/dtype.h"
+#include "formats/gguf.h"
 
 namespace svtune {
 
@@ -30,5 +31,9 @@ struct GgufConvertReport {
 GgufConvertReport convert_gguf(const std::filesystem::path& gguf,
                                const std::filesystem::path& directory,
                                const GgufConvertOptions& options = {});
+
+// What stands beside config.json and the weights: generation_config.json, the tokenizer's
+// files and the chat template.
+void write_companion_files(const GgufFile& file, const std::filesystem::path& directory);
 
 }  // namespace svtune

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/errors.h"
+#include "formats/gguf_convert.h"
 #include "io/safetensors_source.h"
 #include "linalg/torch_pch.h"
 #include "peft/base_tensors.h"
@@ -89,7 +90,7 @@ class ModelWriter {
     write_file_atomic(
         directory / "config.json",
         dump_json(output_config(), {.indent = 2, .sort_keys = true, .final_newline = true}));
-    if (std::filesystem::is_directory(model_.path)) copy_companion_files(model_.path, directory);
+    copy_companion_files(model_.path, directory);
     order_changes(outputs);
     return std::move(report_);
   }
@@ -150,6 +151,7 @@ class ModelWriter {
 }  // namespace
 
 void copy_companion_files(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (!std::filesystem::is_directory(from)) return write_companion_files(GgufFile(from), to);
   const auto copy = [&](const char* name, std::filesystem::copy_options options) {
     if (!std::filesystem::exists(from / name)) return;
     std::error_code error;

@@ -45,7 +45,8 @@ MergeReport merge_to_directory(const Model& model, const AdapterSet& adapters,
                                const std::filesystem::path& directory,
                                const MergeOptions& options = {});
 
-// Copies tokenizer, chat template and generation settings that lie in `from`.
+// Copies tokenizer, chat template and generation settings that lie in `from`, a model directory;
+// from a .gguf file they are written as `svtune convert` does.
 void copy_companion_files(const std::filesystem::path& from, const std::filesystem::path& to);
 
 }  // namespace svtune

@@ -93,6 +93,67 @@ def write_model(directory, seed=1, tensors=None):
     return directory
 
 
+GGUF_NAMES = {
+    "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
+    "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
+    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down"}
+
+
+def gguf_name(name):
+    base = name.removesuffix(".weight")
+    if base in GGUF_NAMES:
+        return GGUF_NAMES[base] + ".weight"
+    layer, part = base.removeprefix("model.layers.").split(".", 1)
+    return f"blk.{layer}.{GGUF_NAMES[part]}.weight"
+
+
+def gguf_value(value):
+    """Type and bytes: u32, f32, string, or a list of strings or of i32."""
+    def text(s):
+        raw = s.encode()
+        return struct.pack("<Q", len(raw)) + raw
+    if isinstance(value, list):
+        kind, items = (8, map(text, value)) if isinstance(value[0], str) else (
+            5, (struct.pack("<i", v) for v in value))
+        return struct.pack("<IIQ", 9, kind, len(value)) + b"".join(items)
+    if isinstance(value, str):
+        return struct.pack("<I", 8) + text(value)
+    return struct.pack("<If", 6, value) if isinstance(value, float) else struct.pack(
+        "<II", 4, value)
+
+
+def write_gguf(path, seed=1):
+    """The same kind of model as one GGUF file; rows of q and k keep their order here, so its
+    logits are not those of write_model with the same seed."""
+    letters = byte_alphabet()
+    tokens = [letters[byte] for byte in range(256)] + ["<|end|>", "ab", "<a>", "<b>"]
+    keys = {"general.architecture": "llama", "llama.context_length": 512,
+            "llama.embedding_length": HIDDEN, "llama.block_count": LAYERS,
+            "llama.feed_forward_length": INNER, "llama.attention.head_count": HEADS,
+            "llama.attention.head_count_kv": KV_HEADS, "llama.attention.key_length": HEAD_DIM,
+            "llama.attention.layer_norm_rms_epsilon": 1e-5, "tokenizer.ggml.model": "gpt2",
+            "tokenizer.ggml.pre": "gpt-2", "tokenizer.ggml.tokens": tokens,
+            "tokenizer.ggml.token_type": [1] * 256 + [3, 1, 3, 3], "tokenizer.ggml.merges": ["a b"],
+            "tokenizer.ggml.eos_token_id": 256}
+    infos, data = b"", b""
+    tensors = model_tensors(seed)
+    for name, (shape, values) in tensors.items():
+        data += b"\0" * (-len(data) % 32)
+        raw = gguf_name(name).encode()
+        infos += struct.pack("<Q", len(raw)) + raw + struct.pack("<I", len(shape))
+        infos += b"".join(struct.pack("<Q", size) for size in reversed(shape))
+        infos += struct.pack("<IQ", 0, len(data))
+        data += struct.pack(f"<{len(values)}f", *values)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
+    for key, value in keys.items():
+        head += struct.pack("<Q", len(key)) + key.encode() + gguf_value(value)
+    head += infos
+    path.write_bytes(head + b"\0" * (-len(head) % 32) + data)
+    return path
+
+
 def write_data(path, rows=40, seed=2):
     rng = random.Random(seed)
     with open(path, "w", encoding="utf-8") as file:

@@ -261,6 +261,29 @@ class Results(Base):
             # fp32 everywhere; the merged weights are rounded once more.
             self.assertLess(max(abs(a - b) for a, b in zip(wanted, got)), 1e-3, arguments)
 
+    def test_gguf_file_serves_as_model_and_is_converted(self):
+        gguf, converted = fixture.write_gguf(self.root / "model.gguf"), self.root / "converted"
+        result = svtune("convert", gguf, converted, "--dtype", "fp32")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(self.scores("--model", gguf), self.scores("--model", converted))
+
+    def test_adapter_of_a_gguf_file_merges_into_a_complete_directory(self):
+        gguf = fixture.write_gguf(self.root / "base.gguf")
+        run, merged, plain = (self.root / n for n in ("gguf-run", "gguf-merged", "gguf-plain"))
+        arguments = self.train_arguments(run, steps=3)
+        arguments[2] = gguf
+        for command in (arguments, ["convert", gguf, plain],
+                        ["merge", "--model", gguf, "--adapter", run / "adapter",
+                         "--output", merged]):
+            result = svtune(*command)
+            self.assertEqual(result.returncode, 0, result.stderr)
+        for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+            self.assertEqual((merged / name).read_bytes(), (plain / name).read_bytes(), name)
+        wanted = self.scores("--model", gguf, "--adapter", run / "adapter")
+        got = self.scores("--model", merged)
+        # fp32 files both; the merged weights are rounded once more.
+        self.assertLess(max(abs(a - b) for a, b in zip(wanted, got)), 1e-3)
+
     def test_tokenize_round_trips(self):
         text = "Grüße, 世界 🙂\n\tdef f(x): return x"
         lines, ids, back = (self.root / n for n in ("t.jsonl", "i.jsonl", "b.jsonl"))
