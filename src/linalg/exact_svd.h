@@ -6,7 +6,7 @@
 //   Gram matrix in fp64, eigh    small matrices, ranks near n, or when the check failed
 //   gesdd in fp64                tiny matrices, spectra falling below 1e-5 of their top
 //
-// All but the last end in a Rayleigh-Ritz step on the weight in fp64.
+// All but the last end in a Rayleigh-Ritz step on the weight itself.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -2,6 +2,7 @@
 
 #include <ATen/Dispatch.h>
 #include <ATen/native/CPUBlas.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
@@ -12,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "linalg/packed_loops.h"
 #include "linalg/parallel.h"
 
 namespace svtune::detail {
@@ -47,23 +49,28 @@ struct PackedOperands {
   at::Tensor right;    // A as [depth / 2, short, 2]: row pairs interleaved
 };
 
+// Two neighbouring bf16 of a row of Aᵀ form one 32-bit word, and the words of both layouts are
+// each other's transposes: whichever is near to the weight's own layout is made first.
 PackedOperands pack_bf16(const MatrixTiles& matrix) {
   const at::Tensor weight = matrix.weight().to(at::kBFloat16);
   const std::int64_t rows = matrix.long_side(), columns = matrix.short_side();
   const std::int64_t depth = rows + rows % 2;
   PackedOperands packed{depth, {}, at::empty({depth / 2, columns, 2}, weight.options())};
-  at::Tensor pairs = packed.right;  // [depth / 2, short, 2]
-  const bool wide = matrix.transposed();
-  if (wide && rows == depth) {
-    packed.left = weight;
-  } else {
-    packed.left = at::zeros({columns, depth}, weight.options());
-    packed.left.narrow(1, 0, rows).copy_(wide ? weight : weight.t());
+  const at::Tensor right_words = packed.right.view({depth / 2, columns * 2}).view(at::kInt);
+  if (matrix.transposed()) {
+    packed.left = rows == depth ? weight : at::constant_pad_nd(weight, {0, 1});
+    right_words.copy_(packed.left.view(at::kInt).t());
+    return packed;
   }
-  // Two neighbouring bf16 of a row of Aᵀ form one 32-bit word, so the interleaving is a
-  // transposition of words.
-  const at::Tensor words = packed.left.view(at::kInt);  // [short, depth / 2]
-  pairs.view({depth / 2, columns * 2}).view(at::kInt).copy_(words.t());
+  const std::vector<std::uint16_t> zeros(static_cast<std::size_t>(columns));
+  const auto* values = static_cast<const std::uint16_t*>(weight.const_data_ptr());
+  auto* pairs = static_cast<std::uint16_t*>(packed.right.mutable_data_ptr());
+  for (std::int64_t k = 0; k < rows; k += 2) {
+    const std::uint16_t* odd = k + 1 < rows ? values + (k + 1) * columns : zeros.data();
+    interleave(values + k * columns, odd, columns, pairs + k * columns);
+  }
+  packed.left = at::empty({columns, depth}, weight.options());
+  packed.left.view(at::kInt).copy_(right_words.t());
   return packed;
 }
 
@@ -73,12 +80,13 @@ at::Tensor bf16_tile(const PackedOperands& operands, const TilePair& at, std::in
   const auto* left = operands.left.const_data_ptr<at::BFloat16>() + at.row * operands.depth;
   const auto* right = operands.right.const_data_ptr<at::BFloat16>() + at.column * 2;
   at::Tensor total = at::zeros({rows, columns}, at::kDouble);
-  at::Tensor sum = at::empty({rows, columns}, at::kFloat);
+  std::vector<float> sum(static_cast<std::size_t>(rows * columns));
+  auto* totals = total.mutable_data_ptr<double>();
   for (std::int64_t k = 0; k < operands.depth; k += kChunk) {
     at::native::cpublas::brgemm(rows, columns, std::min(kChunk, operands.depth - k), operands.depth,
                                 size, columns, /*add_C=*/false, left + k, right + k * size,
-                                sum.mutable_data_ptr<float>());
-    total.add_(sum);
+                                sum.data());
+    add_floats_to_doubles(sum.data(), totals, rows * columns);
   }
   return total;
 }
