@@ -1,14 +1,15 @@
 #include "linalg/exact_svd.h"
 
 #include <ATen/ops/linalg_eigh.h>
-#include <ATen/ops/linalg_svd.h>
 #include <ATen/ops/linalg_vector_norm.h>
 
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <vector>
 
 #include "linalg/block_lanczos.h"
+#include "linalg/fallback.h"
 #include "linalg/gram.h"
 
 namespace svtune::detail {
@@ -82,7 +83,7 @@ std::optional<ExactTriplets> leading_by_fast_gram(const MatrixTiles& matrix, std
   const at::Tensor gram = gram_matrix(matrix, GramPrecision::kFast).to(at::kFloat);
   std::optional<Subspace> subspace = subspace_by_lanczos(gram, rank, extra, seed);
   if (!subspace) subspace = subspace_by_eigh(gram, rank + extra);
-  ExactTriplets result{rayleigh_ritz(matrix, subspace->vectors, rank), subspace->name, 3, {}};
+  ExactTriplets result{rayleigh_ritz(matrix, subspace->vectors, rank), subspace->name, "", 3, {}};
   if (!sigma_resolved(result.triplets)) return std::nullopt;
   result.image = matrix.transposed_times(result.triplets.left.to(at::kFloat));
   const double error =
@@ -93,7 +94,7 @@ std::optional<ExactTriplets> leading_by_fast_gram(const MatrixTiles& matrix, std
 
 std::optional<ExactTriplets> leading_by_double_gram(const MatrixTiles& matrix, std::int64_t rank) {
   const Subspace subspace = subspace_by_eigh(gram_matrix(matrix, GramPrecision::kDouble), rank);
-  ExactTriplets result{rayleigh_ritz(matrix, subspace.vectors, rank), subspace.name, 2, {}};
+  ExactTriplets result{rayleigh_ritz(matrix, subspace.vectors, rank), subspace.name, "", 2, {}};
   if (!sigma_resolved(result.triplets)) return std::nullopt;
   return result;
 }
@@ -101,31 +102,28 @@ std::optional<ExactTriplets> leading_by_double_gram(const MatrixTiles& matrix, s
 }  // namespace
 
 ExactTriplets triplets_by_gesdd(const MatrixTiles& matrix, std::int64_t first, std::int64_t count) {
-  const at::Tensor weight = matrix.weight().to(at::kDouble);
-  const at::Tensor tall = matrix.transposed() ? weight.t() : weight;
-  const auto [U, S, Vh] = at::linalg_svd(tall, /*full_matrices=*/false);
-  return {{U.narrow(1, first, count), S.narrow(0, first, count), Vh.narrow(0, first, count).t()},
-          "gesdd (fp64)",
-          1,
-          {}};
+  const at::Tensor weight = matrix.weight();
+  const SvdFactors all = dense_svd(matrix.transposed() ? weight.t() : weight);
+  ExactTriplets result;
+  result.triplets = {all.U.narrow(1, first, count), all.S.narrow(0, first, count),
+                     all.V.narrow(1, first, count)};
+  result.algorithm = all.given_up.empty() ? "gesdd (fp64)" : "Jacobi rotations (fp64)";
+  result.given_up = all.given_up;
+  result.passes = 1;
+  return result;
 }
 
 ExactTriplets exact_leading_triplets(const MatrixTiles& matrix, std::int64_t rank,
                                      std::uint64_t seed) {
   const std::int64_t n = matrix.short_side();
   if (n <= kTiny) return triplets_by_gesdd(matrix, 0, rank);
-  std::string tried;
+  std::vector<Attempt<ExactTriplets>> attempts;
   if (n > kSmall && rank <= n / 2) {
-    if (auto found = leading_by_fast_gram(matrix, rank, seed)) return *found;
-    tried = "gram (fp32) refused, ";
+    attempts.push_back({"gram (fp32)", [&] { return leading_by_fast_gram(matrix, rank, seed); }});
   }
-  auto found = leading_by_double_gram(matrix, rank);
-  if (!found) {
-    tried += "gram (fp64) refused, ";
-    found = triplets_by_gesdd(matrix, 0, rank);
-  }
-  found->algorithm = tried + found->algorithm;
-  return *found;
+  attempts.push_back({"gram (fp64)", [&] { return leading_by_double_gram(matrix, rank); }});
+  attempts.push_back({"gesdd", [&] { return std::optional(triplets_by_gesdd(matrix, 0, rank)); }});
+  return first_success<ExactTriplets>(attempts);
 }
 
 }  // namespace svtune::detail

@@ -5,8 +5,9 @@
 //   Gram matrix, fp32 eigh       larger rank
 //   Gram matrix in fp64, eigh    small matrices, ranks near n, or when the check failed
 //   gesdd in fp64                tiny matrices, spectra falling below 1e-5 of their top
+//   Jacobi rotations             when gesdd does not converge
 //
-// All but the last end in a Rayleigh-Ritz step on the weight itself.
+// The Gram matrices end in a Rayleigh-Ritz step on the weight itself.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -21,6 +22,7 @@ namespace svtune::detail {
 struct ExactTriplets {
   Triplets triplets;  // of the tall view A: left [long, r], right [short, r]
   std::string algorithm;
+  std::string given_up;  // attempts before it that failed; usually empty
   std::int64_t passes = 0;
   at::Tensor image;  // Aᵀ · left [short, r] fp32 where the check has computed it
 };
@@ -28,7 +30,7 @@ struct ExactTriplets {
 ExactTriplets exact_leading_triplets(const MatrixTiles& matrix, std::int64_t rank,
                                      std::uint64_t seed);
 
-// `count` triplets from position `first`, by gesdd in fp64.
+// `count` triplets from position `first`, by a dense decomposition in fp64.
 ExactTriplets triplets_by_gesdd(const MatrixTiles& matrix, std::int64_t first, std::int64_t count);
 
 }  // namespace svtune::detail

@@ -7,14 +7,16 @@
 #include <ATen/ops/eye.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/linalg_qr.h>
-#include <ATen/ops/linalg_svd.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <array>
+#include <optional>
 
+#include "linalg/fallback.h"
 #include "linalg/gram.h"
 #include "linalg/matrix_tiles.h"
 #include "linalg/svd.h"
@@ -23,7 +25,9 @@
 namespace svtune {
 namespace {
 
+using detail::Attempt;
 using detail::MatrixTiles;
+using detail::SvdFactors;
 
 constexpr std::int64_t kTiny = 48;    // gesdd costs nothing
 constexpr double kNegligible = 2e-5;  // of the largest σ; above it fp64 squares suffice
@@ -33,6 +37,8 @@ struct TallSvd {
   at::Tensor left;   // [long, n] fp32
   at::Tensor sigma;  // [n] fp64, descending
   at::Tensor right;  // [short, n] fp64
+  std::string algorithm;
+  std::string given_up = {};  // usually empty
 };
 
 // A V / σ for `count` leading columns. Rounding in an fp32 product adds noise of 1e-7 of
@@ -61,19 +67,19 @@ void negligible_triplets(const MatrixTiles& matrix, std::int64_t first, TallSvd&
   const at::Tensor known = svd.left.narrow(1, 0, first).to(at::kDouble);
   at::Tensor image = matrix.times(right.contiguous());
   image.sub_(at::mm(known, at::mm(known.t(), image)));
-  const auto [U, S, Vh] = at::linalg_svd(image, /*full_matrices=*/false);
-  const auto [Q, R] = at::linalg_qr(at::cat({known, U}, 1));
+  const SvdFactors small = detail::dense_svd(image);
+  const auto [Q, R] = at::linalg_qr(at::cat({known, small.U}, 1));
   const at::Tensor sign = at::where(R.diagonal().narrow(0, first, count).lt(0), -1.0, 1.0);
   svd.left.narrow(1, first, count).copy_(Q.narrow(1, first, count) * sign);
-  svd.sigma.narrow(0, first, count).copy_(S);
-  right.copy_(at::mm(right.clone(), Vh.t()));
+  svd.sigma.narrow(0, first, count).copy_(small.S);
+  right.copy_(at::mm(right.clone(), small.V));
 }
 
 TallSvd svd_by_gram(const MatrixTiles& matrix) {
   const auto [values, vectors] =
       at::linalg_eigh(detail::gram_matrix(matrix, detail::GramPrecision::kDouble));
   TallSvd svd{at::empty({matrix.long_side(), matrix.short_side()}, at::kFloat),
-              values.flip(0).clamp_min(0).sqrt(), vectors.flip(1)};
+              values.flip(0).clamp_min(0).sqrt(), vectors.flip(1), "gram + eigh (fp64)"};
   const double threshold = kNegligible * svd.sigma[0].item<double>();
   const std::int64_t resolved = svd.sigma.ge(threshold).sum().item<std::int64_t>();
   left_vectors(matrix, resolved, svd);
@@ -82,10 +88,18 @@ TallSvd svd_by_gram(const MatrixTiles& matrix) {
 }
 
 TallSvd svd_by_gesdd(const MatrixTiles& matrix) {
-  const at::Tensor weight = matrix.weight().to(at::kDouble);
-  const auto [U, S, Vh] =
-      at::linalg_svd(matrix.transposed() ? weight.t() : weight, /*full_matrices=*/false);
-  return {U.to(at::kFloat), S, Vh.t()};
+  const at::Tensor weight = matrix.weight();
+  const SvdFactors all = detail::dense_svd(matrix.transposed() ? weight.t() : weight);
+  return {all.U.to(at::kFloat), all.S, all.V,
+          all.given_up.empty() ? "gesdd (fp64)" : "Jacobi rotations (fp64)", all.given_up};
+}
+
+TallSvd svd_of(const MatrixTiles& matrix) {
+  if (matrix.short_side() <= kTiny) return svd_by_gesdd(matrix);
+  const std::array<Attempt<TallSvd>, 2> attempts = {
+      Attempt<TallSvd>{"gram (fp64)", [&] { return std::optional(svd_by_gram(matrix)); }},
+      Attempt<TallSvd>{"gesdd", [&] { return std::optional(svd_by_gesdd(matrix)); }}};
+  return detail::first_success<TallSvd>(attempts);
 }
 
 }  // namespace
@@ -96,17 +110,17 @@ ThinSvd full_svd(const at::Tensor& weight) {
   const std::int64_t n = std::min(weight.size(0), weight.size(1));
   ThinSvd result;
   if (prepared.zero) {
-    result = {at::eye(weight.size(0), n), at::zeros({n}), at::eye(weight.size(1), n),
-              "zero weight"};
+    result = {at::eye(weight.size(0), n), at::zeros({n}), at::eye(weight.size(1), n), "zero weight",
+              ""};
   } else {
     const MatrixTiles matrix(prepared.weight);
-    const bool tiny = n <= kTiny;
-    TallSvd svd = tiny ? svd_by_gesdd(matrix) : svd_by_gram(matrix);
+    const TallSvd svd = svd_of(matrix);
     result.U = svd.left.contiguous();
     result.V = svd.right.to(at::kFloat).contiguous();
     if (matrix.transposed()) std::swap(result.U, result.V);
     result.S = (svd.sigma * prepared.scale).to(at::kFloat);
-    result.algorithm = tiny ? "gesdd (fp64)" : "gram + eigh (fp64)";
+    result.algorithm = svd.algorithm;
+    result.fallback = svd.given_up;
     detail::apply_sign_rule(result.U, result.V);
   }
   for (at::Tensor* factor : {&result.U, &result.S, &result.V}) {

@@ -20,13 +20,15 @@ constexpr double kFloatSigma = 0.02;
 // YᵀY [q, q] in fp64, summed tile by tile.
 at::Tensor tiled_gram(const MatrixTiles& matrix, const at::Tensor& y) {
   const std::int64_t q = y.size(1);
-  at::Tensor partial = at::empty({matrix.tile_count(), q, q}, y.options());
+  at::Tensor partial = at::empty({matrix.tile_count(), q, q}, y.options().dtype(at::kDouble));
   for_each_tile(matrix.tile_count(), [&](std::int64_t i) {
-    const at::Tensor rows = y.narrow(0, matrix.tile_begin(i), matrix.tile_size(i));
+    // The rounding of y averages out in these sums, that of sums in fp32 would not: it would turn
+    // vectors on either side of the cut into each other where the spectrum is flat.
+    const at::Tensor rows = y.narrow(0, matrix.tile_begin(i), matrix.tile_size(i)).to(at::kDouble);
     at::Tensor sum = partial.select(0, i);
     at::mm_out(sum, rows.t(), rows);
   });
-  at::Tensor total = at::zeros({q, q}, y.options().dtype(at::kDouble));
+  at::Tensor total = at::zeros({q, q}, partial.options());
   for (std::int64_t i = 0; i < matrix.tile_count(); ++i) total.add_(partial.select(0, i));
   return total;
 }

@@ -9,10 +9,26 @@
 #include <tuple>
 #include <utility>
 
+#include "linalg/fallback.h"
+
 namespace svtune::detail {
 namespace {
 
 at::Tensor orthonormal_columns(const at::Tensor& x) { return std::get<0>(at::linalg_qr(x)); }
+
+// In the precision of the iteration, as torch.svd_lowrank; fp64 should that fail.
+SvdFactors small_svd(const at::Tensor& matrix) {
+  try {
+    const auto [U, S, Vh] = at::linalg_svd(matrix, /*full_matrices=*/false);
+    return {U, S, Vh.t(), ""};
+  } catch (const c10::LinAlgError&) {
+    SvdFactors slow = dense_svd(matrix);
+    for (at::Tensor* each : {&slow.U, &slow.S, &slow.V}) *each = each->to(matrix.scalar_type());
+    slow.given_up = "gesdd (fp32) did not converge" +
+                    (slow.given_up.empty() ? std::string() : ", " + slow.given_up);
+    return slow;
+  }
+}
 
 }  // namespace
 
@@ -27,10 +43,10 @@ LowRankFactors subspace_iteration(const at::Tensor& weight, std::int64_t q, std:
     Q = orthonormal_columns(at::mm(A.t(), Q));
     Q = orthonormal_columns(at::mm(A, Q));
   }
-  auto [U, S, Vh] = at::linalg_svd(at::mm(Q.t(), A), /*full_matrices=*/false);
-  at::Tensor left = at::mm(Q, U), right = Vh.t().contiguous();
+  const SvdFactors small = small_svd(at::mm(Q.t(), A));
+  at::Tensor left = at::mm(Q, small.U), right = small.V.contiguous();
   if (wide) std::swap(left, right);
-  return {left, S, right};
+  return {left, small.S, right, small.given_up};
 }
 
 }  // namespace svtune::detail

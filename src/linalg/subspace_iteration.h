@@ -6,13 +6,15 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
 
 namespace svtune::detail {
 
 struct LowRankFactors {
-  at::Tensor U;  // [out, q] fp32
-  at::Tensor S;  // [q] fp32
-  at::Tensor V;  // [in, q] fp32
+  at::Tensor U;          // [out, q] fp32
+  at::Tensor S;          // [q] fp32
+  at::Tensor V;          // [in, q] fp32
+  std::string given_up;  // a decomposition that did not converge; usually empty
 };
 
 // `weight` is [out, in] fp32 and q <= min(out, in). With the same seed given to

@@ -70,6 +70,7 @@ TruncatedSvd fast_svd(const PreparedWeight& prepared, std::int64_t rank,
   svd.V = factors.V.narrow(1, 0, rank).contiguous();
   svd.certificate.algorithm = "subspace iteration (q " + std::to_string(q) + ", niter " +
                               std::to_string(options.niter) + ")";
+  svd.certificate.fallback = factors.given_up;
   svd.certificate.passes = 2 * options.niter + 3;
   // The tall side's product with the other is what the projection makes exact.
   const bool wide = weight.size(0) < weight.size(1);
@@ -102,6 +103,7 @@ TruncatedSvd exact_svd(const MatrixTiles& matrix, std::int64_t rank,
   svd.V = matrix.transposed() ? left : right;
   svd.S = found.triplets.sigma.to(at::kFloat).contiguous();
   svd.certificate.algorithm = found.algorithm;
+  svd.certificate.fallback = found.given_up;
   svd.certificate.passes = found.passes + 1;
   svd.certificate.residuals = exact_residual(matrix, left, right, svd.S, found.image);
   return svd;

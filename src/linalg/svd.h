@@ -35,7 +35,8 @@ struct TruncatedSvdOptions {
 };
 
 struct SvdCertificate {
-  std::string algorithm;    // what was used, with its parameters and fallbacks
+  std::string algorithm;    // what was used, with its parameters
+  std::string fallback;     // what was given up before, and why; empty when nothing was
   std::int64_t passes = 0;  // times the weight was read
   // [r] fp64, of the returned fp32 triplets: ‖Wᵀu − σv‖ or ‖Wv − σu‖, whichever the
   // algorithm does not make zero (up to rounding) by construction.
@@ -56,12 +57,13 @@ struct ThinSvd {
   at::Tensor S;           // [n] fp32, descending
   at::Tensor V;           // [in, n] fp32
   std::string algorithm;  // what was used
+  std::string fallback;   // what was given up before, and why; empty when nothing was
 };
 
 // `weight` is [out, in] in bf16, fp16, fp32 or fp64. Workspace: at most three fp32 copies of
 // the weight besides n x n matrices.
 // Throws std::invalid_argument when the rank (or range) does not lie within 1 .. n or an
-// option is out of range, ModelError when an entry is not finite.
+// option is out of range, ModelError when an entry is not finite or nothing converges.
 TruncatedSvd truncated_svd(const at::Tensor& weight, std::int64_t rank,
                            const TruncatedSvdOptions& options = {});
 

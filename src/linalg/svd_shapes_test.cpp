@@ -155,6 +155,22 @@ TEST(SvdShapes, HilbertAndSteeplyFallingSpectra) {
   }
 }
 
+// Around the ratio of 50 at which products go from fp32 to fp64, in every input precision.
+TEST(SvdShapes, SpectraThatFallWithinTheRank) {
+  for (const double ratio : {10.0, 45.0, 55.0, 1e3, 3e4}) {
+    const at::Tensor top = at::logspace(0, -std::log10(ratio), 24, 10.0, at::kDouble);
+    const at::Tensor rest = at::logspace(-std::log10(1.2 * ratio), -6, 276, 10.0, at::kDouble);
+    const at::Tensor exact = with_spectrum(500, 300, at::cat({top, rest}), 21);
+    for (const auto dtype : {at::kBFloat16, at::kFloat, at::kDouble}) {
+      const at::Tensor weight = exact.to(dtype);
+      const TruncatedSvd svd = truncated_svd(weight, 24);
+      SCOPED_TRACE(std::to_string(ratio) + ": " + svd.certificate.algorithm);
+      expect_orthogonal(svd);
+      EXPECT_LT(product_distance(svd, reference_svd(weight)), 2e-5);
+    }
+  }
+}
+
 TEST(SvdShapes, OutlierColumnsAndExtremeScales) {
   at::Tensor outliers = model_like(400, 300, 17).to(at::kDouble);
   outliers.narrow(1, 5, 3).mul_(1000);
