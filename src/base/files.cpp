@@ -196,14 +196,14 @@ void AtomicFile::write(const void* data, std::size_t size) {
   bytes_written_ += size;
 }
 
-void AtomicFile::commit() {
+void AtomicFile::commit(bool sync) {
   if (fd_ < 0) throw FileError(path_.string(), "is already closed");
   flush();
-  if (::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) fail("cannot flush to disk");
+  if (sync && ::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) fail("cannot flush to disk");
   const int fd = std::exchange(fd_, -1);
   if (::close(fd) != 0) fail("cannot close");
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot replace");
-  detail::sync_path(path_.parent_path());
+  if (sync) detail::sync_path(path_.parent_path());
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {

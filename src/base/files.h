@@ -35,8 +35,9 @@ class AtomicFile {
 
   void write(const void* data, std::size_t size);
   void write(std::string_view text) { write(text.data(), text.size()); }
-  // Flushes, syncs, renames. No write may follow.
-  void commit();
+  // Flushes, syncs, renames. No write may follow. Without `sync` a power failure may leave an
+  // empty or partial file: for what can be made again and is checked on reading.
+  void commit(bool sync = true);
   std::uint64_t bytes_written() const noexcept { return bytes_written_; }
   const std::filesystem::path& path() const noexcept { return path_; }
 
