@@ -86,12 +86,12 @@ def run_peft(model_dir, data, steps):
     return json.loads(output.splitlines()[-1])
 
 
-def run_svtune(program, model_dir, data, steps, output):
+def run_svtune(program, model_dir, data, steps, output, more=()):
     process = subprocess.Popen(
         [program, "train", "--model", model_dir, "--data", data, "--output", output, "--method",
          "lora", "--rank", "16", "--template", "alpaca", "--max-steps", str(steps),
          "--batch-size", "4", "--gradient-accumulation", "1", "--learning-rate", "1e-4",
-         "--samples", "0", "--schedule", "constant", "--warmup-ratio", "0"],
+         "--samples", "0", "--schedule", "constant", "--warmup-ratio", "0", *more],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:

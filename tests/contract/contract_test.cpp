@@ -11,6 +11,7 @@
 #include "linalg/torch_pch.h"
 #include "peft/adapter_file.h"
 #include "peft/attach.h"
+#include "peft/quantize_model.h"
 #include "peft/tiny_model_test_util.h"
 #include "train/optimizer.h"
 
@@ -196,6 +197,73 @@ TEST_P(Contract, SameSeedSameBits) {
     EXPECT_TRUE(at::equal(left[i].tensor, right[i].tensor)) << left[i].name;
   }
 }
+
+// A base in 4 bits serves every method that leaves it frozen, without any of them knowing.
+class QuantizedContract : public Contract {
+ protected:
+  void SetUp() override {
+    Contract::SetUp();
+    Model dense = load(at::kFloat);
+    quantize_model(dense, {}, directory_ / "q");
+  }
+  Model load_quantized(at::ScalarType dtype) const {
+    return load_model(directory_ / "q" / "base", {dtype});
+  }
+};
+
+TEST_P(QuantizedContract, StartsAtTheQuantisedModel) {
+  Model base = load_quantized(at::kDouble);
+  const at::Tensor expected = test::logits_of(base);
+  Model model = load_quantized(at::kDouble);
+  attach_to(model);
+  // As on a dense base: fp64 arithmetic over two layers.
+  EXPECT_LT(max_difference(test::logits_of(model), expected), 1e-9);
+  Model dense = load(at::kDouble);
+  // 4-bit weights are off by about a tenth; the logits of size 3 follow.
+  EXPECT_LT(max_difference(test::logits_of(dense), expected), 2.0);
+}
+
+TEST_P(QuantizedContract, GradientsAreThoseOfTheDequantisedModel) {
+  Model quantized = load_quantized(at::kFloat), dense = load_quantized(at::kFloat);
+  for (Linear* layer : dense.net->linears()) {
+    layer->replace_base(BaseWeight(layer->base().dense().clone()));
+  }
+  const Attached a = attach_to(quantized), b = attach_to(dense);
+  for (const AdapterSet* set : {&a.adapters, &b.adapters}) test::disturb(*set, 0.02);
+  loss_of(quantized).backward();
+  loss_of(dense).backward();
+  const auto left = a.adapters.trainables(), right = b.adapters.trainables();
+  ASSERT_EQ(left.size(), right.size());
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    // The same values go through the same products.
+    EXPECT_TRUE(at::equal(left[i].tensor.grad(), right[i].tensor.grad())) << left[i].name;
+  }
+}
+
+TEST_P(QuantizedContract, MergedWeightEqualsForward) {
+  Model model = load_quantized(at::kDouble);
+  const Attached attached = attach_to(model);
+  test::disturb(attached.adapters);
+  const Linear* layer = attached.adapters.layers.front();
+  const at::Tensor x = test::random_tensor({5, layer->in_features()}, 1, 40).to(at::kDouble);
+  const at::NoGradGuard no_grad;
+  EXPECT_LT(max_difference(layer->adapter()->forward(x, layer->base()),
+                           at::linear(x, layer->effective_weight())),
+            1e-8);
+}
+
+std::vector<Case> quantized_cases() {
+  std::vector<Case> list;
+  for (const Case& each : cases()) {
+    const bool needs_dense = std::holds_alternative<PissaConfig>(each.method) ||
+                             std::holds_alternative<FullConfig>(each.method);
+    if (!needs_dense) list.push_back(each);
+  }
+  return list;
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, QuantizedContract, testing::ValuesIn(quantized_cases()),
+                         [](const auto& info) { return info.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Methods, Contract, testing::ValuesIn(cases()),
                          [](const auto& info) { return info.param.name; });
