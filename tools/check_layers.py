@@ -9,7 +9,7 @@ import re
 import sys
 
 LEVELS = [["base"], ["formats"], ["text"], ["data"], ["report", "cli/core"], ["linalg"], ["quant"], ["nn"],
-          ["adapters"], ["models"], ["io"], ["peft"], ["train"], ["infer"], ["api"],
+          ["adapters"], ["models"], ["io"], ["peft"], ["infer"], ["train"], ["api"],
           ["cli"]]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 LAST_TORCH_FREE = LEVEL["report"]

@@ -15,15 +15,15 @@
 #include "cli/report_command.h"
 #include "cli/score_command.h"
 #include "cli/tokenize_command.h"
-#include "cli/train_options.h"
+#include "cli/train_command.h"
 
 namespace svtune {
 
 using Commands =
-    CommandList<TrainOptions, EvalCommandOptions, GenerateCommandOptions, ChatCommandOptions,
+    CommandList<TrainCommandOptions, EvalCommandOptions, GenerateCommandOptions, ChatCommandOptions,
                 ScoreOptions, TokenizeOptions, MergeCommandOptions, ExportCommandOptions,
-                ConvertOptions, QuantizeCommandOptions, InspectOptions, ReportOptions, DemoDataOptions, HelpOptions,
-                CompletionOptions, ManOptions, DocsOptions>;
+                ConvertOptions, QuantizeCommandOptions, InspectOptions, ReportOptions,
+                DemoDataOptions, HelpOptions, CompletionOptions, ManOptions, DocsOptions>;
 
 inline ProgramInfo program_info() { return {"svtune", SVTUNE_VERSION}; }
 

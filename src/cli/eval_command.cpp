@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iostream>
 
 #include "base/errors.h"
 #include "cli/core/progress.h"
-#include "cli/data_losses.h"
 #include "cli/json_lines.h"
+#include "data/data_losses.h"
 #include "infer/answers.h"
 #include "io/load_tokenizer.h"
 #include "train/evaluate.h"
@@ -110,7 +111,7 @@ int run(const EvalCommandOptions& options, CommandContext& context) {
   const auto encoder = std::make_shared<ExampleEncoder>(
       tokenizer, PromptTemplate(options.prompt, tokenizer), EncodeOptions{options.max_length});
   const auto store = std::make_shared<ExampleStore>(options.data, options.reading, encoder);
-  warn_of_losses(*store);
+  for (const std::string& loss : data_losses(*store)) std::cerr << "warning: " << loss << "\n";
   return options.task == EvalTask::kPerplexity ? perplexity(loaded, options, store, context)
                                                : exact_match(loaded, options, *store, context);
 }

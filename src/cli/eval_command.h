@@ -3,7 +3,7 @@
 
 #include "cli/core/command.h"
 #include "cli/generate_command.h"
-#include "cli/train_options.h"
+#include "train/run_options.h"
 
 namespace svtune {
 

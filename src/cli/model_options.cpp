@@ -7,17 +7,6 @@
 
 namespace svtune {
 
-std::optional<at::ScalarType> scalar_type(ComputeDtype dtype) {
-  switch (dtype) {
-    case ComputeDtype::kFp32:
-      return at::kFloat;
-    case ComputeDtype::kBf16:
-      return at::kBFloat16;
-    default:
-      return std::nullopt;
-  }
-}
-
 LoadedModel load_for_command(const ModelOptions& options) {
   prepare_torch(options.threads);
   LoadOptions load;

@@ -1,211 +1,168 @@
-// svtune train, in order: prepare, attach, check the start, train, save, report.
-#include <cstdio>
-#include <iostream>
+// Shows on the terminal what a training run tells.
+#include "cli/train_command.h"
 
-#include "base/errors.h"
-#include "base/files.h"
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+
+#include "api/runtime.h"
 #include "base/text_util.h"
 #include "cli/core/interrupt.h"
 #include "cli/core/progress.h"
-#include "cli/run_directory.h"
-#include "cli/train_quantized.h"
-#include "cli/train_report.h"
-#include "cli/train_session.h"
 #include "linalg/torch_pch.h"
-#include "peft/adapter_file.h"
-#include "peft/merge.h"
-#include "train/start_check.h"
+#include "train/training_run.h"
 
 namespace svtune {
 namespace {
 
-// All linear layers are the default of svtune; files of PEFT keep PEFT's.
-TargetOptions resolved_targets(const TrainOptions& options) {
-  TargetOptions targets = options.targets;
-  const bool full = std::holds_alternative<FullConfig>(options.method);
-  if (!full && targets.target_modules.empty() && !targets.target_regex) {
-    targets.target_modules = {"all-linear"};
+template <class... Values>
+std::string format(const char* pattern, Values... values) {
+  char text[256];
+  std::snprintf(text, sizeof text, pattern, values...);
+  return text;
+}
+
+// Number of layers by module name and shape, e.g. "30 x q_proj [576, 576]".
+std::string layer_lines(const StartReport& report) {
+  std::vector<std::pair<std::string, std::pair<std::int64_t, std::int64_t>>> kinds;
+  for (const AdaptedLayer& layer : report.layers) {
+    const std::string kind = layer.name.substr(layer.name.rfind('.') + 1) + " [" +
+                             std::to_string(layer.out_features) + ", " +
+                             std::to_string(layer.in_features) + "]";
+    auto found = std::find_if(kinds.begin(), kinds.end(),
+                              [&](const auto& each) { return each.first == kind; });
+    if (found == kinds.end()) found = kinds.insert(kinds.end(), {kind, {0, 0}});
+    ++found->second.first;
+    found->second.second += layer.trainable;
   }
-  return targets;
-}
-
-// The adapter to go on from decides what it is; options that say otherwise are a mistake.
-void check_method_options(const TrainOptions& options, const AdapterRecord& record) {
-  const Json asked = options_to_json(options.method, {});
-  const Json saved = options_to_json(record.method, {});
-  const Json untouched = options_to_json(TrainOptions{}.method, {});
-  if (asked == saved || asked == untouched) return;
-  throw UsageError("--adapter is of the method " + method_name(record.method) +
-                       " with options of its own; the method options given differ",
-                   "Leave out --method and its options.");
-}
-
-Attached attach_saved(TrainSession& session, std::ostream& err) {
-  LoadedAdapter loaded = load_adapter(session.model, *session.start_adapter);
-  for (const std::string& warning : loaded.warnings) err << "warning: " << warning << "\n";
-  if (session.options.model.adapter) check_method_options(session.options, loaded.record);
-  return adopt(session.model, std::move(loaded));
-}
-
-Attached attach_with_progress(TrainSession& session, bool initialise) {
-  Progress progress({.label = "initialise", .unit = "layer"});
-  AttachOptions attach_options;
-  attach_options.seed = session.options.train.seed;
-  attach_options.initialise = initialise;
-  attach_options.progress = [&](std::int64_t done, std::int64_t total) {
-    progress.update({.done = done, .total = total});
-  };
-  return attach(session.model, session.options.method, session.options.targets, attach_options);
-}
-
-void verify_start(TrainSession& session, const Attached& attached, std::ostream& out) {
-  const std::vector<Batch> first = first_batches(*session.batches, 1);
-  const double loss = start_loss(*session.model.net, &attached.adapters, first);
-  // A quantised base or a trained adapter promises no equality.
-  const bool own_start = session.start_adapter || session.options.model.base_dtype;
-  char text[192];
-  std::snprintf(text, sizeof text, "Loss before step 1: base model %.6f, %s%s %.6f\n",
-                session.base_loss, attached.report.method.c_str(),
-                session.options.model.base_dtype ? " on the quantised base" : "", loss);
-  out << text;
-  if (!own_start) check_start(session.base_loss, loss, attached.report.method);
-}
-
-RunLogOptions log_options(TrainSession& session, const Attached& attached, Progress& progress) {
-  RunLogOptions log;
-  log.directory = session.options.run.output;
-  log.total_steps = session.total_steps;
-  log.eval_every = session.options.train.eval_every;
-  log.save_every = session.options.train.save_every;
-  log.keep_checkpoints = session.options.train.keep_checkpoints;
-  log.stop = &interrupt_requested();
-  if (session.eval_batches) {
-    log.evaluate = [&session, &attached] {
-      return evaluate(*session.model.net, &attached.adapters, *session.eval_batches);
-    };
+  std::string text;
+  for (const auto& [kind, count] : kinds) {
+    text += "  " + std::to_string(count.first) + " x " + kind + ", " + format_count(count.second) +
+            " trainable\n";
   }
-  log.on_step = [&progress](const StepReport& step, const std::optional<EvalResult>& eval) {
-    ProgressSample sample{.done = step.step, .total = step.total_steps};
-    sample.loss = step.loss;
-    sample.tokens_per_second = static_cast<double>(step.tokens) / step.seconds;
+  return text;
+}
+
+const char* label_of(RunPhase phase) {
+  switch (phase) {
+    case RunPhase::kQuantize:
+      return "quantize";
+    case RunPhase::kInitialise:
+      return "initialise";
+    case RunPhase::kSamples:
+      return "sample";
+  }
+  return "";
+}
+
+class Terminal final : public RunObserver {
+ public:
+  explicit Terminal(CommandContext& context) : context_(context) {}
+
+  void warning(const std::string& text) override { context_.err << "warning: " << text << "\n"; }
+
+  void progress(RunPhase phase, std::int64_t done, std::int64_t total) override {
+    if (phase_ != phase) start(label_of(phase), phase == RunPhase::kSamples ? "answer" : "layer");
+    phase_ = phase;
+    ProgressSample sample;
+    sample.done = done;
+    sample.total = total;
+    progress_->update(sample);
+  }
+
+  void planned(const RunPlan& plan) override {
+    progress_.reset();
+    const StartReport& start = plan.start;
+    const double share =
+        100.0 * static_cast<double>(start.trainable) / static_cast<double>(start.total);
+    std::ostream& out = context_.out;
+    out << "Adapted layers (" << start.method << "):\n" << layer_lines(start);
+    if (!start.extras.empty()) out << "  and " << start.extras.size() << " whole tensors\n";
+    out << "Trainable: " << format_count(start.trainable) << " of " << format_count(start.total)
+        << " parameters (" << format("%.3f", share) << " %)\n"
+        << "Steps: " << plan.total_steps << " of about "
+        << static_cast<std::int64_t>(plan.tokens_per_step + 0.5) << " tokens\n"
+        << "Peak memory (predicted): " << format_bytes(plan.memory.total()) << "\n";
+    for (const MemoryItem& item : plan.memory.items) {
+      out << "  " << item.name << ": " << format_bytes(item.bytes) << "\n";
+    }
+    out << std::flush;
+  }
+
+  void start_checked(const StartLosses& losses) override {
+    guard_.emplace();
+    context_.out << format("Loss before step 1: base model %.6f, %s%s %.6f", losses.base,
+                           losses.method.c_str(), losses.quantized ? " on the quantised base" : "",
+                           losses.adapted)
+                 << std::endl;
+  }
+
+  void resumed(std::int64_t step) override {
+    guard_.emplace();
+    context_.out << "Resumed at step " << step << std::endl;
+  }
+
+  void step(const StepReport& report, const std::optional<EvalResult>& eval) override {
+    if (!training_) start("train", "step");
+    training_ = true;
+    ProgressSample sample{.done = report.step, .total = report.total_steps};
+    sample.loss = report.loss;
+    sample.tokens_per_second = static_cast<double>(report.tokens) / report.seconds;
     sample.memory = process_memory().resident;
-    progress.update(sample);
-    if (eval) {
-      char text[96];
-      std::snprintf(text, sizeof text, "step %lld: evaluation loss %.4f, perplexity %.2f",
-                    static_cast<long long>(step.step), eval->loss, eval->perplexity);
-      progress.print(text);
+    progress_->update(sample);
+    if (!eval) return;
+    progress_->print(format("step %lld: evaluation loss %.4f, perplexity %.2f",
+                            static_cast<long long>(report.step), eval->loss, eval->perplexity));
+  }
+
+  void saved(const std::filesystem::path& path, const std::optional<BestEval>& best) override {
+    progress_.reset();
+    guard_.reset();
+    context_.out << "Saved " << path.string();
+    if (best) {
+      context_.out << " (step " << best->step << ", evaluation loss " << best->loss << ")";
     }
-  };
-  return log;
-}
-
-// The adapter, or for full fine-tuning the model.
-std::filesystem::path save_result(TrainSession& session, const Attached& attached,
-                                  const std::string& suffix) {
-  const std::filesystem::path run = session.options.run.output;
-  if (attached.report.method == FullConfig::kName) {
-    const std::filesystem::path target = run / ("model" + suffix);
-    MergeOptions merge;
-    merge.if_exists = IfExists::kReplace;
-    merge_to_directory(session.model, attached.adapters, target, merge);
-    return target;
+    context_.out << std::endl;
   }
-  const std::filesystem::path target = run / ("adapter" + suffix);
-  save_adapter(session.model, attached.adapters, attached.record, target, IfExists::kReplace);
-  return target;
-}
 
-// Writes the last state, and the best one by evaluation beside it.
-void save_results(TrainSession& session, const Attached& attached, RunLog& log,
-                  std::int64_t last_step, std::ostream& out) {
-  out << "Saved " << save_result(session, attached, "").string() << "\n";
-  const std::optional<BestEval>& best = log.best();
-  if (!best || best->step == last_step) return;
-  const std::vector<std::int64_t> kept = log.checkpoints().steps();
-  if (std::find(kept.begin(), kept.end(), best->step) == kept.end()) return;
-  log.checkpoints().load_adapters(best->step, attached.adapters);
-  out << "Saved " << save_result(session, attached, "-best").string() << " (step " << best->step
-      << ", evaluation loss " << best->loss << ")\n";
-  log.checkpoints().load_adapters(last_step, attached.adapters);
-}
+  const std::atomic<bool>* stop() const override { return &interrupt_requested(); }
 
-int train_run(TrainSession& session, Attached& attached, CommandContext& context) {
-  const std::filesystem::path run = session.options.run.output;
-  TrainState state(attached.adapters, *session.batches, session.options.train.optimizer);
-  std::optional<CheckpointStore::Restored> restored;
-  if (session.options.run.resume) {
-    restored = CheckpointStore(run).restore_latest(state);
-    if (restored) {
-      for (const std::string& warning : restored->warnings) {
-        context.err << "warning: " << warning << "\n";
-      }
-      context.out << "Resumed at step " << restored->step << "\n";
-    }
-  }
-  std::vector<ReportSample> samples = sample_questions(session);
-  RunFiles files = start_files(session, attached, run);
-  if (!restored) add_answers(session, samples, kAnswerBefore);
-  if (restored) samples = load_samples(run);
-  files.samples = samples;
-  save_report_json(run, files);
+  void finish() { progress_.reset(); }
 
-  const InterruptGuard interrupt;
-  Progress progress({.label = "train", .unit = "step"});
-  RunLog log(log_options(session, attached, progress), restored);
-  const TrainResult result =
-      train(*session.model.net, state, session.options.train, session.total_steps, log);
-  progress.finish();
-  if (result.stopped) {
-    context.out << "Stopped after step " << result.steps << " of " << session.total_steps
-                << ". Go on with:\n  svtune train --config " << (run / "config.json").string()
-                << " --resume\n";
-    write_run_report(run, run.filename().string(), "svtune");
-    return 0;
+ private:
+  void start(const char* label, const char* unit) {
+    progress_.reset();
+    progress_.emplace(Progress::Settings{.label = label, .unit = unit});
   }
-  save_results(session, attached, log, result.steps, context.out);
-  if (!samples.empty() && samples[0].answers.size() < 2) {
-    add_answers(session, samples, kAnswerAfter);
-  }
-  files.samples = samples;
-  files.run.facts.push_back({"Peak of the process", format_bytes(process_memory().peak)});
-  save_report_json(run, files);
-  write_run_report(run, run.filename().string(), "svtune");
-  context.out << "Report " << (run / "report.html").string() << "\n"
-              << "Peak memory: " << format_bytes(process_memory().peak) << "\n";
-  return 0;
-}
+
+  CommandContext& context_;
+  std::optional<Progress> progress_;
+  std::optional<RunPhase> phase_;
+  // While steps are taken a signal asks for an end; before and after it ends the process.
+  std::optional<InterruptGuard> guard_;
+  bool training_ = false;
+};
 
 }  // namespace
 
-int run(const TrainOptions& given, CommandContext& context) {
-  TrainOptions options = given;
-  options.targets = resolved_targets(options);
-  if (!options.run.dry_run) check_run_directory(options.run.output, options.run.resume);
-  TrainSession session = prepare_session(options);
+int run(const TrainCommandOptions& options, CommandContext& context) {
+  prepare_torch(options.model.threads);
+  Terminal terminal(context);
   if (options.run.dry_run) {
-    const Attached attached = session.start_adapter
-                                  ? attach_saved(session, context.err)
-                                  : attach_with_progress(session, /*initialise=*/false);
-    print_start(session, attached, forecast_memory(session, attached), context.out);
+    rehearse_training(options, terminal);
     return 0;
   }
-  const RunDirectory directory(options.run.output, options);
-  const bool restart = options.run.resume && has_checkpoint(options.run.output);
-  enter_quantized_base(session);
-  Attached attached = session.start_adapter
-                          ? attach_saved(session, context.err)
-                          : attach_with_progress(session, /*initialise=*/!restart);
-  if (restart) {
-    restore_record(options.run.output, attached);
-  } else {
-    save_record(options.run.output, attached);
+  const TrainOutcome outcome = run_training(options, terminal);
+  terminal.finish();
+  if (outcome.stopped) {
+    context.out << "Stopped after step " << outcome.steps << " of " << outcome.total_steps
+                << ". Go on with:\n  svtune train --config "
+                << (options.run.output / "config.json").string() << " --resume\n";
+    return 0;
   }
-  const MemoryForecast forecast = forecast_memory(session, attached);
-  print_start(session, attached, forecast, context.out);
-  check_memory(forecast, available_memory(), process_memory().resident);
-  if (!restart) verify_start(session, attached, context.out);
-  return train_run(session, attached, context);
+  context.out << "Report " << outcome.report.string() << "\n"
+              << "Peak memory: " << format_bytes(outcome.peak_memory) << "\n";
+  return 0;
 }
 
 }  // namespace svtune

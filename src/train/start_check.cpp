@@ -5,24 +5,30 @@
 
 #include "base/errors.h"
 #include "linalg/torch_pch.h"
+#include "train/stream_source.h"
 
 namespace svtune {
 
-std::vector<Batch> first_batches(BatchSource& source, std::size_t count) {
-  std::vector<Batch> batches;
+std::vector<Batch> start_documents(BatchSource& source, std::int64_t tokens) {
+  std::vector<Batch> documents;
+  std::int64_t held = 0;
   source.rewind();
-  while (batches.size() < count) {
-    std::optional<Batch> batch = source.next();
+  while (held < tokens) {
+    const std::optional<Batch> batch = source.next();
     if (!batch) break;
-    if (batch->num_supervised() > 0) batches.push_back(std::move(*batch));
+    for (Batch& document : split_documents(*batch)) {
+      if (held >= tokens || document.num_supervised() == 0) continue;
+      held += document.num_tokens();
+      documents.push_back(std::move(document));
+    }
   }
   source.rewind();
-  if (batches.empty()) {
+  if (documents.empty()) {
     throw RunError("no token of the training data is supervised",
                    "check the columns and the template, or raise --max-length so that responses "
                    "are not cut away");
   }
-  return batches;
+  return documents;
 }
 
 double start_loss(Transformer& net, const AdapterSet* adapters, std::span<const Batch> batches) {

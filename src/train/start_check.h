@@ -12,9 +12,10 @@
 
 namespace svtune {
 
-// The first micro-batches with at least one supervised token, at most `count`; the source
-// is rewound before and after.
-std::vector<Batch> first_batches(BatchSource& source, std::size_t count);
+// Leading documents of the training order with a supervised token, each a batch of its own:
+// as few as hold `tokens` tokens. Enough to see a start that went wrong, and cheap beside a
+// step. The source is rewound before and after. Throws RunError when no token is supervised.
+std::vector<Batch> start_documents(BatchSource& source, std::int64_t tokens = 128);
 
 // Nats per supervised token over `batches`, no gradient, no dropout. Throws RunError when it
 // is not finite: the weights or the data are broken. `adapters` may be null.

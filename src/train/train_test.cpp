@@ -259,8 +259,7 @@ TEST(Evaluate, EqualsTheTrainingLossWithoutDropout) {
 
 TEST(StartCheck, LoraStartsAtTheBaseAndAShiftIsRefused) {
   CyclicSource source(random_documents(8, 9), 2, 4);
-  const std::vector<Batch> batches = first_batches(source, 2);
-  ASSERT_EQ(batches.size(), 2u);
+  const std::vector<Batch> batches = start_documents(source);
   const auto bare = test::random_model(test::tiny_spec(), at::kFloat);
   const double base = start_loss(*bare, nullptr, batches);
   Rig rig = lora_rig(at::kFloat);
@@ -279,9 +278,21 @@ TEST(StartCheck, LoraStartsAtTheBaseAndAShiftIsRefused) {
   }
 }
 
+TEST(StartCheck, TakesAsFewLeadingDocumentsAsHoldTheTokens) {
+  const std::vector<test::Document> documents{{1}, {2, 3, 4}, {5, 6, 7, 8}, {9, 10}};
+  CyclicSource source(documents, 4, 1);
+  ASSERT_TRUE(source.next().has_value());  // wherever the source stood
+  const std::vector<Batch> some = start_documents(source, 4);
+  ASSERT_EQ(some.size(), 2u);  // a document of one token has nothing to learn
+  EXPECT_EQ(some[0].tokens[0].item<std::int64_t>(), 2);
+  EXPECT_EQ(some[1].num_tokens(), 4);
+  EXPECT_EQ(start_documents(source, 1000).size(), 3u);
+  EXPECT_TRUE(source.next().has_value()) << "the source was not rewound";
+}
+
 TEST(StartCheck, BrokenWeightsAreNamedBeforeTraining) {
   CyclicSource source(random_documents(8, 9), 2, 4);
-  const std::vector<Batch> batches = first_batches(source, 1);
+  const std::vector<Batch> batches = start_documents(source);
   Rig rig = lora_rig(at::kFloat);
   rig.net->linears()[0]->base().dense().fill_(std::nan(""));
   EXPECT_THROW(start_loss(*rig.net, nullptr, batches), RunError);

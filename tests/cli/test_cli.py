@@ -95,6 +95,23 @@ class Training(Base):
         base, adapted = line.split("base model ")[1].split(", pissa ")
         self.assertAlmostEqual(float(base), float(adapted), delta=1e-3 * float(base))
 
+    def test_report_has_answers_of_the_base_and_of_the_trained_model(self):
+        answers = {}
+        for method in ("lora", "full"):
+            run = self.root / f"samples-{method}"
+            arguments = self.train_arguments(run, "--learning-rate", 0.05, method=method, steps=20)
+            arguments[arguments.index("--samples") + 1] = 2
+            result = svtune(*arguments)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            samples = json.loads((run / "report.json").read_text())["samples"]
+            self.assertEqual(len(samples), 2)
+            for sample in samples:
+                self.assertEqual([a["label"] for a in sample["answers"]], ["before", "after"])
+            answers[method] = [[a["text"] for a in sample["answers"]] for sample in samples]
+        before = [[pair[0] for pair in pairs] for pairs in answers.values()]
+        self.assertEqual(before[0], before[1], "the untouched model answers the same in any run")
+        self.assertTrue(all(a != b for a, b in answers["full"]), "training changes the answers")
+
     def test_dry_run_writes_nothing(self):
         run = self.root / "dry"
         result = svtune(*self.train_arguments(run, "--dry-run"))

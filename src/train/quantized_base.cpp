@@ -1,10 +1,8 @@
-#include "cli/train_quantized.h"
+#include "train/quantized_base.h"
 
 #include <algorithm>
 
 #include "base/errors.h"
-#include "base/text_util.h"
-#include "cli/core/progress.h"
 #include "linalg/torch_pch.h"
 
 namespace svtune {
@@ -33,7 +31,8 @@ struct StartOf {
     throw UsageError("full fine-tuning trains the matrices that --base-dtype would quantise",
                      "Leave out --base-dtype, or choose another method.");
   }
-  void operator()(const SvftConfig&) const {}  // rounded plainly, U and V are those of the rounded W
+  void operator()(const SvftConfig&) const {
+  }  // rounded plainly, U and V are those of the rounded W
 };
 
 double bits_of(QuantType type, const QuantTuning& tuning) {
@@ -54,24 +53,19 @@ QuantizePlan quantize_plan(const TrainOptions& options) {
   return plan;
 }
 
-void enter_quantized_base(TrainSession& session) {
+void enter_quantized_base(TrainSession& session, RunObserver& observer) {
   const TrainOptions& options = session.options;
   if (!options.model.base_dtype) return;
   const std::filesystem::path folder = options.run.output / kQuantizedFolder;
   if (!std::filesystem::exists(folder)) {
-    Progress progress({.label = "quantize", .unit = "layer"});
     QuantizeOptions quantize;
     quantize.measure = false;
-    quantize.progress = [&](std::int64_t done, std::int64_t total) {
-      ProgressSample sample;
-      sample.done = done;
-      sample.total = total;
-      progress.update(sample);
+    quantize.progress = [&observer](std::int64_t done, std::int64_t total) {
+      observer.progress(RunPhase::kQuantize, done, total);
     };
     quantize_model(session.model, quantize_plan(options), folder, quantize);
   }
   session.model = load_model(folder / "base", {scalar_type(options.model.dtype)});
-  session.model.net->set_recompute(options.train.recompute);
   if (std::filesystem::exists(folder / "adapter")) session.start_adapter = folder / "adapter";
 }
 

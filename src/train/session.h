@@ -1,14 +1,15 @@
-// The pieces of one training run, made in order: directory, model, data, adapters, state.
+// The pieces of one training run, made in order: data, model, adapters.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "cli/train_options.h"
 #include "peft/attach.h"
+#include "text/tokenizer.h"
 #include "train/memory.h"
-#include "train/run_log.h"
+#include "train/run_observer.h"
+#include "train/run_options.h"
 #include "train/stream_source.h"
 
 namespace svtune {
@@ -22,13 +23,14 @@ struct TrainSession {
   std::shared_ptr<const ExampleStore> data, eval_data;
   std::unique_ptr<StreamSource> batches, eval_batches;
   std::int64_t total_steps = 0;
-  double base_loss = 0;  // nats per supervised token of the untouched model
 };
 
-// Loads the model and the data and measures the base model's loss. Throws UsageError,
-// FileError or RunError; nothing is written.
-TrainSession prepare_session(TrainOptions options);
+// Reads the data and the model. Throws UsageError, FileError or ModelError; nothing is written.
+TrainSession prepare_session(TrainOptions options, RunObserver& observer);
 
+// The session's adapters: of `start_adapter` where there is one, else made by the method, with
+// shapes only when `initialise` is false.
+Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& observer);
 
 // What the run will need, from the attached layers and the longest batch of the data.
 MemoryForecast forecast_memory(const TrainSession& session, const Attached& attached);

@@ -1,4 +1,4 @@
-#include "cli/run_directory.h"
+#include "train/run_directory.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -47,14 +47,6 @@ void check_run_directory(const std::filesystem::path& path, bool resume) {
 
 bool has_checkpoint(const std::filesystem::path& run) {
   return std::filesystem::exists(run / "checkpoints") && !CheckpointStore(run).steps().empty();
-}
-
-std::vector<ReportSample> load_samples(const std::filesystem::path& run) {
-  if (!std::filesystem::exists(run / "report.json") ||
-      !std::filesystem::exists(run / "metrics.jsonl")) {
-    return {};
-  }
-  return load_run_files(run).samples;
 }
 
 void save_record(const std::filesystem::path& run, const Attached& attached) {

@@ -1,18 +1,14 @@
-#include "cli/train_session.h"
+#include "train/session.h"
 
 #include <algorithm>
-#include <iostream>
 #include <utility>
 
-#include "api/runtime.h"
 #include "base/errors.h"
-#include "base/hash.h"
-#include "base/text_util.h"
-#include "cli/data_losses.h"
-#include "cli/train_quantized.h"
+#include "data/data_losses.h"
 #include "io/load_tokenizer.h"
 #include "linalg/torch_pch.h"
-#include "train/start_check.h"
+#include "peft/adapter_file.h"
+#include "train/quantized_base.h"
 
 namespace svtune {
 namespace {
@@ -33,18 +29,18 @@ void check_vocabulary(const TrainSession& session) {
   }
 }
 
-void load_data(TrainSession& session) {
+void load_data(TrainSession& session, RunObserver& observer) {
   const DataFileOptions& data = session.options.data;
   const auto encoder = std::make_shared<ExampleEncoder>(
       *session.tokenizer, PromptTemplate(data.prompt, *session.tokenizer),
       EncodeOptions{session.options.train.batch.max_length, data.train_on_prompt});
   session.data = std::make_shared<ExampleStore>(data.data, data.reading, encoder);
-  warn_of_losses(*session.data);
+  for (const std::string& loss : data_losses(*session.data)) observer.warning(loss);
   session.batches = std::make_unique<StreamSource>(
       BatchStream(session.data, stream_options(session.options.train)));
   if (data.eval_data) {
     session.eval_data = std::make_shared<ExampleStore>(*data.eval_data, data.reading, encoder);
-    warn_of_losses(*session.eval_data);
+    for (const std::string& loss : data_losses(*session.eval_data)) observer.warning(loss);
     session.eval_batches =
         std::make_unique<StreamSource>(eval_stream(session.eval_data, session.options.train));
   }
@@ -59,8 +55,9 @@ void check_options(const TrainOptions& options) {
   }
   const auto* lora = std::get_if<LoraConfig>(&options.method);
   if (options.model.base_dtype && options.model.adapter) {
-    throw UsageError("--adapter goes on with the base it was trained on; --base-dtype makes another",
-                     "Leave out one of the two.");
+    throw UsageError(
+        "--adapter goes on with the base it was trained on; --base-dtype makes another",
+        "Leave out one of the two.");
   }
   if (options.model.base_dtype) quantize_plan(options);
   if (!options.model.base_dtype && lora && lora->init == LoraInit::kLoftq) {
@@ -69,28 +66,62 @@ void check_options(const TrainOptions& options) {
   }
 }
 
+// All linear layers are the default of svtune; files of PEFT keep PEFT's.
+TargetOptions resolved_targets(const TrainOptions& options) {
+  TargetOptions targets = options.targets;
+  const bool full = std::holds_alternative<FullConfig>(options.method);
+  if (!full && targets.target_modules.empty() && !targets.target_regex) {
+    targets.target_modules = {"all-linear"};
+  }
+  return targets;
+}
+
+// The adapter to go on from decides what it is; options that say otherwise are a mistake.
+void check_method_options(const TrainOptions& options, const AdapterRecord& record) {
+  const Json asked = options_to_json(options.method, {});
+  const Json saved = options_to_json(record.method, {});
+  const Json untouched = options_to_json(TrainOptions{}.method, {});
+  if (asked == saved || asked == untouched) return;
+  throw UsageError("--adapter is of the method " + method_name(record.method) +
+                       " with options of its own; the method options given differ",
+                   "Leave out --method and its options.");
+}
+
+Attached attach_saved(TrainSession& session, RunObserver& observer) {
+  LoadedAdapter loaded = load_adapter(session.model, *session.start_adapter);
+  for (const std::string& warning : loaded.warnings) observer.warning(warning);
+  if (session.options.model.adapter) check_method_options(session.options, loaded.record);
+  return adopt(session.model, std::move(loaded));
+}
+
 }  // namespace
 
-TrainSession prepare_session(TrainOptions options) {
+TrainSession prepare_session(TrainOptions options, RunObserver& observer) {
+  options.targets = resolved_targets(options);
   check_options(options);
   TrainSession session;
   session.options = std::move(options);
-  session.start_adapter = session.options.model.adapter;
-  const BaseModelOptions& base = session.options.model;
-  prepare_torch(base.threads);
+  const TrainModelOptions& base = session.options.model;
+  session.start_adapter = base.adapter;
   session.tokenizer = load_tokenizer(base.model);
-  load_data(session);
+  load_data(session, observer);
   session.model = load_model(base.model, {scalar_type(base.dtype), /*check_finite=*/true});
-  for (const std::string& warning : session.model.warnings) {
-    std::cerr << "warning: " << warning << "\n";
-  }
+  for (const std::string& warning : session.model.warnings) observer.warning(warning);
   check_vocabulary(session);
-  session.model.net->set_recompute(session.options.train.recompute);
   session.total_steps =
       total_steps(session.options.train, session.batches->stream().batches_per_epoch());
-  const std::vector<Batch> first = first_batches(*session.batches, 1);
-  session.base_loss = start_loss(*session.model.net, nullptr, first);
   return session;
+}
+
+Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& observer) {
+  if (session.start_adapter) return attach_saved(session, observer);
+  AttachOptions attach_options;
+  attach_options.seed = session.options.train.seed;
+  attach_options.initialise = initialise;
+  attach_options.progress = [&observer](std::int64_t done, std::int64_t total) {
+    observer.progress(RunPhase::kInitialise, done, total);
+  };
+  return attach(session.model, session.options.method, session.options.targets, attach_options);
 }
 
 double tokens_per_step(const TrainSession& session) {

@@ -1,4 +1,4 @@
-// Options of svtune train: model, data, method, training, run directory.
+// What a whole training run is asked for: model, data, method, training, run directory.
 #pragma once
 
 #include <filesystem>
@@ -6,43 +6,26 @@
 #include <string>
 
 #include "adapters/methods.h"
-#include "cli/core/command.h"
-#include "cli/model_options.h"
 #include "data/example_store.h"
 #include "data/prompt_template.h"
+#include "io/model_options.h"
 #include "peft/quantize_model.h"
 #include "peft/target_modules.h"
 #include "train/train_config.h"
 
 namespace svtune {
 
-struct BaseModelOptions {
-  std::filesystem::path model;
-  std::optional<std::filesystem::path> adapter;
-  ComputeDtype dtype = ComputeDtype::kAuto;
+struct TrainModelOptions : ModelOptions {
+  static constexpr const char* kAdapterHelp =
+      "Saved adapter to go on from, with its method and targets, instead of a new one";
   std::optional<QuantType> base_dtype;
-  std::int64_t threads = 0;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
-    visit(self.model, {.name = "model",
-                       .help = "Hugging Face model directory or .gguf file",
-                       .value_name = "PATH",
-                       .required = true});
-    visit(self.adapter, {.name = "adapter",
-                         .help = "Saved adapter to go on from, with its method and targets, "
-                                 "instead of a new one",
-                         .value_name = "DIR",
-                         .path = PathHint::kDirectory});
-    visit(self.dtype, {.name = "dtype", .help = "Arithmetic, and storage of the frozen base"});
+    ModelOptions::fields(self, visit);
     visit(self.base_dtype, {.name = "base_dtype",
                             .help = "Quantise the frozen matrices: plainly (QLoRA), as QPiSSA "
                                     "with --method pissa, as LoftQ with --init loftq"});
-    visit(self.threads, {.name = "threads",
-                         .help = "Threads for computing; 0 = one per available core",
-                         .unit = "threads",
-                         .min = 0,
-                         .max = 4096});
   }
 };
 
@@ -96,20 +79,7 @@ struct RunOptions {
 };
 
 struct TrainOptions {
-  static constexpr CommandInfo kCommand{
-      .name = "train",
-      .summary = "Fine-tune a model with PiSSA, SVFT, LoRA or in full",
-      .description =
-          "Reads a model and JSON lines, trains, and leaves a run directory with the adapter "
-          "(PEFT's files), metrics, TensorBoard events, checkpoints and report.html. Without "
-          "target options all linear layers but the head are adapted.\n\n"
-          "Ctrl-C finishes the step, saves and prints the command that goes on. "
-          "--config RUN/config.json repeats a run to the same bytes.",
-      .examples =
-          "svtune train --model model/ --data train.jsonl --output runs/pissa\n"
-          "svtune train --config runs/pissa/config.json --output runs/again\n"
-          "svtune train --config runs/pissa/config.json --resume"};
-  BaseModelOptions model;
+  TrainModelOptions model;
   QuantTuning tuning;  // of model.base_dtype
   DataFileOptions data;
   MethodConfig method;
@@ -128,7 +98,5 @@ struct TrainOptions {
     visit.group("Run", self.run);
   }
 };
-
-int run(const TrainOptions& options, CommandContext& context);
 
 }  // namespace svtune

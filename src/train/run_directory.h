@@ -3,11 +3,9 @@
 #pragma once
 
 #include <filesystem>
-#include <vector>
 
-#include "cli/train_options.h"
 #include "peft/attach.h"
-#include "report/run_files.h"
+#include "train/run_options.h"
 
 namespace svtune {
 
@@ -16,9 +14,6 @@ namespace svtune {
 void check_run_directory(const std::filesystem::path& path, bool resume);
 
 bool has_checkpoint(const std::filesystem::path& run);
-
-// The samples that an earlier part of the run left in report.json.
-std::vector<ReportSample> load_samples(const std::filesystem::path& run);
 
 // How the adapters were initialised: decomposed once, and remembered for a resumed run.
 void save_record(const std::filesystem::path& run, const Attached& attached);

@@ -3,8 +3,8 @@
 // those files as on any quantised model.
 #pragma once
 
-#include "cli/train_session.h"
 #include "peft/quantize_model.h"
+#include "train/session.h"
 
 namespace svtune {
 
@@ -13,7 +13,7 @@ QuantizePlan quantize_plan(const TrainOptions& options);
 
 // Does nothing without --base-dtype. Quantises the session's model into RUN/quantized unless an
 // earlier part of the run has done so, and puts the quantised model in its place.
-void enter_quantized_base(TrainSession& session);
+void enter_quantized_base(TrainSession& session, RunObserver& observer);
 
 // What the frozen matrices take while training, with the buffer that a quantised base needs.
 std::uint64_t frozen_matrix_bytes(const TrainSession& session);

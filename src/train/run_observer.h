@@ -1,0 +1,64 @@
+// What a training run tells whoever watches it, in the order of these functions. The library
+// itself prints nothing.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "peft/attach.h"
+#include "train/checkpoint.h"
+#include "train/evaluate.h"
+#include "train/memory.h"
+#include "train/train.h"
+
+namespace svtune {
+
+// A run before its first step.
+struct RunPlan {
+  StartReport start;
+  MemoryForecast memory;
+  std::int64_t total_steps = 0;
+  double tokens_per_step = 0;  // on average
+};
+
+// Nats per supervised token on the same documents.
+struct StartLosses {
+  double base = 0;
+  double adapted = 0;
+  std::string method;
+  bool quantized = false;  // the adapted model stands on a quantised base
+};
+
+enum class RunPhase { kQuantize, kInitialise, kSamples };
+
+class RunObserver {
+ public:
+  virtual ~RunObserver() = default;
+  virtual void warning(const std::string& text) { (void)text; }
+  // Parts of a phase, layers or answers; never from two threads at once.
+  virtual void progress(RunPhase phase, std::int64_t done, std::int64_t total) {
+    (void)phase;
+    (void)done;
+    (void)total;
+  }
+  virtual void planned(const RunPlan& plan) { (void)plan; }
+  // Not called when a run goes on from a checkpoint.
+  virtual void start_checked(const StartLosses& losses) { (void)losses; }
+  virtual void resumed(std::int64_t step) { (void)step; }
+  virtual void step(const StepReport& report, const std::optional<EvalResult>& eval) {
+    (void)report;
+    (void)eval;
+  }
+  // `best` is set for the state of lowest evaluation loss beside the last one.
+  virtual void saved(const std::filesystem::path& path, const std::optional<BestEval>& best) {
+    (void)path;
+    (void)best;
+  }
+  // Set from outside to end the run after the current step; may be null.
+  virtual const std::atomic<bool>* stop() const { return nullptr; }
+};
+
+}  // namespace svtune

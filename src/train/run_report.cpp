@@ -1,0 +1,145 @@
+#include "train/run_report.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/text_util.h"
+#include "infer/answers.h"
+#include "infer/text_generation.h"
+#include "io/load_tokenizer.h"
+#include "linalg/torch_pch.h"
+#include "peft/adapter_file.h"
+
+namespace svtune {
+namespace {
+
+constexpr std::int64_t kSampleTokens = 96;
+
+std::string fixed(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+std::string percent(std::int64_t part, std::int64_t whole) {
+  return fixed(100.0 * static_cast<double>(part) / static_cast<double>(whole), 3) + " %";
+}
+
+ReportLayer report_layer(const AdaptedLayer& layer, const std::string& method) {
+  ReportLayer entry;
+  entry.name = layer.name;
+  entry.shape = std::to_string(layer.out_features) + " x " + std::to_string(layer.in_features);
+  entry.adapter = method;
+  if (layer.report.contains("rank")) {
+    entry.adapter += ", rank " + std::to_string(layer.report.at("rank").get<std::int64_t>());
+  }
+  entry.parameters = layer.out_features * layer.in_features;
+  entry.trainable_parameters = layer.trainable;
+  return entry;
+}
+
+std::vector<ReportFact> stored_facts(const std::filesystem::path& run) {
+  if (!std::filesystem::exists(run / "report.json") ||
+      !std::filesystem::exists(run / "metrics.jsonl")) {
+    return {};
+  }
+  std::vector<ReportFact> facts = load_run_files(run).run.facts;
+  std::erase_if(facts, [](const ReportFact& fact) { return fact.label == kPeakFact; });
+  return facts;
+}
+
+struct Question {
+  ReportSample sample;
+  std::vector<std::int32_t> prompt;  // tokens
+};
+
+// Plain texts have no question.
+std::vector<Question> questions_of(const TrainSession& session) {
+  const ExampleStore& store = session.eval_data ? *session.eval_data : *session.data;
+  std::vector<Question> questions;
+  const std::int64_t count = std::min(session.options.run.samples, store.size());
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Example example = store.example(i);
+    if (example.kind == ExampleKind::kText) continue;
+    Question question{{example.prompt, example.completion, {}},
+                      store.encoder().encode_prompt(example)};
+    for (const Json& message : example.messages) {
+      ReportSample& sample = question.sample;
+      std::string& into = message.at("role") == "assistant" ? sample.reference : sample.prompt;
+      into += (into.empty() ? "" : "\n") + message.at("content").get<std::string>();
+    }
+    questions.push_back(std::move(question));
+  }
+  return questions;
+}
+
+void add_answers(TrainSession& session, std::vector<Question>& questions, const char* label) {
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const Question& question : questions) prompts.push_back(question.prompt);
+  TextOptions options;
+  options.tokens.max_new_tokens = kSampleTokens;
+  options.tokens.end_tokens = end_tokens(session.options.model.model, *session.tokenizer);
+  const std::vector<TextAnswer> answers =
+      generate_text(*session.model.net, *session.tokenizer, prompts, options);
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    ReportSample& sample = questions[i].sample;
+    ReportAnswer answer{label, answers[i].text, std::nullopt};
+    if (const auto wanted = reference_answer(sample.reference)) {
+      answer.correct = extract_answer(answers[i].text) == wanted;
+    }
+    sample.answers.insert(label == kAnswerBefore ? sample.answers.begin() : sample.answers.end(),
+                          std::move(answer));
+  }
+}
+
+}  // namespace
+
+RunFiles start_files(const TrainSession& session, const StartReport& start,
+                     std::optional<double> base_loss) {
+  const std::filesystem::path& run = session.options.run.output;
+  RunFiles files;
+  files.run.name =
+      run.filename().empty() ? run.parent_path().filename().string() : run.filename().string();
+  files.run.model_parameters = start.total;
+  for (const AdaptedLayer& layer : start.layers) {
+    files.run.layers.push_back(report_layer(layer, start.method));
+  }
+  if (!base_loss) files.run.facts = stored_facts(run);
+  if (!files.run.facts.empty()) return files;
+  files.run.facts = {
+      {"Method", start.method},
+      {"Model", session.options.model.model.string()},
+      {"Arithmetic", dtype_text(session.model.dtype())},
+      {"Data", session.data->records().name()},
+      {"Trainable",
+       format_count(start.trainable) + " (" + percent(start.trainable, start.total) + ")"},
+      {"Initialisation", fixed(start.init_seconds, 2) + " s"},
+  };
+  if (base_loss) files.run.facts.push_back({"Loss of the base model", fixed(*base_loss, 4)});
+  return files;
+}
+
+std::vector<ReportSample> answer_samples(TrainSession& session, Attached& attached,
+                                         RunObserver& observer) {
+  std::vector<Question> questions = questions_of(session);
+  if (questions.empty()) return {};
+  const auto count = static_cast<std::int64_t>(2 * questions.size());
+  observer.progress(RunPhase::kSamples, 0, count);
+  add_answers(session, questions, kAnswerAfter);
+  observer.progress(RunPhase::kSamples, count / 2, count);
+
+  attached.adapters = {};
+  session.model.net.reset();
+  const TrainModelOptions& base = session.options.model;
+  session.model = load_model(base.model, {scalar_type(base.dtype)});
+  std::optional<LoadedAdapter> start;
+  if (base.adapter) start = load_adapter(session.model, *base.adapter);
+  add_answers(session, questions, kAnswerBefore);
+  observer.progress(RunPhase::kSamples, count, count);
+
+  std::vector<ReportSample> samples;
+  for (Question& question : questions) samples.push_back(std::move(question.sample));
+  return samples;
+}
+
+}  // namespace svtune

@@ -1,0 +1,157 @@
+#include "train/training_run.h"
+
+#include <algorithm>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/text_util.h"
+#include "linalg/torch_pch.h"
+#include "peft/adapter_file.h"
+#include "peft/merge.h"
+#include "train/quantized_base.h"
+#include "train/run_directory.h"
+#include "train/run_log.h"
+#include "train/run_report.h"
+#include "train/start_check.h"
+
+namespace svtune {
+namespace {
+
+RunPlan plan_of(const TrainSession& session, const Attached& attached) {
+  return {attached.report, forecast_memory(session, attached), session.total_steps,
+          tokens_per_step(session)};
+}
+
+void verify_start(TrainSession& session, const Attached& attached,
+                  const std::vector<Batch>& documents, double base_loss, RunObserver& observer) {
+  const double loss = start_loss(*session.model.net, &attached.adapters, documents);
+  const bool quantized = session.options.model.base_dtype.has_value();
+  observer.start_checked({base_loss, loss, attached.report.method, quantized});
+  // A quantised base or a trained adapter promises no equality.
+  if (!session.start_adapter && !quantized) {
+    check_start(base_loss, loss, attached.report.method);
+  }
+}
+
+RunLogOptions log_options(TrainSession& session, const Attached& attached, RunObserver& observer) {
+  RunLogOptions log;
+  log.directory = session.options.run.output;
+  log.total_steps = session.total_steps;
+  log.eval_every = session.options.train.eval_every;
+  log.save_every = session.options.train.save_every;
+  log.keep_checkpoints = session.options.train.keep_checkpoints;
+  log.stop = observer.stop();
+  if (session.eval_batches) {
+    log.evaluate = [&session, &attached] {
+      return evaluate(*session.model.net, &attached.adapters, *session.eval_batches);
+    };
+  }
+  log.on_step = [&observer](const StepReport& step, const std::optional<EvalResult>& eval) {
+    observer.step(step, eval);
+  };
+  return log;
+}
+
+struct Trained {
+  TrainResult result;
+  std::optional<BestEval> best;
+};
+
+// All steps; optimiser and gradients are gone afterwards.
+Trained train_steps(TrainSession& session, Attached& attached, RunObserver& observer) {
+  const std::filesystem::path& run = session.options.run.output;
+  TrainState state(attached.adapters, *session.batches, session.options.train.optimizer);
+  std::optional<CheckpointStore::Restored> restored;
+  if (session.options.run.resume) restored = CheckpointStore(run).restore_latest(state);
+  if (restored) {
+    for (const std::string& warning : restored->warnings) observer.warning(warning);
+    observer.resumed(restored->step);
+  }
+  RunLog log(log_options(session, attached, observer), restored);
+  const TrainResult result =
+      train(*session.model.net, state, session.options.train, session.total_steps, log);
+  return {result, log.best()};
+}
+
+std::filesystem::path save_result(TrainSession& session, const Attached& attached,
+                                  const std::string& suffix) {
+  const std::filesystem::path run = session.options.run.output;
+  if (attached.report.method == FullConfig::kName) {
+    const std::filesystem::path target = run / ("model" + suffix);
+    MergeOptions merge;
+    merge.if_exists = IfExists::kReplace;
+    merge_to_directory(session.model, attached.adapters, target, merge);
+    return target;
+  }
+  const std::filesystem::path target = run / ("adapter" + suffix);
+  save_adapter(session.model, attached.adapters, attached.record, target, IfExists::kReplace);
+  return target;
+}
+
+// Writes the last state, and the best one by evaluation beside it.
+std::filesystem::path save_results(TrainSession& session, const Attached& attached,
+                                   const Trained& trained, RunObserver& observer) {
+  const std::filesystem::path last = save_result(session, attached, "");
+  observer.saved(last, std::nullopt);
+  const std::optional<BestEval>& best = trained.best;
+  if (!best || best->step == trained.result.steps) return last;
+  const CheckpointStore checkpoints(session.options.run.output);
+  const std::vector<std::int64_t> kept = checkpoints.steps();
+  if (std::ranges::find(kept, best->step) == kept.end()) return last;
+  checkpoints.load_adapters(best->step, attached.adapters);
+  observer.saved(save_result(session, attached, "-best"), best);
+  checkpoints.load_adapters(trained.result.steps, attached.adapters);
+  return last;
+}
+
+}  // namespace
+
+TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
+  const std::filesystem::path& run = given.run.output;
+  check_run_directory(run, given.run.resume);
+  TrainSession session = prepare_session(given, observer);
+  const RunDirectory directory(run, session.options);
+  const bool restart = given.run.resume && has_checkpoint(run);
+  std::vector<Batch> documents;
+  std::optional<double> base_loss;
+  if (!restart) {
+    documents = start_documents(*session.batches);
+    base_loss = start_loss(*session.model.net, nullptr, documents);
+  }
+  enter_quantized_base(session, observer);
+  Attached attached = attach_adapters(session, /*initialise=*/!restart, observer);
+  if (restart) {
+    restore_record(run, attached);
+  } else {
+    save_record(run, attached);
+  }
+  const RunPlan plan = plan_of(session, attached);
+  observer.planned(plan);
+  check_memory(plan.memory, available_memory(), process_memory().resident);
+  if (base_loss) verify_start(session, attached, documents, *base_loss, observer);
+  RunFiles files = start_files(session, attached.report, base_loss);
+  save_report_json(run, files);
+
+  const Trained trained = train_steps(session, attached, observer);
+  TrainOutcome outcome{trained.result.steps,   session.total_steps,
+                       trained.result.stopped, trained.result.last_loss,
+                       trained.best,           {},
+                       run / "report.html",    0};
+  if (!outcome.stopped) {
+    outcome.result = save_results(session, attached, trained, observer);
+    files.samples = answer_samples(session, attached, observer);
+  }
+  outcome.peak_memory = process_memory().peak;
+  files.run.facts.push_back({kPeakFact, format_bytes(outcome.peak_memory)});
+  save_report_json(run, files);
+  write_run_report(run, run.filename().string(), "svtune");
+  return outcome;
+}
+
+void rehearse_training(const TrainOptions& options, RunObserver& observer) {
+  TrainSession session = prepare_session(options, observer);
+  const Attached attached = attach_adapters(session, /*initialise=*/false, observer);
+  observer.planned(plan_of(session, attached));
+}
+
+}  // namespace svtune
