@@ -1,0 +1,100 @@
+"""Quantised bases as a user meets them: written, trained on, resumed, exported, refused."""
+import shutil
+
+import harness
+from harness import svtune
+
+
+class Quantized(harness.Base):
+    def quantize(self, name, *more):
+        result = svtune("quantize", "--model", self.model, "--rank", 4, "--output",
+                        self.root / name, *more)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def start_losses(self, output):
+        line = next(l for l in output.splitlines() if l.startswith("Loss before step 1"))
+        base, _, adapted = line.partition("base model ")[2].partition(", ")
+        return float(base), float(adapted.rsplit(" ", 1)[1])
+
+    def test_every_method_writes_a_base_that_answers(self):
+        for method in ("nf4", "fp4", "int8", "loftq", "qpissa"):
+            output = self.quantize(method, "--method", method)
+            self.assertIn("Error below plain rounding", output)
+            adapter = self.root / method / "adapter"
+            self.assertEqual(adapter.exists(), method in ("loftq", "qpissa"))
+            more = ["--adapter", adapter] if adapter.exists() else []
+            result = svtune("score", "--model", self.root / method / "base", *more,
+                            input='{"text": "How many?"}\n')
+            self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_base_and_adapter_train_on(self):
+        self.quantize("start", "--method", "qpissa")
+        arguments = self.train_arguments(self.root / "more")
+        arguments[arguments.index("--method"):arguments.index("--template")] = [
+            "--adapter", self.root / "start" / "adapter"]
+        arguments[2] = self.root / "start" / "base"
+        result = svtune(*arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        other = svtune("score", "--model", self.model, "--adapter", self.root / "more" / "adapter",
+                       input='{"ids": [1, 2, 3]}\n')
+        self.refused(other, 1, "another base model")
+
+    def test_training_quantises_for_itself(self):
+        for name, more in (("qlora", ["--base-dtype", "nf4"]),
+                           ("loftq", ["--base-dtype", "nf4", "--init", "loftq"]),
+                           ("int8", ["--base-dtype", "int8"])):
+            output = self.train(self.root / f"run-{name}", *more).stdout
+            base, start = self.start_losses(output)
+            self.assertNotEqual(base, start, name)
+            self.assertLess(abs(base - start), 0.2 * base, name)
+            self.assertTrue((self.root / f"run-{name}" / "quantized" / "base").is_dir())
+
+    def test_resumed_run_ends_with_the_same_bytes(self):
+        options = ["--base-dtype", "nf4", "--quant-iters", 2, "--save-every", 1,
+                   "--keep-checkpoints", 100]
+        whole, broken = self.root / "whole", self.root / "broken"
+        self.train(whole, *options, method="pissa")
+        shutil.copytree(whole, broken)
+        shutil.rmtree(broken / "adapter")
+        checkpoints = sorted((broken / "checkpoints").glob("step-*"),
+                             key=lambda path: int(path.name.split("-")[1]))
+        self.assertEqual(len(checkpoints), 6)
+        for path in checkpoints[3:]:
+            shutil.rmtree(path)
+        result = svtune(*self.train_arguments(broken, *options, "--resume", method="pissa"))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("Resumed at step 3", result.stdout)
+        weights = "adapter/adapter_model.safetensors"
+        self.assertEqual((whole / weights).read_bytes(), (broken / weights).read_bytes())
+
+    def test_export_takes_the_residual_along(self):
+        self.quantize("residual", "--method", "qpissa")
+        folder = self.root / "residual"
+        result = svtune("export", "--model", folder / "base", "--adapter", folder / "adapter",
+                        "--output", self.root / "served")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("not the quantised model", result.stdout)
+        for part in ("base/model.safetensors", "adapter/adapter_model.safetensors"):
+            self.assertTrue((self.root / "served" / part).exists(), part)
+
+    def test_contradictions_are_refused(self):
+        run = self.root / "never"
+        self.refused(svtune(*self.train_arguments(run, "--base-dtype", "nf4", method="full")), 2,
+                     "--base-dtype")
+        self.refused(svtune(*self.train_arguments(run, "--init", "loftq")), 2, "--base-dtype")
+        self.refused(svtune(*self.train_arguments(run, "--base-dtype", "nf4",
+                                                  "--quant-block-size", 48)), 2, "48")
+        self.assertFalse(run.exists())
+        self.quantize("once", "--method", "nf4")
+        self.refused(svtune("quantize", "--model", self.root / "once" / "base", "--output",
+                            self.root / "twice"), 1, "quantised already")
+        arguments = self.train_arguments(run, method="pissa")
+        arguments[2] = self.root / "once" / "base"
+        self.refused(svtune(*arguments), 1, "q_proj", "quantised already")
+        self.refused(svtune("quantize", "--model", self.model, "--method", "qpissa", "--rank", 17,
+                            "--output", self.root / "rank"), 1, "k_proj", "17")
+
+
+if __name__ == "__main__":
+    harness.main()
