@@ -1,7 +1,11 @@
 // From a dense matrix to QuantStorage, byte for byte as bitsandbytes does it on the CPU.
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/errors.h"
 #include "linalg/torch_pch.h"
@@ -9,6 +13,7 @@
 #include "quant/kernels/block_kernels.h"
 #include "quant/kernels/int8_rows.h"
 #include "quant/nested_scales.h"
+#include "quant/quantize_again.h"
 #include "quant/quantized_matrix.h"
 #include "quant/raw_values.h"
 
@@ -61,27 +66,71 @@ void quantize_tail(const kernels::Codebook& book, const float* values, std::int6
   }
 }
 
-void quantize_4bit(const at::Tensor& weight, const QuantConfig& config, QuantStorage& storage) {
-  const kernels::Codebook& book = detail::codebook_of(config.type);
-  const std::int64_t count = weight.numel(), size = config.block_size;
-  const std::int64_t whole = count / size, tail = count % size;
-  storage.block_size = size;
-  storage.codes = at::empty({(count + 1) / 2}, at::kByte);
-  storage.map = at::from_blob(const_cast<float*>(book.map), {16}, at::kFloat).clone();
-  storage.absmax = at::empty({whole + (tail > 0)}, at::kFloat);
-  auto* codes = storage.codes.mutable_data_ptr<std::uint8_t>();
-  auto* absmax = storage.absmax.mutable_data_ptr<float>();
-  at::parallel_for(0, whole, std::max<std::int64_t>(1, kValuesPerTask / size),
-                   [&](std::int64_t begin, std::int64_t end) {
-                     kernels::block_kernels().quantize(
-                         book, detail::raw_values(weight, begin * size), size, end - begin,
-                         codes + begin * size / 2, absmax + begin);
-                   });
-  if (tail > 0) {
-    const at::Tensor last = weight.flatten().narrow(0, whole * size, tail).to(at::kFloat);
-    quantize_tail(book, last.const_data_ptr<float>(), tail, codes + whole * size / 2,
-                  absmax[whole]);
+// Scales to try, over absmax. Above 1, large values take the codes next to the last; the list is
+// where further candidates gain less than 0.1 % of the error.
+constexpr std::array<float, 7> kMultiples = {0.80f, 0.87f, 0.94f, 1.01f, 1.10f, 1.22f, 1.37f};
+// What quantising the blocks of one matrix needs.
+struct BlockJob {
+  const kernels::Codebook& book;
+  at::Tensor values;  // contiguous bf16, fp16 or fp32
+  std::int64_t block_size;
+  std::vector<float> inverses;  // candidates; none: absmax as it is
+  bool from_scales;             // `scales` holds candidates
+  std::uint8_t* codes;
+  float* scales;
+};
+
+std::vector<float> candidates(ScaleChoice choice) {
+  std::vector<float> inverses;
+  if (choice == ScaleChoice::kAbsmax) return inverses;
+  for (const float multiple : kMultiples) {
+    inverses.push_back(1.0f / multiple);
+    if (choice == ScaleChoice::kSigned) inverses.push_back(-1.0f / multiple);
   }
+  return inverses;
+}
+
+void quantize_range(const BlockJob& job, std::int64_t begin, std::int64_t end) {
+  const std::int64_t size = job.block_size;
+  std::uint8_t* codes = job.codes + begin * size / 2;
+  if (job.inverses.empty() && !job.from_scales) {
+    kernels::block_kernels().quantize(job.book, detail::raw_values(job.values, begin * size), size,
+                                      end - begin, codes, job.scales + begin);
+    return;
+  }
+  const at::Tensor range =
+      job.values.view({-1}).narrow(0, begin * size, (end - begin) * size).to(at::kFloat);
+  const kernels::ScaleSearch how{job.inverses.data(),
+                                 static_cast<std::int64_t>(job.inverses.size()), job.from_scales};
+  kernels::block_kernels().search(job.book, how, range.const_data_ptr<float>(), size, end - begin,
+                                  codes, job.scales + begin);
+}
+
+// The last, partial block of `size` values: for a search it is filled up with zeros, which have a
+// code of their own and cost nothing.
+void quantize_last(const BlockJob& job, std::int64_t block, std::int64_t size) {
+  const at::Tensor values =
+      job.values.view({-1}).narrow(0, block * job.block_size, size).to(at::kFloat);
+  std::uint8_t* codes = job.codes + block * job.block_size / 2;
+  if (job.inverses.empty() && !job.from_scales) {
+    quantize_tail(job.book, values.const_data_ptr<float>(), size, codes, job.scales[block]);
+    return;
+  }
+  const at::Tensor padded = at::zeros({job.block_size});
+  padded.narrow(0, 0, size).copy_(values);
+  std::vector<std::uint8_t> all(static_cast<std::size_t>(job.block_size / 2));
+  const BlockJob alone{job.book,        padded,     job.block_size,    job.inverses,
+                       job.from_scales, all.data(), job.scales + block};
+  quantize_range(alone, 0, 1);
+  std::copy_n(all.begin(), (size + 1) / 2, codes);
+}
+
+void quantize_blocks(const BlockJob& job) {
+  const std::int64_t count = job.values.numel(), size = job.block_size;
+  const std::int64_t whole = count / size;
+  at::parallel_for(0, whole, std::max<std::int64_t>(1, kValuesPerTask / size),
+                   [&](std::int64_t begin, std::int64_t end) { quantize_range(job, begin, end); });
+  if (count % size > 0) quantize_last(job, whole, count % size);
 }
 
 void quantize_int8(const at::Tensor& weight, QuantStorage& storage) {
@@ -102,24 +151,70 @@ void quantize_int8(const at::Tensor& weight, QuantStorage& storage) {
 
 }  // namespace
 
-QuantizedMatrix quantize(const at::Tensor& weight, const QuantConfig& config) {
-  const c10::NoGradGuard no_grad;
+namespace {
+
+// Checked values in a type that the kernels read, and storage without tensors yet.
+QuantStorage prepare(const at::Tensor& weight, const QuantConfig& config, at::Tensor& values) {
   check_request(weight, config);
-  at::Tensor values = weight.detach().contiguous();
+  values = weight.detach().contiguous();
   if (values.scalar_type() == at::kDouble) values = values.to(at::kFloat);
   QuantStorage storage;
   storage.type = config.type;
   storage.out_features = weight.size(0);
   storage.in_features = weight.size(1);
   storage.original_dtype = weight.scalar_type();
-  if (config.type == QuantType::kInt8) {
-    quantize_int8(values, storage);
-  } else {
-    quantize_4bit(values, config, storage);
-  }
+  return storage;
+}
+
+QuantizedMatrix finish(QuantStorage storage, const QuantConfig& config, const at::Tensor& weight) {
   if (!storage.absmax.isfinite().all().item<bool>()) throw_not_finite(weight);
   if (config.double_quant) detail::nest_scales(storage.absmax, storage);
   return QuantizedMatrix(std::move(storage));
 }
+
+// `scales` holds candidates unless it is undefined.
+QuantizedMatrix quantize_4bit(const at::Tensor& weight, const QuantConfig& config,
+                              std::vector<float> inverses, const at::Tensor& scales) {
+  at::Tensor values;
+  QuantStorage storage = prepare(weight, config, values);
+  const kernels::Codebook& book = detail::codebook_of(config.type);
+  const std::int64_t count = weight.numel(), size = config.block_size;
+  storage.block_size = size;
+  storage.codes = at::empty({(count + 1) / 2}, at::kByte);
+  storage.map = at::from_blob(const_cast<float*>(book.map), {16}, at::kFloat).clone();
+  storage.absmax = scales.defined() ? scales.clone() : at::empty({(count + size - 1) / size});
+  quantize_blocks({book, values, size, std::move(inverses), scales.defined(),
+                   storage.codes.mutable_data_ptr<std::uint8_t>(),
+                   storage.absmax.mutable_data_ptr<float>()});
+  return finish(std::move(storage), config, weight);
+}
+
+}  // namespace
+
+QuantizedMatrix quantize(const at::Tensor& weight, const QuantConfig& config) {
+  const c10::NoGradGuard no_grad;
+  if (config.type != QuantType::kInt8) {
+    return quantize_4bit(weight, config, candidates(config.scales), {});
+  }
+  at::Tensor values;
+  QuantStorage storage = prepare(weight, config, values);
+  quantize_int8(values, storage);
+  return finish(std::move(storage), config, weight);
+}
+
+namespace detail {
+
+QuantizedMatrix quantize_again(const at::Tensor& weight, const QuantConfig& config,
+                               const QuantizedMatrix& before, SearchEffort effort) {
+  if (config.type == QuantType::kInt8 || config.scales == ScaleChoice::kAbsmax) {
+    return quantize(weight, config);
+  }
+  const c10::NoGradGuard no_grad;
+  std::vector<float> inverses;
+  if (effort == SearchEffort::kFull) inverses = candidates(config.scales);
+  return quantize_4bit(weight, config, std::move(inverses), unnested_scales(before.storage()));
+}
+
+}  // namespace detail
 
 }  // namespace svtune

@@ -34,6 +34,19 @@ struct Avx2 {
       return {_mm256_cvtph_ps(words(values)), _mm256_cvtph_ps(words(values + 8))};
     }
     static Vec set(float value) { return {_mm256_set1_ps(value), _mm256_set1_ps(value)}; }
+    void store(float* values) const {
+      _mm256_storeu_ps(values, low);
+      _mm256_storeu_ps(values + 8, high);
+    }
+    float sum() const {
+      const __m256 eight = _mm256_add_ps(low, high);
+      __m128 rest = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+      rest = _mm_add_ps(rest, _mm_movehl_ps(rest, rest));
+      return _mm_cvtss_f32(_mm_add_ss(rest, _mm_movehdup_ps(rest)));
+    }
+    friend Vec operator+(Vec a, Vec b) {
+      return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+    }
     friend Vec operator*(Vec a, Vec b) {
       return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
     }
@@ -70,21 +83,34 @@ struct Avx2 {
     __m256i low, high;
   };
 
-  // A rank is the number of bounds below the value.
+  // Sixteen floats, looked up by the low four bits of dwords.
+  struct Table {
+    __m256 low, high;
+    __m256 at(__m256i index, __m256 upper_half) const {
+      return _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, index),
+                              _mm256_permutevar8x32_ps(high, index), upper_half);
+    }
+  };
+
+  // Halves the interval four times; each table holds, at the rank so far, the next bound.
   class Ranker {
    public:
     explicit Ranker(const Codebook& book)
-        : book_(book), order_(_mm_load_si128(reinterpret_cast<const __m128i*>(book.order))) {}
-
-    Ranks rank(Vec vec) const {
-      Ranks ranks{_mm256_setzero_si256(), _mm256_setzero_si256()};
-      for (int i = 0; i < 15; ++i) {
-        const __m256 bound = _mm256_broadcast_ss(book_.bounds + i);
-        ranks.low = _mm256_sub_epi32(ranks.low, above(vec.low, bound));
-        ranks.high = _mm256_sub_epi32(ranks.high, above(vec.high, bound));
+        : order_(_mm_load_si128(reinterpret_cast<const __m128i*>(book.order))),
+          values_(table(book.sorted)),
+          middle_(_mm256_set1_ps(book.bounds[7])) {
+      for (int step = 0; step < 3; ++step) {
+        float shifted[16];
+        for (int i = 0; i < 16; ++i) {
+          const int at = i + (4 >> step) - 1;
+          shifted[i] = book.bounds[at < 15 ? at : 15];
+        }
+        bounds_[step] = table(shifted);
       }
-      return ranks;
     }
+
+    Ranks rank(Vec vec) const { return {rank(vec.low), rank(vec.high)}; }
+    Vec value(Ranks ranks) const { return {value(ranks.low), value(ranks.high)}; }
 
     void pack(Ranks ranks, std::uint8_t* packed) const {
       const __m256i words = words_of(ranks.low, ranks.high);
@@ -97,12 +123,30 @@ struct Avx2 {
     }
 
    private:
-    static __m256i above(__m256 values, __m256 bound) {
-      return _mm256_castps_si256(_mm256_cmp_ps(values, bound, _CMP_GT_OQ));
+    static Table table(const float* values) {
+      return {_mm256_loadu_ps(values), _mm256_loadu_ps(values + 8)};
+    }
+    static __m256 above(__m256 values, __m256 bound) {
+      return _mm256_cmp_ps(values, bound, _CMP_GT_OQ);
+    }
+    __m256i rank(__m256 values) const {
+      const __m256 upper = above(values, middle_);  // all ones: the upper half, rank 8 and more
+      __m256i ranks = _mm256_and_si256(_mm256_castps_si256(upper), _mm256_set1_epi32(8));
+      for (int step = 0; step < 3; ++step) {
+        const __m256 more = above(values, bounds_[step].at(ranks, upper));
+        ranks = _mm256_add_epi32(
+            ranks, _mm256_and_si256(_mm256_castps_si256(more), _mm256_set1_epi32(4 >> step)));
+      }
+      return ranks;
+    }
+    __m256 value(__m256i ranks) const {
+      return values_.at(ranks, _mm256_castsi256_ps(_mm256_slli_epi32(ranks, 28)));
     }
 
-    const Codebook& book_;
     __m128i order_;
+    Table values_;
+    __m256 middle_;
+    Table bounds_[3];
   };
 
   // 16-bit values by byte shuffles: a table of the low bytes and one of the high bytes.
@@ -162,7 +206,7 @@ class Avx2::Lookup<Half> : public Avx2::Lookup16 {
 template <>
 class Avx2::Lookup<float> {
  public:
-  explicit Lookup(Vec values) : low_(values.low), high_(values.high) {}
+  explicit Lookup(Vec values) : table_{values.low, values.high} {}
   void expand(const std::uint8_t* codes, std::int64_t count, float* values) const {
     for (std::int64_t i = 0; i < count; i += 8) {
       std::int32_t four;
@@ -171,14 +215,12 @@ class Avx2::Lookup<float> {
       const __m256i nibbles =
           _mm256_or_si256(_mm256_srli_epi64(bytes, 4), _mm256_slli_epi64(bytes, 32));
       const __m256 upper_half = _mm256_castsi256_ps(_mm256_slli_epi32(nibbles, 28));
-      _mm256_storeu_ps(values + i,
-                       _mm256_blendv_ps(_mm256_permutevar8x32_ps(low_, nibbles),
-                                        _mm256_permutevar8x32_ps(high_, nibbles), upper_half));
+      _mm256_storeu_ps(values + i, table_.at(nibbles, upper_half));
     }
   }
 
  private:
-  __m256 low_, high_;
+  Table table_;
 };
 
 }  // namespace

@@ -30,6 +30,15 @@ struct Avx512 {
       return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(values)))};
     }
     static Vec set(float value) { return {_mm512_set1_ps(value)}; }
+    void store(float* values) const { _mm512_storeu_ps(values, lanes); }
+    float sum() const {
+      const __m256 eight =
+          _mm256_add_ps(_mm512_castps512_ps256(lanes), _mm512_extractf32x8_ps(lanes, 1));
+      __m128 rest = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+      rest = _mm_add_ps(rest, _mm_movehl_ps(rest, rest));
+      return _mm_cvtss_f32(_mm_add_ss(rest, _mm_movehdup_ps(rest)));
+    }
+    friend Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.lanes, b.lanes)}; }
     friend Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.lanes, b.lanes)}; }
   };
 
@@ -61,6 +70,7 @@ struct Avx512 {
         }
         bounds_[step] = _mm512_load_ps(shifted[step]);
       }
+      values_ = _mm512_load_ps(book.sorted);
       middle_ = _mm512_set1_ps(book.bounds[7]);
     }
 
@@ -70,6 +80,8 @@ struct Avx512 {
       ranks = _mm512_mask_add_epi32(ranks, above(vec, next(ranks, 1)), ranks, _mm512_set1_epi32(2));
       return _mm512_mask_add_epi32(ranks, above(vec, next(ranks, 2)), ranks, _mm512_set1_epi32(1));
     }
+
+    Vec value(Ranks ranks) const { return {_mm512_permutexvar_ps(ranks, values_)}; }
 
     void pack(Ranks ranks, std::uint8_t* packed) const {
       const __m128i codes = _mm_shuffle_epi8(order_, _mm512_cvtepi32_epi8(ranks));
@@ -85,6 +97,7 @@ struct Avx512 {
     __m512 next(Ranks ranks, int step) const { return _mm512_permutexvar_ps(ranks, bounds_[step]); }
 
     __m128i order_;
+    __m512 values_;
     __m512 middle_;
     __m512 bounds_[3];
   };

@@ -26,6 +26,13 @@ struct Values {
   FloatKind kind;
 };
 
+// Candidates for the scale of a block: absmax / inverses[i]; negative ones are legal.
+struct ScaleSearch {
+  const float* inverses;
+  std::int64_t count;
+  bool from_scales;  // the scale that is there is a candidate as well
+};
+
 struct BlockKernels {
   const char* name;
   // Scales and packed codes of `blocks` whole blocks of `block_size` values. A value's code is
@@ -33,6 +40,10 @@ struct BlockKernels {
   // counts as 1e-38 there.
   void (*quantize)(const Codebook& book, ConstValues values, std::int64_t block_size,
                    std::int64_t blocks, std::uint8_t* codes, float* absmax);
+  // The scale and codes of smallest squared error among those of the candidates, each improved by
+  // taking the best scale for its codes (least squares) and, for the best, codes and scale in turn.
+  void (*search)(const Codebook& book, const ScaleSearch& how, const float* values,
+                 std::int64_t block_size, std::int64_t blocks, std::uint8_t* codes, float* scales);
   // values[i] = map[code i] · scale of its block, rounded once.
   void (*dequantize)(const Codebook& book, const std::uint8_t* codes, const float* scales,
                      std::int64_t block_size, std::int64_t blocks, Values values);

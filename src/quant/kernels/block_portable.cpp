@@ -60,6 +60,21 @@ struct Portable {
       for (float& lane : out.lane) lane = value;
       return out;
     }
+    void store(float* values) const {
+      for (int i = 0; i < kLanes; ++i) values[i] = lane[i];
+    }
+    float sum() const {
+      Vec rest = *this;
+      for (int width = kLanes / 2; width > 0; width /= 2) {
+        for (int i = 0; i < width; ++i) rest.lane[i] = rest.lane[i] + rest.lane[i + width];
+      }
+      return rest.lane[0];
+    }
+    friend Vec operator+(const Vec& a, const Vec& b) {
+      Vec out;
+      for (int i = 0; i < kLanes; ++i) out.lane[i] = a.lane[i] + b.lane[i];
+      return out;
+    }
     friend Vec operator*(const Vec& a, const Vec& b) {
       Vec out;
       for (int i = 0; i < kLanes; ++i) out.lane[i] = a.lane[i] * b.lane[i];
@@ -99,6 +114,11 @@ struct Portable {
         const float bound = book_.bounds[k];
         for (int i = 0; i < kLanes; ++i) out.lane[i] += vec.lane[i] > bound;
       }
+      return out;
+    }
+    Vec value(const Ranks& ranks) const {
+      Vec out;
+      for (int i = 0; i < kLanes; ++i) out.lane[i] = book_.sorted[ranks.lane[i]];
       return out;
     }
     void pack(const Ranks& ranks, std::uint8_t* packed) const {
