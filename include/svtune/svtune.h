@@ -2,5 +2,6 @@
 #pragma once
 
 #include "svtune/errors.h"
+#include "svtune/fine_tune.h"
 #include "svtune/session.h"
 #include "svtune/version.h"

@@ -57,7 +57,11 @@ echo '{"text": "How do you add two numbers?"}' >"$work/data.jsonl"
   --template raw --method lora --rank 2 --epochs 8 --gradient-accumulation 1 \
   --learning-rate 0.1 --samples 0 >"$work/train.log" 2>&1 ||
   { cat "$work/train.log"; fail "the installed program does not train"; }
-"$work/consumer/consumer" "$model" "$work/run/adapter" "$work/merged" ||
-  fail "the consumer does not run"
+"$work/consumer/consumer" "$model" "$work/run/adapter" "$work/merged" "$work/data.jsonl" \
+  "$work/own-run" || fail "the consumer does not run"
 "$build/examples/minimal" "$model" "$work/run/adapter" | grep -aq 'log-probability of a sentence: -' ||
   fail "examples/minimal.cpp does not run"
+"$build/examples/fine_tune" "$model" "$work/data.jsonl" "$work/example-run" template=raw rank=2 \
+  samples=0 >"$work/example.log" || { cat "$work/example.log"; fail "examples/fine_tune.cpp does not run"; }
+[ -f "$work/example-run/adapter/adapter_model.safetensors" ] ||
+  fail "examples/fine_tune.cpp leaves no adapter"

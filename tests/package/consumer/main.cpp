@@ -1,7 +1,8 @@
 // Includes every public header and calls all of the library's verbs, so that a missing header, a
 // missing object or a missing dependency of the package shows.
-//   usage: consumer MODEL ADAPTER MERGED    (MERGED is a directory to create)
+//   usage: consumer MODEL ADAPTER MERGED DATA RUN    (MERGED and RUN are directories to create)
 #include <svtune/errors.h>
+#include <svtune/fine_tune.h>
 #include <svtune/session.h>
 #include <svtune/svtune.h>
 #include <svtune/version.h>
@@ -39,10 +40,43 @@ void require_error(svtune::ErrorKind kind, const std::string& named, Action acti
   throw std::runtime_error("consumer: no error that names " + named);
 }
 
+// Stops after two steps, goes on to the end, and uses what came out.
+void train(const std::string& model, const std::string& data, const std::string& run) {
+  svtune::FineTuneOptions options{.model = model, .data = data, .output = run, .method = "lora"};
+  options.settings = {{"template", "raw"},      {"rank", "2"},
+                      {"max_steps", "5"},       {"gradient_accumulation", "1"},
+                      {"learning_rate", "0.1"}, {"samples", "1"}};
+  require_error(svtune::ErrorKind::kUsage, "rnak", [&] {
+    svtune::FineTuneOptions wrong = options;
+    wrong.settings["rnak"] = "3";
+    svtune::fine_tune(wrong);
+  });
+  std::vector<double> losses;
+  const auto first = svtune::fine_tune(options, [&](const svtune::FineTuneStep& step) {
+    losses.push_back(step.loss);
+    return step.step < 2;
+  });
+  require(first.stopped && first.steps == 2 && losses.size() == 2,
+          "the observer cannot stop a run");
+  require(first.base_loss && first.start_loss == first.base_loss, "LoRA starts off the base model");
+  require(first.trainable_parameters > 0 && first.trainable_parameters < first.total_parameters,
+          "the counts of parameters make no sense");
+  require_error(svtune::ErrorKind::kFile, run, [&] { svtune::fine_tune(options); });
+  options.resume = true;
+  const auto rest = svtune::fine_tune(options, [&](const svtune::FineTuneStep& step) {
+    losses.push_back(step.loss);
+    return true;
+  });
+  require(!rest.stopped && rest.steps == 5 && losses.size() == 5, "the run does not go on");
+  require(rest.last_loss == losses.back() && losses.back() < losses.front(), "nothing was learned");
+  require(std::filesystem::exists(rest.report), "there is no report");
+  svtune::Session session({.model = model, .adapter = rest.trained});
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
-  require(argc == 4, "usage: consumer MODEL ADAPTER MERGED");
+  require(argc == 6, "usage: consumer MODEL ADAPTER MERGED DATA RUN");
   std::cout << "svtune " << svtune::version() << "\n";
   require_error(svtune::ErrorKind::kFile, "no/such/model",
                 [] { svtune::Session session({.model = "no/such/model"}); });
@@ -74,6 +108,7 @@ int main(int argc, char** argv) try {
       base.answer({"ab"}, options, [&](std::size_t, std::string_view text) { streamed += text; });
   require(answers.size() == 1 && answers[0] == streamed, "the streamed answer differs");
   require(base.answer({"ab"}, options) == answers, "the same seed answers otherwise");
+  train(argv[1], argv[4], argv[5]);
   std::cout << "all verbs work\n";
   return 0;
 } catch (const std::exception& error) {

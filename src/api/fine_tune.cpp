@@ -1,0 +1,91 @@
+// The public training entry over train/training_run.h.
+#include "svtune/fine_tune.h"
+
+#include "api/runtime.h"
+#include "base/errors.h"
+#include "linalg/torch_pch.h"
+#include "train/training_run.h"
+
+namespace svtune {
+namespace {
+
+FieldInput text_input(const std::string& name, const std::string& text) {
+  FieldInput input;
+  input.name = input.label = name;
+  input.texts = {text};
+  input.from_text = true;
+  return input;
+}
+
+TrainOptions options_of(const FineTuneOptions& given) {
+  if (given.threads < 0) throw UsageError("threads must be at least 0");
+  std::vector<FieldInput> inputs{text_input("method", given.method)};
+  for (const auto& [name, text] : given.settings) {
+    if (name == "method" || name == "dry_run") {
+      throw UsageError("settings: " + name + " cannot be set there");
+    }
+    inputs.push_back(text_input(name, text));
+  }
+  TrainOptions options;
+  assign_fields([&options] { return list_fields(options); }, inputs,
+                describe_fields<TrainOptions>());
+  options.model.model = given.model;
+  options.model.threads = given.threads;
+  options.data.data = given.data;
+  options.data.eval_data = given.eval_data;
+  options.run.output = given.output;
+  options.run.resume = given.resume;
+  const std::vector<std::string> missing = missing_fields(list_fields(options));
+  if (!missing.empty()) throw UsageError("model, data and output must be given");
+  return options;
+}
+
+class Relay final : public RunObserver {
+ public:
+  Relay(const FineTuneObserver& on_step, FineTuneResult& result)
+      : on_step_(on_step), result_(result) {}
+
+  void warning(const std::string& text) override { result_.warnings.push_back(text); }
+  void planned(const RunPlan& plan) override {
+    result_.trainable_parameters = plan.start.trainable;
+    result_.total_parameters = plan.start.total;
+  }
+  void start_checked(const StartLosses& losses) override {
+    result_.base_loss = losses.base;
+    result_.start_loss = losses.adapted;
+  }
+  void step(const StepReport& report, const std::optional<EvalResult>& eval) override {
+    if (!on_step_) return;
+    FineTuneStep step{report.step,          report.total_steps, report.loss,   report.grad_norm,
+                      report.learning_rate, report.tokens,      report.seconds};
+    if (eval) step.eval_loss = eval->loss;
+    if (!on_step_(step)) stop_ = true;
+  }
+  const std::atomic<bool>* stop() const override { return &stop_; }
+
+ private:
+  const FineTuneObserver& on_step_;
+  FineTuneResult& result_;
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace
+
+FineTuneResult fine_tune(const FineTuneOptions& options, const FineTuneObserver& on_step) {
+  const TrainOptions resolved = options_of(options);
+  prepare_torch(options.threads);
+  FineTuneResult result;
+  Relay relay(on_step, result);
+  TrainOutcome outcome = run_training(resolved, relay);
+  result.steps = outcome.steps;
+  result.total_steps = outcome.total_steps;
+  result.stopped = outcome.stopped;
+  result.trained = std::move(outcome.result);
+  result.report = std::move(outcome.report);
+  result.last_loss = outcome.last_loss;
+  if (outcome.best) result.best_eval_loss = outcome.best->loss;
+  result.peak_memory = outcome.peak_memory;
+  return result;
+}
+
+}  // namespace svtune
