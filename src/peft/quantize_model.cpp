@@ -66,7 +66,7 @@ std::vector<Task> plan_tasks(Model& model, const QuantizePlan& plan) {
   return tasks;
 }
 
-void quantize_layer(Task& task, const QuantizePlan& plan) {
+void quantize_layer(Task& task, const QuantizePlan& plan, at::ScalarType stored) {
   LowRankQuantOptions options;
   options.method = task.low_rank ? plan.method : LowRankQuantMethod::kPlain;
   options.rank = task.low_rank ? task.low_rank->rank : 1;
@@ -80,6 +80,10 @@ void quantize_layer(Task& task, const QuantizePlan& plan) {
   } catch (const ModelError& error) {
     rethrow_with_layer(task.layer->name(), error);
   }
+  // The rounds work on fp32 remainders; files name the dtype of the weight itself.
+  QuantStorage storage = task.result->quantized.storage();
+  storage.original_dtype = stored;
+  task.result->quantized = QuantizedMatrix(std::move(storage));
   task.report.rounds = task.result->errors;
   task.report.bits_per_weight = task.result->quantized.bits_per_weight();
 }
@@ -218,9 +222,10 @@ QuantizeReport quantize_model(Model& model, const QuantizePlan& plan,
   const at::NoGradGuard no_grad;
   quant_config(plan.type, plan.tuning);
   std::vector<Task> tasks = plan_tasks(model, plan);
+  const at::ScalarType stored = model.weights->stored_dtype();
   AtomicDirectory output(directory, options.if_exists);
   const auto start = std::chrono::steady_clock::now();
-  for_each_task(tasks, options, [&](Task& task) { quantize_layer(task, plan); });
+  for_each_task(tasks, options, [&](Task& task) { quantize_layer(task, plan, stored); });
   QuantizeReport report;
   report.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

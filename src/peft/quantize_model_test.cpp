@@ -113,6 +113,15 @@ TEST_F(QuantizeModel, MergingWritesADenseModel) {
   EXPECT_LT(test::max_difference(test::logits_of(merged), test::logits_of(base)), 1e-4);
 }
 
+TEST_F(QuantizeModel, KeepsTheDtypeOfTheModel) {
+  Model model = dense({.dtype = at::kBFloat16});
+  quantize_model(model, plan_of(LowRankQuantMethod::kQpissa), directory_ / "q");
+  Model base = load_model(directory_ / "q" / "base", {at::kFloat});
+  EXPECT_EQ(base.weights->stored_dtype(), at::kBFloat16);
+  const LoadedAdapter loaded = load_adapter(base, directory_ / "q" / "adapter");
+  EXPECT_EQ(merge_to_directory(base, loaded.adapters, directory_ / "merged").dtype, at::kBFloat16);
+}
+
 TEST_F(QuantizeModel, AdapterIsRefusedOnAnotherQuantisation) {
   QuantizePlan plan = plan_of(LowRankQuantMethod::kQpissa);
   quantize_into("first", plan);
