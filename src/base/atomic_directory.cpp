@@ -16,9 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void throw_system(const fs::path& path, const std::string& doing, int error) {
-  throw FileError(
-      path.string(), doing + ": " + std::strerror(error),
-      error == ENOSPC ? "free some space on that disk, or choose another directory" : "");
+  throw FileError(path.string(), doing + ": " + std::strerror(error), hint_of_errno(error));
 }
 
 fs::path without_trailing_slash(fs::path path) {

@@ -21,27 +21,9 @@ namespace {
 constexpr std::size_t kBufferBytes = 1 << 18;
 constexpr std::string_view kTemporaryMark = ".svtune-tmp-";
 
-std::string hint_for(int error) {
-  switch (error) {
-    case ENOSPC:
-    case EDQUOT:
-      return "free some space on that disk, or choose another output directory";
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return "check the permissions of the file and of its directory";
-    case ENOENT:
-      return "check the spelling of the path";
-    case EMFILE:
-      return "raise the limit of open files (ulimit -n)";
-    default:
-      return "";
-  }
-}
-
 [[noreturn]] void throw_errno(const std::filesystem::path& path, const std::string& doing) {
   const int error = errno;
-  throw FileError(path.string(), doing + ": " + std::strerror(error), hint_for(error));
+  throw FileError(path.string(), doing + ": " + std::strerror(error), hint_of_errno(error));
 }
 
 // Opens a regular file for reading; returns the descriptor and sets `size`.
@@ -76,6 +58,25 @@ bool owner_is_dead(std::string_view name) {
 }
 
 }  // namespace
+
+std::string hint_of_errno(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      return "free some space on that disk, or choose another output directory";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return "check the permissions of the file and of its directory";
+    case ENOENT:
+    case ENOTDIR:
+      return "check the spelling of the path";
+    case EMFILE:
+      return "raise the limit of open files (ulimit -n)";
+    default:
+      return "";
+  }
+}
 
 namespace detail {
 

@@ -93,6 +93,9 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+// What helps against a failed system call, by its errno; "" when nothing is known.
+std::string hint_of_errno(int error);
+
 namespace detail {
 // Sibling of `path` that no one else uses: `.<name>.svtune-tmp-<pid>-<counter>`.
 std::filesystem::path temporary_sibling(const std::filesystem::path& path);

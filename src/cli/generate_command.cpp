@@ -52,7 +52,7 @@ void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, const TextO
     } else if (const std::string problem = reader.problem(line); problem.empty()) {
       example = reader.example(line);
     } else {
-      throw FileError(options.input->string() + ":" + std::to_string(number), problem);
+      throw FileError(line_place(*options.input, number), problem);
     }
     waiting.push_back({std::move(line), encoder.encode_prompt(example)});
     if (static_cast<std::int64_t>(waiting.size()) == options.batch_size) flush();

@@ -23,6 +23,10 @@ void handle_line(const std::string& line, std::int64_t number, const std::string
 
 }  // namespace
 
+std::string line_place(const std::filesystem::path& path, std::int64_t line) {
+  return (path == "-" ? "standard input" : path.string()) + ":" + std::to_string(line);
+}
+
 void for_each_json_line(const std::filesystem::path& path,
                         const std::function<void(std::int64_t, Json)>& each) {
   const std::unique_ptr<ByteSource> source = open_byte_source(path);

@@ -10,6 +10,9 @@
 
 namespace svtune {
 
+// "path:line", as errors name a place; "-" is the standard input.
+std::string line_place(const std::filesystem::path& path, std::int64_t line);
+
 // Calls `each` with every non-empty line as an object, and its number from 1. Reads plain,
 // .gz and .zst files and "-". Throws FileError "path:line: ..." for a line that is no object.
 void for_each_json_line(const std::filesystem::path& path,

@@ -11,6 +11,7 @@ LoadedModel load_for_command(const ModelOptions& options) {
   prepare_torch(options.threads);
   LoadOptions load;
   load.dtype = scalar_type(options.dtype);
+  load.check_finite = true;
   LoadedModel loaded{load_model(options.model, load), std::nullopt};
   if (options.adapter) loaded.adapter = load_adapter(loaded.model, *options.adapter);
   for (const std::string& warning : loaded.model.warnings)

@@ -38,7 +38,7 @@ int run(const ScoreOptions& options) {
   Progress progress({.label = "score", .unit = "line"});
   std::vector<Line> lines;
   for_each_json_line(options.input, [&](std::int64_t number, Json value) {
-    const std::string place = options.input.string() + ":" + std::to_string(number);
+    const std::string place = line_place(options.input, number);
     Line line;
     if (value.contains("ids") || !value.contains("text")) {
       line.ids = ids_of(value, place);

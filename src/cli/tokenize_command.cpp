@@ -11,7 +11,7 @@ int run(const TokenizeOptions& options) {
   const Tokenizer tokenizer = load_tokenizer(options.model);
   JsonLinesWriter writer(options.output);
   for_each_json_line(options.input, [&](std::int64_t line, Json value) {
-    const std::string place = options.input.string() + ":" + std::to_string(line);
+    const std::string place = line_place(options.input, line);
     if (value.contains("text")) {
       value["ids"] = tokenizer.encode(text_of(value, place), options.special);
     } else {

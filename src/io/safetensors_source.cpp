@@ -46,7 +46,8 @@ std::optional<at::Tensor> SafetensorsSource::read(const std::string& name,
   const auto entry = files_->find(name);
   if (!entry) return std::nullopt;
   const auto stored = scalar_type_of(entry->info->dtype);
-  if (!stored) {
+  // Integers that stand for real numbers need a scale that is not known here.
+  if (!stored || (at::isFloatingType(dtype) && !at::isFloatingType(*stored))) {
     throw FileError(entry->file->path().string(), "tensor " + name + " has dtype " +
                                                       std::string(dtype_name(entry->info->dtype)) +
                                                       ", need a plain float type");

@@ -20,9 +20,11 @@ std::int64_t ConfigReader::integer(const std::string& key) {
     problem("key \"" + key + "\" is missing");
     return 1;
   }
+  constexpr std::int64_t kLargest = std::int64_t{1} << 31;
   if (!value->is_number_integer() || value->get<std::int64_t>() < 1 ||
-      value->get<std::int64_t>() > (std::int64_t{1} << 31)) {
-    problem("\"" + key + "\" is " + value->dump() + ", need a positive integer");
+      value->get<std::int64_t>() > kLargest) {
+    problem("\"" + key + "\" is " + value->dump() + ", need an integer from 1 to " +
+            std::to_string(kLargest));
     return 1;
   }
   return value->get<std::int64_t>();

@@ -58,7 +58,13 @@ void parse_rope_values(ConfigReader& outer, const Json& section, ArchSpec& spec)
   ConfigReader rope(section, outer.source());
   const std::string type = rope.text_or("rope_type", rope.text_or("type", "default"));
   spec.rope.theta = rope.number_or("rope_theta", spec.rope.theta);
-  spec.rope.factor = rope.number_or("factor", 1.0);
+  // What a type needs and the file lacks would change the mathematics silently.
+  const auto required = [&](const char* key) {
+    if (rope.find(key) == nullptr) {
+      outer.problem("rope type \"" + type + "\" needs \"" + key + "\"");
+    }
+    return rope.number_or(key, 1.0);
+  };
   if (const Json* partial = rope.find("partial_rotary_factor"); partial && *partial != 1.0) {
     outer.problem("rope parameter \"partial_rotary_factor\" = " + partial->dump() +
                   " is not supported");
@@ -67,10 +73,12 @@ void parse_rope_values(ConfigReader& outer, const Json& section, ArchSpec& spec)
     spec.rope.type = RopeType::kDefault;
   } else if (type == "linear") {
     spec.rope.type = RopeType::kLinear;
+    spec.rope.factor = required("factor");
   } else if (type == "llama3") {
     spec.rope.type = RopeType::kLlama3;
-    spec.rope.low_freq_factor = rope.number_or("low_freq_factor", 1.0);
-    spec.rope.high_freq_factor = rope.number_or("high_freq_factor", 4.0);
+    spec.rope.factor = required("factor");
+    spec.rope.low_freq_factor = required("low_freq_factor");
+    spec.rope.high_freq_factor = required("high_freq_factor");
     spec.rope.original_max_positions =
         outer.number_or("original_max_position_embeddings",
                         rope.number_or("original_max_position_embeddings",
@@ -78,10 +86,21 @@ void parse_rope_values(ConfigReader& outer, const Json& section, ArchSpec& spec)
   } else {
     outer.problem("rope type \"" + type + "\" is not supported (default, linear and llama3 are)");
   }
-  if (!(spec.rope.theta > 0) || !(spec.rope.factor > 0)) {
-    outer.problem("rope theta and factor must be positive");
-  }
   rope.finish();
+}
+
+void parse_rope_section(ConfigReader& config, const Json& section, ArchSpec& spec) {
+  if (!section.is_object()) {
+    config.problem("rope parameters must be an object");
+    return;
+  }
+  for (const auto& [key, value] : section.items()) {
+    if (value.is_object()) {
+      config.problem("rope parameters per layer type (\"" + key + "\") are not supported");
+      return;
+    }
+  }
+  parse_rope_values(config, section, spec);
 }
 
 // rope_scaling (older files) replaces rope_parameters (transformers >= 5) when both are there.
@@ -89,18 +108,10 @@ void parse_rope(ConfigReader& config, ArchSpec& spec) {
   spec.rope.theta = config.number_or("rope_theta", spec.rope.theta);
   const Json* section = config.find("rope_scaling");
   if (section == nullptr) section = config.find("rope_parameters");
-  if (section == nullptr) return;
-  if (!section->is_object()) {
-    config.problem("rope parameters must be an object");
-    return;
+  if (section != nullptr) parse_rope_section(config, *section, spec);
+  if (!(spec.rope.theta > 0) || !(spec.rope.factor > 0)) {
+    config.problem("rope theta and factor must be positive");
   }
-  for (const auto& [key, value] : section->items()) {
-    if (value.is_object()) {
-      config.problem("rope parameters per layer type (\"" + key + "\") are not supported");
-      return;
-    }
-  }
-  parse_rope_values(config, *section, spec);
 }
 
 void parse_dimensions(ConfigReader& config, ArchSpec& spec) {
@@ -116,7 +127,13 @@ void parse_dimensions(ConfigReader& config, ArchSpec& spec) {
   spec.norm.eps = config.number_or("rms_norm_eps", 1e-6);
   spec.tied_head = config.boolean_or("tie_word_embeddings", false);
   spec.attention_scale = 1.0 / std::sqrt(static_cast<double>(spec.head_dim));
+  constexpr std::int64_t kMaxLayers = 4096;
+  if (spec.num_layers > kMaxLayers) {
+    config.problem("num_hidden_layers is above " + std::to_string(kMaxLayers));
+    spec.num_layers = 1;
+  }
   spec.windows.assign(static_cast<std::size_t>(spec.num_layers), 0);
+  if (!(spec.norm.eps >= 0)) config.problem("rms_norm_eps is negative");
   if (spec.num_heads % spec.num_kv_heads != 0) {
     config.problem("num_attention_heads " + std::to_string(spec.num_heads) +
                    " is not a multiple of num_key_value_heads " +
@@ -125,7 +142,6 @@ void parse_dimensions(ConfigReader& config, ArchSpec& spec) {
   if (spec.head_dim % 2 != 0) {
     config.problem("head_dim " + std::to_string(spec.head_dim) + " is odd");
   }
-  if (spec.num_layers > 4096) config.problem("num_hidden_layers is above 4096");
 }
 
 }  // namespace

@@ -3,15 +3,12 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include "peft/attach.h"
 #include "train/run_options.h"
 
 namespace svtune {
-
-// Throws FileError when a new run would meet a directory that is not empty, or a resumed one
-// a directory without a run. Looks only.
-void check_run_directory(const std::filesystem::path& path, bool resume);
 
 bool has_checkpoint(const std::filesystem::path& run);
 
@@ -19,17 +16,36 @@ bool has_checkpoint(const std::filesystem::path& run);
 void save_record(const std::filesystem::path& run, const Attached& attached);
 void restore_record(const std::filesystem::path& run, Attached& attached);
 
-// Creates the directory, takes its lock (FileError when another process trains there) and
-// writes config.json. The lock ends with the object or the process.
+// Creates the directory and takes its lock. Throws FileError when another process trains there,
+// when a new run would meet a directory that is not empty, and when there is no run to resume.
+// The lock ends with the object or the process; a directory in which no run has begun goes with
+// the object.
 class RunDirectory {
  public:
-  RunDirectory(const std::filesystem::path& path, const TrainOptions& options);
+  RunDirectory(std::filesystem::path path, bool resume);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 
+  // Writes config.json: from here on the run exists and can be resumed.
+  void begin(const TrainOptions& options);
+
  private:
-  int lock_ = -1;
+  // Held while it lives; a file that stays behind has no effect.
+  class Lock {
+   public:
+    explicit Lock(const std::filesystem::path& directory);
+    ~Lock();
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+
+   private:
+    int file_ = -1;
+  };
+
+  std::filesystem::path path_;
+  bool created_ = false;
+  std::optional<Lock> lock_;
 };
 
 }  // namespace svtune

@@ -108,27 +108,28 @@ std::filesystem::path save_results(TrainSession& session, const Attached& attach
 
 TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   const std::filesystem::path& run = given.run.output;
-  check_run_directory(run, given.run.resume);
+  RunDirectory directory(run, given.run.resume);
   TrainSession session = prepare_session(given, observer);
-  const RunDirectory directory(run, session.options);
   const bool restart = given.run.resume && has_checkpoint(run);
   std::vector<Batch> documents;
   std::optional<double> base_loss;
   if (!restart) {
+    // What the base alone needs is checked before its loss is computed.
+    check_memory(forecast_memory(session, {}), available_memory(), process_memory().resident);
     documents = start_documents(*session.batches);
     base_loss = start_loss(*session.model.net, nullptr, documents);
   }
+  // A quantised base is written first of all, and a killed run must find it again.
+  if (session.options.model.base_dtype) directory.begin(session.options);
   enter_quantized_base(session, observer);
   Attached attached = attach_adapters(session, /*initialise=*/!restart, observer);
-  if (restart) {
-    restore_record(run, attached);
-  } else {
-    save_record(run, attached);
-  }
+  if (restart) restore_record(run, attached);
   const RunPlan plan = plan_of(session, attached);
   observer.planned(plan);
   check_memory(plan.memory, available_memory(), process_memory().resident);
   if (base_loss) verify_start(session, attached, documents, *base_loss, observer);
+  directory.begin(session.options);
+  if (!restart) save_record(run, attached);
   RunFiles files = start_files(session, attached.report, base_loss);
   save_report_json(run, files);
 

@@ -28,6 +28,10 @@ int report(std::ostream& err, std::string_view message, std::string_view hint, i
   return code;
 }
 
+// For files without a more exact advice.
+constexpr const char* kLookAtFile =
+    "look at the named place: the file is damaged, incomplete or of another kind";
+
 // LibTorch appends a stack trace to the text of its exceptions.
 std::string_view first_line(std::string_view text) { return text.substr(0, text.find('\n')); }
 
@@ -36,7 +40,9 @@ int report_current(std::ostream& err, const std::string& help) {
     throw;
   } catch (const Error& error) {
     const bool usage = dynamic_cast<const UsageError*>(&error) != nullptr;
-    return report(err, error.what(), error.hint().empty() ? help : error.hint(), usage ? 2 : 1);
+    const bool file = dynamic_cast<const FileError*>(&error) != nullptr;
+    const std::string fallback = file ? kLookAtFile : help;
+    return report(err, error.what(), error.hint().empty() ? fallback : error.hint(), usage ? 2 : 1);
   } catch (const std::bad_alloc&) {
     return report(err, "out of memory", "use a smaller batch or model, or free memory", 1);
   } catch (const std::exception& error) {

@@ -1,0 +1,138 @@
+"""Training runs and what is made of their results, as a user meets them."""
+import json
+
+import fixture
+import harness
+from harness import steps_of, svtune
+
+
+class Training(harness.Base):
+    def test_every_method_trains_and_leaves_its_files(self):
+        for method in ("lora", "pissa", "svft", "full"):
+            run = self.root / f"run-{method}"
+            self.train(run, method=method)
+            result = "model" if method == "full" else "adapter"
+            for name in (result, "metrics.jsonl", "config.json", "report.html"):
+                self.assertTrue((run / name).exists(), f"{method}: {name}")
+            steps = steps_of(run)
+            self.assertEqual(steps, [1, 2, 3, 4, 5, 6])
+
+    def test_saved_config_repeats_the_run_to_the_same_bytes(self):
+        first, second = self.root / "first", self.root / "second"
+        self.train(first)
+        again = svtune("train", "--config", first / "config.json", "--output", second)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.same_files(first / "adapter", second / "adapter")
+
+    def test_start_losses_of_base_and_adapter_are_printed_and_equal(self):
+        output = self.train(self.root / "start", method="pissa", steps=1).stdout
+        line = next(l for l in output.splitlines() if l.startswith("Loss before step 1"))
+        base, adapted = line.split("base model ")[1].split(", pissa ")
+        self.assertAlmostEqual(float(base), float(adapted), delta=1e-3 * float(base))
+
+    def test_report_has_answers_of_the_base_and_of_the_trained_model(self):
+        answers = {}
+        for method in ("lora", "full"):
+            run = self.root / f"samples-{method}"
+            arguments = self.train_arguments(run, "--learning-rate", 0.05, method=method, steps=20)
+            arguments[arguments.index("--samples") + 1] = 2
+            result = svtune(*arguments)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            samples = json.loads((run / "report.json").read_text())["samples"]
+            self.assertEqual(len(samples), 2)
+            for sample in samples:
+                self.assertEqual([a["label"] for a in sample["answers"]], ["before", "after"])
+            answers[method] = [[a["text"] for a in sample["answers"]] for sample in samples]
+        before = [[pair[0] for pair in pairs] for pairs in answers.values()]
+        self.assertEqual(before[0], before[1], "the untouched model answers the same in any run")
+        self.assertTrue(all(a != b for a, b in answers["full"]), "training changes the answers")
+
+    def test_dry_run_writes_nothing(self):
+        run = self.root / "dry"
+        result = svtune(*self.train_arguments(run, "--dry-run"))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("Peak memory (predicted)", result.stdout)
+        self.assertFalse(run.exists())
+
+
+class Results(harness.Base):
+    def scores(self, *arguments):
+        lines = self.root / "lines.jsonl"
+        lines.write_text(json.dumps({"text": "What is 3 + 4? The answer is: 7"}) + "\n" +
+                         json.dumps({"ids": [1, 2, 3, 200]}) + "\n")
+        out = self.root / "scores.jsonl"
+        result = svtune("score", *arguments, "--input", lines, "--output", out)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        for row in rows:
+            self.assertEqual(len(row["logprobs"]), len(row["ids"]) - 1)
+        return [value for row in rows for value in row["logprobs"]]
+
+    def test_merged_model_and_exports_score_like_the_adapter(self):
+        run = self.root / "run"
+        self.train(run, method="pissa", steps=8)
+        adapter = run / "adapter"
+        wanted = self.scores("--model", self.model, "--adapter", adapter)
+        base = self.scores("--model", self.model)
+        self.assertGreater(max(abs(a - b) for a, b in zip(wanted, base)), 1e-3)
+        merged, lora, residual = (self.root / name for name in ("merged", "lora", "residual"))
+        for arguments in (
+                ("merge", "--model", self.model, "--adapter", adapter, "--output", merged),
+                ("export", "--model", self.model, "--adapter", adapter, "--output", lora),
+                ("export", "--form", "residual", "--model", self.model, "--adapter", adapter,
+                 "--output", residual)):
+            result = svtune(*arguments)
+            self.assertEqual(result.returncode, 0, result.stderr)
+        for arguments in (("--model", merged), ("--model", self.model, "--adapter", lora),
+                          ("--model", residual / "base", "--adapter", residual / "adapter")):
+            got = self.scores(*arguments)
+            # fp32 everywhere; the merged weights are rounded once more.
+            self.assertLess(max(abs(a - b) for a, b in zip(wanted, got)), 1e-3, arguments)
+
+    def test_gguf_file_serves_as_model_and_is_converted(self):
+        gguf, converted = fixture.write_gguf(self.root / "model.gguf"), self.root / "converted"
+        result = svtune("convert", gguf, converted, "--dtype", "fp32")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(self.scores("--model", gguf), self.scores("--model", converted))
+
+    def test_adapter_of_a_gguf_file_merges_into_a_complete_directory(self):
+        gguf = fixture.write_gguf(self.root / "base.gguf")
+        run, merged, plain = (self.root / n for n in ("gguf-run", "gguf-merged", "gguf-plain"))
+        arguments = self.train_arguments(run, steps=3)
+        arguments[2] = gguf
+        for command in (arguments, ["convert", gguf, plain],
+                        ["merge", "--model", gguf, "--adapter", run / "adapter",
+                         "--output", merged]):
+            result = svtune(*command)
+            self.assertEqual(result.returncode, 0, result.stderr)
+        for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+            self.assertEqual((merged / name).read_bytes(), (plain / name).read_bytes(), name)
+        wanted = self.scores("--model", gguf, "--adapter", run / "adapter")
+        got = self.scores("--model", merged)
+        # fp32 files both; the merged weights are rounded once more.
+        self.assertLess(max(abs(a - b) for a, b in zip(wanted, got)), 1e-3)
+
+    def test_tokenize_round_trips(self):
+        text = "Grüße, 世界 🙂\n\tdef f(x): return x"
+        lines, ids, back = (self.root / n for n in ("t.jsonl", "i.jsonl", "b.jsonl"))
+        lines.write_text(json.dumps({"text": text}) + "\n")
+        self.assertEqual(svtune("tokenize", "--model", self.model, "--input", lines,
+                                "--output", ids).returncode, 0)
+        only_ids = json.loads(ids.read_text())["ids"]
+        self.assertEqual(only_ids, list(text.encode()))
+        ids.write_text(json.dumps({"ids": only_ids}) + "\n")
+        self.assertEqual(svtune("tokenize", "--model", self.model, "--input", ids,
+                                "--output", back).returncode, 0)
+        self.assertEqual(json.loads(back.read_text())["text"], text)
+
+    def test_sampling_with_a_seed_repeats_itself(self):
+        arguments = ("generate", "--model", self.model, "--template", "raw", "--prompt", "abc",
+                     "--max-new-tokens", 20, "--temperature", 1, "--top-p", 0.9, "--seed")
+        first, again, other = (svtune(*arguments, seed) for seed in (3, 3, 4))
+        self.assertEqual(first.returncode, 0, first.stderr)
+        self.assertEqual(first.stdout, again.stdout)
+        self.assertNotEqual(first.stdout, other.stdout)
+
+
+if __name__ == "__main__":
+    harness.main()
