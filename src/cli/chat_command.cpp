@@ -13,6 +13,7 @@ int run(const ChatCommandOptions& options, CommandContext& context) {
   PromptOptions prompt;
   prompt.style = PromptStyle::kChat;
   prompt.system = options.system;
+  prompt.chat_template = options.chat_template;
   const ExampleEncoder encoder(tokenizer, PromptTemplate(prompt, tokenizer), {});
   TextOptions text = options.answer.text_options(options.model.model, tokenizer);
   Example conversation;

@@ -84,13 +84,19 @@ struct ChatCommandOptions {
           "/reset forgets the conversation, /quit or the end of input leaves.",
       .examples = "svtune chat --model model/ --adapter runs/pissa/adapter"};
   ModelOptions model;
-  std::optional<std::string> system;
+  std::optional<std::string> system, chat_template;
   AnswerOptions answer;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     visit.group("Model", self.model);
     visit(self.system, {.name = "system", .help = "System message"});
+    visit(self.chat_template,
+          {.name = "chat_template",
+           .help = "Chat template in place of the model's: chatml, llama2, llama3, mistral, gemma "
+                   "or a Jinja file",
+           .value_name = "NAME|FILE",
+           .path = PathHint::kFile});
     visit.group("Answer", self.answer);
   }
 };

@@ -46,8 +46,9 @@ BatchStreamOptions stream_options(const TrainConfig& config) {
 }
 
 BatchExtent survey(BatchStream stream, bool packing, std::int64_t max_batches) {
+  constexpr std::int64_t kEnoughTokens = 1 << 23;  // of long texts a few batches tell enough
   BatchExtent extent;
-  while (extent.batches < max_batches) {
+  while (extent.batches < max_batches && extent.total_tokens < kEnoughTokens) {
     const std::optional<PackedBatch> batch = stream.next();
     if (!batch) break;
     ++extent.batches;

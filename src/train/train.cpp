@@ -31,7 +31,7 @@ std::uint64_t micro_batch_seed(std::uint64_t run_seed, std::int64_t step, std::i
 void require_finite(double value, const char* what, const StepReport& report) {
   if (std::isfinite(value)) return;
   fail_step(report,
-            std::string("the ") + what + " is " + std::to_string(value) +
+            std::string("the ") + what + " is " + (std::isnan(value) ? "NaN" : "infinite") +
                 "; the parameters are those of the step before",
             "look for broken rows or weights, or lower --learning-rate, and go on from the last "
             "checkpoint with --resume");

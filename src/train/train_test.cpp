@@ -204,7 +204,7 @@ TEST(Train, BrokenWeightStopsBeforeTheUpdateNamingTheStep) {
     train(*rig.net, state, config, 10, log);
     FAIL() << "a NaN went unnoticed";
   } catch (const RunError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("step 4: the loss is nan"));
+    EXPECT_THAT(error.what(), HasSubstr("step 4: the loss is NaN"));
     EXPECT_THAT(error.hint(), HasSubstr("--resume"));
   }
   EXPECT_EQ(state.step, 3);

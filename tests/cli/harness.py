@@ -61,13 +61,13 @@ class Base(unittest.TestCase):
         return result
 
     def refused(self, result, code, *parts):
-        """One error line with all parts, at most one hint line, nothing like a crash."""
+        """One error line with all parts, one hint line, nothing like a crash."""
         self.assertEqual(result.returncode, code, result.stderr)
         lines = [line for line in result.stderr.splitlines() if line]
         errors = [line for line in lines if line.startswith("error: ")]
         hints = [line for line in lines if line.startswith("hint: ")]
         self.assertEqual(len(errors), 1, result.stderr)
-        self.assertLessEqual(len(hints), 1, result.stderr)
+        self.assertEqual(len(hints), 1, result.stderr)
         for part in parts:
             self.assertIn(part, errors[0] + "".join(hints))
 

@@ -9,7 +9,7 @@ import harness
 from harness import LIMIT, lines_of, steps_of, svtune
 
 
-class Interrupting(harness.Base):
+class Interruptions(harness.Base):
     """Moments of a run are told by what it has written, never by the clock."""
     KILLS = 3
 

@@ -14,22 +14,22 @@ namespace svtune {
 
 struct ProgressSample {
   std::int64_t done = 0;
-  std::int64_t total = 0;      // 0 when unknown
-  std::optional<double> loss;  // nats per token
-  std::optional<double> tokens_per_second;
-  std::optional<std::uint64_t> memory;  // bytes resident
-  std::string note;                     // shown last, as it is
+  std::int64_t total = 0;           // 0 when unknown
+  std::optional<double> loss = {};  // nats per token
+  std::optional<double> tokens_per_second = {};
+  std::optional<std::uint64_t> memory = {};  // bytes resident
+  std::string note = {};                     // shown last, as it is
 };
 
 class Progress {
  public:
   struct Settings {
-    std::string label;                            // "train"
-    std::string unit = "step";                    // what `done` counts, for plain lines
-    TerminalInfo terminal;                        // of the stream that `write` leads to
-    double plain_interval = 5;                    // seconds between plain lines
-    std::function<void(std::string_view)> write;  // empty: standard error
-    std::function<double()> now;                  // seconds; empty: steady clock
+    std::string label;                                 // "train"
+    std::string unit = "step";                         // what `done` counts, for plain lines
+    TerminalInfo terminal = {};                        // of the stream that `write` leads to
+    double plain_interval = 5;                         // seconds between plain lines
+    std::function<void(std::string_view)> write = {};  // empty: standard error
+    std::function<double()> now = {};                  // seconds; empty: steady clock
   };
 
   explicit Progress(Settings settings);
