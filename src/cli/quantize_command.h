@@ -45,7 +45,7 @@ struct QuantizeCommandOptions {
           "svtune quantize --model model/ --method nf4 --quant-scales absmax --output nf4/"};
   std::filesystem::path model, output;
   QuantizeMethod method = QuantizeMethod::kQpissa;
-  QuantType base_dtype = QuantType::kNf4;
+  std::optional<QuantType> base_dtype;
   LowRankConfig low_rank;
   QuantTuning tuning;
   TargetOptions targets;
@@ -65,10 +65,10 @@ struct QuantizeCommandOptions {
                         .required = true,
                         .path = PathHint::kDirectory});
     visit(self.method, {.name = "method", .help = "What is written"});
-    visit(self.base_dtype, {.name = "base_dtype", .help = "Codes of loftq and qpissa"});
-    visit.group("Low-rank part", self.low_rank);
+    visit(self.base_dtype, {.name = "base_dtype", .help = "Codes of loftq and qpissa (default: nf4)"});
+    visit.group("Low-rank part of loftq and qpissa", self.low_rank);
     visit.group("Quantisation", self.tuning);
-    visit.group("Targets", self.targets);
+    visit.group("Targets of the low-rank part", self.targets);
     visit(self.seed, {.name = "seed", .help = "Seed of the decompositions", .min = 0});
     visit(self.threads, {.name = "threads",
                          .help = "Threads for computing; 0 = one per available core",

@@ -89,6 +89,8 @@ class Quantized(harness.Base):
         self.quantize("once", "--method", "nf4")
         self.refused(svtune("quantize", "--model", self.root / "once" / "base", "--output",
                             self.root / "twice"), 1, "quantised already")
+        self.refused(svtune("quantize", "--model", self.model, "--method", "nf4", "--base-dtype",
+                            "int8", "--output", run), 2, "--base-dtype")
         arguments = self.train_arguments(run, method="pissa")
         arguments[2] = self.root / "once" / "base"
         self.refused(svtune(*arguments), 1, "q_proj", "quantised already")
