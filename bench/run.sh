@@ -18,6 +18,15 @@ else
 fi
 
 echo
+if [ -d "$data/text" ]; then
+  echo "== Tokenizers: encoding beside the Rust package tokenizers, one thread each"
+  cmake --build "$build" --target svtune_tokenizer_bench >/dev/null
+  "$python" "$root/bench/tokenizer_bench.py" "$build/src/text/svtune_tokenizer_bench" "$data"
+else
+  echo "== Tokenizers: left out, there is no $data/text"
+fi
+
+echo
 echo "== SVD: PiSSA's start and full decompositions beside PEFT and torch.linalg.svd"
 cmake --build "$build" --target svtune_svd_bench >/dev/null
 "$python" "$root/bench/svd_bench.py" "$build/src/linalg/svtune_svd_bench"
