@@ -25,6 +25,7 @@ class GgufSource final : public WeightSource {
                          read_tile(*tensor, tile * step, rows, step);
                        }
                      });
+    checkpoint_.file().release(*tensor->stored);
     return out;
   }
 
@@ -46,7 +47,10 @@ class GgufSource final : public WeightSource {
 
   std::uint64_t hash(const std::string& name) const override {
     const GgufHfTensor* tensor = checkpoint_.find(name);
-    return tensor == nullptr ? 0 : hash64(checkpoint_.file().data(*tensor->stored));
+    if (tensor == nullptr) return 0;
+    const std::uint64_t hash = hash64(checkpoint_.file().data(*tensor->stored));
+    checkpoint_.file().release(*tensor->stored);
+    return hash;
   }
 
  private:

@@ -38,6 +38,8 @@ class WeightSource {
   virtual at::ScalarType stored_dtype() const = 0;
   // Hash of the stored bytes of one tensor; ties an adapter to its base.
   virtual std::uint64_t hash(const std::string& name) const = 0;
+  // Lets the system drop the pages of a weight that is not needed any more; views stay valid.
+  virtual void release(const std::string& name) const { (void)name; }
 };
 
 struct Model {

@@ -67,6 +67,7 @@ std::optional<at::Tensor> SafetensorsSource::read(const std::string& name,
   }
   if (*stored == dtype) return tensor;
   at::Tensor converted = tensor.to(dtype);
+  converted_.insert(name);
   entry->file->release(*entry->info);
   return converted;
 }
@@ -100,7 +101,14 @@ at::ScalarType SafetensorsSource::stored_dtype() const {
 
 std::uint64_t SafetensorsSource::hash(const std::string& name) const {
   const auto entry = files_->find(name);
-  return entry ? hash64(entry->data()) : 0;
+  if (!entry) return 0;
+  const std::uint64_t hash = hash64(entry->data());
+  if (converted_.contains(name)) entry->file->release(*entry->info);
+  return hash;
+}
+
+void SafetensorsSource::release(const std::string& name) const {
+  if (const auto entry = files_->find(name)) entry->file->release(*entry->info);
 }
 
 }  // namespace svtune

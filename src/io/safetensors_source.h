@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <set>
+#include <string>
 
 #include "formats/checkpoint_files.h"
 #include "io/model.h"
@@ -19,9 +21,11 @@ class SafetensorsSource final : public WeightSource {
   std::optional<at::ScalarType> dtype(const std::string& name) const;
   at::ScalarType stored_dtype() const override;
   std::uint64_t hash(const std::string& name) const override;
+  void release(const std::string& name) const override;
 
  private:
   std::shared_ptr<const CheckpointFiles> files_;
+  mutable std::set<std::string> converted_;  // what was read as a copy
 };
 
 // Torch's dtype of a safetensors dtype; nullopt for those svtune does not compute with.

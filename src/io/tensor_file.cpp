@@ -67,6 +67,7 @@ void read_tensors(const std::filesystem::path& path, const std::vector<NamedTens
     at::Tensor staged = at::empty(each.tensor.sizes(), each.tensor.options().device(at::kCPU));
     std::memcpy(staged.mutable_data_ptr(), bytes.data(), bytes.size());
     each.tensor.copy_(staged);
+    file.release(*file.find(each.name));
   }
 }
 

@@ -39,6 +39,14 @@ struct LowRankDelta {
   double scale = 1.0;
 };
 
+// What training with an adapter needs beside its trained tensors and its frozen state.
+struct AdapterMemory {
+  bool keeps_input = true;          // backward needs the layer's input
+  std::int64_t kept_per_token = 0;  // elements of the compute dtype that backward needs beside it
+  std::int64_t held_bytes = 0;      // compute copies and the like, from step to step
+  std::int64_t gradient_bytes = 0;  // of a dense gradient while backward passes the layer
+};
+
 struct NamedTensor {
   std::string name;
   at::Tensor tensor;
@@ -70,6 +78,9 @@ class Adapter {
   // Frozen tensors that belong to the adapter's state (initial factors, bases): written to
   // checkpoints once and needed to go on. Empty for most methods.
   virtual std::vector<NamedTensor> frozen_state() const { return {}; }
+
+  // For micro-batches of `tokens` tokens.
+  virtual AdapterMemory memory(std::int64_t tokens) const = 0;
 
   // Called after trainable or frozen tensors were changed from outside (optimiser step,
   // load, move into a flat buffer): remake copies in the compute dtype here.

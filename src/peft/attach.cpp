@@ -125,7 +125,7 @@ std::vector<AdapterInit> init_layers(const MethodConfig& method, const Plan& pla
 at::Tensor make_leaf(const at::Tensor& tensor) {
   const at::ScalarType dtype = tensor.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   // Always a copy: the tensor may be a read-only view of the user's file.
-  return tensor.detach().to(dtype).clone().requires_grad_(true);
+  return tensor.detach().to(dtype, /*non_blocking=*/false, /*copy=*/true).requires_grad_(true);
 }
 
 std::int64_t count_parameters(Transformer& net) {
@@ -150,13 +150,17 @@ void place(Model& model, const Plan& plan, std::vector<AdapterInit> inits, Attac
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     Linear& layer = *plan.layers[i];
     layer.attach(std::move(inits[i].adapter));
-    if (inits[i].releases_base) layer.release_base();
+    if (inits[i].releases_base) {
+      layer.release_base();
+      model.weights->release(layer.name() + ".weight");
+    }
     result.adapters.layers.push_back(&layer);
     const bool beside = plan.whole[i] && result.adapters.method != FullConfig::kName;
     if (!beside) result.record.layers[layer.name()] = inits[i].report;
   }
   for (const NamedParameter& each : plan.extras) {
     *each.tensor = make_leaf(*each.tensor);
+    model.weights->release(each.name);
     result.adapters.extras.push_back({each.name, *each.tensor});
   }
   // The trained embedding stands for the tied head, so the old tensor can go.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <map>
 #include <system_error>
 #include <utility>
@@ -19,7 +20,18 @@ namespace fs = std::filesystem;
 constexpr char kTensors[] = "state.safetensors", kState[] = "state.json", kMarker[] = "COMPLETE";
 constexpr char kFrozen[] = "frozen.safetensors";
 
-std::string hash_of(const fs::path& file) { return hex64(hash64(MappedFile(file).bytes())); }
+// Read in pieces: a mapping would count as memory of the process.
+std::string hash_of(const fs::path& file) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  std::ifstream in(file, std::ios::binary);
+  std::vector<char> piece(kPiece);
+  Hasher64 hasher;
+  while (in.read(piece.data(), kPiece) || in.gcount() > 0) {
+    hasher.update(std::string_view(piece.data(), static_cast<std::size_t>(in.gcount())));
+  }
+  if (!in.eof()) throw FileError(file.string(), "cannot read");
+  return hex64(hasher.digest());
+}
 
 // N of "step-N".
 std::optional<std::int64_t> step_of(const fs::path& path) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/transformer.h"
+#include "nn/adapter_set.h"
 
 namespace svtune {
 
@@ -26,14 +27,15 @@ std::uint64_t available_memory();
 struct MemoryRequest {
   std::uint64_t program_bytes = 200'000'000;  // code, LibTorch, tokenizer, examples
   std::uint64_t weight_bytes = 0;             // of the base as loaded, mapped or copied
-  std::uint64_t frozen_bytes = 0;             // frozen state of the adapters
+  std::uint64_t adapter_bytes = 0;            // frozen state and compute copies of the adapters
+  std::uint64_t gradient_bytes = 0;           // largest dense gradient of a layer
   std::int64_t trainable_parameters = 0;
-  std::int64_t saved_per_token = 0;  // elements that the method saves beside layer inputs
+  std::int64_t kept_per_token = 0;  // elements that adapted layers keep, all blocks together
+  std::int64_t blocks = 0;          // that backward goes through
   std::int64_t batch_tokens = 0;
   std::int64_t supervised_tokens = 0;  // 0 = all
   std::int64_t longest_document = 0;   // tokens; 0 = all
-  bool dropout = false;
-  bool trains_head = false;  // the output matrix itself trains
+  bool trains_head = false;            // the output matrix itself trains
   Recompute recompute = Recompute::kNone;
 };
 
@@ -46,6 +48,9 @@ struct MemoryForecast {
   std::vector<MemoryItem> items;
   std::uint64_t total() const;
 };
+
+// What the adapters of a model add; `request` has the tokens already.
+void add_adapters(MemoryRequest& request, Transformer& net, const AdapterSet& adapters);
 
 // Peak resident size of training, item by item.
 MemoryForecast predict_memory(const ArchSpec& spec, at::ScalarType dtype,

@@ -68,6 +68,10 @@ AdamW::AdamW(std::vector<Trainable> trainables, const OptimizerConfig& config)
   allocate();
 }
 
+AdamW::~AdamW() {
+  for (Trainable& each : trainables_) each.tensor.mutable_grad() = at::Tensor();
+}
+
 void AdamW::place_leaves() {
   for (const Trainable& leaf : trainables_) {
     const at::Tensor& tensor = leaf.tensor;
@@ -93,17 +97,19 @@ void AdamW::allocate() {
       return at::zeros({group.size}, at::TensorOptions().dtype(group.dtype).device(group.device));
     };
     group.parameter = zeros();
+    // The leaves' own storages go before more memory is taken.
+    for (std::size_t i = 0; i < trainables_.size(); ++i) {
+      if (&groups_[places_[i].group] != &group) continue;
+      const at::Tensor place = view(group.parameter, i);
+      place.copy_(trainables_[i].tensor);
+      trainables_[i].tensor.set_data(place);
+    }
     group.gradient = zeros();
     group.first_moment = zeros();
     group.second_moment = zeros();
   }
   for (std::size_t i = 0; i < trainables_.size(); ++i) {
-    at::Tensor& leaf = trainables_[i].tensor;
-    const Group& group = groups_[places_[i].group];
-    const at::Tensor place = view(group.parameter, i);
-    place.copy_(leaf);
-    leaf.set_data(place);
-    leaf.mutable_grad() = view(group.gradient, i);
+    trainables_[i].tensor.mutable_grad() = view(groups_[places_[i].group].gradient, i);
   }
 }
 

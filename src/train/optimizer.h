@@ -52,6 +52,7 @@ class AdamW {
   // Moves the storage of every leaf (fp32 or fp64) into the flat buffers; the owners must
   // refresh() what they derived from it. Throws RunError when there is nothing to train.
   AdamW(std::vector<Trainable> trainables, const OptimizerConfig& config);
+  ~AdamW();  // the leaves keep their values and lose their gradients
   AdamW(const AdamW&) = delete;
   AdamW& operator=(const AdamW&) = delete;
 

@@ -144,17 +144,11 @@ MemoryForecast forecast_memory(const TrainSession& session, const Attached& atta
   if (!session.model.net->head_is_tied()) {
     request.weight_bytes += session.model.net->embedding().nbytes();
   }
-  for (const NamedTensor& each : attached.adapters.frozen_state()) {
-    request.frozen_bytes += each.tensor.nbytes();
-  }
-  request.trainable_parameters = attached.adapters.num_trainable();
   request.batch_tokens = extent.tokens;
   request.supervised_tokens = extent.supervised;
   request.longest_document = extent.longest_document;
   request.recompute = config.recompute;
-  Transformer& net = *session.model.net;
-  request.trains_head =
-      net.head().adapter() != nullptr || (net.head_is_tied() && net.embedding().requires_grad());
+  add_adapters(request, *session.model.net, attached.adapters);
   return predict_memory(session.model.spec(), session.model.dtype(), request);
 }
 

@@ -24,6 +24,14 @@ at::Tensor FullAdapter::merged_weight(const BaseWeight&) const { return weight_.
 
 std::vector<Trainable> FullAdapter::trainables() { return {{"weight", weight_, {}}}; }
 
+AdapterMemory FullAdapter::memory(std::int64_t) const {
+  AdapterMemory memory;
+  const bool copied = weight_.scalar_type() != compute_dtype_;
+  if (copied) memory.held_bytes = static_cast<std::int64_t>(compute_copy_.nbytes());
+  memory.gradient_bytes = static_cast<std::int64_t>(weight_.nbytes()) + memory.held_bytes;
+  return memory;
+}
+
 AdapterInit make_adapter(const FullConfig&, const LayerSite& site) {
   if (site.base.quantized()) {
     throw ModelError(site.name + ": a quantised matrix cannot train as a whole",
@@ -31,8 +39,9 @@ AdapterInit make_adapter(const FullConfig&, const LayerSite& site) {
   }
   AdapterInit init;
   // A fresh copy: the base may be a read-only view of the user's file.
-  init.adapter = std::make_unique<FullAdapter>(site.base.dense_high_precision().clone(),
-                                               site.base.dtype());
+  const at::ScalarType high = site.base.dtype() == at::kDouble ? at::kDouble : at::kFloat;
+  at::Tensor master = site.base.dense().to(high, /*non_blocking=*/false, /*copy=*/true);
+  init.adapter = std::make_unique<FullAdapter>(std::move(master), site.base.dtype());
   init.releases_base = true;
   return init;
 }

@@ -23,6 +23,7 @@ class FullAdapter final : public Adapter {
   at::Tensor merged_weight(const BaseWeight& base) const override;
   std::vector<Trainable> trainables() override;
   at::Tensor plain_weight() const override { return weight_; }
+  AdapterMemory memory(std::int64_t tokens) const override;
   void refresh() override;
 
  private:

@@ -16,9 +16,7 @@ LowRankAdapter::LowRankAdapter(at::Tensor A, at::Tensor B, LowRankOptions option
   refresh();
 }
 
-void LowRankAdapter::set_branch_bias(at::Tensor bias) {
-  branch_bias_ = bias.requires_grad_(true);
-}
+void LowRankAdapter::set_branch_bias(at::Tensor bias) { branch_bias_ = bias.requires_grad_(true); }
 
 std::optional<LowRankDelta> LowRankAdapter::low_rank_delta() const {
   const at::NoGradGuard no_grad;
@@ -58,6 +56,16 @@ std::vector<Trainable> LowRankAdapter::trainables() {
 std::vector<NamedTensor> LowRankAdapter::frozen_state() const {
   if (!A0_.defined()) return {};
   return {{"initial_A", A0_}, {"initial_B", B0_}};
+}
+
+AdapterMemory LowRankAdapter::memory(std::int64_t) const {
+  AdapterMemory memory;
+  if (options_.dropout > 0) memory.kept_per_token = A_.size(1);
+  const bool copied = A0_.defined() || A_.scalar_type() != options_.compute_dtype;
+  if (copied) {
+    memory.held_bytes = static_cast<std::int64_t>(factors_.down.nbytes() + factors_.up.nbytes());
+  }
+  return memory;
 }
 
 void LowRankAdapter::begin_micro_batch(bool training, std::uint64_t seed) {

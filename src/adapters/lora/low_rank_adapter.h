@@ -11,8 +11,8 @@
 namespace svtune {
 
 struct LowRankOptions {
-  double scaling = 1.0;                     // s
-  double dropout = 0.0;                     // on the branch's input
+  double scaling = 1.0;  // s
+  double dropout = 0.0;  // on the branch's input
   at::ScalarType compute_dtype = at::kFloat;
 };
 
@@ -27,6 +27,7 @@ class LowRankAdapter final : public Adapter {
   std::vector<Trainable> trainables() override;
   std::optional<LowRankDelta> low_rank_delta() const override;
   std::vector<NamedTensor> frozen_state() const override;
+  AdapterMemory memory(std::int64_t tokens) const override;
   void refresh() override;
   void begin_micro_batch(bool training, std::uint64_t seed) override;
 

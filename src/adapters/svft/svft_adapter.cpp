@@ -128,6 +128,28 @@ bool SvftAdapter::basis_is_whole(const BaseWeight& base) {
   return *whole_;
 }
 
+AdapterMemory SvftAdapter::memory(std::int64_t tokens) const {
+  const SvftBasis& basis = setup_.basis;
+  // The pattern by rows and by columns, its positions, and the values with the gate.
+  constexpr std::int64_t kBytesPerEntry = 4 * 4 + 8 + 4;
+  AdapterMemory memory;
+  memory.held_bytes = kBytesPerEntry * M_.size(0);
+  if (!setup_.store_basis) {
+    memory.held_bytes += static_cast<std::int64_t>(basis.Uh.nbytes() + basis.Vh.nbytes());
+  }
+  const SvftShape shape{tokens, basis.Uh.size(0), basis.Uh.size(1), basis.Vh.size(1)};
+  const bool whole = basis.sigma.defined();
+  const SvftForm form = setup_.form.value_or(
+      cheapest_form(shape, basis.Uh.scalar_type(), /*training=*/true, whole, false));
+  if (form == SvftForm::kDense) {
+    memory.held_bytes += shape.out * shape.in * static_cast<std::int64_t>(basis.Uh.element_size());
+  } else {
+    memory.keeps_input = false;
+    memory.kept_per_token = shape.n;
+  }
+  return memory;
+}
+
 at::Tensor SvftAdapter::forward(const at::Tensor& x, const BaseWeight& base) {
   SvftForm form = SvftForm::kDelta;
   const bool training = at::GradMode::is_enabled();

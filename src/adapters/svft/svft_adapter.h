@@ -40,6 +40,7 @@ class SvftAdapter final : public Adapter {
   std::optional<LowRankDelta> low_rank_delta() const override;
   // svft_U [out, n], svft_V [in, n], svft_S [n] or svft_probe [out]; svft_positions [2, k].
   std::vector<NamedTensor> frozen_state() const override;
+  AdapterMemory memory(std::int64_t tokens) const override;
   // Throws ModelError naming the layer when loaded positions are impossible or a recomputed
   // basis is not the one that the loaded values belong to.
   void refresh() override;
