@@ -35,3 +35,8 @@ echo
 echo "== NF4: quantising and dequantising beside bitsandbytes"
 cmake --build "$build" --target svtune_nf4_bench >/dev/null
 "$python" "$root/bench/nf4_bench.py" "$build/src/quant/svtune_nf4_bench"
+
+echo
+echo "== LoftQ and QPiSSA: a whole model of Qwen2.5-0.5B's shape"
+cmake --build "$build" --target svtune_low_rank_quant_bench >/dev/null
+"$build/src/quant/svtune_low_rank_quant_bench" 2 16,64

@@ -14,6 +14,8 @@
 #include "linalg/svd_prepare.h"
 #include "linalg/torch_pch.h"
 #include "linalg/warm_svd.h"
+#include "quant/codebook.h"
+#include "quant/kernels/block_kernels.h"
 #include "quant/quantize_again.h"
 
 namespace svtune {
@@ -22,8 +24,9 @@ namespace {
 using detail::SearchEffort;
 
 constexpr std::int64_t kTileRows = 256;
+constexpr std::int64_t kValuesPerTask = 1 << 15;
 constexpr std::int64_t kRoundSteps = 1;  // of warm_svd within the rounds
-constexpr std::int64_t kRefitSteps = 2;  // and in the end
+constexpr std::int64_t kLastSteps = 2;   // and in the end
 
 struct Factors {
   at::Tensor up, down;  // [out, r], [r, in]
@@ -42,15 +45,13 @@ void for_each_row_tile(std::int64_t rows,
   });
 }
 
-// matrix - up · down
-at::Tensor without_product(const at::Tensor& matrix, const Factors& factors) {
-  at::Tensor rest = at::empty_like(matrix);
+// out = matrix - up · down
+void subtract_product(const at::Tensor& matrix, const Factors& factors, at::Tensor& out) {
   for_each_row_tile(matrix.size(0), [&](std::int64_t, std::int64_t begin, std::int64_t size) {
-    at::Tensor rows = rest.narrow(0, begin, size);
+    at::Tensor rows = out.narrow(0, begin, size);
     at::addmm_out(rows, matrix.narrow(0, begin, size), factors.up.narrow(0, begin, size),
                   factors.down, 1, -1);
   });
-  return rest;
 }
 
 // Frobenius norm, the same bits for any number of threads.
@@ -62,40 +63,73 @@ double norm_of(const at::Tensor& matrix) {
   return std::sqrt(std::accumulate(parts.begin(), parts.end(), 0.0));
 }
 
-// The alternation of one matrix.
+// rest = weight - quantized; returns ‖target - quantized‖. All fp32, contiguous. Whole 4-bit
+// blocks are read once.
+double subtract_quantized(const QuantizedMatrix& quantized, const at::Tensor& weight,
+                          const at::Tensor& target, at::Tensor& rest) {
+  const QuantStorage& storage = quantized.storage();
+  const std::int64_t count = weight.numel(), size = storage.block_size;
+  if (storage.type == QuantType::kInt8 || count % size != 0) {
+    const at::Tensor dense = quantized.dequantize(at::kFloat);
+    at::sub_out(rest, weight, dense);
+    return norm_of(target - dense);
+  }
+  const kernels::Codebook book = detail::codebook_of_map(storage.map.const_data_ptr<float>());
+  const std::int64_t blocks = count / size;
+  const std::int64_t step = std::max<std::int64_t>(1, kValuesPerTask / size);
+  std::vector<double> parts(static_cast<std::size_t>((blocks + step - 1) / step));
+  for_each_tile(static_cast<std::int64_t>(parts.size()), [&](std::int64_t i) {
+    const std::int64_t begin = i * step, first = begin * size;
+    parts[static_cast<std::size_t>(i)] = kernels::block_kernels().subtract(
+        book, storage.codes.const_data_ptr<std::uint8_t>() + first / 2,
+        quantized.block_scales().const_data_ptr<float>() + begin, size,
+        std::min(step, blocks - begin),
+        {weight.const_data_ptr<float>() + first, target.const_data_ptr<float>() + first,
+         rest.mutable_data_ptr<float>() + first});
+  });
+  return std::sqrt(std::accumulate(parts.begin(), parts.end(), 0.0));
+}
+
+// The alternation of one matrix. Both methods quantise W less L·R and decompose the rest in
+// turn; QPiSSA only begins with a decomposition of W, and without refit pairs the codes with
+// the factors that they were made for.
 class Alternation {
  public:
   Alternation(const at::Tensor& weight, const LowRankQuantOptions& options)
-      : options_(options), weight_(weight), rest_(weight) {}
-
-  Round next(bool last) {
-    const SearchEffort effort = last ? SearchEffort::kFull : SearchEffort::kQuick;
-    if (options_.method == LowRankQuantMethod::kQpissa) {
-      factors_ = decompose(kRoundSteps);
-      const at::Tensor target = without_product(weight_, factors_);
-      round_to_codes(target, effort);
-      return {*quantized_, factors_, norm_of(target - dense_)};
-    }
-    round_to_codes(factors_.up.defined() ? without_product(weight_, factors_) : weight_, effort);
-    factors_ = decompose(last ? kRefitSteps : kRoundSteps);
-    return {*quantized_, factors_, norm_of(without_product(rest_, factors_))};
+      : options_(options), weight_(weight), rest_(weight.clone()), target_(at::empty_like(weight)) {
+    if (options.method == LowRankQuantMethod::kQpissa) factors_ = decompose(kRoundSteps);
   }
 
-  // Decomposes once more what the codes of `round` leave over.
-  Round refit(const Round& round) {
-    dense_ = round.quantized.dequantize(at::kFloat);
-    rest_ = weight_ - dense_;
-    Factors factors = decompose(kRefitSteps);
-    const double error = norm_of(without_product(rest_, factors));
-    return {round.quantized, std::move(factors), error};
+  Round next(bool last, double momentum) {
+    set_target(momentum);
+    const SearchEffort effort = last ? SearchEffort::kFull : SearchEffort::kQuick;
+    quantized_ = quantized_ ? detail::quantize_again(target_, options_.quant, *quantized_, effort)
+                            : quantize(target_, options_.quant);
+    const double error = subtract_quantized(*quantized_, weight_, target_, rest_);
+    const bool ends_here = options_.method == LowRankQuantMethod::kQpissa && !options_.refit;
+    Round round{*quantized_, factors_, error};
+    if (ends_here && last) return round;
+    previous_ = factors_;
+    factors_ = decompose(last ? kLastSteps : kRoundSteps);
+    if (ends_here) return round;
+    subtract_product(rest_, factors_, target_);
+    return {*quantized_, factors_, norm_of(target_)};
   }
 
  private:
-  void round_to_codes(const at::Tensor& target, SearchEffort effort) {
-    quantized_ = quantized_ ? detail::quantize_again(target, options_.quant, *quantized_, effort)
-                            : quantize(target, options_.quant);
-    dense_ = quantized_->dequantize(at::kFloat);
-    rest_ = weight_ - dense_;
+  // What the next codes are for: weight_ - L·R, and further by `momentum` times its last change.
+  void set_target(double momentum) {
+    if (!factors_.up.defined()) {
+      target_.copy_(weight_);
+      return;
+    }
+    if (momentum == 0 || !previous_.up.defined()) {
+      subtract_product(weight_, factors_, target_);
+      return;
+    }
+    const Factors moved{at::cat({factors_.up * (1 + momentum), previous_.up * -momentum}, 1),
+                        at::cat({factors_.down, previous_.down}, 0)};
+    subtract_product(weight_, moved, target_);
   }
 
   // The leading part of rest_; the first time exactly, then from where it was.
@@ -119,10 +153,10 @@ class Alternation {
 
   const LowRankQuantOptions& options_;
   const at::Tensor weight_;  // fp32
-  at::Tensor dense_;         // what the codes stand for
-  at::Tensor rest_;          // weight_ - dense_
+  at::Tensor rest_;          // weight_ less what the codes stand for
+  at::Tensor target_;        // what is quantised next, and scratch
   at::Tensor subspace_;
-  Factors factors_;
+  Factors factors_, previous_;  // of the last two decompositions
   std::optional<QuantizedMatrix> quantized_;
 };
 
@@ -153,16 +187,15 @@ LowRankQuant quantize_with_low_rank(const at::Tensor& weight, const LowRankQuant
   Alternation alternation(weight.to(at::kFloat).contiguous(), options);
   std::optional<Round> best;
   std::vector<double> errors;
+  double momentum = options.keep_best ? options.momentum : 0;
   for (std::int64_t i = 0; i < options.iterations; ++i) {
-    Round round = alternation.next(i + 1 == options.iterations);
+    Round round = alternation.next(i + 1 == options.iterations, momentum);
     errors.push_back(round.error);
     const bool better = !best || round.error < best->error;
     if (better || !options.keep_best) best = std::move(round);
-    if (!better && options.keep_best) break;
-  }
-  if (options.refit && options.method == LowRankQuantMethod::kQpissa) {
-    Round refitted = alternation.refit(*best);
-    if (refitted.error < best->error) best = std::move(refitted);
+    if (better || !options.keep_best) continue;
+    if (momentum == 0) break;
+    momentum = 0;  // it has gone too far: settle from here
   }
   return finish(std::move(*best), std::move(errors));
 }

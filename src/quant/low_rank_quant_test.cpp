@@ -148,9 +148,15 @@ TEST(LowRankQuant, KeepsTheBestRoundAndStops) {
   const at::Tensor weight = model_like(24, 64, 9);  // small enough to settle soon
   LowRankQuantOptions options = published(Method::kQpissa, 4, 40);
   options.keep_best = true;
+  options.momentum = 0;
   const LowRankQuant best = quantize_with_low_rank(weight, options);
   EXPECT_LT(best.errors.size(), 40);
   EXPECT_EQ(best.error, *std::min_element(best.errors.begin(), best.errors.end()));
+  EXPECT_EQ(best.error, best.errors[best.errors.size() - 2]);
+  options.momentum = 3;  // much too far: the next rounds do without
+  const LowRankQuant settled = quantize_with_low_rank(weight, options);
+  EXPECT_EQ(settled.error, *std::min_element(settled.errors.begin(), settled.errors.end()));
+  EXPECT_LT(settled.errors.size(), 40);
   options.keep_best = false;
   options.iterations = 3;
   const LowRankQuant last = quantize_with_low_rank(weight, options);
@@ -164,7 +170,11 @@ TEST(LowRankQuant, EachOptionPays) {
   LowRankQuantOptions refit = published(Method::kQpissa, 16, 5);
   refit.refit = true;
   EXPECT_LT(quantize_with_low_rank(weight, refit).error, qpissa);
-  EXPECT_LT(quantize_with_low_rank(weight, ours(16, 5)).error, 0.95 * qpissa);
+  LowRankQuantOptions slow = ours(16, 5);
+  slow.momentum = 0;
+  const double improved = quantize_with_low_rank(weight, slow).error;
+  EXPECT_LT(improved, 0.95 * qpissa);
+  EXPECT_LT(quantize_with_low_rank(weight, ours(16, 5)).error, 0.99 * improved);
 }
 
 TEST(LowRankQuant, SameBitsForAnyThreadCountAndAgain) {

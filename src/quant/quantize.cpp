@@ -212,7 +212,7 @@ QuantizedMatrix quantize_again(const at::Tensor& weight, const QuantConfig& conf
   const c10::NoGradGuard no_grad;
   std::vector<float> inverses;
   if (effort == SearchEffort::kFull) inverses = candidates(config.scales);
-  return quantize_4bit(weight, config, std::move(inverses), unnested_scales(before.storage()));
+  return quantize_4bit(weight, config, std::move(inverses), before.block_scales());
 }
 
 }  // namespace detail

@@ -75,6 +75,9 @@ class QuantizedMatrix {
   std::int64_t nbytes() const;       // codes, scales and maps
   double bits_per_weight() const;    // of those bytes
 
+  // fp32 [blocks], [out] for int8; un-nested.
+  const at::Tensor& block_scales() const { return block_scales_; }
+
   // [out, in] in fp32, bf16, fp16 or fp64; each value is the fp32 product, rounded once.
   at::Tensor dequantize(at::ScalarType dtype) const;
   // The same into `out` [out, in], contiguous. Uses all threads; the same bits for any number.

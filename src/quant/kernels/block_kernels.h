@@ -26,6 +26,12 @@ struct Values {
   FloatKind kind;
 };
 
+struct Difference {
+  const float* weight;
+  const float* target;
+  float* rest;
+};
+
 // Candidates for the scale of a block: absmax / inverses[i]; negative ones are legal.
 struct ScaleSearch {
   const float* inverses;
@@ -47,6 +53,10 @@ struct BlockKernels {
   // values[i] = map[code i] · scale of its block, rounded once.
   void (*dequantize)(const Codebook& book, const std::uint8_t* codes, const float* scales,
                      std::int64_t block_size, std::int64_t blocks, Values values);
+  // rest[i] = weight[i] - value i as above; returns Σ (target[i] - value i)², added up in fp32
+  // within a block and in fp64 beyond.
+  double (*subtract)(const Codebook& book, const std::uint8_t* codes, const float* scales,
+                     std::int64_t block_size, std::int64_t blocks, const Difference& difference);
 };
 
 // Those that this CPU can run, the fastest first; the portable one is always the last.

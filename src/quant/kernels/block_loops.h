@@ -166,8 +166,32 @@ void dequantize_blocks(const Codebook& book, const std::uint8_t* codes, const fl
 }
 
 template <class Isa>
+double subtract_blocks(const Codebook& book, const std::uint8_t* codes, const float* scales,
+                       std::int64_t block_size, std::int64_t blocks, const Difference& difference) {
+  using Vec = typename Isa::Vec;
+  const Vec map = Vec::load(book.map), minus = Vec::set(-1);
+  alignas(64) float values[kLongestBlock];
+  double total = 0;
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    const typename Isa::template Lookup<float> lookup(map * Vec::set(scales[b]));
+    const std::int64_t first = b * block_size;
+    lookup.expand(codes + first / 2, block_size, values);
+    Vec squares = Vec::set(0);
+    for (std::int64_t i = 0; i < block_size; i += kLanes) {
+      const Vec negative = Vec::load(values + i) * minus;
+      (Vec::load(difference.weight + first + i) + negative).store(difference.rest + first + i);
+      const Vec error = Vec::load(difference.target + first + i) + negative;
+      squares = squares + error * error;
+    }
+    total += static_cast<double>(squares.sum());
+  }
+  return total;
+}
+
+template <class Isa>
 BlockKernels make_block_kernels() {
-  return {Isa::kName, quantize_blocks<Isa>, search_blocks<Isa>, dequantize_blocks<Isa>};
+  return {Isa::kName, quantize_blocks<Isa>, search_blocks<Isa>, dequantize_blocks<Isa>,
+          subtract_blocks<Isa>};
 }
 
 }  // namespace
