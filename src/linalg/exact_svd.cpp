@@ -11,6 +11,7 @@
 #include "linalg/block_lanczos.h"
 #include "linalg/fallback.h"
 #include "linalg/gram.h"
+#include "linalg/tridiagonal.h"
 
 namespace svtune::detail {
 namespace {
@@ -62,13 +63,18 @@ std::optional<Subspace> subspace_by_lanczos(const at::Tensor& gram, std::int64_t
       "gram + block Lanczos (" + std::to_string(block) + " x " + std::to_string(found.steps) + ")"};
 }
 
+Subspace subspace_by_tridiagonal(const at::Tensor& gram, std::int64_t size) {
+  const LeadingEigenpairs pairs = leading_eigenpairs(gram, size);
+  return {pairs.vectors, pairs.values.back(), "gram + tridiagonal (fp32)"};
+}
+
 Subspace subspace_by_eigh(const at::Tensor& gram, std::int64_t size) {
   const auto [values, vectors] = at::linalg_eigh(gram);
   const std::int64_t n = gram.size(0);
   const bool all = size == n;
   return {vectors.narrow(1, n - size, size).flip(1),
           all ? 0.0 : values[n - size - 1].item<double>(),
-          gram.scalar_type() == at::kDouble ? "gram + eigh (fp64)" : "gram + eigh (fp32)"};
+          "gram + eigh (fp64)"};
 }
 
 bool sigma_resolved(const Triplets& found) {
@@ -82,7 +88,7 @@ std::optional<ExactTriplets> leading_by_fast_gram(const MatrixTiles& matrix, std
   const std::int64_t extra = std::min(n - rank, 8 + rank / 16);
   const at::Tensor gram = gram_matrix(matrix, GramPrecision::kFast).to(at::kFloat);
   std::optional<Subspace> subspace = subspace_by_lanczos(gram, rank, extra, seed);
-  if (!subspace) subspace = subspace_by_eigh(gram, rank + extra);
+  if (!subspace) subspace = subspace_by_tridiagonal(gram, rank + extra);
   ExactTriplets result{rayleigh_ritz(matrix, subspace->vectors, rank), subspace->name, "", 3, {}};
   if (!sigma_resolved(result.triplets)) return std::nullopt;
   result.image = matrix.transposed_times(result.triplets.left.to(at::kFloat));

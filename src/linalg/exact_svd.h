@@ -2,7 +2,7 @@
 // and the ladder of fallbacks.
 //
 //   Gram matrix, block Lanczos   small rank: a Krylov space of a few hundred vectors
-//   Gram matrix, fp32 eigh       larger rank
+//   Gram matrix, tridiagonal     larger rank: fp32, only the wanted eigenpairs
 //   Gram matrix in fp64, eigh    small matrices, ranks near n, or when the check failed
 //   gesdd in fp64                tiny matrices, spectra falling below 1e-5 of their top
 //   Jacobi rotations             when gesdd does not converge

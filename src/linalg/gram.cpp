@@ -2,7 +2,6 @@
 
 #include <ATen/Dispatch.h>
 #include <ATen/native/CPUBlas.h>
-#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
@@ -42,51 +41,79 @@ void store_symmetric(at::Tensor& gram, const TilePair& at, const at::Tensor& til
   }
 }
 
-// The two operands of the block product in the layout that the bf16 kernel asks for.
+// The two operands of the block product in the layout that the bf16 kernel asks for, cut into
+// blocks of kTile columns by kChunk rows of A that lie contiguously in memory.
 struct PackedOperands {
-  std::int64_t depth;  // long side, rounded up to an even number
-  at::Tensor left;     // Aᵀ [short, depth]
-  at::Tensor right;    // A as [depth / 2, short, 2]: row pairs interleaved
+  std::int64_t chunks = 0;
+  at::Tensor left;   // Aᵀ [tiles, chunks, kTile, kChunk] bf16, zero beyond the edges
+  at::Tensor right;  // A [tiles, chunks, kChunk / 2, kTile, 2]: row pairs interleaved
+
+  std::int64_t offset(std::int64_t tile, std::int64_t chunk) const {
+    return (tile * chunks + chunk) * kTile * kChunk;
+  }
 };
 
-// Two neighbouring bf16 of a row of Aᵀ form one 32-bit word, and the words of both layouts are
-// each other's transposes: whichever is near to the weight's own layout is made first.
+// One block of a weight [long, short]: its rows are A's.
+void pack_tall(const at::Tensor& weight, std::int64_t row, std::int64_t column, std::uint16_t* left,
+               std::uint16_t* right) {
+  const std::int64_t columns = weight.size(1), width = std::min(kTile, columns - column);
+  const std::uint16_t zeros[kTile] = {};
+  const auto* values = static_cast<const std::uint16_t*>(weight.const_data_ptr()) + column;
+  const auto row_at = [&](std::int64_t r) {
+    return r < weight.size(0) ? values + r * columns : zeros;
+  };
+  for (std::int64_t i = 0; i < kChunk; i += 2) {
+    interleave(row_at(row + i), row_at(row + i + 1), width, right + i * kTile);
+  }
+  // Two neighbouring bf16 of a row of Aᵀ form one word: the layouts are transposes in words.
+  transpose_words(right, kChunk / 2, kTile, left);
+}
+
+// One block of a weight [short, long]: its rows are Aᵀ's.
+void pack_wide(const at::Tensor& weight, std::int64_t row, std::int64_t column, std::uint16_t* left,
+               std::uint16_t* right) {
+  const std::int64_t columns = weight.size(1), width = std::min(kChunk, columns - column);
+  const auto* values = static_cast<const std::uint16_t*>(weight.const_data_ptr());
+  for (std::int64_t i = 0; i < std::min(kTile, weight.size(0) - row); ++i) {
+    std::copy_n(values + (row + i) * columns + column, width, left + i * kChunk);
+  }
+  transpose_words(left, kTile, kChunk / 2, right);
+}
+
 PackedOperands pack_bf16(const MatrixTiles& matrix) {
   const at::Tensor weight = matrix.weight().to(at::kBFloat16);
-  const std::int64_t rows = matrix.long_side(), columns = matrix.short_side();
-  const std::int64_t depth = rows + rows % 2;
-  PackedOperands packed{depth, {}, at::empty({depth / 2, columns, 2}, weight.options())};
-  const at::Tensor right_words = packed.right.view({depth / 2, columns * 2}).view(at::kInt);
-  if (matrix.transposed()) {
-    packed.left = rows == depth ? weight : at::constant_pad_nd(weight, {0, 1});
-    right_words.copy_(packed.left.view(at::kInt).t());
-    return packed;
-  }
-  const std::vector<std::uint16_t> zeros(static_cast<std::size_t>(columns));
-  const auto* values = static_cast<const std::uint16_t*>(weight.const_data_ptr());
-  auto* pairs = static_cast<std::uint16_t*>(packed.right.mutable_data_ptr());
-  for (std::int64_t k = 0; k < rows; k += 2) {
-    const std::uint16_t* odd = k + 1 < rows ? values + (k + 1) * columns : zeros.data();
-    interleave(values + k * columns, odd, columns, pairs + k * columns);
-  }
-  packed.left = at::empty({columns, depth}, weight.options());
-  packed.left.view(at::kInt).copy_(right_words.t());
+  const std::int64_t tiles = (matrix.short_side() + kTile - 1) / kTile;
+  PackedOperands packed;
+  packed.chunks = (matrix.long_side() + kChunk - 1) / kChunk;
+  packed.left = at::zeros({tiles, packed.chunks, kTile, kChunk}, weight.options());
+  packed.right = at::zeros({tiles, packed.chunks, kChunk / 2, kTile, 2}, weight.options());
+  auto* left = static_cast<std::uint16_t*>(packed.left.mutable_data_ptr());
+  auto* right = static_cast<std::uint16_t*>(packed.right.mutable_data_ptr());
+  for_each_tile(tiles, [&](std::int64_t tile) {
+    for (std::int64_t chunk = 0; chunk < packed.chunks; ++chunk) {
+      const std::int64_t at = packed.offset(tile, chunk);
+      if (matrix.transposed()) {
+        pack_wide(weight, tile * kTile, chunk * kChunk, left + at, right + at);
+      } else {
+        pack_tall(weight, chunk * kChunk, tile * kTile, left + at, right + at);
+      }
+    }
+  });
   return packed;
 }
 
 at::Tensor bf16_tile(const PackedOperands& operands, const TilePair& at, std::int64_t size) {
   const std::int64_t rows = std::min(kTile, size - at.row);
   const std::int64_t columns = std::min(kTile, size - at.column);
-  const auto* left = operands.left.const_data_ptr<at::BFloat16>() + at.row * operands.depth;
-  const auto* right = operands.right.const_data_ptr<at::BFloat16>() + at.column * 2;
+  const auto* left = operands.left.const_data_ptr<at::BFloat16>();
+  const auto* right = operands.right.const_data_ptr<at::BFloat16>();
   at::Tensor total = at::zeros({rows, columns}, at::kDouble);
   std::vector<float> sum(static_cast<std::size_t>(rows * columns));
-  auto* totals = total.mutable_data_ptr<double>();
-  for (std::int64_t k = 0; k < operands.depth; k += kChunk) {
-    at::native::cpublas::brgemm(rows, columns, std::min(kChunk, operands.depth - k), operands.depth,
-                                size, columns, /*add_C=*/false, left + k, right + k * size,
-                                sum.data());
-    add_floats_to_doubles(sum.data(), totals, rows * columns);
+  for (std::int64_t chunk = 0; chunk < operands.chunks; ++chunk) {
+    at::native::cpublas::brgemm(rows, columns, kChunk, kChunk, kTile, columns, /*add_C=*/false,
+                                left + operands.offset(at.row / kTile, chunk),
+                                right + operands.offset(at.column / kTile, chunk), sum.data());
+    add_floats_to_doubles(sum.data(), total.mutable_data_ptr<double>(), rows * columns);
   }
   return total;
 }

@@ -14,4 +14,22 @@ void add_floats_to_doubles(const float* part, double* sum, std::int64_t count);
 void interleave(const std::uint16_t* even, const std::uint16_t* odd, std::int64_t count,
                 std::uint16_t* pairs);
 
+// 32-bit words: target [columns, rows] becomes the transpose of source [rows, columns].
+void transpose_words(const std::uint16_t* source, std::int64_t rows, std::int64_t columns,
+                     std::uint16_t* target);
+
+// y += factor · x
+void add_scaled(float factor, const float* x, float* y, std::int64_t size);
+float dot(const float* x, const float* y, std::int64_t size);
+
+// y = A x for a symmetric A [size, size] whose upper half is read; rows are `stride` apart.
+void multiply_symmetric(const float* a, std::int64_t stride, std::int64_t size, const float* x,
+                        float* y);
+
+// Eigenvalues below each of kSturmLanes shifts, of the symmetric tridiagonal matrix with this
+// diagonal [size] and these squares of its off-diagonal [size - 1].
+inline constexpr std::int64_t kSturmLanes = 16;
+void count_below(const double* diagonal, const double* squares, std::int64_t size,
+                 const double* shifts, std::int64_t* below);
+
 }  // namespace svtune::detail

@@ -20,9 +20,10 @@ namespace svtune {
 
 class SvdCache {
  public:
-  // Results that took less than `worth` seconds of wall time are not stored. `store` must
-  // outlive this object. Safe to use from several threads.
-  explicit SvdCache(BlobCache& store, double worth = kWorth) : store_(store), worth_(worth) {}
+  // Weights with fewer than `smallest` rows or columns are always computed. `store` must outlive
+  // this object. Safe to use from several threads.
+  explicit SvdCache(BlobCache& store, std::int64_t smallest = kSmallest)
+      : store_(store), smallest_(smallest) {}
 
   // As the functions of the same names, from the store where it has them.
   TruncatedSvd truncated(const at::Tensor& weight, std::int64_t rank,
@@ -33,8 +34,8 @@ class SvdCache {
   std::int64_t found() const { return found_; }      // results read
   std::int64_t missing() const { return missing_; }  // results computed
 
-  // Reading and checking an entry takes a few milliseconds.
-  static constexpr double kWorth = 0.02;
+  // Below this a decomposition takes no longer than reading and checking an entry.
+  static constexpr std::int64_t kSmallest = 64;
 
  private:
   template <class Result>
@@ -42,7 +43,7 @@ class SvdCache {
              const std::function<Result()>& compute);
 
   BlobCache& store_;
-  const double worth_;
+  const std::int64_t smallest_;
   std::atomic<std::int64_t> found_ = 0, missing_ = 0;
 };
 

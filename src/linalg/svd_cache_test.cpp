@@ -24,10 +24,10 @@ class SvdCacheTest : public ::testing::Test {
   void SetUp() override { fs::remove_all(root_); }
   void TearDown() override { fs::remove_all(root_); }
 
-  // A cache as another process would open it; stores whatever took any time at all.
+  // A cache as another process would open it, for weights of any size.
   struct Opened {
-    explicit Opened(const fs::path& path, double worth = 0)
-        : store(path, kAmple), cache(store, worth) {}
+    explicit Opened(const fs::path& path, std::int64_t smallest = 1)
+        : store(path, kAmple), cache(store, smallest) {}
     BlobCache store;
     SvdCache cache;
   };
@@ -142,13 +142,13 @@ TEST_F(SvdCacheTest, DamagedAndForeignEntriesAreMadeAnew) {
   }
 }
 
-TEST_F(SvdCacheTest, QuickResultsAreNotKept) {
-  Opened opened(root_, /*worth=*/1000);
-  opened.cache.truncated(model_like(40, 30, 6), 4, {});
+TEST_F(SvdCacheTest, SmallWeightsAreNotKept) {
+  Opened opened(root_, /*smallest=*/40);
+  opened.cache.truncated(model_like(39, 300, 6), 4, {});
+  opened.cache.full(model_like(300, 39, 6));
   EXPECT_TRUE(opened.store.entries().empty());
-  Opened usual(root_, SvdCache::kWorth);
-  usual.cache.truncated(model_like(1200, 900, 6), 100, {});
-  EXPECT_EQ(usual.store.entries().size(), 1u);
+  opened.cache.full(model_like(300, 40, 6));
+  EXPECT_EQ(opened.store.entries().size(), 1u);
 }
 
 TEST_F(SvdCacheTest, ErrorsPassThroughAndNothingIsKept) {
