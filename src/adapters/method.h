@@ -10,16 +10,19 @@
 
 namespace svtune {
 
+class SvdCache;
+
 // One layer that a method is asked to adapt.
 struct LayerSite {
   const std::string& name;  // checkpoint path of the layer
   const BaseWeight& base;
-  std::uint64_t seed;  // this layer's own stream: a function of run seed, method and name
+  std::uint64_t seed;         // this layer's own stream: a function of run seed, method and name
+  SvdCache* cache = nullptr;  // for decompositions; may be absent
 };
 
 struct AdapterInit {
   std::unique_ptr<Adapter> adapter;
-  bool releases_base = false;  // the adapter holds the whole weight, the base may be freed
+  bool releases_base = false;    // the adapter holds the whole weight, the base may be freed
   Json report = Json::object();  // what the start report shows of this layer (rank, SVD, ...)
 };
 

@@ -2,6 +2,7 @@
 // struct and run function (cli/core/command.h) and name the struct here.
 #pragma once
 
+#include "cli/cache_command.h"
 #include "cli/convert_command.h"
 #include "cli/core/builtin_commands.h"
 #include "cli/core/command.h"
@@ -22,7 +23,7 @@ namespace svtune {
 using Commands =
     CommandList<TrainCommandOptions, EvalCommandOptions, GenerateCommandOptions, ChatCommandOptions,
                 ScoreOptions, TokenizeOptions, MergeCommandOptions, ExportCommandOptions,
-                ConvertOptions, QuantizeCommandOptions, InspectOptions, ReportOptions,
+                ConvertOptions, QuantizeCommandOptions, InspectOptions, ReportOptions, CacheOptions,
                 DemoDataOptions, HelpOptions, CompletionOptions, ManOptions, DocsOptions>;
 
 inline ProgramInfo program_info() { return {"svtune", SVTUNE_VERSION}; }

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "cli/core/command.h"
+#include "cli/inspect_spectrum.h"
 
 namespace svtune {
 
@@ -13,10 +14,17 @@ struct InspectOptions {
       .summary = "Show shapes, dtypes, ranks and sizes of a model, adapter or run",
       .description =
           "Takes a model directory, a .gguf file, an adapter directory, a run directory "
-          "or one .safetensors file. Reads headers only.",
-      .examples = "svtune inspect model/\nsvtune inspect runs/pissa/adapter --tensors"};
+          "or one .safetensors file. Reads headers only.\n\n"
+          "--spectrum decomposes every linear layer of a model and shows its singular values, "
+          "the energy of the leading ones, the residual that PiSSA would leave, the error of "
+          "4 bits, and with an adapter or a run where the update lies.",
+      .examples =
+          "svtune inspect model/\nsvtune inspect runs/pissa/adapter --tensors\n"
+          "svtune inspect runs/pissa --spectrum --output spectrum.html"};
   std::filesystem::path path;
   bool tensors = false;
+  bool spectrum = false;
+  SpectrumCommandOptions drawing;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -26,6 +34,9 @@ struct InspectOptions {
                       .required = true,
                       .positional = true});
     visit(self.tensors, {.name = "tensors", .help = "List every tensor"});
+    visit(self.spectrum,
+          {.name = "spectrum", .help = "Decompose the weights of a model or a run's model"});
+    visit.group("Spectrum", self.drawing);
   }
 };
 

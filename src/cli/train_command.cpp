@@ -10,6 +10,7 @@
 #include "cli/core/interrupt.h"
 #include "cli/core/progress.h"
 #include "linalg/torch_pch.h"
+#include "peft/svd_summary.h"
 #include "train/training_run.h"
 
 namespace svtune {
@@ -78,6 +79,7 @@ class Terminal final : public RunObserver {
     std::ostream& out = context_.out;
     out << "Adapted layers (" << start.method << "):\n" << layer_lines(start);
     if (!start.extras.empty()) out << "  and " << start.extras.size() << " whole tensors\n";
+    for (const std::string& line : svd_summary(start)) out << line << "\n";
     out << "Trainable: " << format_count(start.trainable) << " of " << format_count(start.total)
         << " parameters (" << format("%.3f", share) << " %)\n"
         << "Steps: " << plan.total_steps << " of about "

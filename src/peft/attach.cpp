@@ -89,7 +89,10 @@ void check_ranks(const MethodConfig& method, const Plan& plan) {
       [&]<class Config>(const Config& config) {
         if constexpr (requires { config.low_rank; }) {
           for (std::size_t i = 0; i < plan.layers.size(); ++i) {
-            if (!plan.whole[i]) low_rank_shape(config.low_rank, site_of(*plan.layers[i], 0));
+            if (plan.whole[i]) continue;
+            const LayerSite site = site_of(*plan.layers[i], 0);
+            low_rank_shape(config.low_rank, site);
+            if constexpr (requires { check_layer(config, site); }) check_layer(config, site);
           }
         }
       },
@@ -98,8 +101,8 @@ void check_ranks(const MethodConfig& method, const Plan& plan) {
 
 AdapterInit init_layer(const MethodConfig& method, const Linear& layer, bool whole,
                        const AttachOptions& options) {
-  const LayerSite site =
-      site_of(layer, derive_seed(options.seed, method_name(method), layer.name()));
+  LayerSite site = site_of(layer, derive_seed(options.seed, method_name(method), layer.name()));
+  site.cache = options.cache;
   if (whole) return make_adapter(FullConfig{}, site);
   return std::visit(
       [&](const auto& config) {

@@ -26,6 +26,7 @@ struct AttachOptions {
   bool initialise = true;
   // Called after each layer, never from two threads at once.
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};
+  SvdCache* cache = nullptr;  // for decompositions; must outlive the call
 };
 
 struct AdaptedLayer {
@@ -42,6 +43,7 @@ struct StartReport {
   std::int64_t trainable = 0;       // parameters
   std::int64_t total = 0;           // parameters of the base model
   double init_seconds = 0;
+  std::int64_t cached = 0;  // layers whose decomposition was read instead of computed
 };
 
 struct Attached {

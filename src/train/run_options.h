@@ -59,6 +59,7 @@ struct RunOptions {
   bool resume = false;
   bool dry_run = false;
   std::int64_t samples = 2;
+  bool svd_cache = true;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -75,6 +76,9 @@ struct RunOptions {
                          .unit = "answers",
                          .min = 0,
                          .max = 100});
+    visit(self.svd_cache,
+          {.name = "svd_cache",
+           .help = "Keep decompositions on disk and read them again (svtune cache list)"});
   }
 };
 

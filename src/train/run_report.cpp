@@ -9,6 +9,7 @@
 #include "io/load_tokenizer.h"
 #include "linalg/torch_pch.h"
 #include "peft/adapter_file.h"
+#include "peft/svd_summary.h"
 
 namespace svtune {
 namespace {
@@ -115,6 +116,10 @@ RunFiles start_files(const TrainSession& session, const StartReport& start,
        format_count(start.trainable) + " (" + percent(start.trainable, start.total) + ")"},
       {"Initialisation", fixed(start.init_seconds, 2) + " s"},
   };
+  for (const std::string& line : svd_summary(start)) {
+    const std::size_t colon = line.find(": ");
+    files.run.facts.push_back({line.substr(0, colon), line.substr(colon + 2)});
+  }
   if (base_loss) files.run.facts.push_back({"Loss of the base model", fixed(*base_loss, 4)});
   return files;
 }

@@ -7,6 +7,7 @@
 #include "data/data_losses.h"
 #include "io/load_tokenizer.h"
 #include "linalg/torch_pch.h"
+#include "linalg/user_svd_cache.h"
 #include "peft/adapter_file.h"
 #include "train/quantized_base.h"
 
@@ -118,10 +119,17 @@ Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& ob
   AttachOptions attach_options;
   attach_options.seed = session.options.train.seed;
   attach_options.initialise = initialise;
+  const auto cache = session.options.run.svd_cache ? open_user_svd_cache() : nullptr;
+  if (cache) attach_options.cache = &cache->svd;
   attach_options.progress = [&observer](std::int64_t done, std::int64_t total) {
     observer.progress(RunPhase::kInitialise, done, total);
   };
-  return attach(session.model, session.options.method, session.options.targets, attach_options);
+  Attached attached =
+      attach(session.model, session.options.method, session.options.targets, attach_options);
+  if (!cache) return attached;
+  attached.report.cached = cache->svd.found();
+  for (const std::string& text : cache_warnings(*cache)) observer.warning(text);
+  return attached;
 }
 
 double tokens_per_step(const TrainSession& session) {

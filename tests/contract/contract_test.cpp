@@ -37,6 +37,9 @@ std::vector<Case> cases() {
   pissa.low_rank.rank = 3;
   pissa.low_rank.alpha = 6;
   list.push_back({"pissa", pissa});
+  pissa.singular_values = "2:5";
+  list.push_back({"pissa_range", pissa});
+  pissa.singular_values = "principal";
   pissa.svd = PissaSvd::kFast;
   list.push_back({"pissa_fast", pissa});
   SvftConfig svft;

@@ -1,37 +1,75 @@
 #include "adapters/pissa/pissa.h"
 
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string_view>
+#include <vector>
+
 #include "adapters/lora/low_rank_adapter.h"
 #include "base/errors.h"
+#include "base/text_util.h"
+#include "linalg/svd_cache.h"
 #include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {
 
-SpectrumPart part_of(SingularValues values) {
-  switch (values) {
-    case SingularValues::kMedium:
-      return SpectrumPart::kMedium;
-    case SingularValues::kMinor:
-      return SpectrumPart::kMinor;
-    default:
-      return SpectrumPart::kPrincipal;
+struct Segment {
+  SpectrumPart part = SpectrumPart::kPrincipal;
+  std::int64_t begin = 0, end = 0;  // of kRange
+};
+
+std::optional<std::int64_t> index_of(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
+  return value;
+}
+
+Segment parse_segment(const std::string& text) {
+  if (text == "principal") return {SpectrumPart::kPrincipal};
+  if (text == "medium") return {SpectrumPart::kMedium};
+  if (text == "minor") return {SpectrumPart::kMinor};
+  const std::vector<std::string_view> bounds = split(text, ':');
+  if (bounds.size() == 2) {
+    const auto begin = index_of(bounds[0]), end = index_of(bounds[1]);
+    if (begin && end && *begin < *end) return {SpectrumPart::kRange, *begin, *end};
   }
+  throw UsageError("--singular-values: got \"" + text +
+                       "\", allowed are principal, medium, minor, or a range such as 16:32",
+                   "16:32 means the 16 values after the 16 largest.");
+}
+
+// The segment, checked against the rank.
+Segment segment_of(const PissaConfig& config, std::int64_t rank) {
+  const Segment segment = parse_segment(config.singular_values);
+  const bool range = segment.part == SpectrumPart::kRange;
+  if (range && segment.end - segment.begin != rank) {
+    throw UsageError("--singular-values " + config.singular_values + " are " +
+                         std::to_string(segment.end - segment.begin) + " values, the rank is " +
+                         std::to_string(rank),
+                     "Set --rank to their number.");
+  }
+  if (config.svd == PissaSvd::kFast && segment.part != SpectrumPart::kPrincipal) {
+    throw UsageError("--svd fast finds principal singular values only",
+                     "Use --svd exact with --singular-values " + config.singular_values + ".");
+  }
+  return segment;
 }
 
 TruncatedSvd decompose(const PissaConfig& config, const LayerSite& site, std::int64_t rank) {
+  const Segment segment = segment_of(config, rank);
   TruncatedSvdOptions options;
-  options.algorithm =
-      config.svd == PissaSvd::kExact ? SvdAlgorithm::kExact : SvdAlgorithm::kFast;
-  options.part = part_of(config.singular_values);
+  options.algorithm = config.svd == PissaSvd::kExact ? SvdAlgorithm::kExact : SvdAlgorithm::kFast;
+  options.part = segment.part;
+  options.range_begin = segment.begin;
   options.niter = config.niter;
   options.oversample = config.oversample;
-  options.seed = site.seed;
-  if (config.svd == PissaSvd::kFast && options.part != SpectrumPart::kPrincipal) {
-    throw UsageError("--svd fast finds principal singular values only",
-                     "Use --svd exact with --singular-values medium or minor.");
-  }
+  // What is exact does not depend on a seed, and so can be cached for runs with any.
+  options.seed = config.svd == PissaSvd::kFast ? site.seed : 0;
   try {
-    return truncated_svd(site.base.dense(), rank, options);
+    return truncated_svd(site.cache, site.base.dense(), rank, options);
   } catch (const ModelError& error) {
     throw ModelError(site.name + ": " + error.what(), error.hint());
   }
@@ -53,10 +91,23 @@ at::ScalarType factor_dtype(const BaseWeight& base) {
 
 }  // namespace
 
+void check_layer(const PissaConfig& config, const LayerSite& site) {
+  const Segment segment = segment_of(config, low_rank_shape(config.low_rank, site).rank);
+  const std::int64_t n = std::min(site.base.in_features(), site.base.out_features());
+  if (segment.part == SpectrumPart::kRange && segment.end > n) {
+    throw ModelError(
+        site.name + ": singular values " + config.singular_values +
+            " are impossible for a weight [" + std::to_string(site.base.out_features()) + ", " +
+            std::to_string(site.base.in_features()) + "], which has " + std::to_string(n),
+        "Choose a lower range, or leave the layer out of the targets.");
+  }
+}
+
 AdapterInit make_adapter(const PissaConfig& config, const LayerSite& site) {
   if (site.base.quantized()) {
-    throw ModelError(site.name + ": PiSSA takes its start from the full weights, these are "
-                                 "quantised already",
+    throw ModelError(site.name +
+                         ": PiSSA takes its start from the full weights, these are "
+                         "quantised already",
                      "Give the original model with --base-dtype nf4, which quantises the rest.");
   }
   const LowRankShape shape = low_rank_shape(config.low_rank, site);
@@ -67,6 +118,7 @@ AdapterInit make_adapter(const PissaConfig& config, const LayerSite& site) {
   const at::Tensor B0 = (svd.U * root.unsqueeze(0)).to(factor_dtype(site.base)).contiguous();
   AdapterInit init = finish(shape, config, site, A0, B0);
   init.report["svd"] = svd.certificate.algorithm;
+  if (!svd.certificate.fallback.empty()) init.report["svd_fallback"] = svd.certificate.fallback;
   init.report["max_residual"] = svd.certificate.max_residual;
   init.report["captured_energy"] = svd.certificate.captured_energy;
   return init;

@@ -20,16 +20,6 @@ inline constexpr EnumName<PissaSvd> kPissaSvdNames[] = {
 };
 constexpr std::span<const EnumName<PissaSvd>> enum_names(PissaSvd) { return kPissaSvdNames; }
 
-enum class SingularValues { kPrincipal, kMedium, kMinor };
-inline constexpr EnumName<SingularValues> kSingularValuesNames[] = {
-    {SingularValues::kPrincipal, "principal", "the largest singular values"},
-    {SingularValues::kMedium, "medium", "from the middle of the spectrum"},
-    {SingularValues::kMinor, "minor", "the smallest singular values"},
-};
-constexpr std::span<const EnumName<SingularValues>> enum_names(SingularValues) {
-  return kSingularValuesNames;
-}
-
 struct PissaConfig {
   static constexpr std::string_view kName = "pissa";
   static constexpr std::string_view kSummary = "low-rank update from principal singular triplets";
@@ -37,7 +27,7 @@ struct PissaConfig {
   PissaSvd svd = PissaSvd::kExact;
   std::int64_t niter = 16;
   std::int64_t oversample = 0;
-  SingularValues singular_values = SingularValues::kPrincipal;
+  std::string singular_values = "principal";
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -45,12 +35,19 @@ struct PissaConfig {
     visit(self.svd, {.name = "svd", .help = "Decomposition that gives the start"});
     visit(self.niter,
           {.name = "niter", .help = "Subspace iterations of --svd fast", .min = 0, .max = 1000});
-    visit(self.oversample, {.name = "oversample", .help = "Extra vectors of --svd fast", .min = 0,
-                            .max = 4096});
+    visit(self.oversample,
+          {.name = "oversample", .help = "Extra vectors of --svd fast", .min = 0, .max = 4096});
     visit(self.singular_values,
-          {.name = "singular_values", .help = "Which part of the spectrum trains"});
+          {.name = "singular_values",
+           .help = "Which part of the descending spectrum trains: its beginning, middle or end, "
+                   "or the values A to B - 1, as many as the rank",
+           .value_name = "principal|medium|minor|A:B"});
   }
 };
+
+// Throws UsageError for singular values that are not understood, not as many as the layer's
+// rank, or not principal with the fast SVD, ModelError naming the layer for ones it has not.
+void check_layer(const PissaConfig& config, const LayerSite& site);
 
 AdapterInit make_adapter(const PissaConfig& config, const LayerSite& site);
 AdapterInit make_empty_adapter(const PissaConfig& config, const LayerSite& site);

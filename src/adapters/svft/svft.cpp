@@ -1,12 +1,13 @@
 #include "adapters/svft/svft.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "adapters/svft/positions.h"
 #include "adapters/svft/svft_adapter.h"
 #include "base/errors.h"
-#include "linalg/svd.h"
+#include "linalg/svd_cache.h"
 #include "linalg/torch_pch.h"
 
 namespace svtune {
@@ -15,7 +16,8 @@ namespace {
 // fp32 decomposition of a layer's weight, all of it or the leading part.
 struct Decomposition {
   at::Tensor U, S, V;  // [out, n], [n], [in, n]
-  std::string algorithm;
+  std::string algorithm, fallback;
+  std::optional<SvdCertificate> certificate = {};  // of a leading part
 };
 
 std::string shape_of(const BaseWeight& base) {
@@ -55,13 +57,13 @@ void check_layer(const SvftConfig& config, const LayerSite& site) {
 Decomposition decompose(const SvftConfig& config, const LayerSite& site) {
   try {
     if (config.basis_rank == 0) {
-      const ThinSvd svd = full_svd(site.base.dense());
-      return {svd.U, svd.S, svd.V, svd.algorithm};
+      const ThinSvd svd = full_svd(site.cache, site.base.dense());
+      return {svd.U, svd.S, svd.V, svd.algorithm, svd.fallback};
     }
-    TruncatedSvdOptions options;
-    options.seed = site.seed;
-    const TruncatedSvd svd = truncated_svd(site.base.dense(), config.basis_rank, options);
-    return {svd.U, svd.S, svd.V, svd.certificate.algorithm};
+    const TruncatedSvd svd =
+        truncated_svd(site.cache, site.base.dense(), config.basis_rank, TruncatedSvdOptions{});
+    return {svd.U,          svd.S, svd.V, svd.certificate.algorithm, svd.certificate.fallback,
+            svd.certificate};
   } catch (const ModelError& error) {
     throw ModelError(site.name + ": " + error.what(), error.hint());
   }
@@ -103,8 +105,16 @@ at::Tensor positions_of(const SvftConfig& config, const LayerSite& site, std::in
   return {};
 }
 
+void report_decomposition(const Decomposition& decomposition, Json& report) {
+  report["svd"] = decomposition.algorithm;
+  if (!decomposition.fallback.empty()) report["svd_fallback"] = decomposition.fallback;
+  if (!decomposition.certificate) return;
+  report["max_residual"] = decomposition.certificate->max_residual;
+  report["captured_energy"] = decomposition.certificate->captured_energy;
+}
+
 AdapterInit finish(const SvftConfig& config, const LayerSite& site, SvftSetup setup,
-                   const std::string& algorithm) {
+                   const Decomposition* decomposition) {
   setup.layer = site.name;
   setup.gate = config.gate;
   setup.store_basis = config.basis == SvftBasisStorage::kStored;
@@ -112,7 +122,7 @@ AdapterInit finish(const SvftConfig& config, const LayerSite& site, SvftSetup se
   AdapterInit init;
   init.report["directions"] = setup.basis.Uh.size(0);
   init.report["entries"] = setup.positions.size(1);
-  if (!algorithm.empty()) init.report["svd"] = algorithm;
+  if (decomposition) report_decomposition(*decomposition, init.report);
   init.adapter = std::make_unique<SvftAdapter>(std::move(setup));
   return init;
 }
@@ -130,7 +140,7 @@ AdapterInit make_adapter(const SvftConfig& config, const LayerSite& site) {
   SvftSetup setup;
   setup.basis = basis_of(config, site.base, decomposition);
   setup.positions = positions_of(config, site, setup.basis.Uh.size(0), decomposition);
-  return finish(config, site, std::move(setup), decomposition.algorithm);
+  return finish(config, site, std::move(setup), &decomposition);
 }
 
 AdapterInit make_empty_adapter(const SvftConfig& config, const LayerSite& site) {
@@ -145,7 +155,7 @@ AdapterInit make_empty_adapter(const SvftConfig& config, const LayerSite& site) 
   setup.positions = follows_from_config(config.pattern)
                         ? positions_of(config, site, n, {})
                         : at::zeros({2, svft_count(config, n)}, at::kInt);
-  return finish(config, site, std::move(setup), "");
+  return finish(config, site, std::move(setup), nullptr);
 }
 
 }  // namespace svtune
