@@ -1,7 +1,7 @@
 // Time of svtune's 4-bit quantisation of one weight given as a raw bf16 file.
 //   usage: nf4_bench THREADS FILE:OUT:IN
 // Prints one JSON line per instruction set: seconds of the best round to quantise to NF4 (blocks
-// of 64) and to dequantise to bf16 into a buffer that is there, and a checksum of the codes.
+// of 64), to dequantise to bf16, the same into a buffer that is there, and a checksum of the codes.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -51,7 +51,8 @@ void measure(const at::Tensor& weight) {
   svtune::Json line = svtune::Json::object();
   line["kernels"] = svtune::kernels::block_kernels().name;
   line["quantize"] = best_seconds([&] { svtune::quantize(weight, {}); });
-  line["dequantize"] = best_seconds([&] { matrix.dequantize_into(dense); });
+  line["dequantize"] = best_seconds([&] { matrix.dequantize(at::kBFloat16); });
+  line["dequantize_into"] = best_seconds([&] { matrix.dequantize_into(dense); });
   line["checksum"] = matrix.storage().codes.to(at::kLong).sum().item<std::int64_t>();
   std::printf("%s\n", line.dump().c_str());
 }
