@@ -82,7 +82,7 @@ WarmSvd warm_svd(const at::Tensor& matrix, const at::Tensor& subspace,
         "[warm_svd] got rank " + std::to_string(rank) +
         ", need an fp32 matrix and 1 .. min(out, in) = " + std::to_string(side));
   }
-  const std::int64_t size = std::min(side, rank + 8 + rank / 16);
+  const std::int64_t size = std::min(side, rank + 5 + rank / 16);
   const Basis basis =
       krylov_basis(tiles, start_block(subspace, side, size, options.seed), options.steps);
   const at::Tensor image = basis.image.to(at::kDouble);

@@ -22,9 +22,11 @@ namespace svtune {
 namespace {
 
 using detail::SearchEffort;
+using kernels::SquareSums;
 
 constexpr std::int64_t kTileRows = 256;
 constexpr std::int64_t kValuesPerTask = 1 << 15;
+constexpr double kEnoughLeft = 0.01;
 constexpr std::int64_t kRoundSteps = 1;  // of warm_svd within the rounds
 constexpr std::int64_t kLastSteps = 2;   // and in the end
 
@@ -54,30 +56,30 @@ void subtract_product(const at::Tensor& matrix, const Factors& factors, at::Tens
   });
 }
 
-// Frobenius norm, the same bits for any number of threads.
-double norm_of(const at::Tensor& matrix) {
+// The same bits for any number of threads.
+double sum_of_squares(const at::Tensor& matrix) {
   std::vector<double> parts(static_cast<std::size_t>((matrix.size(0) + kTileRows - 1) / kTileRows));
   for_each_row_tile(matrix.size(0), [&](std::int64_t i, std::int64_t begin, std::int64_t size) {
     parts[static_cast<std::size_t>(i)] = detail::sum_of_squares(matrix.narrow(0, begin, size));
   });
-  return std::sqrt(std::accumulate(parts.begin(), parts.end(), 0.0));
+  return std::accumulate(parts.begin(), parts.end(), 0.0);
 }
 
-// rest = weight - quantized; returns ‖target - quantized‖. All fp32, contiguous. Whole 4-bit
-// blocks are read once.
-double subtract_quantized(const QuantizedMatrix& quantized, const at::Tensor& weight,
-                          const at::Tensor& target, at::Tensor& rest) {
+// rest = weight - quantized; returns the sums for target - quantized and rest. All fp32,
+// contiguous. Whole 4-bit blocks are read once.
+SquareSums subtract_quantized(const QuantizedMatrix& quantized, const at::Tensor& weight,
+                              const at::Tensor& target, at::Tensor& rest) {
   const QuantStorage& storage = quantized.storage();
   const std::int64_t count = weight.numel(), size = storage.block_size;
   if (storage.type == QuantType::kInt8 || count % size != 0) {
     const at::Tensor dense = quantized.dequantize(at::kFloat);
     at::sub_out(rest, weight, dense);
-    return norm_of(target - dense);
+    return {sum_of_squares(target - dense), sum_of_squares(rest)};
   }
   const kernels::Codebook book = detail::codebook_of_map(storage.map.const_data_ptr<float>());
   const std::int64_t blocks = count / size;
   const std::int64_t step = std::max<std::int64_t>(1, kValuesPerTask / size);
-  std::vector<double> parts(static_cast<std::size_t>((blocks + step - 1) / step));
+  std::vector<SquareSums> parts(static_cast<std::size_t>((blocks + step - 1) / step));
   for_each_tile(static_cast<std::int64_t>(parts.size()), [&](std::int64_t i) {
     const std::int64_t begin = i * step, first = begin * size;
     parts[static_cast<std::size_t>(i)] = kernels::block_kernels().subtract(
@@ -87,7 +89,9 @@ double subtract_quantized(const QuantizedMatrix& quantized, const at::Tensor& we
         {weight.const_data_ptr<float>() + first, target.const_data_ptr<float>() + first,
          rest.mutable_data_ptr<float>() + first});
   });
-  return std::sqrt(std::accumulate(parts.begin(), parts.end(), 0.0));
+  return std::accumulate(parts.begin(), parts.end(), SquareSums{}, [](SquareSums a, SquareSums b) {
+    return SquareSums{a.error + b.error, a.rest + b.rest};
+  });
 }
 
 // The alternation of one matrix. Both methods quantise W less L·R and decompose the rest in
@@ -103,17 +107,16 @@ class Alternation {
   Round next(bool last, double momentum) {
     set_target(momentum);
     const SearchEffort effort = last ? SearchEffort::kFull : SearchEffort::kQuick;
-    quantized_ = quantized_ ? detail::quantize_again(target_, options_.quant, *quantized_, effort)
-                            : quantize(target_, options_.quant);
-    const double error = subtract_quantized(*quantized_, weight_, target_, rest_);
+    quantized_ = detail::quantize_again(target_, options_.quant,
+                                        quantized_ ? &*quantized_ : nullptr, effort);
+    const SquareSums sums = subtract_quantized(*quantized_, weight_, target_, rest_);
     const bool ends_here = options_.method == LowRankQuantMethod::kQpissa && !options_.refit;
-    Round round{*quantized_, factors_, error};
+    Round round{*quantized_, factors_, std::sqrt(sums.error)};
     if (ends_here && last) return round;
     previous_ = factors_;
     factors_ = decompose(last ? kLastSteps : kRoundSteps);
     if (ends_here) return round;
-    subtract_product(rest_, factors_, target_);
-    return {*quantized_, factors_, norm_of(target_)};
+    return {*quantized_, factors_, std::sqrt(left_over(sums.rest))};
   }
 
  private:
@@ -132,6 +135,15 @@ class Alternation {
     subtract_product(weight_, moved, target_);
   }
 
+  // ‖rest_ - L·R‖², of ‖rest_‖². L·R is a projection of rest_, so the squares subtract, unless
+  // too little is left for fp32 singular values.
+  double left_over(double rest) {
+    const double difference = rest - energy_;
+    if (difference > kEnoughLeft * rest) return difference;
+    subtract_product(rest_, factors_, target_);
+    return sum_of_squares(target_);
+  }
+
   // The leading part of rest_; the first time exactly, then from where it was.
   Factors decompose(std::int64_t steps) {
     if (options_.warm_start && subspace_.defined()) {
@@ -146,7 +158,8 @@ class Alternation {
     return split(svd.U, svd.S, svd.V);
   }
 
-  static Factors split(const at::Tensor& U, const at::Tensor& S, const at::Tensor& V) {
+  Factors split(const at::Tensor& U, const at::Tensor& S, const at::Tensor& V) {
+    energy_ = S.to(at::kDouble).square().sum().item<double>();
     const at::Tensor root = S.sqrt();
     return {(U * root).contiguous(), (V * root).t().contiguous()};
   }
@@ -156,6 +169,7 @@ class Alternation {
   at::Tensor rest_;          // weight_ less what the codes stand for
   at::Tensor target_;        // what is quantised next, and scratch
   at::Tensor subspace_;
+  double energy_ = 0;           // of the last decomposition, Σσ²
   Factors factors_, previous_;  // of the last two decompositions
   std::optional<QuantizedMatrix> quantized_;
 };
@@ -167,7 +181,8 @@ LowRankQuant finish(Round round, std::vector<double> errors) {
 
 LowRankQuant quantize_alone(const at::Tensor& weight, const LowRankQuantOptions& options) {
   QuantizedMatrix quantized = quantize(weight, options.quant);
-  const double error = norm_of(weight.to(at::kFloat) - quantized.dequantize(at::kFloat));
+  const double error =
+      std::sqrt(sum_of_squares(weight.to(at::kFloat) - quantized.dequantize(at::kFloat)));
   return {std::move(quantized), {}, {}, {error}, error};
 }
 

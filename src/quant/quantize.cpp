@@ -80,12 +80,13 @@ struct BlockJob {
   float* scales;
 };
 
-std::vector<float> candidates(ScaleChoice choice) {
+// Every `stride`-th of them.
+std::vector<float> candidates(ScaleChoice choice, std::size_t stride) {
   std::vector<float> inverses;
   if (choice == ScaleChoice::kAbsmax) return inverses;
-  for (const float multiple : kMultiples) {
-    inverses.push_back(1.0f / multiple);
-    if (choice == ScaleChoice::kSigned) inverses.push_back(-1.0f / multiple);
+  for (std::size_t i = 0; i < kMultiples.size(); i += stride) {
+    inverses.push_back(1.0f / kMultiples[i]);
+    if (choice == ScaleChoice::kSigned) inverses.push_back(-1.0f / kMultiples[i]);
   }
   return inverses;
 }
@@ -194,7 +195,7 @@ QuantizedMatrix quantize_4bit(const at::Tensor& weight, const QuantConfig& confi
 QuantizedMatrix quantize(const at::Tensor& weight, const QuantConfig& config) {
   const c10::NoGradGuard no_grad;
   if (config.type != QuantType::kInt8) {
-    return quantize_4bit(weight, config, candidates(config.scales), {});
+    return quantize_4bit(weight, config, candidates(config.scales, 1), {});
   }
   at::Tensor values;
   QuantStorage storage = prepare(weight, config, values);
@@ -205,14 +206,16 @@ QuantizedMatrix quantize(const at::Tensor& weight, const QuantConfig& config) {
 namespace detail {
 
 QuantizedMatrix quantize_again(const at::Tensor& weight, const QuantConfig& config,
-                               const QuantizedMatrix& before, SearchEffort effort) {
+                               const QuantizedMatrix* before, SearchEffort effort) {
   if (config.type == QuantType::kInt8 || config.scales == ScaleChoice::kAbsmax) {
     return quantize(weight, config);
   }
   const c10::NoGradGuard no_grad;
   std::vector<float> inverses;
-  if (effort == SearchEffort::kFull) inverses = candidates(config.scales);
-  return quantize_4bit(weight, config, std::move(inverses), before.block_scales());
+  if (effort == SearchEffort::kFull) inverses = candidates(config.scales, 1);
+  if (effort == SearchEffort::kQuick && before == nullptr) inverses = candidates(config.scales, 2);
+  return quantize_4bit(weight, config, std::move(inverses),
+                       before != nullptr ? before->block_scales() : at::Tensor());
 }
 
 }  // namespace detail

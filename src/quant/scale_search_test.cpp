@@ -100,7 +100,7 @@ TEST(ScaleSearch, EveryInstructionSetGivesTheSameBits) {
       const QuantConfig config{.type = type, .scales = ScaleChoice::kSigned};
       const QuantizedMatrix once = quantize(weight, config);
       const QuantizedMatrix again =
-          detail::quantize_again(weight * 1.03, config, once, detail::SearchEffort::kQuick);
+          detail::quantize_again(weight * 1.03, config, &once, detail::SearchEffort::kQuick);
       if (first.empty()) first = {once.storage(), again.storage()};
       EXPECT_TRUE(at::equal(once.storage().absmax, first[0].absmax)) << each->name;
       EXPECT_TRUE(at::equal(once.storage().codes, first[0].codes)) << each->name;
@@ -116,13 +116,13 @@ TEST(ScaleSearch, AgainIsNeverWorseThanBefore) {
   const QuantizedMatrix before = quantize(weight, config);
   const at::Tensor changed = weight + random_matrix(128, 192, 8) * 0.1;
   for (const auto effort : {detail::SearchEffort::kQuick, detail::SearchEffort::kFull}) {
-    const QuantizedMatrix again = detail::quantize_again(changed, config, before, effort);
+    const QuantizedMatrix again = detail::quantize_again(changed, config, &before, effort);
     const at::Tensor old = (before.dequantize(at::kFloat) - changed).view({-1, 64}).square().sum(1);
     const at::Tensor now = (again.dequantize(at::kFloat) - changed).view({-1, 64}).square().sum(1);
     // fp32 sums of 64 squares.
     EXPECT_TRUE(now.le(old * (1 + 1e-5)).all().item<bool>());
   }
-  EXPECT_LE(error_of(detail::quantize_again(changed, config, before, detail::SearchEffort::kFull),
+  EXPECT_LE(error_of(detail::quantize_again(changed, config, &before, detail::SearchEffort::kFull),
                      changed),
             error_of(changed, config) * 1.0001);
 }

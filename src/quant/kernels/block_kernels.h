@@ -26,6 +26,10 @@ struct Values {
   FloatKind kind;
 };
 
+struct SquareSums {
+  double error = 0, rest = 0;
+};
+
 struct Difference {
   const float* weight;
   const float* target;
@@ -53,10 +57,11 @@ struct BlockKernels {
   // values[i] = map[code i] · scale of its block, rounded once.
   void (*dequantize)(const Codebook& book, const std::uint8_t* codes, const float* scales,
                      std::int64_t block_size, std::int64_t blocks, Values values);
-  // rest[i] = weight[i] - value i as above; returns Σ (target[i] - value i)², added up in fp32
-  // within a block and in fp64 beyond.
-  double (*subtract)(const Codebook& book, const std::uint8_t* codes, const float* scales,
-                     std::int64_t block_size, std::int64_t blocks, const Difference& difference);
+  // rest[i] = weight[i] - value i as above; returns Σ (target[i] - value i)² and Σ rest[i]², added
+  // up in fp32 within a block and in fp64 beyond.
+  SquareSums (*subtract)(const Codebook& book, const std::uint8_t* codes, const float* scales,
+                         std::int64_t block_size, std::int64_t blocks,
+                         const Difference& difference);
 };
 
 // Those that this CPU can run, the fastest first; the portable one is always the last.

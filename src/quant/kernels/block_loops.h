@@ -166,24 +166,28 @@ void dequantize_blocks(const Codebook& book, const std::uint8_t* codes, const fl
 }
 
 template <class Isa>
-double subtract_blocks(const Codebook& book, const std::uint8_t* codes, const float* scales,
-                       std::int64_t block_size, std::int64_t blocks, const Difference& difference) {
+SquareSums subtract_blocks(const Codebook& book, const std::uint8_t* codes, const float* scales,
+                           std::int64_t block_size, std::int64_t blocks,
+                           const Difference& difference) {
   using Vec = typename Isa::Vec;
   const Vec map = Vec::load(book.map), minus = Vec::set(-1);
   alignas(64) float values[kLongestBlock];
-  double total = 0;
+  SquareSums total;
   for (std::int64_t b = 0; b < blocks; ++b) {
     const typename Isa::template Lookup<float> lookup(map * Vec::set(scales[b]));
     const std::int64_t first = b * block_size;
     lookup.expand(codes + first / 2, block_size, values);
-    Vec squares = Vec::set(0);
+    Vec errors = Vec::set(0), rests = Vec::set(0);
     for (std::int64_t i = 0; i < block_size; i += kLanes) {
       const Vec negative = Vec::load(values + i) * minus;
-      (Vec::load(difference.weight + first + i) + negative).store(difference.rest + first + i);
+      const Vec rest = Vec::load(difference.weight + first + i) + negative;
+      rest.store(difference.rest + first + i);
+      rests = rests + rest * rest;
       const Vec error = Vec::load(difference.target + first + i) + negative;
-      squares = squares + error * error;
+      errors = errors + error * error;
     }
-    total += static_cast<double>(squares.sum());
+    total.error += static_cast<double>(errors.sum());
+    total.rest += static_cast<double>(rests.sum());
   }
   return total;
 }
