@@ -86,13 +86,13 @@ int main(int argc, char** argv) {
   at::set_num_threads(std::atoi(argv[1]));
   const std::vector<at::Tensor> weights = layer_weights();
   const Case cases[] = {
+      {"qpissa, T=1, improved", Method::kQpissa, 1, true},
+      {"qpissa, T=5, improved", Method::kQpissa, 5, true},
       {"plain", Method::kPlain, 1, false},
       {"loftq, T=1", Method::kLoftq, 1, false},
       {"loftq, T=5", Method::kLoftq, 5, false},
       {"qpissa, T=1", Method::kQpissa, 1, false},
       {"qpissa, T=5", Method::kQpissa, 5, false},
-      {"qpissa, T=1, improved", Method::kQpissa, 1, true},
-      {"qpissa, T=5, improved", Method::kQpissa, 5, true},
   };
   std::printf("%5s  %-24s %8s %13s %16s\n", "rank", "method", "wall s", "processor s", "error below NF4 %");
   for (const std::string_view rank : svtune::split(argv[2], ',')) {
