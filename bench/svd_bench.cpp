@@ -1,13 +1,15 @@
 // Time of svtune's decompositions of weights given as raw bf16 files.
-//   usage: svd_bench THREADS RANK[,RANK...] FILE:OUT:IN...
-// Rank 0 means the full decomposition. Each weight is decomposed as the initialisation of a
-// model does it, one matrix per thread, and the best of three rounds counts. Prints one JSON
-// line per weight and rank: seconds per matrix (wall and processor), the algorithm, and for
-// truncated ones the file FILE.RANK.svt with U, S, V in fp32 for the comparison.
+//   usage: svd_bench THREADS RANK[/NITER][,...] FILE:OUT:IN...
+// Rank 0 means the full decomposition, RANK/NITER the fast one with NITER iterations. Each weight
+// is decomposed as the initialisation of a model does it, one matrix per thread, and the best of
+// three rounds counts. Prints one JSON line per weight and rank: seconds per matrix (wall and
+// processor), the growth of the resident set at its peak per matrix, the algorithm, and the file
+// FILE.svt with U, S, V in fp32.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -49,27 +51,56 @@ Weight read_weight(const std::string& argument) {
   return {file, tensor};
 }
 
-void write_factors(const std::string& path, const svtune::TruncatedSvd& svd) {
+struct Request {
+  std::int64_t rank = 0;
+  svtune::TruncatedSvdOptions options;
+};
+
+Request parse_request(std::string_view text) {
+  const std::vector<std::string_view> parts = svtune::split(text, '/');
+  Request request;
+  request.rank = std::stoll(std::string(parts[0]));
+  if (parts.size() < 2) return request;
+  request.options.algorithm = svtune::SvdAlgorithm::kFast;
+  request.options.niter = std::stoll(std::string(parts[1]));
+  return request;
+}
+
+// Kilobytes of a line of /proc/self/status.
+std::int64_t status_kilobytes(const std::string& name) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(name + ":")) return std::stoll(line.substr(name.size() + 1));
+  }
+  return 0;
+}
+
+void reset_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
+void write_factors(const std::string& path, const svtune::ThinSvd& svd) {
   std::string bytes;
-  for (const at::Tensor& each : {svd.U, svd.S, svd.V}) {
+  for (const at::Tensor& each : {svd.U.contiguous(), svd.S, svd.V.contiguous()}) {
     bytes.append(static_cast<const char*>(each.const_data_ptr()), each.nbytes());
   }
   svtune::write_file_atomic(path, bytes);
 }
 
-void measure(const Weight& weight, std::int64_t rank) {
+svtune::ThinSvd decompose(const at::Tensor& weight, const Request& request) {
+  if (request.rank == 0) return svtune::full_svd(weight);
+  svtune::TruncatedSvd svd = svtune::truncated_svd(weight, request.rank, request.options);
+  return {svd.U, svd.S, svd.V, svd.certificate.algorithm, svd.certificate.fallback};
+}
+
+void measure(const Weight& weight, const Request& request) {
   const std::int64_t copies = at::get_num_threads();
-  std::vector<svtune::TruncatedSvd> results(static_cast<std::size_t>(copies));
-  std::string algorithm;
+  std::vector<svtune::ThinSvd> results(static_cast<std::size_t>(copies));
   double wall = 1e30, processor = 1e30;
+  reset_peak();
+  const std::int64_t before = status_kilobytes("VmRSS");
   for (int round = 0; round < kRounds; ++round) {
     const double start = wall_seconds(), start_processor = processor_seconds();
     svtune::for_each_matrix(copies, [&](std::int64_t i) {
-      if (rank > 0) {
-        results[static_cast<std::size_t>(i)] = svtune::truncated_svd(weight.tensor, rank);
-      } else {
-        svtune::full_svd(weight.tensor);
-      }
+      results[static_cast<std::size_t>(i)] = decompose(weight.tensor, request);
     });
     const auto count = static_cast<double>(copies);
     wall = std::min(wall, (wall_seconds() - start) / count);
@@ -77,15 +108,12 @@ void measure(const Weight& weight, std::int64_t rank) {
   }
   svtune::Json line = svtune::Json::object();
   line["file"] = weight.file;
-  line["rank"] = rank;
+  line["rank"] = request.rank;
   line["wall"] = wall;
   line["processor"] = processor;
-  if (rank > 0) {
-    line["algorithm"] = results[0].certificate.algorithm;
-    line["max_residual"] = results[0].certificate.max_residual;
-    line["captured_energy"] = results[0].certificate.captured_energy;
-    write_factors(weight.file + "." + std::to_string(rank) + ".svt", results[0]);
-  }
+  line["peak"] = 1024 * (status_kilobytes("VmHWM") - before) / copies;
+  line["algorithm"] = results[0].algorithm;
+  write_factors(weight.file + ".svt", results[0]);
   std::printf("%s\n", line.dump().c_str());
   std::fflush(stdout);
 }
@@ -94,7 +122,7 @@ void measure(const Weight& weight, std::int64_t rank) {
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::fprintf(stderr, "usage: svd_bench THREADS RANK[,RANK...] FILE:OUT:IN...\n");
+    std::fprintf(stderr, "usage: svd_bench THREADS RANK[/NITER][,...] FILE:OUT:IN...\n");
     return 2;
   }
   try {
@@ -102,8 +130,10 @@ int main(int argc, char** argv) {
     for (int i = 3; i < argc; ++i) {
       const Weight weight = read_weight(argv[i]);
       for (const std::string_view text : svtune::split(argv[2], ',')) {
-        const std::int64_t rank = std::stoll(std::string(text));
-        if (rank <= std::min(weight.tensor.size(0), weight.tensor.size(1))) measure(weight, rank);
+        const Request request = parse_request(text);
+        if (request.rank <= std::min(weight.tensor.size(0), weight.tensor.size(1))) {
+          measure(weight, request);
+        }
       }
     }
   } catch (const std::exception& error) {

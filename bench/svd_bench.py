@@ -1,16 +1,18 @@
 """Compares svtune's decompositions with PEFT's PiSSA initialisation and torch.linalg.svd.
 
-usage: svd_bench.py BENCH_PROGRAM [THREADS]
+usage: svd_bench.py BENCH_PROGRAM [THREADS [SHAPE,... [RANK,...]]]   (rank 0: full)
 
 Weights have the four shapes of Qwen2.5-0.5B's linears, bf16, with the spectrum of a trained
 model (a random bulk under 128 slowly falling spikes). Both sides decompose the same weights in
 the same run, alternating. Times are per matrix: wall (best round) and processor time, which
 other programs on the machine disturb less; the model's row adds up its 168 linears. `error` is
-the distance of the rank-r product from the one of an fp64 gesdd, relative. PEFT's side is what
+the distance of the rank-r product from the one of an fp64 gesdd, relative; `peak` how much the
+resident set grew, per matrix. PEFT's side is what
 `init_lora_weights` "pissa" and "pissa_niter_N" compute: W in fp32, torch.linalg.svd or
 torch.svd_lowrank with q = r, then A, B and the residual.
 """
 
+import ctypes
 import json
 import subprocess
 import sys
@@ -38,14 +40,25 @@ def model_like(out, inn, seed):
     return (bulk + (u * spikes) @ v.T).bfloat16()
 
 
+def status_kilobytes(name):
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1])
+    return 0
+
+
 def best(function):
+    """Result, wall and processor seconds of the best round, growth of the resident set."""
     wall, processor = 1e30, 1e30
+    ctypes.CDLL(None).malloc_trim(0)  # memory kept from before would hide the growth
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status_kilobytes("VmRSS")
     for _ in range(ROUNDS):
         start, start_processor = time.perf_counter(), time.process_time()
         result = function()
         wall = min(wall, time.perf_counter() - start)
         processor = min(processor, time.process_time() - start_processor)
-    return result, wall, processor
+    return result, wall, processor, 1024 * (status_kilobytes("VmHWM") - before)
 
 
 def peft_init(weight, rank, init):
@@ -57,66 +70,88 @@ def peft_init(weight, rank, init):
     base.weight.data = weight.clone()
     config = LoraConfig(r=rank, lora_alpha=rank, init_lora_weights=init)
     layer = Linear(base, "default", config, r=rank, lora_alpha=rank, init_lora_weights=init)
-    return layer.lora_B["default"].weight.data.double() @ layer.lora_A["default"].weight.data.double()
+    return (layer.lora_B["default"].weight.data.double()
+            @ layer.lora_A["default"].weight.data.double())
 
 
-def svtune_product(path, out, inn, rank):
-    values = torch.from_numpy(numpy.fromfile(path, dtype=numpy.float32).copy()).double()
-    u, s, v = values.split([out * rank, rank, inn * rank])
-    return (u.view(out, rank) * s) @ v.view(inn, rank).T
+class Weight:
+    def __init__(self, folder, out, inn):
+        self.out, self.inn = out, inn
+        self.values = model_like(out, inn, 7)
+        self.file = Path(folder) / f"{out}x{inn}"
+        self.file.write_bytes(self.values.view(torch.int16).numpy().tobytes())
+        self.u, self.s, self.vh = torch.linalg.svd(self.values.double(), full_matrices=False)
+
+    def error(self, product, rank):
+        exact = (self.u[:, :rank] * self.s[:rank]) @ self.vh[:rank]
+        return ((product - exact).norm() / exact.norm()).item()
+
+
+def svtune_run(program, threads, weight, request):
+    """What the program prints, and its product U S Vᵀ."""
+    line = subprocess.run(
+        [program, str(threads), request, f"{weight.file}:{weight.out}:{weight.inn}"],
+        check=True, capture_output=True, text=True).stdout
+    values = torch.from_numpy(numpy.fromfile(f"{weight.file}.svt", dtype=numpy.float32)).double()
+    rank = len(values) // (weight.out + weight.inn + 1)
+    u, s, v = values.split([weight.out * rank, rank, weight.inn * rank])
+    return json.loads(line), (u.view(-1, rank) * s) @ v.view(-1, rank).T
 
 
 def print_row(*columns):
-    print("{:<16} {:>5} {:<16} {:>10} {:>12} {:>10}  {}".format(*columns), flush=True)
+    print("{:<10} {:>5} {:<20} {:>9} {:>12} {:>9} {:>9}  {}".format(*columns), flush=True)
+
+
+class Table:
+    def __init__(self):
+        self.model = {}  # seconds of all measured layers by rank and method
+
+    def add(self, weight, rank, method, wall, processor, peak, error, note=""):
+        total = self.model.setdefault((rank, method), [0.0, 0.0])
+        layers = LAYERS * SHAPES[weight.out, weight.inn]
+        total[0] += layers * wall
+        total[1] += layers * processor
+        print_row(f"{weight.out}x{weight.inn}", rank or "full", method, f"{1e3 * wall:.1f}",
+                  f"{1e3 * processor:.1f}", f"{peak / 2**20:.1f}", f"{error:.1e}", note)
+
+
+def compare(program, threads, weight, rank, table):
+    requests = [("exact", f"{rank}")]
+    if rank:
+        requests += [(f"fast niter {n}", f"{rank}/{n}") for n in (4, 16)]
+    for name, request in requests:
+        ours, product = svtune_run(program, threads, weight, request)
+        table.add(weight, rank, "svtune " + name, ours["wall"], ours["processor"], ours["peak"],
+                  weight.error(product, rank or None), ours["algorithm"])
+    if rank == 0:
+        as_float = weight.values.float()
+        (u, s, vh), *measured = best(lambda: torch.linalg.svd(as_float, full_matrices=False))
+        table.add(weight, 0, "torch.linalg.svd", *measured,
+                  weight.error((u.double() * s.double()) @ vh.double(), None))
+        return
+    for init in ["pissa_niter_4", "pissa_niter_16", "pissa"]:
+        product, *measured = best(lambda: peft_init(weight.values, rank, init))
+        table.add(weight, rank, "PEFT " + init, *measured, weight.error(product, rank))
 
 
 def main():
     program = sys.argv[1]
     threads = int(sys.argv[2]) if len(sys.argv) > 2 else 2
+    shapes = sys.argv[3].split(",") if len(sys.argv) > 3 else [f"{o}x{i}" for o, i in SHAPES]
+    ranks = [int(r) for r in sys.argv[4].split(",")] if len(sys.argv) > 4 else RANKS + [0]
     torch.set_num_threads(threads)
-    model = {}
-    print_row("shape", "rank", "method", "wall ms", "processor ms", "error", "")
+    table = Table()
+    peft_init(torch.randn(8, 8).bfloat16(), 2, "pissa")  # imports and thread pools
+    print_row("shape", "rank", "method", "wall ms", "processor ms", "peak MiB", "error", "")
     with tempfile.TemporaryDirectory() as folder:
-        for (out, inn), count in SHAPES.items():
-            weight = model_like(out, inn, 7)
-            file = Path(folder) / f"{out}x{inn}"
-            file.write_bytes(weight.view(torch.int16).numpy().tobytes())
-            u, s, vh = torch.linalg.svd(weight.double(), full_matrices=False)
-
-            def add(rank, method, wall, processor, error, note=""):
-                key = (rank, method)
-                total = model.setdefault(key, [0.0, 0.0])
-                total[0] += LAYERS * count * wall
-                total[1] += LAYERS * count * processor
-                shown = "" if error is None else f"{error:.1e}"
-                print_row(f"{out}x{inn}", rank or "full", method, f"{1e3 * wall:.1f}",
-                          f"{1e3 * processor:.1f}", shown, note)
-
-            for rank in RANKS + [0]:
-                line = subprocess.run([program, str(threads), str(rank), f"{file}:{out}:{inn}"],
-                                      check=True, capture_output=True, text=True).stdout
-                ours = json.loads(line)
-                if rank == 0:
-                    add(0, "svtune", ours["wall"], ours["processor"], None)
-                    _, wall, processor = best(
-                        lambda: torch.linalg.svd(weight.float(), full_matrices=False))
-                    add(0, "torch.linalg.svd", wall, processor, None)
-                    continue
-                exact = (u[:, :rank] * s[:rank]) @ vh[:rank]
-
-                def error_of(product):
-                    return ((product - exact).norm() / exact.norm()).item()
-
-                add(rank, "svtune exact", ours["wall"], ours["processor"],
-                    error_of(svtune_product(f"{file}.{rank}.svt", out, inn, rank)),
-                    ours["algorithm"])
-                for init in ["pissa_niter_4", "pissa_niter_16", "pissa"]:
-                    product, wall, processor = best(lambda: peft_init(weight, rank, init))
-                    add(rank, f"PEFT {init}", wall, processor, error_of(product))
+        for shape in shapes:
+            weight = Weight(folder, *map(int, shape.split("x")))
+            for rank in ranks:
+                compare(program, threads, weight, rank, table)
     print()
-    print("whole model, 168 linears, in seconds (svtune decomposes one matrix per thread):")
-    for (rank, method), (wall, processor) in sorted(model.items()):
-        print_row("", rank or "full", method, f"{wall:.1f}", f"{processor:.1f}", "", "")
+    print("the model's layers of these shapes, in seconds (svtune: one matrix per thread):")
+    for (rank, method), (wall, processor) in sorted(table.model.items()):
+        print_row("", rank or "full", method, f"{wall:.1f}", f"{processor:.1f}", "", "", "")
 
 
 if __name__ == "__main__":

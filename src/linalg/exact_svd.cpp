@@ -54,8 +54,8 @@ std::optional<Subspace> subspace_by_lanczos(const at::Tensor& gram, std::int64_t
   options.max_dimension = n / 2;
   options.tolerance = kLanczosTolerance;
   options.seed = seed;
-  // Beyond this a full eigenproblem is cheaper.
-  if (8 * block + 4 * rank > options.max_dimension) return std::nullopt;
+  // Beyond this the reduction to tridiagonal form is cheaper.
+  if (8 * block + 8 * rank > options.max_dimension) return std::nullopt;
   const LanczosResult found = leading_eigenvectors(gram, options);
   if (!found.converged) return std::nullopt;
   return Subspace{

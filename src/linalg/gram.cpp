@@ -62,6 +62,7 @@ void pack_tall(const at::Tensor& weight, std::int64_t row, std::int64_t column, 
   const auto row_at = [&](std::int64_t r) {
     return r < weight.size(0) ? values + r * columns : zeros;
   };
+  if (width < kTile) std::fill_n(right, kTile * kChunk, std::uint16_t{0});
   for (std::int64_t i = 0; i < kChunk; i += 2) {
     interleave(row_at(row + i), row_at(row + i + 1), width, right + i * kTile);
   }
@@ -73,8 +74,10 @@ void pack_tall(const at::Tensor& weight, std::int64_t row, std::int64_t column, 
 void pack_wide(const at::Tensor& weight, std::int64_t row, std::int64_t column, std::uint16_t* left,
                std::uint16_t* right) {
   const std::int64_t columns = weight.size(1), width = std::min(kChunk, columns - column);
+  const std::int64_t rows = std::min(kTile, weight.size(0) - row);
+  if (width < kChunk || rows < kTile) std::fill_n(left, kTile * kChunk, std::uint16_t{0});
   const auto* values = static_cast<const std::uint16_t*>(weight.const_data_ptr());
-  for (std::int64_t i = 0; i < std::min(kTile, weight.size(0) - row); ++i) {
+  for (std::int64_t i = 0; i < rows; ++i) {
     std::copy_n(values + (row + i) * columns + column, width, left + i * kChunk);
   }
   transpose_words(left, kTile, kChunk / 2, right);
@@ -85,8 +88,8 @@ PackedOperands pack_bf16(const MatrixTiles& matrix) {
   const std::int64_t tiles = (matrix.short_side() + kTile - 1) / kTile;
   PackedOperands packed;
   packed.chunks = (matrix.long_side() + kChunk - 1) / kChunk;
-  packed.left = at::zeros({tiles, packed.chunks, kTile, kChunk}, weight.options());
-  packed.right = at::zeros({tiles, packed.chunks, kChunk / 2, kTile, 2}, weight.options());
+  packed.left = at::empty({tiles, packed.chunks, kTile, kChunk}, weight.options());
+  packed.right = at::empty({tiles, packed.chunks, kChunk / 2, kTile, 2}, weight.options());
   auto* left = static_cast<std::uint16_t*>(packed.left.mutable_data_ptr());
   auto* right = static_cast<std::uint16_t*>(packed.right.mutable_data_ptr());
   for_each_tile(tiles, [&](std::int64_t tile) {
