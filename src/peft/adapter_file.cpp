@@ -62,13 +62,13 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
   output.commit();
 }
 
-LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory) {
+LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory, SvdCache* cache) {
   if (!std::filesystem::is_directory(directory)) {
     throw FileError(directory.string(), "no such adapter directory");
   }
   const std::optional<SideFile> side = read_side_file(directory);
   if (side && !std::holds_alternative<LoraConfig>(side->record.method)) {
-    return load_own_adapter(model, *side, directory);
+    return load_own_adapter(model, *side, directory, cache);
   }
   if (!std::filesystem::exists(directory / kPeftConfigFile)) {
     throw FileError(directory.string(), "holds neither adapter_config.json nor svtune.json",
@@ -82,7 +82,7 @@ LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory)
                       "Save the adapter again with PEFT's safe_serialization=True.");
     }
   }
-  return load_peft_adapter(model, side, directory);
+  return load_peft_adapter(model, side, directory, cache);
 }
 
 bool is_adapter_directory(const std::filesystem::path& directory) {

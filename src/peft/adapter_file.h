@@ -29,7 +29,9 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
 // adapter can train on. Throws FileError listing all missing, superfluous and misshapen
 // tensors, configuration keys that change the mathematics and are not supported, pickled
 // files; ModelError when a PiSSA or SVFT adapter meets weights other than its own.
-LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory);
+// Where a start is decomposed again (SVFT's --basis recompute, PEFT's "pissa"), `cache` serves.
+LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory,
+                           SvdCache* cache = nullptr);
 
 // Whether the directory holds an adapter (and no model): for commands that take either.
 bool is_adapter_directory(const std::filesystem::path& directory);

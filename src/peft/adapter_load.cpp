@@ -42,9 +42,9 @@ class NetSnapshot {
 };
 
 Attached attach_empty(Model& model, const MethodConfig& method, const TargetOptions& targets,
-                      std::uint64_t seed, bool initialise, const std::filesystem::path& source) {
+                      const AttachOptions& options, const std::filesystem::path& source) {
   try {
-    return attach(model, method, targets, {.seed = seed, .initialise = initialise, .progress = {}});
+    return attach(model, method, targets, options);
   } catch (const UsageError& error) {
     throw FileError(source.string(), error.what(), error.hint());
   }
@@ -111,11 +111,13 @@ void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftLo
 }  // namespace
 
 LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
-                               const std::filesystem::path& directory) {
+                               const std::filesystem::path& directory, SvdCache* cache) {
   check_base(model, side, directory);
   NetSnapshot snapshot(*model.net);
-  Attached attached = attach_empty(model, side.record.method, side.record.targets, side.record.seed,
-                                   false, directory / kSideFile);
+  const AttachOptions options{
+      .seed = side.record.seed, .initialise = false, .progress = {}, .cache = cache};
+  Attached attached =
+      attach_empty(model, side.record.method, side.record.targets, options, directory / kSideFile);
   const at::NoGradGuard no_grad;
   TensorFiller filler(directory / kStateFile);
   for (const NamedTensor& each : attached.adapters.frozen_state()) {
@@ -129,7 +131,7 @@ LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
 }
 
 LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& side,
-                                const std::filesystem::path& directory) {
+                                const std::filesystem::path& directory, SvdCache* cache) {
   const std::filesystem::path config_path = directory / kPeftConfigFile;
   if (side && side->record.needs_its_base) check_base(model, *side, directory);
   LoadedAdapter loaded;
@@ -146,8 +148,12 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   NetSnapshot snapshot(*model.net);
   const TargetOptions targets =
       embedding.any() ? embedding.targets(selection.adapted) : config.targets;
-  Attached attached = attach_empty(model, method_of(config, selection.adapted), targets,
-                                   side ? side->record.seed : 0, repeat_start, config_path);
+  const AttachOptions options{.seed = side ? side->record.seed : 0,
+                              .initialise = repeat_start,
+                              .progress = {},
+                              .cache = cache};
+  Attached attached =
+      attach_empty(model, method_of(config, selection.adapted), targets, options, config_path);
   fill_from_peft(model, attached.adapters, config, embedding, directory / kPeftWeightsFile);
   snapshot.keep();
   loaded.adapters = std::move(attached.adapters);

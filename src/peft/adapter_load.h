@@ -11,10 +11,10 @@ namespace svtune {
 
 // Methods whose state PEFT's file cannot hold. The base must have the recorded hashes.
 LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
-                               const std::filesystem::path& directory);
+                               const std::filesystem::path& directory, SvdCache* cache);
 
 // adapter_config.json and adapter_model.safetensors; a side file adds seed and report.
 LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& side,
-                                const std::filesystem::path& directory);
+                                const std::filesystem::path& directory, SvdCache* cache);
 
 }  // namespace svtune

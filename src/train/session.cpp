@@ -89,7 +89,9 @@ void check_method_options(const TrainOptions& options, const AdapterRecord& reco
 }
 
 Attached attach_saved(TrainSession& session, RunObserver& observer) {
-  LoadedAdapter loaded = load_adapter(session.model, *session.start_adapter);
+  const auto cache = session.options.run.svd_cache ? open_user_svd_cache() : nullptr;
+  LoadedAdapter loaded =
+      load_adapter(session.model, *session.start_adapter, cache ? &cache->svd : nullptr);
   for (const std::string& warning : loaded.warnings) observer.warning(warning);
   if (session.options.model.adapter) check_method_options(session.options, loaded.record);
   return adopt(session.model, std::move(loaded));

@@ -75,6 +75,25 @@ class Decompositions(harness.Base):
                                                   "--svd", "fast", method="pissa")),
                      2, "--svd fast finds principal")
 
+    def test_a_basis_that_is_recomputed_on_loading_is_read(self):
+        place, run = self.root / "bases", self.root / "recomputed"
+        trained = self.with_cache(place, *self.train_arguments(
+            run, "--basis", "recompute", method="svft", steps=2))
+        self.assertEqual(trained.returncode, 0, trained.stderr)
+
+        def scored():
+            result = self.with_cache(place, "eval", "--model", self.model, "--adapter",
+                                     run / "adapter", "--data", self.data, "--template", "alpaca")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            return result
+        first = scored()
+        entries = list((place / "svd").iterdir())
+        self.assertEqual(len(entries), self.WEIGHTS)
+        entries[0].write_bytes(b"damaged")
+        second = scored()
+        self.assertIn("1 damaged entries", second.stderr)
+        self.assertEqual(first.stdout, second.stdout)
+
     def test_spectrum_of_a_run_is_drawn(self):
         place, page = self.root / "spectra", self.root / "spectrum.html"
         self.pissa("drawn", place)
