@@ -31,7 +31,7 @@ run_target() {
     seeds=("fuzz/corpus/$name")
   fi
   if UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/fuzz/${name}_fuzz" \
-    -seed=1 -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1 \
+    -seed=1 -max_total_time="$seconds" -timeout=30 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/artifacts/$name-" "build/fuzz/corpus/$name" "${seeds[@]}" \
     >"$log" 2>&1; then
     echo "$name: clean after $(sed -n 's/^stat::number_of_executed_units: //p' "$log") inputs"
