@@ -66,7 +66,7 @@ double temporaries(const ArchSpec& spec, const MemoryRequest& request, double el
                                                                         : request.batch_tokens);
   const double feed_forward =
       tokens * (4 * n.inner + 2 * n.hidden) * element + static_cast<double>(request.gradient_bytes);
-  constexpr double kQueryRows = 256;  // of a tile
+  constexpr double kQueryRows = 128;  // of a tile
   const double tile = 4 * n.heads * std::min(kQueryRows, longest) * longest * kFp32;
   const double copies = longest * (4 * n.queries + 4 * n.keys) * kFp32;
   const double gradients = tokens * (2 * n.queries + 2 * n.keys + n.hidden) * element;

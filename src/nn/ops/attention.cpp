@@ -8,7 +8,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr std::int64_t kQueryBlock = 256;
+// Small enough that little is computed above the diagonal, large enough for the products.
+constexpr std::int64_t kQueryBlock = 128;
 
 at::ScalarType arithmetic_type(const at::Tensor& x) {
   return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
@@ -93,9 +94,12 @@ DocumentForward attend(const at::Tensor& q, const at::Tensor& k, const at::Tenso
     const at::Tensor query = group_queries(q.narrow(0, tile.query_begin, tile.query_count), groups);
     at::Tensor scores = capped_scores(query, key.narrow(1, tile.key_begin, tile.key_count), spec);
     add_mask(scores, tile_mask(tile, past, spec.window, scores.options()));
-    const at::Tensor log_sum = at::logsumexp(scores, -1, /*keepdim=*/true);
-    const at::Tensor weights = scores.sub_(log_sum).exp_();
-    const at::Tensor out = at::bmm(weights, value.narrow(1, tile.key_begin, tile.key_count));
+    const at::Tensor top = scores.amax(-1, /*keepdim=*/true);
+    const at::Tensor weights = scores.sub_(top).exp_();
+    const at::Tensor sum = weights.sum(-1, /*keepdim=*/true);
+    const at::Tensor log_sum = top + sum.log();
+    const at::Tensor out =
+        at::bmm(weights, value.narrow(1, tile.key_begin, tile.key_count)).div_(sum);
     outputs.push_back(ungroup_queries(out, tile.query_count).to(q.scalar_type()));
     log_sums.push_back(ungroup_queries(log_sum, tile.query_count).squeeze(-1));
   }
