@@ -1,5 +1,6 @@
 #include "train/start_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -11,17 +12,21 @@ namespace svtune {
 
 std::vector<Batch> start_documents(BatchSource& source, std::int64_t tokens) {
   std::vector<Batch> documents;
-  std::int64_t held = 0;
   source.rewind();
-  while (held < tokens) {
+  while (documents.empty()) {
     const std::optional<Batch> batch = source.next();
     if (!batch) break;
-    for (Batch& document : split_documents(*batch)) {
-      if (held >= tokens || document.num_supervised() == 0) continue;
-      held += document.num_tokens();
-      documents.push_back(std::move(document));
-    }
+    documents = split_documents(*batch);
+    std::erase_if(documents, [](const Batch& each) { return each.num_supervised() == 0; });
   }
+  std::ranges::stable_sort(documents, {}, &Batch::num_tokens);
+  std::int64_t held = 0;
+  const auto enough = std::ranges::find_if(documents, [&](const Batch& each) {
+    const bool reached = held >= tokens;
+    held += each.num_tokens();
+    return reached;
+  });
+  documents.erase(enough, documents.end());
   source.rewind();
   if (documents.empty()) {
     throw RunError("no token of the training data is supervised",

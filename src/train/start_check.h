@@ -12,10 +12,10 @@
 
 namespace svtune {
 
-// Leading documents of the training order with a supervised token, each a batch of its own:
-// as few as hold `tokens` tokens. Enough to see a start that went wrong, and cheap beside a
+// The shortest documents of the first micro-batch with something supervised, each a batch of its
+// own: as few as hold `tokens` tokens. Enough to see a start that went wrong, and cheap beside a
 // step. The source is rewound before and after. Throws RunError when no token is supervised.
-std::vector<Batch> start_documents(BatchSource& source, std::int64_t tokens = 128);
+std::vector<Batch> start_documents(BatchSource& source, std::int64_t tokens = 96);
 
 // Nats per supervised token over `batches`, no gradient, no dropout. Throws RunError when it
 // is not finite: the weights or the data are broken. `adapters` may be null.
