@@ -16,6 +16,7 @@
 #include "peft/base_tensors.h"
 #include "peft/merge.h"
 #include "quant/error_norms.h"
+#include "quant/rank_budget.h"
 
 namespace svtune {
 namespace {
@@ -64,6 +65,34 @@ std::vector<Task> plan_tasks(Model& model, const QuantizePlan& plan) {
     tasks.push_back(std::move(task));
   }
   return tasks;
+}
+
+// Replaces the common rank by one per layer, which the adapter's files name.
+void spread_ranks(std::vector<Task>& tasks, QuantizePlan& plan) {
+  if (!plan.low_rank.rank_pattern.empty()) {
+    throw UsageError("--quant-spread-ranks chooses the ranks that --rank-pattern gives",
+                     "Leave out one of the two.");
+  }
+  std::vector<Task*> adapted;
+  for (Task& task : tasks) {
+    if (task.low_rank) adapted.push_back(&task);
+  }
+  std::vector<LayerSpectrum> spectra(adapted.size());
+  for_each_matrix(static_cast<std::int64_t>(adapted.size()), [&](std::int64_t i) {
+    const Linear& layer = *adapted[static_cast<std::size_t>(i)]->layer;
+    at::Tensor sigma = singular_values(layer.base().dense_high_precision());
+    sigma = sigma / sigma.norm().clamp_min(1e-300);
+    const double* values = sigma.const_data_ptr<double>();
+    spectra[static_cast<std::size_t>(i)] = {layer.out_features(), layer.in_features(),
+                                            {values, values + sigma.numel()}};
+  });
+  const std::vector<std::int64_t> ranks = allocate_ranks(spectra, plan.low_rank.rank);
+  for (std::size_t i = 0; i < adapted.size(); ++i) {
+    Task& task = *adapted[i];
+    plan.low_rank.rank_pattern[task.layer->name()] = std::max<std::int64_t>(1, ranks[i]);
+    task.low_rank = low_rank_shape(plan.low_rank, {task.layer->name(), task.layer->base(), 0});
+    task.report.rank = task.low_rank->rank;
+  }
 }
 
 void quantize_layer(Task& task, const QuantizePlan& plan, at::ScalarType stored) {
@@ -216,15 +245,17 @@ QuantConfig quant_config(QuantType type, const QuantTuning& tuning) {
   return {type, tuning.block_size, tuning.scales.value_or(best), tuning.double_quant};
 }
 
-QuantizeReport quantize_model(Model& model, const QuantizePlan& plan,
+QuantizeReport quantize_model(Model& model, const QuantizePlan& given,
                               const std::filesystem::path& directory,
                               const QuantizeOptions& options) {
   const at::NoGradGuard no_grad;
+  QuantizePlan plan = given;
   quant_config(plan.type, plan.tuning);
   std::vector<Task> tasks = plan_tasks(model, plan);
   const at::ScalarType stored = model.weights->stored_dtype();
   AtomicDirectory output(directory, options.if_exists);
   const auto start = std::chrono::steady_clock::now();
+  if (plan.tuning.spread_ranks) spread_ranks(tasks, plan);
   for_each_task(tasks, options, [&](Task& task) { quantize_layer(task, plan, stored); });
   QuantizeReport report;
   report.seconds =

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
 #include "io/safetensors_source.h"
@@ -111,6 +113,27 @@ TEST_F(QuantizeModel, MergingWritesADenseModel) {
   EXPECT_EQ(merged.net->linears()[0]->base().quantized(), nullptr);
   // fp32 weights, one rounding each.
   EXPECT_LT(test::max_difference(test::logits_of(merged), test::logits_of(base)), 1e-4);
+}
+
+TEST_F(QuantizeModel, SpreadRanksCostNoMoreParameters) {
+  QuantizePlan plan = plan_of(LowRankQuantMethod::kQpissa);
+  plan.low_rank.alpha.reset();
+  plan.tuning.spread_ranks = true;
+  const QuantizeReport report = quantize_into("spread", plan);
+  std::int64_t spent = 0, allowed = 0;
+  std::set<std::int64_t> ranks;
+  for (const QuantizedLayer& layer : report.layers) {
+    spent += layer.rank * (layer.out_features + layer.in_features);
+    allowed += plan.low_rank.rank * (layer.out_features + layer.in_features);
+    ranks.insert(layer.rank);
+  }
+  EXPECT_LE(spent, allowed);
+  EXPECT_GT(ranks.size(), 1u);
+  Model base = load_model(directory_ / "spread" / "base");
+  const LoadedAdapter loaded = load_adapter(base, directory_ / "spread" / "adapter");
+  EXPECT_EQ(loaded.adapters.num_trainable(), spent);
+  plan.low_rank.rank_pattern = {{"q_proj", 2}};
+  EXPECT_THROW(quantize_into("both", plan), UsageError);
 }
 
 TEST_F(QuantizeModel, KeepsTheDtypeOfTheModel) {

@@ -13,10 +13,14 @@ double frobenius_norm(const at::Tensor& matrix) {
 }
 
 double nuclear_norm(const at::Tensor& matrix) {
+  return singular_values(matrix).sum().item<double>();
+}
+
+at::Tensor singular_values(const at::Tensor& matrix) {
   const at::Tensor wide = matrix.to(at::kDouble);
   const bool tall = wide.size(0) >= wide.size(1);
   const at::Tensor gram = tall ? at::mm(wide.t(), wide) : at::mm(wide, wide.t());
-  return at::linalg_eigvalsh(gram).clamp_min(0).sqrt().sum().item<double>();
+  return at::linalg_eigvalsh(gram).clamp_min(0).sqrt().flip(0).contiguous();
 }
 
 }  // namespace svtune

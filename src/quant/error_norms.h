@@ -12,4 +12,7 @@ double frobenius_norm(const at::Tensor& matrix);
 // in fp64: those below 1e-8 of the largest are lost, which is far below what the sum shows.
 double nuclear_norm(const at::Tensor& matrix);
 
+// Those singular values, fp64 [min(out, in)], descending.
+at::Tensor singular_values(const at::Tensor& matrix);
+
 }  // namespace svtune
