@@ -289,5 +289,23 @@ TEST_F(ChromiumTest, ControlsAndReadOutWork) {
   EXPECT_TRUE(contains(figure(dom, "memory"), "class=\"cross\""));
 }
 
+TEST_F(ChromiumTest, LongFactsStayInTheirTiles) {
+  ReportInput input = make_input();
+  input.runs.resize(1);
+  input.runs[0].facts.push_back({"Trainable", "4,884,480 (3.631 %)"});
+  std::string page = render_report(input);
+  const std::string nonce = matches(page, "<script nonce=\"", "\"").at(0);
+  const std::string driver =
+      "<script nonce=\"" + nonce +
+      "\">const tiles = [...document.querySelectorAll('.tiles dd')];"
+      "document.body.dataset.tiles = tiles.some((e) => e.textContent.includes('3.631'));"
+      "document.body.dataset.spilled = tiles.filter((e) => e.scrollWidth > e.clientWidth).length;"
+      "</script></body>";
+  page.replace(page.rfind("</body>"), 7, driver);
+  const std::string dom = dump(page);
+  EXPECT_TRUE(contains(dom, "data-tiles=\"true\""));
+  EXPECT_TRUE(contains(dom, "data-spilled=\"0\""));
+}
+
 }  // namespace
 }  // namespace svtune
