@@ -80,6 +80,12 @@ class Cache {
     trim();
   }
 
+  void start_anew() {
+    const std::lock_guard lock(mutex_);
+    drop_all();
+    stats_.peak = stats_.live;
+  }
+
   AllocatorStats stats() {
     const std::lock_guard lock(mutex_);
     return stats_;
@@ -180,5 +186,7 @@ void install_caching_allocator() {
 }
 
 AllocatorStats allocator_stats() { return cache().stats(); }
+
+void release_cached_blocks() { cache().start_anew(); }
 
 }  // namespace svtune

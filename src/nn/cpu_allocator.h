@@ -19,4 +19,7 @@ struct AllocatorStats {
 };
 AllocatorStats allocator_stats();
 
+// Gives all cached blocks back to the system and starts `peak` anew, for a phase of its own.
+void release_cached_blocks();
+
 }  // namespace svtune

@@ -101,6 +101,7 @@ MemoryRequest request_of(Model& model, const Attached& attached, const Case& eac
 double forecast_ratio(const Case& each) {
   install_caching_allocator();
   warm_up(each.dtype);
+  release_cached_blocks();  // of cases that ran before in this process
   const std::uint64_t before = process_memory().resident;
   Model model;
   model.weights = std::make_shared<NoFile>();
