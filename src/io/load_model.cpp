@@ -20,6 +20,18 @@ at::ScalarType default_dtype(at::ScalarType stored) {
   return __builtin_cpu_supports("avx512bf16") ? at::kBFloat16 : at::kFloat;
 }
 
+// A sum is not finite exactly when some element is not; fp64 cannot overflow here. In pieces,
+// because the sum makes an fp64 copy of what it is given.
+bool is_finite(const at::Tensor& tensor) {
+  constexpr std::int64_t kPiece = 1 << 20;
+  const at::Tensor flat = tensor.contiguous().view(-1);
+  for (std::int64_t begin = 0; begin < flat.numel(); begin += kPiece) {
+    const std::int64_t count = std::min(kPiece, flat.numel() - begin);
+    if (!std::isfinite(flat.narrow(0, begin, count).sum(at::kDouble).item<double>())) return false;
+  }
+  return true;
+}
+
 // Gathers what does not fit while the network asks for its tensors.
 class CheckedLoader {
  public:
@@ -39,8 +51,7 @@ class CheckedLoader {
                           text(shape));
       return {};
     }
-    // A sum is not finite exactly when some element is not; fp64 cannot overflow here.
-    if (check_finite_ && !std::isfinite(tensor->sum(at::kDouble).item<double>())) {
+    if (check_finite_ && !is_finite(*tensor)) {
       problems_.push_back("tensor " + name + " holds NaN or infinity");
     }
     return *tensor;
@@ -126,8 +137,8 @@ void open_source(Model& model) {
   if (quantization == model.config.end() || quantization->is_null()) {
     model.weights = std::move(files);
   } else {
-    model.weights = open_quantized(std::move(files), *quantization,
-                                   (model.path / "config.json").string());
+    model.weights =
+        open_quantized(std::move(files), *quantization, (model.path / "config.json").string());
   }
 }
 
