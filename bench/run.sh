@@ -40,3 +40,15 @@ echo
 echo "== LoftQ and QPiSSA: a whole model of Qwen2.5-0.5B's shape"
 cmake --build "$build" --target svtune_low_rank_quant_bench >/dev/null
 "$build/src/quant/svtune_low_rank_quant_bench" 2 16,64
+
+echo
+if [ -f "$data/math/gsm8k_train.jsonl" ]; then
+  echo "== Training on a 4-bit base beside bf16, and where its starts stand"
+  # The starts need a real model: the one that `make demo` leaves.
+  real=()
+  [ ! -d "$root/demo/model" ] || real=(--model "$root/demo/model")
+  "$python" "$root/bench/quantized_bench.py" "$build/bin/svtune" \
+    --data "$data/math/gsm8k_train.jsonl" --tokenizer "$data/tokenizers/qwen2" "${real[@]}"
+else
+  echo "== Training on a 4-bit base: left out, there is no $data/math/gsm8k_train.jsonl"
+fi
