@@ -23,7 +23,8 @@ at::Tensor model_like(std::int64_t out, std::int64_t in, std::uint64_t seed) {
   auto generator = at::detail::createCPUGenerator(seed);
   const at::Tensor u = std::get<0>(at::linalg_qr(at::randn({out, 128}, generator)));
   const at::Tensor v = std::get<0>(at::linalg_qr(at::randn({in, 128}, generator)));
-  const double top = 0.06 * (std::sqrt(static_cast<double>(out)) + std::sqrt(static_cast<double>(in)));
+  const double top =
+      0.06 * (std::sqrt(static_cast<double>(out)) + std::sqrt(static_cast<double>(in)));
   const at::Tensor spikes = at::pow(at::arange(1, 129, at::kFloat), -0.45) * top;
   const at::Tensor bulk = at::randn({out, in}, generator) * 0.02;
   return (bulk + at::mm(u * spikes, v.t())).to(at::kBFloat16);
@@ -68,7 +69,8 @@ void measure(const Case& test, std::int64_t rank, const std::vector<at::Tensor>&
   double reduction = 0;
   for (std::size_t i = 0; i < weights.size(); ++i) {
     const at::Tensor& weight = weights[i];
-    const at::Tensor rest = weight.to(at::kFloat) - svtune::quantize(weight, {}).dequantize(at::kFloat);
+    const at::Tensor rest =
+        weight.to(at::kFloat) - svtune::quantize(weight, {}).dequantize(at::kFloat);
     reduction += (1 - errors[i] / rest.norm().item<double>()) / static_cast<double>(weights.size());
   }
   std::printf("%5lld  %-24s %8.2f %13.2f %16.1f\n", static_cast<long long>(rank), test.name,
@@ -94,7 +96,8 @@ int main(int argc, char** argv) {
       {"qpissa, T=1", Method::kQpissa, 1, false},
       {"qpissa, T=5", Method::kQpissa, 5, false},
   };
-  std::printf("%5s  %-24s %8s %13s %16s\n", "rank", "method", "wall s", "processor s", "error below NF4 %");
+  std::printf("%5s  %-24s %8s %13s %16s\n", "rank", "method", "wall s", "processor s",
+              "error below NF4 %");
   for (const std::string_view rank : svtune::split(argv[2], ',')) {
     for (const Case& test : cases) measure(test, std::stoll(std::string(rank)), weights);
   }

@@ -29,14 +29,14 @@ bool match_anchored(const std::string& expression, const std::string& shown,
                     const std::string& name, std::optional<std::string>* index = nullptr) {
   int error = 0;
   PCRE2_SIZE offset = 0;
-  const std::unique_ptr<pcre2_code, CodeFree> code(
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
-                    PCRE2_ANCHORED | PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr));
+  const std::unique_ptr<pcre2_code, CodeFree> code(pcre2_compile(
+      reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
+      PCRE2_ANCHORED | PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr));
   if (!code) {
     PCRE2_UCHAR text[160];
     pcre2_get_error_message(error, text, sizeof text);
-    throw UsageError("module pattern \"" + shown + "\" is no valid regular expression: " +
-                     reinterpret_cast<const char*>(text));
+    throw UsageError("module pattern \"" + shown +
+                     "\" is no valid regular expression: " + reinterpret_cast<const char*>(text));
   }
   const std::unique_ptr<pcre2_match_data, DataFree> data(
       pcre2_match_data_create_from_pattern(code.get(), nullptr));

@@ -14,8 +14,8 @@ namespace {
 
 QuantizePlan plan_of(const QuantizeCommandOptions& options) {
   QuantizePlan plan;
-  const bool low_rank = options.method == QuantizeMethod::kLoftq ||
-                        options.method == QuantizeMethod::kQpissa;
+  const bool low_rank =
+      options.method == QuantizeMethod::kLoftq || options.method == QuantizeMethod::kQpissa;
   if (options.base_dtype && !low_rank) {
     throw UsageError("--base-dtype belongs to loftq and qpissa; the other methods name their codes",
                      "Leave out --base-dtype.");
@@ -102,8 +102,7 @@ double bits_per_weight(const QuantizeReport& report) {
   double bits = 0, weights = 0;
   for (const QuantizedLayer& layer : report.layers) {
     const double count = static_cast<double>(layer.out_features * layer.in_features);
-    const auto factors =
-        static_cast<double>(layer.rank * (layer.out_features + layer.in_features));
+    const auto factors = static_cast<double>(layer.rank * (layer.out_features + layer.in_features));
     bits += layer.bits_per_weight * count + 32 * factors;
     weights += count;
   }
@@ -126,8 +125,7 @@ int run(const QuantizeCommandOptions& options, CommandContext& context) {
     sample.total = total;
     progress.update(sample);
   };
-  const QuantizeReport report =
-      quantize_model(model, plan_of(options), options.output, quantize);
+  const QuantizeReport report = quantize_model(model, plan_of(options), options.output, quantize);
   progress.finish();
   print_table(report, options.errors, context.out);
   context.out << "Quantised " << report.layers.size() << " layers in "

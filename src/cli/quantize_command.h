@@ -65,7 +65,8 @@ struct QuantizeCommandOptions {
                         .required = true,
                         .path = PathHint::kDirectory});
     visit(self.method, {.name = "method", .help = "What is written"});
-    visit(self.base_dtype, {.name = "base_dtype", .help = "Codes of loftq and qpissa (default: nf4)"});
+    visit(self.base_dtype,
+          {.name = "base_dtype", .help = "Codes of loftq and qpissa (default: nf4)"});
     visit.group("Low-rank part of loftq and qpissa", self.low_rank);
     visit.group("Quantisation", self.tuning);
     visit.group("Targets of the low-rank part", self.targets);

@@ -18,8 +18,7 @@ constexpr std::int64_t kNestedBlock = 256;
 constexpr struct {
   const char* name;
   at::ScalarType type;
-} kDtypeNames[] = {
-    {"bfloat16", at::kBFloat16}, {"float16", at::kHalf}, {"float32", at::kFloat}};
+} kDtypeNames[] = {{"bfloat16", at::kBFloat16}, {"float16", at::kHalf}, {"float32", at::kFloat}};
 
 std::string dtype_name_of(at::ScalarType type) {
   for (const auto& each : kDtypeNames) {
@@ -202,8 +201,8 @@ class QuantizedSource final : public WeightSource {
 };
 
 at::Tensor bytes_tensor(const std::string& text) {
-  at::Tensor bytes = at::empty({static_cast<std::int64_t>(text.size())},
-                               at::TensorOptions().dtype(at::kByte));
+  at::Tensor bytes =
+      at::empty({static_cast<std::int64_t>(text.size())}, at::TensorOptions().dtype(at::kByte));
   std::copy(text.begin(), text.end(), bytes.mutable_data_ptr<std::uint8_t>());
   return bytes;
 }
@@ -228,8 +227,9 @@ std::shared_ptr<const WeightSource> open_quantized(std::shared_ptr<const Safeten
                                                    const Json& config, const std::string& source) {
   const std::string method = config.is_object() ? config.value("quant_method", "") : "";
   if (method != "bitsandbytes") {
-    throw FileError(source, "\"quantization_config\" is of the kind \"" + method +
-                                "\", which is not supported (bitsandbytes is)",
+    throw FileError(source,
+                    "\"quantization_config\" is of the kind \"" + method +
+                        "\", which is not supported (bitsandbytes is)",
                     "Give the unquantised model.");
   }
   return std::make_shared<QuantizedSource>(std::move(files), source);
@@ -238,9 +238,10 @@ std::shared_ptr<const WeightSource> open_quantized(std::shared_ptr<const Safeten
 std::vector<NamedTensor> quantized_tensors(const std::string& name, const QuantizedMatrix& matrix) {
   const QuantStorage& s = matrix.storage();
   if (s.type == QuantType::kInt8) {
-    return {{name, s.codes},
-            {layer_of(name) + ".SCB", s.absmax},
-            {layer_of(name) + ".weight_format", at::zeros({}, at::TensorOptions().dtype(at::kByte))}};
+    return {
+        {name, s.codes},
+        {layer_of(name) + ".SCB", s.absmax},
+        {layer_of(name) + ".weight_format", at::zeros({}, at::TensorOptions().dtype(at::kByte))}};
   }
   std::vector<NamedTensor> list{{name, s.codes.view({-1, 1})}, {name + ".quant_map", s.map}};
   if (s.nested()) {

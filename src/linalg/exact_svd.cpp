@@ -73,8 +73,7 @@ Subspace subspace_by_eigh(const at::Tensor& gram, std::int64_t size) {
   const std::int64_t n = gram.size(0);
   const bool all = size == n;
   return {vectors.narrow(1, n - size, size).flip(1),
-          all ? 0.0 : values[n - size - 1].item<double>(),
-          "gram + eigh (fp64)"};
+          all ? 0.0 : values[n - size - 1].item<double>(), "gram + eigh (fp64)"};
 }
 
 bool sigma_resolved(const Triplets& found) {

@@ -41,8 +41,7 @@ struct QuantizedLinear : torch::autograd::Function<QuantizedLinear> {
     const auto holder =
         c10::static_intrusive_pointer_cast<MatrixHolder>(ctx->saved_data["matrix"].toCapsule());
     const at::Tensor& grad = grads[0];
-    return {at::mm(grad, dequantized_in_buffer(*holder->matrix, grad.scalar_type())),
-            at::Tensor()};
+    return {at::mm(grad, dequantized_in_buffer(*holder->matrix, grad.scalar_type())), at::Tensor()};
   }
 };
 

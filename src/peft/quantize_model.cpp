@@ -83,8 +83,8 @@ void spread_ranks(std::vector<Task>& tasks, QuantizePlan& plan) {
     at::Tensor sigma = singular_values(layer.base().dense_high_precision());
     sigma = sigma / sigma.norm().clamp_min(1e-300);
     const double* values = sigma.const_data_ptr<double>();
-    spectra[static_cast<std::size_t>(i)] = {layer.out_features(), layer.in_features(),
-                                            {values, values + sigma.numel()}};
+    spectra[static_cast<std::size_t>(i)] = {
+        layer.out_features(), layer.in_features(), {values, values + sigma.numel()}};
   });
   const std::vector<std::int64_t> ranks = allocate_ranks(spectra, plan.low_rank.rank);
   for (std::size_t i = 0; i < adapted.size(); ++i) {
@@ -122,10 +122,9 @@ void measure_layer(Task& task, const QuantizePlan& plan, bool nuclear) {
   at::Tensor rest = weight - task.result->quantized.dequantize(at::kFloat);
   if (task.low_rank) rest.addmm_(task.result->up, task.result->down, 1, -1);
   const QuantConfig config = quant_config(plan.type, plan.tuning);
-  const at::Tensor plain =
-      weight -
-      quantize(weight, {config.type, config.block_size, ScaleChoice::kAbsmax, config.double_quant})
-          .dequantize(at::kFloat);
+  const at::Tensor plain = weight - quantize(weight, {config.type, config.block_size,
+                                                      ScaleChoice::kAbsmax, config.double_quant})
+                                        .dequantize(at::kFloat);
   QuantizedLayer& report = task.report;
   report.frobenius = frobenius_norm(rest);
   report.plain_frobenius = frobenius_norm(plain);
@@ -178,8 +177,8 @@ std::uint64_t write_checkpoint(const std::vector<NamedTensor>& tensors,
   CheckpointWriter writer(directory, specs);
   for (const TensorSpec& each : writer.order()) {
     const at::Tensor& tensor = by_name.at(each.name);
-    writer.write(each.name, {static_cast<const std::byte*>(tensor.const_data_ptr()),
-                             tensor.nbytes()});
+    writer.write(each.name,
+                 {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()});
   }
   writer.commit();
   return bytes;
@@ -258,8 +257,7 @@ QuantizeReport quantize_model(Model& model, const QuantizePlan& given,
   if (plan.tuning.spread_ranks) spread_ranks(tasks, plan);
   for_each_task(tasks, options, [&](Task& task) { quantize_layer(task, plan, stored); });
   QuantizeReport report;
-  report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (options.measure) {
     for_each_task(tasks, {},
                   [&](Task& task) { measure_layer(task, plan, options.measure_nuclear); });

@@ -51,8 +51,8 @@ struct QuantTuning {
                        .max = 1000});
     visit(self.refit, {.name = "quant_refit",
                        .help = "Decompose what is left once more after the last rounding"});
-    visit(self.best_round,
-          {.name = "quant_best", .help = "Keep the round of smallest error and stop when it grows"});
+    visit(self.best_round, {.name = "quant_best",
+                            .help = "Keep the round of smallest error and stop when it grows"});
     visit(self.spread_ranks, {.name = "quant_spread_ranks",
                               .help = "Give each layer the rank that pays there, with as many "
                                       "parameters as --rank everywhere"});
@@ -86,7 +86,7 @@ struct QuantizedLayer {
   // Errors of what is written, and of the same type rounded plainly (absmax scales).
   double frobenius = 0, plain_frobenius = 0;  // 0 unless measured
   double nuclear = 0, plain_nuclear = 0;      // 0 unless measured
-  double bits_per_weight = 0;             // of the codes and scales
+  double bits_per_weight = 0;                 // of the codes and scales
 };
 
 struct QuantizeReport {

@@ -19,8 +19,8 @@
 namespace svtune {
 namespace {
 
-using ::testing::HasSubstr;
 using test::TempDirectory;
+using ::testing::HasSubstr;
 
 QuantizePlan plan_of(LowRankQuantMethod method, QuantType type = QuantType::kNf4) {
   QuantizePlan plan;
@@ -64,8 +64,8 @@ TEST_F(QuantizeModel, TheErrorReportedIsThatOfTheFiles) {
   load_adapter(base, directory_ / "q" / "adapter");
   ASSERT_EQ(report.layers.size(), model.net->linears().size() - 1);
   for (std::size_t i = 0; i < report.layers.size(); ++i) {
-    const at::Tensor rest = model.net->linears()[i]->effective_weight() -
-                            base.net->linears()[i]->effective_weight();
+    const at::Tensor rest =
+        model.net->linears()[i]->effective_weight() - base.net->linears()[i]->effective_weight();
     // fp32 sums over the factors' product and its division by the scaling.
     EXPECT_NEAR(rest.norm().item<double>(), report.layers[i].frobenius,
                 1e-4 * report.layers[i].frobenius);
@@ -173,7 +173,8 @@ TEST_F(QuantizeModel, RefusesWhatCannotBe) {
               HasSubstr("quantised already"));
   EXPECT_THAT(message([&] { attach(base, PissaConfig{}, {.target_modules = {"q_proj"}}); }),
               HasSubstr("self_attn.q_proj: PiSSA takes its start"));
-  EXPECT_THAT(message([&] { attach(base, FullConfig{}, {}); }), HasSubstr("cannot train as a whole"));
+  EXPECT_THAT(message([&] { attach(base, FullConfig{}, {}); }),
+              HasSubstr("cannot train as a whole"));
   QuantizePlan plan = plan_of(LowRankQuantMethod::kQpissa);
   plan.low_rank.rank = 17;
   EXPECT_THAT(message([&] { quantize_into("rank", plan); }), HasSubstr("k_proj: rank 17"));
@@ -204,9 +205,9 @@ constexpr std::int64_t kWholeBlocks = 64;
 constexpr double kTolerance = 2e-5;
 
 std::string run_cases(const std::string& python, const std::string& arguments) {
-  const auto run = test::run_command(test::shell_quote(python) + " " SVTUNE_SOURCE_DIR
-                                     "/tests/oracle/quantized_models.py " +
-                                     arguments);
+  const auto run =
+      test::run_command(test::shell_quote(python) +
+                        " " SVTUNE_SOURCE_DIR "/tests/oracle/quantized_models.py " + arguments);
   EXPECT_EQ(run.status, 0);
   return run.output;
 }
@@ -217,7 +218,9 @@ TEST(QuantizedModelOracle, TransformersAndPeftLoadWhatSvtuneWrites) {
   TempDirectory directory;
   Json cases = Json::array();
   for (const std::string family : {"llama", "qwen2"}) {
-    test::write_tiny_model(directory / family, {.family = family, .tied = family == "qwen2", .hidden_size = kWholeBlocks});
+    test::write_tiny_model(
+        directory / family,
+        {.family = family, .tied = family == "qwen2", .hidden_size = kWholeBlocks});
     for (const auto& [name, method, type, nested] :
          {std::tuple{"nf4", LowRankQuantMethod::kPlain, QuantType::kNf4, false},
           std::tuple{"nested", LowRankQuantMethod::kPlain, QuantType::kNf4, true},
@@ -234,18 +237,18 @@ TEST(QuantizedModelOracle, TransformersAndPeftLoadWhatSvtuneWrites) {
       if (report.has_adapter) load_adapter(base, directory / full_name / "adapter");
       const std::filesystem::path logits = directory / (full_name + ".safetensors");
       write_tensors(logits, {{"logits", test::logits_of(base)}});
-      cases.push_back({{"name", full_name},
-                       {"base", (directory / full_name / "base").string()},
-                       {"adapter", report.has_adapter
-                                       ? Json((directory / full_name / "adapter").string())
-                                       : Json(nullptr)},
-                       {"logits", logits.string()}});
+      cases.push_back(
+          {{"name", full_name},
+           {"base", (directory / full_name / "base").string()},
+           {"adapter", report.has_adapter ? Json((directory / full_name / "adapter").string())
+                                          : Json(nullptr)},
+           {"logits", logits.string()}});
     }
   }
   const std::filesystem::path list = directory / "cases.json";
   write_file_atomic(list, dump_json(cases));
-  const Json result = parse_json(
-      run_cases(python, "check " + test::shell_quote(list.string())), "oracle");
+  const Json result =
+      parse_json(run_cases(python, "check " + test::shell_quote(list.string())), "oracle");
   ASSERT_EQ(result.size(), 12u);
   for (const auto& [name, difference] : result.items()) {
     ASSERT_TRUE(difference.is_number()) << name << ": " << difference.dump();

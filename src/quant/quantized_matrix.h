@@ -52,10 +52,10 @@ struct QuantStorage {
   std::int64_t out_features = 0, in_features = 0;
   std::int64_t block_size = 64;
   at::ScalarType original_dtype = at::kBFloat16;  // of the matrix before, as files record it
-  at::Tensor codes;         // 4 bits: uint8 [(out·in + 1) / 2]; int8: int8 [out, in]
-  at::Tensor map;           // fp32 [16]; undefined for int8
-  at::Tensor absmax;        // fp32 [blocks], [out] for int8; undefined when nested
-  at::Tensor absmax_codes;  // uint8 [blocks] when nested, else undefined; so the next three
+  at::Tensor codes;          // 4 bits: uint8 [(out·in + 1) / 2]; int8: int8 [out, in]
+  at::Tensor map;            // fp32 [16]; undefined for int8
+  at::Tensor absmax;         // fp32 [blocks], [out] for int8; undefined when nested
+  at::Tensor absmax_codes;   // uint8 [blocks] when nested, else undefined; so the next three
   at::Tensor nested_absmax;  // fp32 [(blocks + 255) / 256]
   at::Tensor nested_map;     // fp32 [256]
   double nested_offset = 0;
@@ -72,8 +72,8 @@ class QuantizedMatrix {
   const QuantStorage& storage() const { return storage_; }
   std::int64_t out_features() const { return storage_.out_features; }
   std::int64_t in_features() const { return storage_.in_features; }
-  std::int64_t nbytes() const;       // codes, scales and maps
-  double bits_per_weight() const;    // of those bytes
+  std::int64_t nbytes() const;     // codes, scales and maps
+  double bits_per_weight() const;  // of those bytes
 
   // fp32 [blocks], [out] for int8; un-nested.
   const at::Tensor& block_scales() const { return block_scales_; }

@@ -37,8 +37,7 @@ AdapterInit finish(const LowRankShape& shape, const LoraConfig& config, const La
   const at::Tensor B = at::zeros({site.base.out_features(), shape.rank}, A.options());
   AdapterInit init;
   init.adapter = std::make_unique<LowRankAdapter>(
-      std::move(A), B,
-      LowRankOptions{shape.scaling, config.low_rank.dropout, site.base.dtype()});
+      std::move(A), B, LowRankOptions{shape.scaling, config.low_rank.dropout, site.base.dtype()});
   init.report["rank"] = shape.rank;
   return init;
 }

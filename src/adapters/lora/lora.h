@@ -22,7 +22,6 @@ inline constexpr EnumName<LoraInit> kLoraInitNames[] = {
 };
 constexpr std::span<const EnumName<LoraInit>> enum_names(LoraInit) { return kLoraInitNames; }
 
-
 // What LoRA and PiSSA share: sizes and scale of the two factors.
 struct LowRankConfig {
   std::int64_t rank = 16;
@@ -34,15 +33,15 @@ struct LowRankConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
-    visit(self.rank, {.name = "rank", .help = "Rank r of the factors A and B", .min = 1,
-                      .max = 65536});
+    visit(self.rank,
+          {.name = "rank", .help = "Rank r of the factors A and B", .min = 1, .max = 65536});
     visit(self.alpha, {.name = "alpha",
                        .help = "Numerator of the scaling alpha / rank (default: the rank)",
                        .above = 0});
     visit(self.rslora,
           {.name = "rslora", .help = "Scale by alpha / sqrt(rank) instead of alpha / rank"});
-    visit(self.dropout, {.name = "dropout", .help = "Dropout on the adapter's input", .min = 0,
-                         .below = 1});
+    visit(self.dropout,
+          {.name = "dropout", .help = "Dropout on the adapter's input", .min = 0, .below = 1});
     visit(self.rank_pattern,
           {.name = "rank_pattern", .help = "Other ranks for layers whose name ends like a key"});
     visit(self.alpha_pattern,
