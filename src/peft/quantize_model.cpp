@@ -29,18 +29,11 @@ struct Task {
   QuantizedLayer report;
 };
 
-[[noreturn]] void rethrow_with_layer(const std::string& name, const Error& error) {
-  throw ModelError(name + ": " + error.what(), error.hint());
-}
-
 std::vector<Task> plan_tasks(Model& model, const QuantizePlan& plan) {
   Transformer& net = *model.net;
   std::set<std::string> adapted;
   if (plan.method != LowRankQuantMethod::kPlain) {
-    TargetOptions targets = plan.targets;
-    const bool named = !targets.target_modules.empty() || targets.target_regex;
-    if (!named) targets.target_modules = {"all-linear"};
-    const TargetSelection selection = select_targets(net, targets);
+    const TargetSelection selection = select_targets(net, plan.targets);
     adapted.insert(selection.adapted.begin(), selection.adapted.end());
     if (selection.embedding || adapted.contains(net.head().name())) {
       throw UsageError("the embedding and the output head stay unquantised and cannot be targets",
@@ -107,7 +100,7 @@ void quantize_layer(Task& task, const QuantizePlan& plan, at::ScalarType stored)
   try {
     task.result = quantize_with_low_rank(task.layer->base().dense(), options);
   } catch (const ModelError& error) {
-    rethrow_with_layer(task.layer->name(), error);
+    throw ModelError(task.layer->name() + ": " + error.what(), error.hint());
   }
   // The rounds work on fp32 remainders; files name the dtype of the weight itself.
   QuantStorage storage = task.result->quantized.storage();
@@ -203,11 +196,7 @@ void write_adapter(const std::vector<Task>& tasks, const QuantizePlan& plan,
   Model base = load_model(staging / "base");
   base.path = directory / "base";  // where it will lie
   const LoraConfig config{plan.low_rank, LoraInit::kKaiming};
-  TargetOptions targets = plan.targets;
-  if (targets.target_modules.empty() && !targets.target_regex) {
-    targets.target_modules = {"all-linear"};
-  }
-  Attached attached = attach(base, config, targets, {.seed = plan.seed, .initialise = false});
+  Attached attached = attach(base, config, plan.targets, {.seed = plan.seed, .initialise = false});
   std::map<std::string, at::Tensor> leaves;
   for (const Trainable& each : attached.adapters.trainables()) leaves[each.name] = each.tensor;
   for (const Task& task : tasks) {
@@ -249,6 +238,9 @@ QuantizeReport quantize_model(Model& model, const QuantizePlan& given,
                               const QuantizeOptions& options) {
   const at::NoGradGuard no_grad;
   QuantizePlan plan = given;
+  if (plan.targets.target_modules.empty() && !plan.targets.target_regex) {
+    plan.targets.target_modules = {"all-linear"};
+  }
   quant_config(plan.type, plan.tuning);
   std::vector<Task> tasks = plan_tasks(model, plan);
   const at::ScalarType stored = model.weights->stored_dtype();

@@ -10,8 +10,8 @@ namespace {
 
 constexpr char kQuantizedFolder[] = "quantized";
 
+// What each method wants of a quantised base.
 struct StartOf {
-  const TrainOptions& options;
   QuantizePlan& plan;
 
   void operator()(const PissaConfig& pissa) const {
@@ -31,8 +31,8 @@ struct StartOf {
     throw UsageError("full fine-tuning trains the matrices that --base-dtype would quantise",
                      "Leave out --base-dtype, or choose another method.");
   }
-  void operator()(const SvftConfig&) const {
-  }  // rounded plainly, U and V are those of the rounded W
+  // Rounded plainly: U and V are those of the rounded W.
+  void operator()(const SvftConfig&) const {}
 };
 
 double bits_of(QuantType type, const QuantTuning& tuning) {
@@ -48,7 +48,7 @@ QuantizePlan quantize_plan(const TrainOptions& options) {
   plan.tuning = options.tuning;
   plan.targets = options.targets;
   plan.seed = options.train.seed;
-  std::visit(StartOf{options, plan}, options.method);
+  std::visit(StartOf{plan}, options.method);
   quant_config(plan.type, plan.tuning);
   return plan;
 }
