@@ -16,14 +16,25 @@ if ! echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { r
   exit 77
 fi
 
-cmake --preset fuzz
+# The compiler's words are shown only when it fails, so that a finding is not lost among them.
+quietly() {
+  local log=build/fuzz/artifacts/build.log
+  if ! "$@" >"$log" 2>&1; then
+    tail -n 60 "$log"
+    exit 1
+  fi
+}
+
+mkdir -p build/fuzz/artifacts
+quietly cmake --preset fuzz
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
   mapfile -t targets < build/fuzz/fuzz/targets.txt
 fi
-cmake --build --preset fuzz --target "${targets[@]/%/_fuzz}"
-mkdir -p build/fuzz/artifacts
+quietly cmake --build --preset fuzz --target "${targets[@]/%/_fuzz}"
 
+# The limits catch hangs and hostile sizes, and leave room for a machine that is busy with other
+# work: time is wall-clock time, and the memory includes what the sanitizer keeps in quarantine.
 run_target() {
   local name=$1 seeds=() log="build/fuzz/artifacts/$1.log"
   mkdir -p "build/fuzz/corpus/$name"
@@ -31,7 +42,8 @@ run_target() {
     seeds=("fuzz/corpus/$name")
   fi
   if UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/fuzz/${name}_fuzz" \
-    -seed=1 -max_total_time="$seconds" -timeout=30 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1 \
+    -seed=1 -max_total_time="$seconds" -timeout=100 -rss_limit_mb=3072 -malloc_limit_mb=1024 \
+    -max_len=65536 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/artifacts/$name-" "build/fuzz/corpus/$name" "${seeds[@]}" \
     >"$log" 2>&1; then
     echo "$name: clean after $(sed -n 's/^stat::number_of_executed_units: //p' "$log") inputs"
