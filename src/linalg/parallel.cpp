@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <limits>
+#include <mutex>
 
 namespace svtune {
 namespace {
@@ -41,6 +44,42 @@ class OneThread {
   int saved_;
 };
 
+// Indices in order to whichever thread asks. When one fails the lower ones are all under way,
+// so the lowest failure of all is always seen.
+class Queue {
+ public:
+  explicit Queue(std::int64_t count) : count_(count) {}
+
+  void run(const std::function<void(std::int64_t)>& work,
+           const std::function<void(std::int64_t, std::int64_t)>& progress) {
+    for (std::int64_t i = next_++; i < count_; i = next_++) {
+      try {
+        work(i);
+        const std::lock_guard lock(mutex_);
+        if (progress) progress(++done_, count_);
+      } catch (...) {
+        next_ = count_;  // the other threads finish their matrix and stop
+        const std::lock_guard lock(mutex_);
+        if (i < failed_) {
+          failed_ = i;
+          error_ = std::current_exception();
+        }
+      }
+    }
+  }
+
+  void rethrow() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  const std::int64_t count_;
+  std::atomic<std::int64_t> next_{0};
+  std::mutex mutex_;
+  std::int64_t done_ = 0, failed_ = std::numeric_limits<std::int64_t>::max();
+  std::exception_ptr error_;
+};
+
 }  // namespace
 
 SerialMath::SerialMath() {
@@ -70,27 +109,25 @@ void for_each_tile(std::int64_t count, const std::function<void(std::int64_t)>& 
   });
 }
 
-void for_each_matrix(std::int64_t count, const std::function<void(std::int64_t)>& work) {
+void for_each_matrix(std::int64_t count, const std::function<void(std::int64_t)>& work,
+                     const std::function<void(std::int64_t, std::int64_t)>& progress) {
   const c10::NoGradGuard no_grad;
   ThreadsBack threads;
   const std::int64_t workers = std::min<std::int64_t>(count, at::get_num_threads());
   if (workers <= 1 || at::in_parallel_region()) {
     // One matrix at a time: its own tiles may use the threads.
-    for (std::int64_t i = 0; i < count; ++i) work(i);
+    for (std::int64_t i = 0; i < count; ++i) {
+      work(i);
+      if (progress) progress(i + 1, count);
+    }
     return;
   }
-  std::atomic<std::int64_t> next{0};
+  Queue queue(count);
   at::parallel_for(0, workers, 1, [&](std::int64_t begin, std::int64_t end) {
     const c10::NoGradGuard no_grad;
-    for (std::int64_t worker = begin; worker < end; ++worker) {
-      try {
-        for (std::int64_t i = next++; i < count; i = next++) work(i);
-      } catch (...) {
-        next = count;  // the other threads finish their matrix and stop
-        throw;
-      }
-    }
+    for (std::int64_t worker = begin; worker < end; ++worker) queue.run(work, progress);
   });
+  queue.rethrow();
 }
 
 }  // namespace svtune

@@ -29,7 +29,10 @@ class SerialMath {
 void for_each_tile(std::int64_t count, const std::function<void(std::int64_t)>& work);
 
 // Like for_each_tile, but hands the next index to whichever thread is free: for whole
-// matrices of unequal cost. Gradient recording is off inside `work`.
-void for_each_matrix(std::int64_t count, const std::function<void(std::int64_t)>& work);
+// matrices of unequal cost. Gradient recording is off inside `work`. `progress(done, count)`
+// is called after each, by one thread at a time. Where several fail, the exception of the
+// lowest index is rethrown: the same one for any number of threads.
+void for_each_matrix(std::int64_t count, const std::function<void(std::int64_t)>& work,
+                     const std::function<void(std::int64_t, std::int64_t)>& progress = {});
 
 }  // namespace svtune

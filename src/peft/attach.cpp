@@ -1,7 +1,6 @@
 #include "peft/attach.h"
 
 #include <chrono>
-#include <mutex>
 #include <set>
 
 #include "base/errors.h"
@@ -115,13 +114,12 @@ std::vector<AdapterInit> init_layers(const MethodConfig& method, const Plan& pla
                                      const AttachOptions& options) {
   const auto count = static_cast<std::int64_t>(plan.layers.size());
   std::vector<AdapterInit> inits(plan.layers.size());
-  std::mutex mutex;
-  std::int64_t done = 0;
-  for_each_matrix(count, [&](std::int64_t i) {
-    inits[i] = init_layer(method, *plan.layers[i], plan.whole[i], options);
-    const std::lock_guard lock(mutex);
-    if (options.progress) options.progress(++done, count);
-  });
+  for_each_matrix(
+      count,
+      [&](std::int64_t i) {
+        inits[i] = init_layer(method, *plan.layers[i], plan.whole[i], options);
+      },
+      options.progress);
   return inits;
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <mutex>
 #include <set>
 
 #include "base/errors.h"
@@ -96,13 +95,14 @@ void quantize_layer(Task& task, const QuantizePlan& plan, at::ScalarType stored)
   options.quant = quant_config(plan.type, plan.tuning);
   options.keep_best = plan.tuning.best_round;
   options.refit = plan.tuning.refit;
+  if (!plan.tuning.extrapolate) options.momentum = 0;
   options.seed = derive_seed(plan.seed, "quantize", task.layer->name());
   try {
     task.result = quantize_with_low_rank(task.layer->base().dense(), options);
   } catch (const ModelError& error) {
     throw ModelError(task.layer->name() + ": " + error.what(), error.hint());
   }
-  // The rounds work on fp32 remainders; files name the dtype of the weight itself.
+  // The model may have been loaded in another dtype; files name the one that it is stored in.
   QuantStorage storage = task.result->quantized.storage();
   storage.original_dtype = stored;
   task.result->quantized = QuantizedMatrix(std::move(storage));
@@ -128,14 +128,9 @@ void measure_layer(Task& task, const QuantizePlan& plan, bool nuclear) {
 
 void for_each_task(std::vector<Task>& tasks, const QuantizeOptions& options,
                    const std::function<void(Task&)>& work) {
-  const auto count = static_cast<std::int64_t>(tasks.size());
-  std::mutex mutex;
-  std::int64_t done = 0;
-  for_each_matrix(count, [&](std::int64_t i) {
-    work(tasks[static_cast<std::size_t>(i)]);
-    const std::lock_guard lock(mutex);
-    if (options.progress) options.progress(++done, count);
-  });
+  for_each_matrix(
+      static_cast<std::int64_t>(tasks.size()),
+      [&](std::int64_t i) { work(tasks[static_cast<std::size_t>(i)]); }, options.progress);
 }
 
 std::vector<NamedTensor> tensors_of_base(const Model& model, const std::vector<Task>& tasks) {
@@ -238,9 +233,7 @@ QuantizeReport quantize_model(Model& model, const QuantizePlan& given,
                               const QuantizeOptions& options) {
   const at::NoGradGuard no_grad;
   QuantizePlan plan = given;
-  if (plan.targets.target_modules.empty() && !plan.targets.target_regex) {
-    plan.targets.target_modules = {"all-linear"};
-  }
+  plan.targets = or_all_linear(std::move(plan.targets));
   quant_config(plan.type, plan.tuning);
   std::vector<Task> tasks = plan_tasks(model, plan);
   const at::ScalarType stored = model.weights->stored_dtype();

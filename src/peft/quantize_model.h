@@ -30,6 +30,7 @@ struct QuantTuning {
   std::int64_t iters = 5;
   bool refit = true;
   bool best_round = true;
+  bool extrapolate = true;
   bool spread_ranks = false;
 
   template <class Self, class Visitor>
@@ -53,6 +54,9 @@ struct QuantTuning {
                        .help = "Decompose what is left once more after the last rounding"});
     visit(self.best_round, {.name = "quant_best",
                             .help = "Keep the round of smallest error and stop when it grows"});
+    visit(self.extrapolate,
+          {.name = "quant_extrapolate",
+           .help = "Move each round on by the low-rank part's last change; needs --quant-best"});
     visit(self.spread_ranks, {.name = "quant_spread_ranks",
                               .help = "Give each layer the rank that pays there, with as many "
                                       "parameters as --rank everywhere"});

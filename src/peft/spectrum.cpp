@@ -1,7 +1,6 @@
 #include "peft/spectrum.h"
 
 #include <algorithm>
-#include <mutex>
 
 #include "base/errors.h"
 #include "linalg/parallel.h"
@@ -96,6 +95,23 @@ SpectrumLayer analyse_weight(const at::Tensor& weight, const at::Tensor& change,
   return layer;
 }
 
+namespace {
+
+SpectrumLayer analyse_linear(const Linear& linear, const SpectrumOptions& options) {
+  const at::Tensor weight = linear.base().dense();
+  at::Tensor change;
+  if (linear.adapter()) change = (linear.effective_weight() - weight).to(at::kFloat);
+  try {
+    SpectrumLayer layer = analyse_weight(weight, change, options);
+    layer.name = linear.name();
+    return layer;
+  } catch (const ModelError& error) {
+    throw ModelError(linear.name() + ": " + error.what(), error.hint());
+  }
+}
+
+}  // namespace
+
 std::vector<SpectrumLayer> analyse_spectrum(const Model& model, const SpectrumOptions& options) {
   std::vector<const Linear*> linears;
   for (const Linear* linear : model.net->linears()) {
@@ -103,22 +119,9 @@ std::vector<SpectrumLayer> analyse_spectrum(const Model& model, const SpectrumOp
   }
   const auto count = static_cast<std::int64_t>(linears.size());
   std::vector<SpectrumLayer> layers(linears.size());
-  std::mutex mutex;
-  std::int64_t done = 0;
-  for_each_matrix(count, [&](std::int64_t i) {
-    const Linear& linear = *linears[i];
-    const at::Tensor weight = linear.base().dense();
-    at::Tensor change;
-    if (linear.adapter()) change = (linear.effective_weight() - weight).to(at::kFloat);
-    try {
-      layers[i] = analyse_weight(weight, change, options);
-    } catch (const ModelError& error) {
-      throw ModelError(linear.name() + ": " + error.what(), error.hint());
-    }
-    layers[i].name = linear.name();
-    const std::lock_guard lock(mutex);
-    if (options.progress) options.progress(++done, count);
-  });
+  for_each_matrix(
+      count, [&](std::int64_t i) { layers[i] = analyse_linear(*linears[i], options); },
+      options.progress);
   return layers;
 }
 

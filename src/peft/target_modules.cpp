@@ -138,6 +138,13 @@ std::vector<std::string> saved_modules(const std::vector<std::string>& names,
 
 }  // namespace
 
+TargetOptions or_all_linear(TargetOptions options) {
+  if (options.target_modules.empty() && !options.target_regex) {
+    options.target_modules = {kAllLinear};
+  }
+  return options;
+}
+
 std::vector<std::string> module_names(Transformer& net) {
   std::vector<std::string> leaves{kEmbedding};
   const auto block_of = [](const std::string& name) { return name.substr(0, name.find('.', 13)); };

@@ -40,7 +40,7 @@ struct TargetOptions {
     visit(self.target_modules,
           {.name = "target_modules",
            .help = "Modules to adapt, by name or the end of their path; all-linear for all but "
-                   "the head (default: q_proj,v_proj)"});
+                   "the head (default: all-linear)"});
     visit(self.target_regex, {.name = "target_regex",
                               .help = "Regular expression that the whole path of a module to "
                                       "adapt matches, instead of --target-modules"});
@@ -68,6 +68,9 @@ struct TargetSelection {
   bool embedding = false;            // the embedding is to be adapted as well
   std::vector<std::string> saved;    // modules trained whole, in the model's order
 };
+
+// svtune's own default where nothing is named: all linear layers. Files of PEFT keep PEFT's.
+TargetOptions or_all_linear(TargetOptions options);
 
 // Module paths of a decoder in the order of its definition, containers included.
 std::vector<std::string> module_names(Transformer& net);

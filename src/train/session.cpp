@@ -67,16 +67,6 @@ void check_options(const TrainOptions& options) {
   }
 }
 
-// All linear layers are the default of svtune; files of PEFT keep PEFT's.
-TargetOptions resolved_targets(const TrainOptions& options) {
-  TargetOptions targets = options.targets;
-  const bool full = std::holds_alternative<FullConfig>(options.method);
-  if (!full && targets.target_modules.empty() && !targets.target_regex) {
-    targets.target_modules = {"all-linear"};
-  }
-  return targets;
-}
-
 // The adapter to go on from decides what it is; options that say otherwise are a mistake.
 void check_method_options(const TrainOptions& options, const AdapterRecord& record) {
   const Json asked = options_to_json(options.method, {});
@@ -100,7 +90,8 @@ Attached attach_saved(TrainSession& session, RunObserver& observer) {
 }  // namespace
 
 TrainSession prepare_session(TrainOptions options, RunObserver& observer) {
-  options.targets = resolved_targets(options);
+  const bool full = std::holds_alternative<FullConfig>(options.method);
+  if (!full) options.targets = or_all_linear(std::move(options.targets));
   check_options(options);
   TrainSession session;
   session.options = std::move(options);
