@@ -13,17 +13,18 @@ namespace svtune {
 
 using Json = nlohmann::ordered_json;
 
-struct JsonLimits {
+struct JsonOptions {
   int max_depth = 64;
+  std::int64_t first_line = 1;  // of the text within its file, for errors
   // Otherwise the last value wins and stays at the place of the first, as in Python.
   bool reject_duplicate_keys = false;
 };
 
 // Parses one JSON value; `source_name` (usually a path) starts the message of every error.
 // NaN and ±Infinity become doubles, integers beyond 64 bits the nearest double, lone
-// surrogates U+FFFD. Throws FileError naming line:column.
+// surrogates U+FFFD. Throws FileError "source:line:column: ...".
 // Look-up in a Json object is linear: index large ones (vocabularies) in your own map.
-Json parse_json(std::string_view text, const std::string& source_name, JsonLimits limits = {});
+Json parse_json(std::string_view text, const std::string& source_name, JsonOptions options = {});
 
 // Reads and parses a file of at most max_bytes.
 Json read_json_file(const std::filesystem::path& path,

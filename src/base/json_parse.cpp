@@ -18,8 +18,8 @@ constexpr std::size_t kLinearSearchKeys = 16;
 
 class Parser {
  public:
-  Parser(std::string_view text, const std::string& source, JsonLimits limits)
-      : text_(text), source_(source), limits_(limits) {}
+  Parser(std::string_view text, const std::string& source, JsonOptions options)
+      : text_(text), source_(source), options_(options) {}
 
   Json parse() {
     if (text_.starts_with("\xEF\xBB\xBF")) pos_ = 3;
@@ -35,7 +35,7 @@ class Parser {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    std::size_t line = 1;
+    std::int64_t line = options_.first_line;
     std::size_t start = 0;
     for (std::size_t i = 0; i < pos_ && i < text_.size(); ++i) {
       if (text_[i] == '\n') {
@@ -43,8 +43,8 @@ class Parser {
         start = i + 1;
       }
     }
-    throw FileError(source_, std::to_string(line) + ":" + std::to_string(pos_ - start + 1) +
-                                 ": malformed JSON: " + what);
+    throw FileError(source_ + ":" + std::to_string(line) + ":" + std::to_string(pos_ - start + 1),
+                    "malformed JSON: " + what);
   }
 
   bool at_end() const { return pos_ >= text_.size(); }
@@ -65,8 +65,8 @@ class Parser {
   }
 
   Json parse_value(int depth) {
-    if (depth > limits_.max_depth) {
-      fail("nested deeper than " + std::to_string(limits_.max_depth) + " levels");
+    if (depth > options_.max_depth) {
+      fail("nested deeper than " + std::to_string(options_.max_depth) + " levels");
     }
     skip_space();
     if (at_end()) fail("unexpected end of the text");
@@ -132,7 +132,7 @@ class Parser {
       if (peek() != ':') fail("need ':' after a key");
       ++pos_;
       const std::size_t place = find_key(items, key, places, indexed);
-      if (place < items.size() && limits_.reject_duplicate_keys) {
+      if (place < items.size() && options_.reject_duplicate_keys) {
         pos_ = key_pos;
         fail("key \"" + key + "\" occurs twice");
       }
@@ -274,14 +274,14 @@ class Parser {
 
   std::string_view text_;
   const std::string& source_;
-  JsonLimits limits_;
+  JsonOptions options_;
   std::size_t pos_ = 0;
 };
 
 }  // namespace
 
-Json parse_json(std::string_view text, const std::string& source_name, JsonLimits limits) {
-  return Parser(text, source_name, limits).parse();
+Json parse_json(std::string_view text, const std::string& source_name, JsonOptions options) {
+  return Parser(text, source_name, options).parse();
 }
 
 void append_member(Json& object, std::string key, Json value) {

@@ -14,9 +14,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string error_of(const std::string& text, JsonLimits limits = {}) {
+std::string error_of(const std::string& text, JsonOptions options = {}) {
   try {
-    parse_json(text, "f.json", limits);
+    parse_json(text, "f.json", options);
   } catch (const FileError& error) {
     return error.what();
   }
@@ -62,7 +62,7 @@ TEST(Json, DecodesEscapesAndReplacesLoneSurrogates) {
 }
 
 TEST(Json, ErrorsNameLineAndColumn) {
-  EXPECT_THAT(error_of("{\n  \"a\": tru\n}"), HasSubstr("f.json: 2:8: malformed JSON"));
+  EXPECT_THAT(error_of("{\n  \"a\": tru\n}"), HasSubstr("f.json:2:8: malformed JSON"));
   EXPECT_THAT(error_of("[1,]"), HasSubstr("1:4"));
   EXPECT_THAT(error_of("{\"a\" 1}"), HasSubstr("need ':'"));
   EXPECT_THAT(error_of("{1: 2}"), HasSubstr("need a key"));
@@ -70,6 +70,7 @@ TEST(Json, ErrorsNameLineAndColumn) {
   EXPECT_THAT(error_of(""), HasSubstr("unexpected end"));
   EXPECT_THAT(error_of("\"a"), HasSubstr("closing quote"));
   EXPECT_THAT(error_of("\"a\nb\""), HasSubstr("control character"));
+  EXPECT_THAT(error_of("{\n \"a\": tru\n}", {.first_line = 7}), HasSubstr("f.json:8:7: "));
   EXPECT_THAT(error_of("\"\xff\""), HasSubstr("1:2: malformed JSON: invalid UTF-8"));
   for (const char* bad : {"01", "1.", "-", "1e", "+1", ".5", "nan", "'a'", "[", "{", "\"\\x\"",
                           "\"\\u12g4\"", "\"\\u12", "[1 2]", "{\"a\":1 \"b\":2}"}) {
@@ -86,7 +87,7 @@ TEST(Json, DepthIsLimited) {
 
 TEST(Json, DuplicateKeysKeepTheLastValueOrAreRefused) {
   EXPECT_EQ(dump_json(parse_json(R"({"a": 1, "b": 2, "a": 3})", "t")), R"({"a": 3, "b": 2})");
-  JsonLimits strict;
+  JsonOptions strict;
   strict.reject_duplicate_keys = true;
   EXPECT_THAT(error_of(R"({"a": 1, "a": 3})", strict), HasSubstr("1:10: malformed JSON: key"));
   std::string many = "{";

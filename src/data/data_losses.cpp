@@ -20,7 +20,7 @@ std::vector<std::string> data_losses(const ExampleStore& store) {
     losses.push_back(name + ": " + std::to_string(stats.bad_lines) +
                      " malformed records are left out");
     for (const BadRecord& bad : store.records().bad()) {
-      losses.back() += "\n  " + name + ":" + std::to_string(bad.line) + ": " + bad.problem;
+      losses.back() += "\n  " + name + ":" + bad.place + ": " + bad.problem;
     }
   }
   return losses;

@@ -41,7 +41,7 @@ void ExampleStore::fail_empty() const {
   if (index_.num_bad() == 0) throw FileError(index_.name(), "the data set is empty");
   throw FileError(index_.name(), "no usable record: all " + std::to_string(index_.num_bad()) +
                                      " were skipped as malformed, the first in line " +
-                                     std::to_string(index_.bad().front().line) + " (" +
+                                     index_.bad().front().place + " (" +
                                      index_.bad().front().problem + ")");
 }
 

@@ -136,7 +136,7 @@ void split_query(Example& example) {
 }  // namespace
 
 struct RecordReader::FastParser {
-  static constexpr std::size_t kDepth = 64;  // as JsonLimits
+  static constexpr std::size_t kDepth = 64;  // as JsonOptions
   FastParser() { ready = parser.allocate(std::size_t{1} << 16, kDepth) == simdjson::SUCCESS; }
   simdjson::dom::parser parser;
   bool ready = false;

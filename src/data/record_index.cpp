@@ -11,20 +11,26 @@ namespace {
 
 constexpr std::size_t kListedProblems = 20;
 
-// What is wrong with the text of a record; "" when it is fine.
+// "line: problem" or "line:column: problem"; "" when the text is fine.
 std::string problem_of(const ScannedRecord& record, const RecordIndexOptions& options) {
-  if (record.too_long) return "the record is longer than 16 MiB";
+  const std::string at_line = std::to_string(record.line) + ": ";
+  if (record.too_long) return at_line + "the record is longer than 16 MiB";
   if (options.surely_fits && options.surely_fits(record.text)) return "";
   if (const std::size_t bad = find_invalid_utf8(record.text); bad != std::string_view::npos) {
-    return "byte " + std::to_string(bad) + " of the record is not valid UTF-8";
+    return at_line + "byte " + std::to_string(bad) + " of the record is not valid UTF-8";
   }
   try {
-    const Json json = parse_json(record.text, "");
-    return json.is_object() ? options.check(json) : "need a JSON object";
+    const Json json = parse_json(record.text, "", {.first_line = record.line});
+    const std::string problem = json.is_object() ? options.check(json) : "need a JSON object";
+    return problem.empty() ? "" : at_line + problem;
   } catch (const FileError& error) {
-    const std::string_view message = error.what();
-    return std::string(message.starts_with(": ") ? message.substr(2) : message);
+    return std::string(error.what()).substr(1);  // ":line:column: problem" after no name
   }
+}
+
+BadRecord split_problem(const std::string& text) {
+  const std::size_t colon = text.find(": ");
+  return {text.substr(0, colon), text.substr(colon + 2)};
 }
 
 }  // namespace
@@ -44,21 +50,22 @@ RecordIndex::RecordIndex(const std::filesystem::path& path, const RecordIndexOpt
 }
 
 void RecordIndex::add(const ScannedRecord& record, const RecordIndexOptions& options) {
-  std::string problem = problem_of(record, options);
+  const std::string problem = problem_of(record, options);
   if (problem.empty() && records_.size() >= std::numeric_limits<std::uint32_t>::max()) {
-    problem = "the file holds more than 4,294,967,295 records";
+    throw FileError(name_, "the file holds more than 4,294,967,295 records");
   }
   if (problem.empty()) {
     records_.push_back({record.offset, static_cast<std::uint32_t>(record.text.size()),
                         static_cast<std::uint32_t>(record.line)});
     return;
   }
+  const BadRecord bad = split_problem(problem);
   if (!options.skip_bad_lines) {
-    throw FileError(name_ + ":" + std::to_string(record.line), problem,
+    throw FileError(name_ + ":" + bad.place, bad.problem,
                     "Mend the record, or leave such records out with --skip-bad-lines.");
   }
   ++num_bad_;
-  if (bad_.size() < kListedProblems) bad_.push_back({record.line, problem});
+  if (bad_.size() < kListedProblems) bad_.push_back(bad);
 }
 
 Json RecordIndex::read(std::int64_t index) const {
@@ -67,7 +74,7 @@ Json RecordIndex::read(std::int64_t index) const {
   if (text.size() != record.size) {
     throw FileError(name_, "the file has become shorter since it was opened");
   }
-  return parse_json(text, name_ + ":" + std::to_string(record.line));
+  return parse_json(text, name_, {.first_line = record.line});
 }
 
 }  // namespace svtune

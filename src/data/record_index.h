@@ -25,7 +25,7 @@ struct RecordIndexOptions {
 };
 
 struct BadRecord {
-  std::int64_t line = 0;
+  std::string place;  // line, or line:column
   std::string problem;
 };
 

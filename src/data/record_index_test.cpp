@@ -65,11 +65,11 @@ TEST_F(RecordIndexTest, ReadsArraysOverLines) {
 }
 
 TEST_F(RecordIndexTest, NamesTheLineOfMalformedRecords) {
-  EXPECT_THAT(error_of("{\"a\":1}\n{\"a\":\n"), HasSubstr("d.jsonl:2: "));
+  EXPECT_THAT(error_of("{\"a\":1}\n{\"a\":\n"), HasSubstr("d.jsonl:2:6: malformed JSON"));
   EXPECT_THAT(error_of("{}\n\n[1]\n"), HasSubstr("d.jsonl:3: need a JSON object"));
   EXPECT_THAT(error_of("{}\n{\"a\": \"\xff\"}\n"), HasSubstr("d.jsonl:2: byte 7"));
-  EXPECT_THAT(error_of("[{},\n{} {}]"), HasSubstr("d.jsonl:2: "));
-  EXPECT_THAT(error_of("[{},\n]"), HasSubstr("d.jsonl:2: "));
+  EXPECT_THAT(error_of("[{},\n{} {}]"), HasSubstr("d.jsonl:2:"));
+  EXPECT_THAT(error_of("[{},\n]"), HasSubstr("d.jsonl:2:"));
   EXPECT_THAT(error_of("[{},\n{}"), HasSubstr("the JSON array is not closed"));
   EXPECT_THAT(error_of("[{}]\n{}"), HasSubstr("d.jsonl:2: there is text after"));
   EXPECT_THAT(error_of("[\"\\"), HasSubstr("the JSON array is not closed"));
@@ -80,8 +80,8 @@ TEST_F(RecordIndexTest, SkipsAndListsMalformedRecords) {
   EXPECT_EQ(index.size(), 2);
   EXPECT_EQ(index.num_bad(), 2);
   ASSERT_EQ(index.bad().size(), 2u);
-  EXPECT_EQ(index.bad()[0].line, 2);
-  EXPECT_EQ(index.bad()[1].line, 4);
+  EXPECT_EQ(index.bad()[0].place, "2:1");
+  EXPECT_EQ(index.bad()[1].place, "4");
   EXPECT_EQ(index.bad()[1].problem, "need a JSON object");
 }
 

@@ -31,9 +31,9 @@ std::string list_some(std::vector<std::string> names) {
 
 // shard file name -> tensor names, checked.
 std::map<std::string, std::vector<std::string>> read_index(const fs::path& path) {
-  JsonLimits limits;
-  limits.reject_duplicate_keys = true;
-  const Json index = parse_json(read_file(path, 1U << 28), path.string(), limits);
+  JsonOptions options;
+  options.reject_duplicate_keys = true;
+  const Json index = parse_json(read_file(path, 1U << 28), path.string(), options);
   const std::string source = path.string();
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
     throw FileError(source, "key \"weight_map\" is missing or not an object");
