@@ -7,9 +7,8 @@
 #include "infer/score.h"
 #include "infer/text_generation.h"
 #include "io/load_tokenizer.h"
-#include "io/model.h"
 #include "linalg/torch_pch.h"
-#include "peft/adapter_file.h"
+#include "peft/loaded_model.h"
 #include "peft/merge.h"
 
 namespace svtune {
@@ -30,10 +29,7 @@ void check(const AnswerOptions& options) {
 
 }  // namespace
 
-struct Session::State {
-  Model model;
-  std::optional<LoadedAdapter> adapter;
-  std::vector<std::string> warnings;
+struct Session::State : LoadedModel {
   mutable std::optional<Tokenizer> loaded_tokenizer;
 
   // Read when it is first needed: scoring ids takes none.
@@ -43,17 +39,12 @@ struct Session::State {
   }
 };
 
-Session::Session(const SessionOptions& options) : state_(std::make_unique<State>()) {
+Session::Session(const SessionOptions& options) {
   if (options.threads < 0) throw UsageError("threads must be at least 0");
   prepare_torch(options.threads);
   LoadOptions load;
   load.dtype = scalar_type_of(options.compute);
-  state_->model = load_model(options.model, load);
-  state_->warnings = state_->model.warnings;
-  if (!options.adapter) return;
-  state_->adapter = load_adapter(state_->model, *options.adapter);
-  const std::vector<std::string>& more = state_->adapter->warnings;
-  state_->warnings.insert(state_->warnings.end(), more.begin(), more.end());
+  state_ = std::make_unique<State>(load_with_adapter(options.model, options.adapter, load));
 }
 
 Session::~Session() = default;

@@ -30,7 +30,9 @@ void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, const TextO
                  const GenerateCommandOptions& options) {
   JsonLinesWriter writer(options.output);
   Progress progress({.label = "generate", .unit = "prompt"});
-  RecordReader reader;
+  RecordReader reader(RecordFormat::kAuto, options.columns);
+  const auto named = options.columns.find("prompt");
+  const std::string prompt = named == options.columns.end() ? "prompt" : named->second;
   std::vector<Question> waiting;
   std::int64_t done = 0;
   const auto flush = [&] {
@@ -47,8 +49,8 @@ void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, const TextO
   };
   for_each_json_line(*options.input, [&](std::int64_t number, Json line) {
     Example example;
-    if (line.contains("prompt") && line.at("prompt").is_string()) {
-      example.prompt = line.at("prompt").get<std::string>();
+    if (line.contains(prompt) && line.at(prompt).is_string()) {
+      example.prompt = line.at(prompt).get<std::string>();
     } else if (const std::string problem = reader.problem(line); problem.empty()) {
       example = reader.example(line);
     } else {

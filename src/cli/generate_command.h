@@ -8,6 +8,7 @@
 #include "cli/core/command.h"
 #include "cli/model_options.h"
 #include "data/prompt_template.h"
+#include "data/record_format.h"
 #include "infer/text_generation.h"
 
 namespace svtune {
@@ -47,6 +48,7 @@ struct GenerateCommandOptions {
   std::vector<std::string> prompt;
   std::optional<std::filesystem::path> input;
   std::filesystem::path output = "-";
+  ColumnMap columns;
   PromptOptions prompt_options;
   AnswerOptions answer;
   std::int64_t batch_size = 16;
@@ -63,6 +65,9 @@ struct GenerateCommandOptions {
                         .help = "Answers of --input, - for standard output",
                         .value_name = "FILE",
                         .path = PathHint::kFile});
+    visit(self.columns, {.name = "columns",
+                         .help = "Columns of --input by role, e.g. prompt=question; lines need "
+                                 "no answer when the column of the prompt is named"});
     visit(self.batch_size, {.name = "batch_size",
                             .help = "Prompts answered at a time",
                             .unit = "prompts",

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cli/core/command.h"
+#include "io/model_options.h"
 
 namespace svtune {
 
@@ -29,11 +30,7 @@ struct SpectrumCommandOptions {
                         .help = "HTML file to write beside the table",
                         .value_name = "FILE",
                         .path = PathHint::kFile});
-    visit(self.threads, {.name = "threads",
-                         .help = "Threads for computing; 0 = one per available core",
-                         .unit = "threads",
-                         .min = 0,
-                         .max = 4096});
+    visit(self.threads, kThreadsField);
     visit(self.svd_cache,
           {.name = "svd_cache",
            .help = "Keep decompositions on disk and read them again (svtune cache list)"});

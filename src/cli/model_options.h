@@ -4,11 +4,16 @@
 #include <filesystem>
 #include <optional>
 
-#include "io/model.h"
 #include "io/model_options.h"
-#include "peft/adapter_file.h"
+#include "peft/loaded_model.h"
 
 namespace svtune {
+
+inline constexpr FieldSpec kOutputDirectoryField{.name = "output",
+                                                 .help = "Directory to create",
+                                                 .value_name = "DIR",
+                                                 .required = true,
+                                                 .path = PathHint::kDirectory};
 
 // What is taken from and written to by the commands that turn an adapter into something else.
 struct AdapterConversion {
@@ -16,20 +21,13 @@ struct AdapterConversion {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
-    visit(self.model, {.name = "model",
-                       .help = "Hugging Face model directory or .gguf file",
-                       .value_name = "PATH",
-                       .required = true});
+    visit(self.model, kModelField);
     visit(self.adapter, {.name = "adapter",
                          .help = "Adapter directory",
                          .value_name = "DIR",
                          .required = true,
                          .path = PathHint::kDirectory});
-    visit(self.output, {.name = "output",
-                        .help = "Directory to create",
-                        .value_name = "DIR",
-                        .required = true,
-                        .path = PathHint::kDirectory});
+    visit(self.output, kOutputDirectoryField);
   }
 
   ModelOptions input() const {
@@ -38,12 +36,6 @@ struct AdapterConversion {
     options.adapter = adapter;
     return options;
   }
-};
-
-// A model with its adapter attached, if one was asked for.
-struct LoadedModel {
-  Model model;
-  std::optional<LoadedAdapter> adapter;
 };
 
 // Sets the thread count, loads, prints the loader's warnings to standard error.

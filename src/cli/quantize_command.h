@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/core/command.h"
+#include "cli/model_options.h"
 #include "peft/quantize_model.h"
 
 namespace svtune {
@@ -55,15 +56,8 @@ struct QuantizeCommandOptions {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
-    visit(self.model, {.name = "model",
-                       .help = "Hugging Face model directory or .gguf file",
-                       .value_name = "PATH",
-                       .required = true});
-    visit(self.output, {.name = "output",
-                        .help = "Directory to create",
-                        .value_name = "DIR",
-                        .required = true,
-                        .path = PathHint::kDirectory});
+    visit(self.model, kModelField);
+    visit(self.output, kOutputDirectoryField);
     visit(self.method, {.name = "method", .help = "What is written"});
     visit(self.base_dtype,
           {.name = "base_dtype", .help = "Codes of loftq and qpissa (default: nf4)"});
@@ -71,11 +65,7 @@ struct QuantizeCommandOptions {
     visit.group("Quantisation", self.tuning);
     visit.group("Targets of the low-rank part", self.targets);
     visit(self.seed, {.name = "seed", .help = "Seed of the decompositions", .min = 0});
-    visit(self.threads, {.name = "threads",
-                         .help = "Threads for computing; 0 = one per available core",
-                         .unit = "threads",
-                         .min = 0,
-                         .max = 4096});
+    visit(self.threads, kThreadsField);
     visit(self.errors, {.name = "errors", .help = "Norms of the error table"});
   }
 };

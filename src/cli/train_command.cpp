@@ -82,8 +82,8 @@ class Terminal final : public RunObserver {
     for (const std::string& line : svd_summary(start)) out << line << "\n";
     out << "Trainable: " << format_count(start.trainable) << " of " << format_count(start.total)
         << " parameters (" << format("%.3f", share) << " %)\n"
-        << "Steps: " << plan.total_steps << " of about "
-        << static_cast<std::int64_t>(plan.tokens_per_step + 0.5) << " tokens\n"
+        << "Steps: " << plan.total_steps << ", about "
+        << static_cast<std::int64_t>(plan.tokens_per_step + 0.5) << " tokens each\n"
         << "Peak memory (predicted): " << format_bytes(plan.memory.total()) << "\n";
     for (const MemoryItem& item : plan.memory.items) {
       out << "  " << item.name << ": " << format_bytes(item.bytes) << "\n";

@@ -24,6 +24,17 @@ constexpr std::span<const EnumName<ComputeDtype>> enum_names(ComputeDtype) {
 // nullopt for kAuto.
 std::optional<at::ScalarType> scalar_type(ComputeDtype dtype);
 
+inline constexpr FieldSpec kModelField{.name = "model",
+                                       .help = "Hugging Face model directory or .gguf file",
+                                       .value_name = "PATH",
+                                       .required = true};
+inline constexpr FieldSpec kThreadsField{
+    .name = "threads",
+    .help = "Threads for computing; 0 = one per available core",
+    .unit = "threads",
+    .min = 0,
+    .max = 4096};
+
 struct ModelOptions {
   std::filesystem::path model;
   std::optional<std::filesystem::path> adapter;
@@ -32,20 +43,13 @@ struct ModelOptions {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
-    visit(self.model, {.name = "model",
-                       .help = "Hugging Face model directory or .gguf file",
-                       .value_name = "PATH",
-                       .required = true});
+    visit(self.model, kModelField);
     visit(self.adapter, {.name = "adapter",
                          .help = Self::kAdapterHelp,
                          .value_name = "DIR",
                          .path = PathHint::kDirectory});
     visit(self.dtype, {.name = "dtype", .help = "Arithmetic of the model"});
-    visit(self.threads, {.name = "threads",
-                         .help = "Threads for computing; 0 = one per available core",
-                         .unit = "threads",
-                         .min = 0,
-                         .max = 4096});
+    visit(self.threads, kThreadsField);
   }
   static constexpr const char* kAdapterHelp = "Adapter directory, svtune's or PEFT's";
 };

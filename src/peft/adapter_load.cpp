@@ -141,7 +141,7 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   const EmbeddingChange embedding(config, selection.embedding, config_path.string());
   const bool repeat_start = config.init == "pissa";
   if (repeat_start) {
-    loaded.warnings.push_back(
+    loaded.warnings.emplace_back(
         "init_lora_weights is \"pissa\": the principal part of the given base is taken out again, "
         "as PEFT does");
   }

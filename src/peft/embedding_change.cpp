@@ -9,10 +9,10 @@
 namespace svtune {
 namespace {
 
-constexpr const char* kModule = "model.embed_tokens";
+const std::string kModule = "model.embed_tokens";
 
 std::string key_of(const std::string& suffix) {
-  return std::string(kPeftKeyPrefix) + kModule + "." + suffix;
+  return std::string(kPeftKeyPrefix).append(kModule).append(".").append(suffix);
 }
 
 std::vector<std::int64_t> token_ids(const Json& json, const std::string& source) {

@@ -114,8 +114,9 @@ std::string bash_completion(const std::vector<Command>& commands) {
          "_svtune_candidates() {\n"
          "  local command=$1 previous=$2 word=$3\n"
          "  case \"$command:$previous\" in\n"
-         "    *:--config | *:-c) compgen -f -- \"$word\" ;;\n" +
-         cases +
+         "    *:--config | *:-c) compgen -f -- \"$word\" ;;\n"
+         "    help:*) compgen -W '" +
+         names + "' -- \"$word\" ;;\n" + cases +
          "  esac\n"
          "}\n"
          "_svtune() {\n"
@@ -153,7 +154,8 @@ std::string zsh_completion(const std::vector<Command>& commands) {
          "  case $state in\n"
          "    command) _describe command commands ;;\n"
          "    options)\n"
-         "      case $line[1] in\n" +
+         "      case $line[1] in\n"
+         "      help) _describe command commands ;;\n" +
          cases +
          "      esac ;;\n"
          "  esac\n"

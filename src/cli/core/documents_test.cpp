@@ -73,6 +73,7 @@ TEST(BashCompletion, OffersCommandsFlagsAndValues) {
   EXPECT_THAT(bash_offers("svtune fit --schedule \"\""), ElementsAre("cosine", "linear"));
   EXPECT_THAT(bash_offers("svtune fit --method p"), ElementsAre("pissa"));
   EXPECT_THAT(bash_offers("svtune completion \"\""), ::testing::Contains("zsh"));
+  EXPECT_THAT(bash_offers("svtune help f"), ElementsAre("fit", "fail"));
   EXPECT_TRUE(bash_offers("svtune fit --rank \"\"").empty());
 }
 
@@ -99,7 +100,7 @@ TEST(ZshCompletion, DescribesEveryKindOfOption) {
        {"#compdef svtune\n", "'fit:Fit a model'", "'--rank[Rank of the update]:N: '",
         "'--schedule[Shape of the learning rate'\\''s decay]:NAME:(cosine linear)'",
         "'*--targets[Layers to adapt]:TEXT: '", "':DIR:_files -/'", "'--packing[Pack",
-        "'--no-packing[off\\: Pack", "':SHELL:(bash zsh)'"}) {
+        "help) _describe command commands", "'--no-packing[off\\: Pack", "':SHELL:(bash zsh)'"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
 }
