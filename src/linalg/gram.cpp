@@ -19,7 +19,7 @@ namespace svtune::detail {
 namespace {
 
 constexpr std::int64_t kTile = 128;      // side of one output tile of the bf16 kernel
-constexpr std::int64_t kBlasTile = 256;  // BLAS needs larger ones to run at full speed
+constexpr std::int64_t kBlasTile = 256;  // at most; BLAS needs larger ones for full speed
 constexpr std::int64_t kChunk = 128;     // products summed in fp32 before going to fp64
 
 struct TilePair {
@@ -138,12 +138,15 @@ at::Tensor gram_by_blas(const MatrixTiles& matrix, at::ScalarType dtype) {
   const std::int64_t size = matrix.short_side();
   const at::Tensor weight = matrix.weight().to(dtype);
   const at::Tensor left = matrix.transposed() ? weight : weight.t();  // [short, long]
-  const std::vector<TilePair> tiles = lower_tiles(size, kBlasTile);
+  // Tiles of one size, so that the threads are done together.
+  const std::int64_t per_side = (size + kBlasTile - 1) / kBlasTile;
+  const std::int64_t side = (size + per_side - 1) / per_side;
+  const std::vector<TilePair> tiles = lower_tiles(size, side);
   at::Tensor gram = at::empty({size, size}, at::kDouble);
   for_each_tile(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) {
     const auto [row, column] = tiles[i];
-    const at::Tensor a = left.narrow(0, row, std::min(kBlasTile, size - row));
-    const at::Tensor b = left.narrow(0, column, std::min(kBlasTile, size - column)).t();
+    const at::Tensor a = left.narrow(0, row, std::min(side, size - row));
+    const at::Tensor b = left.narrow(0, column, std::min(side, size - column)).t();
     at::Tensor total = at::zeros({a.size(0), b.size(1)}, at::kDouble);
     const std::int64_t chunk = dtype == at::kDouble ? left.size(1) : kChunk;
     for (std::int64_t k = 0; k < left.size(1); k += chunk) {
@@ -155,15 +158,6 @@ at::Tensor gram_by_blas(const MatrixTiles& matrix, at::ScalarType dtype) {
   return gram;
 }
 
-bool cpu_multiplies_bf16() {
-#if defined(__x86_64__)
-  static const bool supported = __builtin_cpu_supports("avx512bf16") != 0;
-  return supported;
-#else
-  return false;
-#endif
-}
-
 bool float_values_fit_bf16(const at::Tensor& weight) {
   const float* values = weight.const_data_ptr<float>();
   for (std::int64_t i = 0; i < weight.numel(); ++i) {
@@ -173,6 +167,15 @@ bool float_values_fit_bf16(const at::Tensor& weight) {
 }
 
 }  // namespace
+
+bool cpu_multiplies_bf16() {
+#if defined(__x86_64__)
+  static const bool supported = __builtin_cpu_supports("avx512bf16") != 0;
+  return supported;
+#else
+  return false;
+#endif
+}
 
 bool uses_bf16_products(const at::Tensor& weight) {
   if (!cpu_multiplies_bf16()) return false;

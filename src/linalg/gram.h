@@ -19,6 +19,8 @@ enum class GramPrecision {
 // AᵀA [short, short] in fp64, symmetric to the bit; the same bits for any number of threads.
 at::Tensor gram_matrix(const MatrixTiles& matrix, GramPrecision precision);
 
+bool cpu_multiplies_bf16();
+
 // True when the CPU multiplies bf16 natively and the weight's values fit bf16 exactly.
 bool uses_bf16_products(const at::Tensor& weight);
 

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "linalg/gram.h"
 #include "linalg/matrix_tiles.h"
 #include "linalg/parallel.h"
 
@@ -51,11 +52,27 @@ struct Basis {
   at::Tensor vectors, image;
 };
 
-Basis krylov_basis(const MatrixTiles& matrix, at::Tensor block, std::int64_t steps) {
+// Products with one matrix in its own precision; blocks are fp32 outside.
+class Products {
+ public:
+  explicit Products(const at::Tensor& matrix) : tiles_(matrix) {}
+  const MatrixTiles& tiles() const { return tiles_; }
+  at::Tensor times(const at::Tensor& right) const {
+    return tiles_.times(right.to(tiles_.weight().scalar_type())).to(at::kFloat);
+  }
+  at::Tensor transposed_times(const at::Tensor& left) const {
+    return tiles_.transposed_times(left.to(tiles_.weight().scalar_type())).to(at::kFloat);
+  }
+
+ private:
+  MatrixTiles tiles_;
+};
+
+Basis krylov_basis(const Products& matrix, at::Tensor block, std::int64_t steps) {
   Basis basis{block, matrix.times(block)};
   at::Tensor image = basis.image;
   for (std::int64_t step = 0; step < steps; ++step) {
-    const std::int64_t room = matrix.short_side() - basis.vectors.size(1);
+    const std::int64_t room = matrix.tiles().short_side() - basis.vectors.size(1);
     if (room <= 0) break;
     // Scaled columns keep the squares of small singular values within range.
     at::Tensor next = matrix.transposed_times(image / column_norms(image).to(at::kFloat));
@@ -75,7 +92,9 @@ Basis krylov_basis(const MatrixTiles& matrix, at::Tensor block, std::int64_t ste
 WarmSvd warm_svd(const at::Tensor& matrix, const at::Tensor& subspace,
                  const WarmSvdOptions& options) {
   const SerialMath serial;
-  const MatrixTiles tiles(matrix);
+  const Products products(options.rough && detail::cpu_multiplies_bf16() ? matrix.to(at::kBFloat16)
+                                                                         : matrix);
+  const MatrixTiles& tiles = products.tiles();
   const std::int64_t side = tiles.short_side(), rank = options.rank;
   if (matrix.scalar_type() != at::kFloat || rank < 1 || rank > side || options.steps < 0) {
     throw std::invalid_argument(
@@ -84,7 +103,7 @@ WarmSvd warm_svd(const at::Tensor& matrix, const at::Tensor& subspace,
   }
   const std::int64_t size = std::min(side, rank + 5 + rank / 16);
   const Basis basis =
-      krylov_basis(tiles, start_block(subspace, side, size, options.seed), options.steps);
+      krylov_basis(products, start_block(subspace, side, size, options.seed), options.steps);
   const at::Tensor image = basis.image.to(at::kDouble);
   const auto [squares, rotation] = at::linalg_eigh(at::mm(image.t(), image));
   const at::Tensor leading = rotation.narrow(1, rotation.size(1) - size, size).flip(1);

@@ -24,6 +24,9 @@ struct WarmSvdOptions {
   std::int64_t rank = 16;  // 1 .. min(out, in)
   std::int64_t steps = 1;  // Krylov steps; each reads the matrix twice
   std::uint64_t seed = 0;  // vectors that fill up the subspace
+  // Products in bf16 where the processor has them: four times as fast, with an error of 0.2 % of
+  // the captured part in the factors, and far less in the captured energy.
+  bool rough = false;
 };
 
 // `matrix` is [out, in] fp32, finite. `subspace` is [short side, any] or undefined for a random

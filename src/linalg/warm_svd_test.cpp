@@ -55,6 +55,20 @@ TEST(WarmSvd, FollowsAMatrixThatChanged) {
   }
 }
 
+// The bound is the rounding of bf16, 2^-9, squared: noise that is not correlated with the matrix
+// adds its own energy only.
+TEST(WarmSvd, RoughProductsCaptureNearlyTheSameEnergy) {
+  for (const auto& [out, in] : {std::pair{500, 300}, {300, 500}, {257, 257}}) {
+    const at::Tensor matrix = model_like(out, in, 9).to(at::kFloat) + 1e-4;
+    for (const std::int64_t rank : {4, 16, 60}) {
+      const WarmSvd fine = warm_svd(matrix, {}, {rank, 3, 1});
+      const WarmSvd rough = warm_svd(matrix, {}, {rank, 3, 1, /*rough=*/true});
+      EXPECT_LT(excess(rough, matrix, rank) - excess(fine, matrix, rank), 1e-4);
+      EXPECT_LT(orthogonality_error(rough.subspace), 1e-5);
+    }
+  }
+}
+
 TEST(WarmSvd, StartsFromRandomVectorsToo) {
   const at::Tensor matrix = model_like(300, 200, 5).to(at::kFloat);
   EXPECT_LT(excess(warm_svd(matrix, {}, {10, 4, 1}), matrix, 10), 1e-3);

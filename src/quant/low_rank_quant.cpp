@@ -27,8 +27,11 @@ using kernels::SquareSums;
 constexpr std::int64_t kTileRows = 256;
 constexpr std::int64_t kValuesPerTask = 1 << 15;
 constexpr double kEnoughLeft = 0.01;
-constexpr std::int64_t kRoundSteps = 1;  // of warm_svd within the rounds
-constexpr std::int64_t kLastSteps = 2;   // and in the end
+// How hard a decomposition tries. The rounds repair each other: only the last must be good, and
+// the only one.
+constexpr WarmSvdOptions kFirst{.steps = 3, .rough = true};
+constexpr WarmSvdOptions kBetween{.steps = 1, .rough = true};
+constexpr WarmSvdOptions kLast{.steps = 2};
 
 struct Factors {
   at::Tensor up, down;  // [out, r], [r, in]
@@ -101,7 +104,7 @@ class Alternation {
  public:
   Alternation(const at::Tensor& weight, const LowRankQuantOptions& options)
       : options_(options), weight_(weight), rest_(weight.clone()), target_(at::empty_like(weight)) {
-    if (options.method == LowRankQuantMethod::kQpissa) factors_ = decompose(kRoundSteps);
+    if (options.method == LowRankQuantMethod::kQpissa) factors_ = decompose(kFirst);
   }
 
   Round next(bool last, double momentum) {
@@ -114,7 +117,7 @@ class Alternation {
     Round round{*quantized_, factors_, std::sqrt(sums.error)};
     if (ends_here && last) return round;
     previous_ = factors_;
-    factors_ = decompose(last ? kLastSteps : kRoundSteps);
+    factors_ = decompose(last ? kLast : subspace_.defined() ? kBetween : kFirst);
     if (ends_here) return round;
     return {*quantized_, factors_, std::sqrt(left_over(sums.rest))};
   }
@@ -144,10 +147,13 @@ class Alternation {
     return sum_of_squares(target_);
   }
 
-  // The leading part of rest_; the first time exactly, then from where it was.
-  Factors decompose(std::int64_t steps) {
-    if (options_.warm_start && subspace_.defined()) {
-      WarmSvd svd = warm_svd(rest_, subspace_, {options_.rank, steps, options_.seed});
+  // The leading part of rest_, from where it was; exactly where nothing follows or is known.
+  Factors decompose(WarmSvdOptions how) {
+    const bool alone = options_.iterations == 1 && !subspace_.defined();
+    if (options_.warm_start && !alone) {
+      how.rank = options_.rank;
+      how.seed = options_.seed;
+      WarmSvd svd = warm_svd(rest_, subspace_, how);
       subspace_ = svd.subspace;
       return split(svd.U, svd.S, svd.V);
     }

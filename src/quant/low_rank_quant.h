@@ -7,7 +7,7 @@
 //
 // With `refit` QPiSSA ends after a decomposition as well, and errors are measured there.
 // Sources: LoftQ 2310.08659 algorithm 1; PiSSA 2404.02948 algorithm 1. Each round starts its
-// decomposition from the subspace of the round before.
+// decomposition from the subspace of the round before; with T > 1 the first starts at random.
 #pragma once
 
 #include <ATen/core/Tensor.h>
