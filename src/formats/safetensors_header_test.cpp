@@ -72,6 +72,14 @@ TEST(SafetensorsHeader, MalformedJsonNamesTheByte) {
 struct BadEntry {
   const char* entry;  // of tensor "t", with 4 bytes of data
   const char* message;
+  // Letters and numbers only: the text becomes part of the test's name.
+  friend std::ostream& operator<<(std::ostream& out, const BadEntry& bad) {
+    for (const char* c = bad.entry; *c != '\0'; ++c) {
+      const bool plain = std::isalnum(static_cast<unsigned char>(*c)) || *c == '-' || *c == '.';
+      out << (plain ? *c : '_');
+    }
+    return out;
+  }
 };
 
 class SafetensorsEntry : public ::testing::TestWithParam<BadEntry> {};

@@ -31,6 +31,9 @@ constexpr double kExactProduct = 1e-4;
 struct ShapeCase {
   std::int64_t out, in;
   std::vector<std::int64_t> ranks;
+  friend std::ostream& operator<<(std::ostream& out, const ShapeCase& shape) {
+    return out << shape.out << "x" << shape.in;
+  }
 };
 
 class ModelShapes : public ::testing::TestWithParam<ShapeCase> {};

@@ -55,6 +55,9 @@ struct AttentionCase {
   AttentionSpec spec;
   at::ScalarType dtype;
   double tolerance;
+  friend std::ostream& operator<<(std::ostream& out, const AttentionCase& each) {
+    return out << each.dtype << " softcap " << each.spec.softcap << " window " << each.spec.window;
+  }
 };
 
 class Attention : public testing::TestWithParam<AttentionCase> {};

@@ -52,6 +52,10 @@ void expect_nearest_codes(const at::Tensor& weight, const QuantStorage& storage)
 struct Case {
   QuantType type;
   std::int64_t block, out, in;
+  friend std::ostream& operator<<(std::ostream& out, const Case& each) {
+    return out << (each.type == QuantType::kNf4 ? "nf4" : "fp4") << " blocks of " << each.block
+               << ", " << each.out << "x" << each.in;
+  }
 };
 
 class FourBit : public ::testing::TestWithParam<Case> {};
