@@ -50,15 +50,30 @@ at::Tensor MatrixTiles::times(const at::Tensor& right) const {
   return product;
 }
 
+at::Tensor MatrixTiles::sum_over_tiles(
+    std::int64_t rows, std::int64_t columns, at::ScalarType dtype,
+    const std::function<void(std::int64_t, at::Tensor&)>& term) const {
+  const std::int64_t room = weight_.numel() * 4;
+  const std::int64_t bytes = rows * columns * static_cast<std::int64_t>(c10::elementSize(dtype));
+  const std::int64_t wave = std::clamp<std::int64_t>(room / bytes, 1, tile_count_);
+  at::Tensor partial = at::empty({wave, rows, columns}, dtype);
+  at::Tensor total = at::zeros({rows, columns}, at::kDouble);
+  for (std::int64_t first = 0; first < tile_count_; first += wave) {
+    const std::int64_t count = std::min(wave, tile_count_ - first);
+    for_each_tile(count, [&](std::int64_t i) {
+      at::Tensor out = partial.select(0, i);
+      term(first + i, out);
+    });
+    for (std::int64_t i = 0; i < count; ++i) total.add_(partial.select(0, i));
+  }
+  return total;
+}
+
 at::Tensor MatrixTiles::transposed_times(const at::Tensor& left) const {
-  at::Tensor partial = at::empty({tile_count_, short_, left.size(1)}, left.options());
-  for_each_tile(tile_count_, [&](std::int64_t i) {
-    at::Tensor sum = partial.select(0, i);
-    at::mm_out(sum, tile(i, left.scalar_type()).t(), left.narrow(0, tile_begin(i), tile_size(i)));
-  });
-  at::Tensor total = at::zeros({short_, left.size(1)}, left.options().dtype(at::kDouble));
-  for (std::int64_t i = 0; i < tile_count_; ++i) total.add_(partial.select(0, i));
-  return total.to(left.scalar_type());
+  const auto term = [&](std::int64_t i, at::Tensor& out) {
+    at::mm_out(out, tile(i, left.scalar_type()).t(), left.narrow(0, tile_begin(i), tile_size(i)));
+  };
+  return sum_over_tiles(short_, left.size(1), left.scalar_type(), term).to(left.scalar_type());
 }
 
 }  // namespace svtune::detail

@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 
 namespace svtune::detail {
 
@@ -28,6 +29,13 @@ class MatrixTiles {
   std::int64_t tile_size(std::int64_t tile) const;
   // Rows of A [tile_size, short] converted to `dtype`, perhaps as a transposed view.
   at::Tensor tile(std::int64_t tile, at::ScalarType dtype) const;
+
+  // The sum over tiles of what `term(tile, out)` writes to `out` [rows, columns] of `dtype`; added
+  // in fp64 in the order of the tiles, whatever the threads. The terms that are alive at once take
+  // no more than an fp32 copy of A, or than one term.
+  at::Tensor sum_over_tiles(
+      std::int64_t rows, std::int64_t columns, at::ScalarType dtype,
+      const std::function<void(std::int64_t tile, at::Tensor& out)>& term) const;
 
   // A · right [long, k] in right's dtype; right is [short, k].
   at::Tensor times(const at::Tensor& right) const;

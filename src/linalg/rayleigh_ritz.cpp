@@ -17,20 +17,15 @@ namespace {
 // of orthogonality.
 constexpr double kFloatSigma = 0.02;
 
-// YᵀY [q, q] in fp64, summed tile by tile.
+// YᵀY [q, q] in fp64, summed tile by tile. The rounding of y averages out in these sums, that of
+// sums in fp32 would not: it would turn vectors on either side of the cut into each other where
+// the spectrum is flat.
 at::Tensor tiled_gram(const MatrixTiles& matrix, const at::Tensor& y) {
-  const std::int64_t q = y.size(1);
-  at::Tensor partial = at::empty({matrix.tile_count(), q, q}, y.options().dtype(at::kDouble));
-  for_each_tile(matrix.tile_count(), [&](std::int64_t i) {
-    // The rounding of y averages out in these sums, that of sums in fp32 would not: it would turn
-    // vectors on either side of the cut into each other where the spectrum is flat.
+  const auto term = [&](std::int64_t i, at::Tensor& out) {
     const at::Tensor rows = y.narrow(0, matrix.tile_begin(i), matrix.tile_size(i)).to(at::kDouble);
-    at::Tensor sum = partial.select(0, i);
-    at::mm_out(sum, rows.t(), rows);
-  });
-  at::Tensor total = at::zeros({q, q}, partial.options());
-  for (std::int64_t i = 0; i < matrix.tile_count(); ++i) total.add_(partial.select(0, i));
-  return total;
+    at::mm_out(out, rows.t(), rows);
+  };
+  return matrix.sum_over_tiles(y.size(1), y.size(1), at::kDouble, term);
 }
 
 // `basis` is orthonormal, [short, q] fp64; products with A are made in `dtype`.
@@ -44,11 +39,11 @@ Triplets best_in_basis(const MatrixTiles& matrix, const at::Tensor& basis, std::
   triplets.sigma = squares.narrow(0, q - rank, rank).flip(0).clamp_min(0).sqrt();
   triplets.right = at::mm(basis, leading);
   const at::Tensor divisor = triplets.sigma.clamp_min(std::numeric_limits<double>::min());
-  triplets.left = at::empty({matrix.long_side(), rank}, image.options());
+  triplets.left = image.narrow(1, 0, rank);  // in place, tile by tile
   const at::Tensor scaled = (leading / divisor).to(dtype);
   for_each_tile(matrix.tile_count(), [&](std::int64_t i) {
-    at::Tensor rows = triplets.left.narrow(0, matrix.tile_begin(i), matrix.tile_size(i));
-    at::mm_out(rows, image.narrow(0, matrix.tile_begin(i), matrix.tile_size(i)), scaled);
+    const at::Tensor rows = image.narrow(0, matrix.tile_begin(i), matrix.tile_size(i));
+    rows.narrow(1, 0, rank).copy_(at::mm(rows, scaled));
   });
   return triplets;
 }
