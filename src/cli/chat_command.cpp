@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <iostream>
 
 #include "cli/core/terminal.h"
@@ -19,9 +21,10 @@ int run(const ChatCommandOptions& options, CommandContext& context) {
   Example conversation;
   conversation.kind = ExampleKind::kMessages;
   conversation.messages = Json::array();
+  const bool asks = inspect_terminal(STDIN_FILENO).interactive;
   std::string line;
   for (;;) {
-    context.err << "> " << std::flush;
+    if (asks) context.err << "> " << std::flush;
     if (!std::getline(std::cin, line) || line == "/quit") break;
     if (line == "/reset") {
       conversation.messages = Json::array();

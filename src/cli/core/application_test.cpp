@@ -125,6 +125,9 @@ TEST(Application, UnknownOptionNamesTheNearest) {
             "error: unknown option --lerning-rate\nhint: did you mean --learning-rate?\n");
   EXPECT_EQ(usage_failure({"fit", "m", "--no-paking"}),
             "error: unknown option --no-paking\nhint: did you mean --no-packing?\n");
+  EXPECT_EQ(
+      usage_failure({"fit", "m", "--iterations-of-the-svd"}),
+      "error: unknown option --iterations-of-the-svd\nhint: did you mean --svd-iterations?\n");
   EXPECT_EQ(usage_failure({"fit", "m", "--zzzzzzzz=3"}),
             "error: unknown option --zzzzzzzz\nhint: --help lists the options\n");
 }

@@ -45,9 +45,28 @@ class Binding {
   void refuse_option(const std::string& text) const {
     if (text.size() < 2 || text[0] != '-') return;
     const std::string name = text.substr(0, text.find('='));
-    const std::string nearest = nearest_name(name, flags());
+    std::string nearest = nearest_name(name, flags());
+    if (nearest.empty()) nearest = flag_with_words_of(name);
     throw UsageError("unknown option " + name, nearest.empty() ? "--help lists the options"
                                                                : "did you mean " + nearest + "?");
+  }
+
+  // The flag that shares the most words, two at least: --tokens-per-batch means --batch-tokens.
+  std::string flag_with_words_of(const std::string& name) const {
+    const std::vector<std::string_view> given = split(std::string_view(name).substr(2), '-');
+    std::string best;
+    std::size_t most = 1;
+    for (const std::string& flag : flags()) {
+      std::size_t shared = 0;
+      for (const std::string_view word : split(std::string_view(flag).substr(2), '-')) {
+        shared += std::ranges::count(given, word) > 0 ? 1 : 0;
+      }
+      if (shared > most) {
+        best = flag;
+        most = shared;
+      }
+    }
+    return best;
   }
 
   // What is no option goes to the positional fields in order; a list takes all that is left.
