@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 
@@ -29,9 +30,20 @@ std::int64_t quota_cores() {
   return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::stod(quota) / period + 0.5));
 }
 
+// LibTorch keeps a thousand compiled bf16 products, one per shape, at up to a megabyte each. The
+// shapes of packed batches never return, so only those of one step are worth their memory. What
+// the user has set stays; both are read when the first product is made.
+void bound_product_caches() {
+  constexpr const char* kProducts = "64";
+  for (const char* name : {"ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"}) {
+    ::setenv(name, kProducts, /*overwrite=*/0);
+  }
+}
+
 }  // namespace
 
 void prepare_torch(std::int64_t threads) {
+  bound_product_caches();
   install_caching_allocator();
   at::set_num_threads(
       static_cast<int>(threads > 0 ? threads : std::min(allowed_cores(), quota_cores())));

@@ -23,6 +23,7 @@ constexpr std::size_t kSlack = std::size_t{32} << 20;
 // What stands in front of the memory handed out.
 struct Header {
   std::size_t mapped;  // whole block in bytes, header included; 0: from the C library
+  void* origin;        // then what is to be given back to it
 };
 
 // Rounds up in eighths of a power of two, so that similar sizes share blocks.
@@ -141,10 +142,22 @@ void release(void* data) {
   void* block = static_cast<char*>(data) - kHeader;
   const std::size_t mapped = static_cast<Header*>(block)->mapped;
   if (mapped == 0) {
-    std::free(block);
+    std::free(static_cast<Header*>(block)->origin);
   } else {
     cache().give(block, mapped);
   }
+}
+
+// Aligned by hand: aligned_alloc of glibc before 2.38 never takes a freed block of the same size
+// again (glibc bug 14581), so that the heap grows with every step.
+void* obtain_small(std::size_t whole) {
+  void* origin = std::malloc(whole + kAlignment - 1);
+  if (origin == nullptr) return nullptr;
+  const auto address = reinterpret_cast<std::uintptr_t>(origin);
+  auto* block =
+      static_cast<char*>(origin) + ((address + kAlignment - 1) / kAlignment * kAlignment - address);
+  *reinterpret_cast<Header*>(block) = {0, origin};
+  return block + kHeader;
 }
 
 void* obtain(std::size_t bytes) {
@@ -152,10 +165,8 @@ void* obtain(std::size_t bytes) {
   void* data = nullptr;
   if (whole >= kLarge) {
     data = cache().take(size_class(whole));
-  } else if (void* block = std::aligned_alloc(kAlignment,
-                                              (whole + kAlignment - 1) / kAlignment * kAlignment)) {
-    static_cast<Header*>(block)->mapped = 0;
-    data = static_cast<char*>(block) + kHeader;
+  } else {
+    data = obtain_small(whole);
   }
   if (data == nullptr) throw std::bad_alloc();
   return data;

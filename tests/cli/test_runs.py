@@ -30,6 +30,22 @@ class Training(harness.Base):
         base, adapted = line.split("base model ")[1].split(", pissa ")
         self.assertAlmostEqual(float(base), float(adapted), delta=1e-3 * float(base))
 
+    def test_memory_does_not_grow_with_the_steps(self):
+        # Each step has its own number of tokens, and LibTorch keeps something for each.
+        words = "one two three four five six seven eight nine ten".split()
+        data = self.root / "lengths.jsonl"
+        data.write_text("".join(
+            json.dumps({"text": " ".join((words * 20)[:20 + 3 * i])}) + "\n" for i in range(60)))
+        run = self.root / "lengths"
+        result = svtune("train", "--model", self.model, "--data", data, "--output", run,
+                        "--method", "lora", "--rank", 4, "--dtype", "bf16", "--max-steps", 60,
+                        "--batch-size", 1, "--gradient-accumulation", 1, "--samples", 0)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        memory = [json.loads(line)["memory"]
+                  for line in (run / "metrics.jsonl").read_text().splitlines()]
+        # Unbounded, the products compiled from step 20 on take 360 MB here.
+        self.assertLess(max(memory[20:]) - memory[20], 25e6)
+
     def test_report_has_answers_of_the_base_and_of_the_trained_model(self):
         answers = {}
         for method in ("lora", "full"):
