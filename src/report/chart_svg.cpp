@@ -75,10 +75,10 @@ std::string axes(const Axis& x, const Axis& y, NumberStyle style) {
     out += "<path class=\"grid\" d=\"M" + number(x.begin) + " " + number(at) + "H" + number(x.end) +
            "\"/>" + text_element(x.begin - 8, at + 4, "end", labels[i]);
   }
-  const std::vector<double> steps = nice_ticks(x.low, x.high, 7);
+  std::vector<double> steps = nice_ticks(x.low, x.high, 7);
+  std::erase_if(steps, [](double step) { return std::floor(step) != step; });
   const std::vector<std::string> names = format_ticks(steps, NumberStyle::kRate);
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (std::floor(steps[i]) != steps[i]) continue;
     out += text_element(x.at(steps[i]), y.begin + 19, "middle", names[i]);
   }
   out += text_element(0, y.begin + 19, "start", "step");

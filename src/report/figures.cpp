@@ -197,6 +197,25 @@ bool stands_above(const Column& column) {
                      [&](const std::string& cell) { return cell == first; });
 }
 
+// A text too long for a cell stands below the figures, run by run.
+bool stands_below(const Column& column) {
+  constexpr std::size_t kLongestCell = 24;  // characters
+  return std::any_of(column.cells.begin(), column.cells.end(),
+                     [](const std::string& cell) { return cell.size() > kLongestCell; });
+}
+
+std::string notes_list(const std::vector<ReportRun>& runs, const std::vector<Column>& columns) {
+  std::string out;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    for (const Column& column : columns) {
+      if (column.cells[i].empty()) continue;
+      out += "<div><dt>" + swatch(i) + escape_html(runs[i].name + ", " + column.title) +
+             "</dt><dd>" + escape_html(column.cells[i]) + "</dd></div>";
+    }
+  }
+  return out.empty() ? "" : "<dl class=\"facts notes\">" + out + "</dl>";
+}
+
 std::string facts_list(const std::vector<Column>& columns) {
   std::string out;
   for (const Column& column : columns) {
@@ -240,8 +259,13 @@ std::string figures_section(const std::vector<ReportRun>& runs) {
   const std::vector<Column> above(columns.begin(), split);
   columns.erase(columns.begin(), split);
   std::string body = facts_list(above);
-  if (!columns.empty()) {
-    body += runs.size() == 1 ? figure_tiles(columns) : figure_table(runs, columns);
+  if (runs.size() == 1 && !columns.empty()) body += figure_tiles(columns);
+  if (runs.size() > 1 && !columns.empty()) {
+    const auto cut =
+        std::stable_partition(columns.begin(), columns.end(), std::not_fn(stands_below));
+    const std::vector<Column> below(cut, columns.end());
+    columns.erase(cut, columns.end());
+    body += figure_table(runs, columns) + notes_list(runs, below);
   }
   return "<section id=\"figures\"><h2>Final figures</h2>" + body + "</section>";
 }

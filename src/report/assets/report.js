@@ -203,10 +203,9 @@
     });
     const across = Math.max(2, Math.round((width - PAD.left) / 90));
     const timed = state.axis === "seconds";
-    const xTicks = (timed ? timeTicks : linearTicks)(...x, across);
+    const xTicks = (timed ? timeTicks : linearTicks)(...x, across).filter((v) => state.axis !== "step" || Number.isInteger(v));
     const xTexts = timed ? xTicks.map(clock) : tickTexts("rate", xTicks, true);
     xTicks.forEach((v, i) => {
-      if (state.axis === "step" && !Number.isInteger(v)) return;
       element("text", { x: at(px(v)), y: height - PAD.bottom + 19, "text-anchor": "middle" }, svg, xTexts[i]);
     });
     const base = height - PAD.bottom;
