@@ -1,5 +1,7 @@
 #include "cli/inspect_command.h"
 
+#include <bit>
+#include <cstdio>
 #include <map>
 #include <vector>
 
@@ -54,6 +56,55 @@ std::vector<TensorLine> lines_of(const CheckpointFiles& files) {
   return lines;
 }
 
+// What matrices in bitsandbytes' layout hold: a scale beside each, and codes that are no weights.
+struct QuantisedWeights {
+  std::int64_t matrices = 0, weights = 0, scales = 0;
+  std::uint64_t bytes = 0;
+};
+
+QuantisedWeights count_quantised(const std::vector<TensorLine>& tensors) {
+  std::map<std::string, const TensorLine*> by_name;
+  for (const TensorLine& each : tensors) by_name[each.name] = &each;
+  QuantisedWeights total;
+  for (const auto& [name, scales] : by_name) {
+    const bool eight = name.ends_with(".SCB");
+    if (!eight && !name.ends_with(".weight.absmax")) continue;
+    const std::string layer = name.substr(0, name.size() - (eight ? 4 : 14));
+    const auto codes = by_name.find(layer + ".weight");
+    if (codes == by_name.end()) continue;
+    ++total.matrices;
+    total.weights += elements(codes->second->shape) * (eight ? 1 : 2);
+    total.scales += elements(scales->shape);
+    total.bytes += codes->second->bytes + (eight ? scales->bytes : 0);
+    for (auto part = by_name.upper_bound(layer + ".weight.");
+         part != by_name.end() && part->first.starts_with(layer + ".weight."); ++part) {
+      total.bytes += part->second->bytes;
+    }
+  }
+  return total;
+}
+
+void print_quantisation(const Json& config, const std::vector<TensorLine>& tensors,
+                        std::ostream& out) {
+  const QuantisedWeights total = count_quantised(tensors);
+  if (total.matrices == 0) return;
+  const Json& quantization = config.value("quantization_config", Json::object());
+  const bool eight = quantization.value("load_in_8bit", false);
+  out << "Quantised: " << total.matrices << " matrices of "
+      << format_count(static_cast<std::uint64_t>(total.weights)) << " weights, ";
+  if (eight) {
+    out << "int8 by row";
+  } else {
+    out << quantization.value("bnb_4bit_quant_type", std::string("4 bits")) << " in blocks of "
+        << std::bit_ceil(static_cast<std::uint64_t>(total.weights / total.scales));
+    if (quantization.value("bnb_4bit_use_double_quant", false)) out << ", scales in 8 bits";
+  }
+  char bits[32];
+  std::snprintf(bits, sizeof bits, "%.2f",
+                8 * static_cast<double>(total.bytes) / static_cast<double>(total.weights));
+  out << ", " << bits << " bits per weight\n";
+}
+
 void print_arch(const ArchSpec& spec, std::ostream& out) {
   out << "Family " << spec.family << ", " << spec.num_layers << " layers, hidden "
       << spec.hidden_size << ", inner " << spec.intermediate_size << ", " << spec.num_heads
@@ -78,8 +129,11 @@ void inspect_gguf(const InspectOptions& options, std::ostream& out) {
 
 void inspect_model(const InspectOptions& options, std::ostream& out) {
   const std::filesystem::path config = options.path / "config.json";
-  print_arch(parse_arch(read_json_file(config), config.string()), out);
-  print_tensors(lines_of(CheckpointFiles(options.path)), options.tensors, out);
+  const Json json = read_json_file(config);
+  print_arch(parse_arch(json, config.string()), out);
+  const std::vector<TensorLine> tensors = lines_of(CheckpointFiles(options.path));
+  print_tensors(tensors, options.tensors, out);
+  print_quantisation(json, tensors, out);
 }
 
 void inspect_adapter(const InspectOptions& options, std::ostream& out) {
@@ -94,6 +148,7 @@ void inspect_adapter(const InspectOptions& options, std::ostream& out) {
     const Json side = read_json_file(options.path / "svtune.json");
     if (side.contains("options"))
       out << "Made by svtune: " << dump_json(side.at("options")) << "\n";
+    if (side.value("needs_its_base", false)) out << "Of use with exactly this base only\n";
   }
   for (const char* name : {"adapter_model.safetensors", "svtune_state.safetensors"}) {
     if (!std::filesystem::exists(options.path / name)) continue;

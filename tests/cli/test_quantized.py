@@ -28,6 +28,21 @@ class Quantized(harness.Base):
                             input='{"text": "How many?"}\n')
             self.assertEqual(result.returncode, 0, result.stderr)
 
+    def test_inspect_says_how_weights_are_stored(self):
+        for method, more, expected in (
+                ("nf4", ["--quant-scales", "absmax"], "nf4 in blocks of 64, "),
+                ("fp4", ["--quant-block-size", 128], "fp4 in blocks of 128, "),
+                ("nf4", ["--double-quant"], "nf4 in blocks of 64, scales in 8 bits, "),
+                ("int8", [], "int8 by row, ")):
+            name = "-".join(["shown", method, *map(str, more)])
+            self.quantize(name, "--method", method, *more)
+            shown = svtune("inspect", self.root / name / "base").stdout
+            line = next(l for l in shown.splitlines() if l.startswith("Quantised: "))
+            self.assertIn(expected, line)
+            # Beside matrices as small as these, the maps weigh as much as the codes.
+            bits = float(line.split(" bits per weight")[0].split(" ")[-1])
+            self.assertTrue(0 < bits - (8 if method == "int8" else 4) < 10, line)
+
     def test_base_and_adapter_train_on(self):
         self.quantize("start", "--method", "qpissa")
         arguments = self.train_arguments(self.root / "more")
