@@ -79,6 +79,10 @@ int run(const GenerateCommandOptions& options, CommandContext& context) {
   if (options.prompt.empty() == !options.input.has_value()) {
     throw UsageError("give prompts with --prompt or a file with --input");
   }
+  if (!options.columns.empty() && !options.input) {
+    throw UsageError("--columns names the columns of --input, which is not given",
+                     "Add --input FILE, or leave out --columns.");
+  }
   LoadedModel loaded = load_for_command(options.model);
   const Tokenizer tokenizer = load_tokenizer(options.model.model);
   const ExampleEncoder encoder(tokenizer, PromptTemplate(options.prompt_options, tokenizer), {});

@@ -70,6 +70,10 @@ class Refusing(harness.Base):
 
 
 class Options(Refusing):
+    def test_columns_without_a_file_are_refused(self):
+        self.refused(svtune("generate", "--model", self.model, "--prompt", "x",
+                            "--columns", "prompt=question"), 2, "--columns", "--input")
+
     def test_unknown_option_suggests_the_nearest(self):
         self.refused(svtune("train", "--learnin-rate", 1), 2, "--learning-rate")
 
