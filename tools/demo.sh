@@ -10,14 +10,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly kOut=demo
 readonly kMethods=(pissa svft lora full)
-declare -rA kMethodOptions=(
-  [pissa]="--svd fast --rank 16"
-  [svft]="--basis-rank 192"
-  [lora]="--rank 16"
-  [full]=""
-)
 # The peak rates differ because the scales of the methods' parameters do.
-declare -rA kRates=([pissa]=1e-3 [svft]=1e-2 [lora]=2e-3 [full]=1e-4)
+declare -rA kMethodOptions=(
+  [pissa]="--svd fast --rank 16 --learning-rate 1e-3"
+  [svft]="--basis-rank 192 --learning-rate 1e-2"
+  [lora]="--rank 16 --learning-rate 2e-3"
+  [full]="--learning-rate 1e-4"
+)
 if [ -n "${QUICK:-}" ] && [ "$QUICK" != 0 ]; then
   steps=8 batch=4 questions=20 samples=1
 else
@@ -65,7 +64,8 @@ for method in "${kMethods[@]}"; do
   read -ra options <<<"${kMethodOptions[$method]}"
   begin=$SECONDS
   svtune train --model "$model" --data $kOut/data/train.jsonl --method "$method" \
-    "${options[@]}" --learning-rate "${kRates[$method]}" --samples $samples --max-steps $steps --batch-size $batch --gradient-accumulation 1 --seed 1 \
+    "${options[@]}" --max-steps $steps --batch-size $batch --gradient-accumulation 1 --seed 1 \
+    --samples $samples \
     --output "$kOut/$method" | tee "$kOut/logs/train-$method.txt"
   seconds[$method]=$((SECONDS - begin))
   if [ "$method" = full ]; then

@@ -5,8 +5,9 @@
 
 namespace svtune {
 
-// Installs the caching allocator and sets the number of threads; 0 gives one per core that this
-// process may use (affinity and control group's quota).
+// Bounds LibTorch's caches of compiled products, installs the caching allocator and sets the
+// number of threads; 0 gives one per core that this process may use (affinity and control group's
+// quota).
 void prepare_torch(std::int64_t threads);
 
 }  // namespace svtune

@@ -104,7 +104,7 @@ class Alternation {
  public:
   Alternation(const at::Tensor& weight, const LowRankQuantOptions& options)
       : options_(options), weight_(weight), rest_(weight.clone()), target_(at::empty_like(weight)) {
-    if (options.method == LowRankQuantMethod::kQpissa) factors_ = decompose(kFirst);
+    if (options.method == LowRankQuantMethod::kQpissa) factors_ = decompose(/*last=*/false);
   }
 
   Round next(bool last, double momentum) {
@@ -117,7 +117,7 @@ class Alternation {
     Round round{*quantized_, factors_, std::sqrt(sums.error)};
     if (ends_here && last) return round;
     previous_ = factors_;
-    factors_ = decompose(last ? kLast : subspace_.defined() ? kBetween : kFirst);
+    factors_ = decompose(last);
     if (ends_here) return round;
     return {*quantized_, factors_, std::sqrt(left_over(sums.rest))};
   }
@@ -148,9 +148,11 @@ class Alternation {
   }
 
   // The leading part of rest_, from where it was; exactly where nothing follows or is known.
-  Factors decompose(WarmSvdOptions how) {
+  Factors decompose(bool last) {
     const bool alone = options_.iterations == 1 && !subspace_.defined();
     if (options_.warm_start && !alone) {
+      WarmSvdOptions how = subspace_.defined() ? kBetween : kFirst;
+      if (last) how = kLast;
       how.rank = options_.rank;
       how.seed = options_.seed;
       WarmSvd svd = warm_svd(rest_, subspace_, how);
