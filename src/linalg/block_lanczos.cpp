@@ -1,20 +1,11 @@
 #include "linalg/block_lanczos.h"
 
-#include <ATen/CPUGeneratorImpl.h>
-#include <ATen/ops/diagonal.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/linalg_eigh.h>
-#include <ATen/ops/linalg_qr.h>
-#include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/randn.h>
-#include <ATen/ops/zeros.h>
-
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "linalg/parallel.h"
+#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

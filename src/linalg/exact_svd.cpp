@@ -1,8 +1,5 @@
 #include "linalg/exact_svd.h"
 
-#include <ATen/ops/linalg_eigh.h>
-#include <ATen/ops/linalg_vector_norm.h>
-
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -11,6 +8,7 @@
 #include "linalg/block_lanczos.h"
 #include "linalg/fallback.h"
 #include "linalg/gram.h"
+#include "linalg/torch_pch.h"
 #include "linalg/tridiagonal.h"
 
 namespace svtune::detail {
@@ -107,7 +105,7 @@ std::optional<ExactTriplets> leading_by_double_gram(const MatrixTiles& matrix, s
 }  // namespace
 
 ExactTriplets triplets_by_gesdd(const MatrixTiles& matrix, std::int64_t first, std::int64_t count) {
-  const at::Tensor weight = matrix.weight();
+  const at::Tensor& weight = matrix.weight();
   const SvdFactors all = dense_svd(matrix.transposed() ? weight.t() : weight);
   ExactTriplets result;
   result.triplets = {all.U.narrow(1, first, count), all.S.narrow(0, first, count),

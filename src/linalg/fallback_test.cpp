@@ -1,9 +1,7 @@
 // The last resorts: rotations against LAPACK, and the order in which attempts are made.
 #include "linalg/fallback.h"
 
-#include <ATen/ops/arange.h>
 #include <ATen/ops/logspace.h>
-#include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "linalg/svd_test_util.h"
+#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

@@ -2,14 +2,6 @@
 // eigenproblem, left vectors as A V / σ. About twice as fast as gesdd on tall and wide
 // weights and more accurate than gesdd in fp32. Directions whose σ is negligible beside the
 // largest are lost in a squared matrix; they get a small decomposition of their own.
-#include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/eye.h>
-#include <ATen/ops/linalg_eigh.h>
-#include <ATen/ops/linalg_qr.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/where.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -21,6 +13,7 @@
 #include "linalg/matrix_tiles.h"
 #include "linalg/svd.h"
 #include "linalg/svd_prepare.h"
+#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {
@@ -88,7 +81,7 @@ TallSvd svd_by_gram(const MatrixTiles& matrix) {
 }
 
 TallSvd svd_by_gesdd(const MatrixTiles& matrix) {
-  const at::Tensor weight = matrix.weight();
+  const at::Tensor& weight = matrix.weight();
   const SvdFactors all = detail::dense_svd(matrix.transposed() ? weight.t() : weight);
   return {all.U.to(at::kFloat), all.S, all.V,
           all.given_up.empty() ? "gesdd (fp64)" : "Jacobi rotations (fp64)", all.given_up};

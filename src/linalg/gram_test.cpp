@@ -1,11 +1,11 @@
 #include "linalg/gram.h"
 
-#include <ATen/ops/mm.h>
 #include <gtest/gtest.h>
 
 #include <utility>
 
 #include "linalg/svd_test_util.h"
+#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

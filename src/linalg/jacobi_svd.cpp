@@ -1,16 +1,9 @@
-#include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/eye.h>
-#include <ATen/ops/linalg_qr.h>
-#include <ATen/ops/linalg_svd.h>
-#include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/where.h>
-
 #include <array>
 #include <cmath>
 #include <utility>
 
 #include "linalg/fallback.h"
+#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

@@ -1,14 +1,9 @@
 #include "linalg/rayleigh_ritz.h"
 
-#include <ATen/ops/empty.h>
-#include <ATen/ops/linalg_eigh.h>
-#include <ATen/ops/linalg_qr.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/zeros.h>
-
 #include <limits>
 
 #include "linalg/parallel.h"
+#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

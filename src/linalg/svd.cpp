@@ -1,9 +1,5 @@
 #include "linalg/svd.h"
 
-#include <ATen/ops/eye.h>
-#include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -15,6 +11,7 @@
 #include "linalg/parallel.h"
 #include "linalg/subspace_iteration.h"
 #include "linalg/svd_prepare.h"
+#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

@@ -1,11 +1,5 @@
 // Matrices that break careless decompositions: zero, rank-deficient, tied, ill-scaled.
-#include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/eye.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/logspace.h>
-#include <ATen/ops/ones.h>
-#include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,6 +11,7 @@
 #include "base/errors.h"
 #include "linalg/svd.h"
 #include "linalg/svd_test_util.h"
+#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

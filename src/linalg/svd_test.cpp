@@ -1,10 +1,6 @@
 // The exact decomposition against gesdd in fp64 on the shapes and spectra of real models.
 #include "linalg/svd.h"
 
-#include <ATen/Parallel.h>
-#include <ATen/ops/arange.h>
-#include <ATen/ops/equal.h>
-#include <ATen/ops/full.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,6 +10,7 @@
 
 #include "linalg/parallel.h"
 #include "linalg/svd_test_util.h"
+#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

@@ -1,16 +1,11 @@
 #include "linalg/svd_test_util.h"
 
-#include <ATen/Parallel.h>
-#include <ATen/ops/arange.h>
-#include <ATen/ops/eye.h>
-#include <ATen/ops/linalg_qr.h>
-#include <ATen/ops/linalg_svd.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+
+#include "linalg/torch_pch.h"
 
 namespace svtune::testing {
 namespace {

@@ -1,7 +1,8 @@
 // The one precompiled header of every file that uses LibTorch: tensors, the operators in
 // common use (one header per operator, which keeps the cost far below ATen/ATen.h), parallel
 // loops and custom autograd functions. It is compiled once and reused by all torch targets.
-// Files still include what they use; this header only makes those includes free.
+// A file that calls operators includes it; the build then finds it compiled already. What it lacks
+// is included beside it, one operator at a time.
 #pragma once
 
 #include <ATen/CPUGeneratorImpl.h>

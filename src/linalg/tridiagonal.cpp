@@ -1,15 +1,10 @@
 #include "linalg/tridiagonal.h"
 
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/zeros.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "linalg/packed_loops.h"
+#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {
@@ -212,6 +207,7 @@ std::vector<double> largest_eigenvalues(const TridiagonalForm& form, std::int64_
   const auto n = static_cast<std::int64_t>(form.diagonal.size());
   const double bound = norm_of(form);
   std::vector<double> squares;
+  squares.reserve(form.off_diagonal.size());
   for (const double value : form.off_diagonal) squares.push_back(value * value);
   std::vector<double> values;
   for (std::int64_t first = 0; first < count; first += kSturmLanes) {

@@ -1,20 +1,13 @@
 // The partial eigensolver against LAPACK's full one in fp64.
 #include "linalg/tridiagonal.h"
 
-#include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/diag.h>
-#include <ATen/ops/eye.h>
-#include <ATen/ops/full.h>
-#include <ATen/ops/linalg_eigh.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <string>
 
 #include "linalg/svd_test_util.h"
+#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

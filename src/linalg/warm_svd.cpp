@@ -1,13 +1,5 @@
 #include "linalg/warm_svd.h"
 
-#include <ATen/CPUGeneratorImpl.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/linalg_eigh.h>
-#include <ATen/ops/linalg_qr.h>
-#include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/randn.h>
-
 #include <algorithm>
 #include <limits>
 #include <stdexcept>
@@ -17,6 +9,7 @@
 #include "linalg/gram.h"
 #include "linalg/matrix_tiles.h"
 #include "linalg/parallel.h"
+#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {
@@ -68,7 +61,7 @@ class Products {
   MatrixTiles tiles_;
 };
 
-Basis krylov_basis(const Products& matrix, at::Tensor block, std::int64_t steps) {
+Basis krylov_basis(const Products& matrix, const at::Tensor& block, std::int64_t steps) {
   Basis basis{block, matrix.times(block)};
   at::Tensor image = basis.image;
   for (std::int64_t step = 0; step < steps; ++step) {

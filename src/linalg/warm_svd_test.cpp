@@ -1,16 +1,12 @@
 #include "linalg/warm_svd.h"
 
-#include <ATen/Parallel.h>
-#include <ATen/ops/arange.h>
-#include <ATen/ops/equal.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <stdexcept>
 
 #include "linalg/svd.h"
 #include "linalg/svd_test_util.h"
+#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {
