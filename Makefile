@@ -46,7 +46,7 @@ format: ## format every C++ file in place
 	tools/setup.sh --lint
 	tools/lint.sh --fix
 
-lint: ## check format, scripts, layers and sizes; TIDY=1 adds clang-tidy on every file (slow)
+lint: ## check format, scripts, layers and sizes; TIDY=1 adds clang-tidy on every file (half an hour)
 	tools/setup.sh --lint
 	tools/lint.sh
 	$(if $(TIDY),cmake --workflow --preset tidy)
