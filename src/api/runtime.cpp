@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -24,10 +25,9 @@ std::int64_t allowed_cores() {
 // Cores that the control group's quota pays for; a large number without a quota.
 std::int64_t quota_cores() {
   std::ifstream file("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (!(file >> quota >> period) || quota == "max" || period <= 0) return 1 << 16;
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::stod(quota) / period + 0.5));
+  double quota = 0, period = 0;  // "max" in place of a quota is no number
+  if (!(file >> quota >> period) || period <= 0) return 1 << 16;
+  return std::max<std::int64_t>(1, std::llround(quota / period));
 }
 
 // LibTorch keeps a thousand compiled bf16 products, one per shape, at up to a megabyte each. The

@@ -73,6 +73,7 @@ void report_unknown(const FieldInput& input, std::vector<Field>& fields,
     return;
   }
   std::vector<std::string> names;
+  names.reserve(known.size());
   for (const FieldInfo& info : known) names.push_back(info.name);
   const std::string nearest = nearest_name(input.name, names);
   problems.add(input.label + ": unknown option",
@@ -147,7 +148,7 @@ std::vector<std::string> missing_fields(const std::vector<Field>& fields) {
   std::vector<std::string> missing;
   for (const Field& field : fields) {
     const Json& value = field.info.value;
-    const bool empty = value.is_null() || (value.is_string() && value == "") ||
+    const bool empty = value.is_null() || value == Json("") ||
                        ((value.is_array() || value.is_object()) && value.empty());
     if (field.info.required && empty) {
       missing.push_back(field.info.positional ? field_placeholder(field.info)

@@ -2,6 +2,7 @@
 #include "cli/train_command.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 
@@ -82,8 +83,8 @@ class Terminal final : public RunObserver {
     for (const std::string& line : svd_summary(start)) out << line << "\n";
     out << "Trainable: " << format_count(start.trainable) << " of " << format_count(start.total)
         << " parameters (" << format("%.3f", share) << " %)\n"
-        << "Steps: " << plan.total_steps << ", about "
-        << static_cast<std::int64_t>(plan.tokens_per_step + 0.5) << " tokens each\n"
+        << "Steps: " << plan.total_steps << ", about " << std::llround(plan.tokens_per_step)
+        << " tokens each\n"
         << "Peak memory (predicted): " << format_bytes(plan.memory.total()) << "\n";
     for (const MemoryItem& item : plan.memory.items) {
       out << "  " << item.name << ": " << format_bytes(item.bytes) << "\n";

@@ -1,6 +1,7 @@
 #include "data/batch_stream.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <span>
 #include <utility>
@@ -75,7 +76,7 @@ std::int64_t BatchStream::batches_per_epoch() const {
   const double kept = static_cast<double>(stats.examples) *
                       static_cast<double>(stats.seen - stats.dropped) /
                       static_cast<double>(stats.seen);
-  const auto documents = static_cast<std::int64_t>(kept + 0.5);
+  const auto documents = static_cast<std::int64_t>(std::llround(kept));
   if (!options_.tokens) {
     return std::max<std::int64_t>(1, (documents + options_.sequences - 1) / options_.sequences);
   }

@@ -25,7 +25,7 @@ std::shared_ptr<const ExampleEncoder> raw_encoder(std::int64_t max_length = 64) 
 
 std::shared_ptr<const ExampleStore> store_of(const std::string& content,
                                              std::int64_t max_length = 64,
-                                             DataOptions options = {}) {
+                                             const DataOptions& options = {}) {
   const test::TempDirectory directory;
   write_file_atomic(directory / "d.jsonl", content);
   return std::make_shared<ExampleStore>(directory / "d.jsonl", options, raw_encoder(max_length));

@@ -16,7 +16,6 @@ using test::byte_tokenizer;
 using test::bytes_of;
 using test::kBos;
 using test::kEos;
-using ::testing::HasSubstr;
 
 Example pair(const std::string& prompt, const std::string& completion,
              const std::string& input = "") {
@@ -27,8 +26,8 @@ Example pair(const std::string& prompt, const std::string& completion,
   return example;
 }
 
-ExampleEncoder encoder(PromptOptions prompt, EncodeOptions options = {.max_length = 4096},
-                       Tokenizer tokenizer = byte_tokenizer()) {
+ExampleEncoder encoder(const PromptOptions& prompt, EncodeOptions options = {.max_length = 4096},
+                       const Tokenizer& tokenizer = byte_tokenizer()) {
   return ExampleEncoder(tokenizer, PromptTemplate(prompt, tokenizer), options);
 }
 

@@ -1,7 +1,6 @@
 #include "data/record_scanner.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "base/errors.h"
@@ -91,12 +90,9 @@ bool RecordScanner::next_line(ScannedRecord& record) {
   if (!skip_blank()) return false;
   std::size_t searched = position_;
   for (;;) {
-    const void* found = std::memchr(buffer_.data() + searched, '\n', buffer_.size() - searched);
-    if (found != nullptr || at_end_) {
-      const std::size_t end =
-          found == nullptr
-              ? buffer_.size()
-              : static_cast<std::size_t>(static_cast<const char*>(found) - buffer_.data());
+    const std::size_t newline = buffer_.find('\n', searched);
+    if (newline != std::string::npos || at_end_) {
+      const std::size_t end = std::min(newline, buffer_.size());
       take(record, position_, end);
       position_ = end;  // the newline itself is counted as blank
       return true;

@@ -99,10 +99,10 @@ std::optional<std::int64_t> GgufFile::integer(std::string_view key) const {
 }
 
 std::optional<double> GgufFile::number(std::string_view key) const {
-  const GgufValue* value = find(key);
-  if (value == nullptr) return std::nullopt;
-  if (const auto* number = std::get_if<double>(value)) return *number;
-  return static_cast<double>(*integer(key));
+  if (const auto* number = std::get_if<double>(find(key))) return *number;
+  const std::optional<std::int64_t> whole = integer(key);
+  if (!whole) return std::nullopt;
+  return static_cast<double>(*whole);
 }
 
 std::optional<bool> GgufFile::boolean(std::string_view key) const {

@@ -174,11 +174,11 @@ void add_gemma2(const Keys& keys, std::int64_t heads, std::int64_t head_dim, Jso
 
 void add_family_keys(const GgufFile& file, const GgufFamily& family, const Keys& keys, Json& json) {
   const auto has = [&](const char* name) { return file.find_tensor(name) != nullptr; };
-  const auto window = keys.integer("attention.sliding_window");
-  if (family.model_type == "llama" && window.value_or(0) > 0) {
+  const std::int64_t window = keys.integer("attention.sliding_window").value_or(0);
+  if (family.model_type == "llama" && window > 0) {
     json["model_type"] = "mistral";
     json["architectures"] = {"MistralForCausalLM"};
-    json["sliding_window"] = *window;
+    json["sliding_window"] = window;
   } else if (family.model_type == "llama" || family.model_type == "qwen3") {
     json["attention_bias"] = has("blk.0.attn_q.bias");
   }

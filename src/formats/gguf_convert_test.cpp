@@ -18,7 +18,6 @@
 namespace svtune {
 namespace {
 
-using test::raw;
 using ::testing::HasSubstr;
 
 constexpr const char* kScripts = SVTUNE_SOURCE_DIR "/tests/oracle/formats/";

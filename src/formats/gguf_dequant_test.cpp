@@ -6,6 +6,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 
 #include "base/errors.h"
@@ -91,11 +92,12 @@ for name in sys.argv[2:]:
     ASSERT_EQ(ours.size(), theirs.size());
     std::size_t different = 0;
     for (std::size_t i = 0; i < ours.size(); i += 4) {
-      float a, b;
+      std::uint32_t a, b;
       std::memcpy(&a, ours.data() + i, 4);
       std::memcpy(&b, theirs.data() + i, 4);
       // Random 16- and 32-bit floats contain NaN, whose payload does not matter.
-      different += std::memcmp(&a, &b, 4) != 0 && !(std::isnan(a) && std::isnan(b));
+      const auto is_nan = [](std::uint32_t bits) { return std::isnan(std::bit_cast<float>(bits)); };
+      different += a != b && !(is_nan(a) && is_nan(b));
     }
     EXPECT_EQ(different, 0U) << name;
   }

@@ -36,7 +36,10 @@ inline GgufBuilder tiny_model(const TinyModel& options = {}) {
   const auto tensor = [&](const std::string& name, std::uint64_t rows, std::uint64_t columns) {
     if (name == options.skip) return;
     std::string data;
-    for (std::uint64_t i = 0; i < rows * columns; ++i) data += raw(static_cast<float>(i / columns));
+    for (std::uint64_t i = 0; i < rows * columns; ++i) {
+      const std::uint64_t row = i / columns;
+      data += raw(static_cast<float>(row));
+    }
     if (rows == 1) {
       builder.tensor(name, {columns}, 0, data);
     } else {

@@ -12,7 +12,6 @@
 namespace svtune {
 namespace {
 
-using test::gguf_string;
 using test::GgufBuilder;
 using test::raw;
 using ::testing::ElementsAre;
@@ -137,7 +136,8 @@ TEST(Gguf, BadMetadataIsRefused) {
 
 TEST(Gguf, BadTensorsAreRefused) {
   const std::string data(64, 'x');
-  const auto one = [&](std::vector<std::uint64_t> dims, std::uint32_t type, std::uint64_t offset) {
+  const auto one = [&](const std::vector<std::uint64_t>& dims, std::uint32_t type,
+                       std::uint64_t offset) {
     return error_of(GgufBuilder().info("t", dims, type, offset).append(data));
   };
   EXPECT_EQ(one({4, 4}, 0, 0), "accepted");

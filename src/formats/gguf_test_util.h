@@ -48,8 +48,8 @@ class GgufBuilder {
     return key(name, 9, packed);
   }
   // `dims` fastest first, as in the file. The data goes to the next aligned place.
-  GgufBuilder& tensor(std::string_view name, std::vector<std::uint64_t> dims, std::uint32_t type,
-                      const std::string& data) {
+  GgufBuilder& tensor(std::string_view name, const std::vector<std::uint64_t>& dims,
+                      std::uint32_t type, const std::string& data) {
     data_.resize((data_.size() + alignment - 1) / alignment * alignment, '\0');
     return info(name, dims, type, data_.size()).append(data);
   }

@@ -13,8 +13,6 @@
 namespace svtune {
 namespace {
 
-using ::testing::HasSubstr;
-
 std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }

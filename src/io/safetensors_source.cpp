@@ -53,19 +53,18 @@ std::optional<at::Tensor> SafetensorsSource::read(const std::string& name,
                                                       ", need a plain float type");
   }
   const std::span<const std::byte> bytes = entry->data();
-  const auto options = at::TensorOptions().dtype(*stored);
+  const at::ScalarType type = *stored;
   at::Tensor tensor;
-  if (aligned(bytes.data(), *stored)) {
+  if (aligned(bytes.data(), type)) {
     // The mapping is private and nothing writes to base weights, so the view is safe; it
     // keeps the files mapped as long as it lives.
     tensor = at::from_blob(
-        const_cast<std::byte*>(bytes.data()), entry->info->shape, [keep = files_](void*) {},
-        options);
+        const_cast<std::byte*>(bytes.data()), entry->info->shape, [keep = files_](void*) {}, type);
   } else {
-    tensor = at::empty(entry->info->shape, options);
+    tensor = at::empty(entry->info->shape, type);
     std::memcpy(tensor.mutable_data_ptr(), bytes.data(), bytes.size());
   }
-  if (*stored == dtype) return tensor;
+  if (type == dtype) return tensor;
   at::Tensor converted = tensor.to(dtype);
   converted_.insert(name);
   entry->file->release(*entry->info);

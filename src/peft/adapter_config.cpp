@@ -216,7 +216,7 @@ template <class Value>
 std::map<std::string, Value> sorted_patterns(
     const std::vector<std::pair<std::string, Value>>& patterns, Value otherwise,
     const std::vector<std::string>& modules) {
-  const std::map<std::string, Value> sorted(patterns.begin(), patterns.end());
+  std::map<std::string, Value> sorted(patterns.begin(), patterns.end());
   const bool same = std::ranges::all_of(modules, [&](const std::string& module) {
     return match_pattern(sorted, module).value_or(otherwise) ==
            resolve(patterns, module, otherwise);

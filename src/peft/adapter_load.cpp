@@ -157,7 +157,7 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   fill_from_peft(model, attached.adapters, config, embedding, directory / kPeftWeightsFile);
   snapshot.keep();
   loaded.adapters = std::move(attached.adapters);
-  loaded.record = side ? side->record : std::move(attached.record);
+  loaded.record = side ? side->record : attached.record;
   return loaded;
 }
 

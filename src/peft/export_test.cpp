@@ -76,7 +76,7 @@ TEST_F(Export, UntrainedPissaAddsNothing) {
   Model model = load({});
   const Attached attached = attach(model, PissaConfig{.low_rank = {.rank = 4}}, {}, {});
   for (Linear* layer : attached.adapters.layers) {
-    const LowRankDelta delta = *layer->adapter()->low_rank_delta();
+    const LowRankDelta delta = layer->adapter()->low_rank_delta().value();
     EXPECT_EQ(frobenius(at::mm(delta.up, delta.down)), 0) << layer->name();
   }
 }

@@ -15,7 +15,6 @@ namespace svtune {
 namespace {
 
 using test::TempDirectory;
-using test::TinyModel;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 

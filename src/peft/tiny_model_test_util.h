@@ -27,7 +27,7 @@ struct TinyModel {
   std::int64_t hidden_size = 32;
 };
 
-inline at::Tensor random_tensor(std::vector<std::int64_t> shape, double deviation,
+inline at::Tensor random_tensor(const std::vector<std::int64_t>& shape, double deviation,
                                 std::uint64_t seed) {
   Xoshiro256 random(seed);
   at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(at::kFloat));

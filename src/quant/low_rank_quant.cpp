@@ -110,16 +110,17 @@ class Alternation {
   Round next(bool last, double momentum) {
     set_target(momentum);
     const SearchEffort effort = last ? SearchEffort::kFull : SearchEffort::kQuick;
-    quantized_ = detail::quantize_again(target_, options_.quant,
-                                        quantized_ ? &*quantized_ : nullptr, effort);
-    const SquareSums sums = subtract_quantized(*quantized_, weight_, target_, rest_);
+    const QuantizedMatrix quantized = detail::quantize_again(
+        target_, options_.quant, quantized_ ? &*quantized_ : nullptr, effort);
+    quantized_ = quantized;
+    const SquareSums sums = subtract_quantized(quantized, weight_, target_, rest_);
     const bool ends_here = options_.method == LowRankQuantMethod::kQpissa && !options_.refit;
-    Round round{*quantized_, factors_, std::sqrt(sums.error)};
+    Round round{quantized, factors_, std::sqrt(sums.error)};
     if (ends_here && last) return round;
     previous_ = factors_;
     factors_ = decompose(last);
     if (ends_here) return round;
-    return {*quantized_, factors_, std::sqrt(left_over(sums.rest))};
+    return {quantized, factors_, std::sqrt(left_over(sums.rest))};
   }
 
  private:
@@ -208,19 +209,20 @@ LowRankQuant quantize_with_low_rank(const at::Tensor& weight, const LowRankQuant
                                 std::to_string(options.iterations) + " iterations, need 1 or more");
   }
   Alternation alternation(weight.to(at::kFloat).contiguous(), options);
-  std::optional<Round> best;
-  std::vector<double> errors;
   double momentum = options.keep_best ? options.momentum : 0;
-  for (std::int64_t i = 0; i < options.iterations; ++i) {
+  Round best = alternation.next(options.iterations == 1, momentum);
+  std::vector<double> errors = {best.error};
+  for (std::int64_t i = 1; i < options.iterations; ++i) {
     Round round = alternation.next(i + 1 == options.iterations, momentum);
     errors.push_back(round.error);
-    const bool better = !best || round.error < best->error;
-    if (better || !options.keep_best) best = std::move(round);
-    if (better || !options.keep_best) continue;
+    if (round.error < best.error || !options.keep_best) {
+      best = std::move(round);
+      continue;
+    }
     if (momentum == 0) break;
     momentum = 0;  // it has gone too far: settle from here
   }
-  return finish(std::move(*best), std::move(errors));
+  return finish(std::move(best), std::move(errors));
 }
 
 }  // namespace svtune

@@ -32,7 +32,8 @@ std::uint8_t nearest_code(float fraction) {
   static const NearestTable table = make_nearest_table();
   if (!(fraction > -1.0f)) return table.front();
   if (fraction >= 1.0f) return table.back();
-  return table[static_cast<std::size_t>((fraction + 1.0f) * 32767.5f + 0.5f)];
+  const float nearest = (fraction + 1.0f) * 32767.5f + 0.5f;
+  return table[static_cast<std::size_t>(nearest)];
 }
 
 float quantize_nested_block(const float* values, std::int64_t size, std::uint8_t* codes) {

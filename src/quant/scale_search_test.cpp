@@ -29,7 +29,8 @@ double exhaustive_error(const at::Tensor& weight, const at::Tensor& map, bool bo
   const at::Tensor blocks = weight.to(at::kDouble).view({-1, 64});
   const at::Tensor absmax = blocks.abs().amax(1, true);
   at::Tensor best = blocks.square().sum(1);
-  for (double multiple = 0.6; multiple < 1.6; multiple += 0.01) {
+  for (int percent = 60; percent < 160; ++percent) {
+    const double multiple = percent / 100.0;
     for (const double sign : {1.0, -1.0}) {
       if (sign < 0 && !both_signs) continue;
       const at::Tensor scale = absmax * (sign * multiple);

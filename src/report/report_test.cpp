@@ -3,15 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
-#include "base/files.h"
 #include "report/charts.h"
+#include "report/chromium_test_util.h"
 #include "report/html.h"
 
 namespace svtune {
@@ -211,42 +208,12 @@ TEST(Charts, TicksAreRound) {
 class ChromiumTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name : {"chromium", "chromium-browser", "google-chrome"}) {
-      if (shell(std::string("command -v ") + name).empty()) continue;
-      program_ = name;
-      return;
-    }
-    GTEST_SKIP() << "no Chromium in PATH";
+    program_ = test::chromium();
+    if (program_.empty()) GTEST_SKIP() << "no Chromium in PATH";
   }
 
-  static std::string shell(const std::string& command) {
-    FILE* pipe = popen((command + " 2>/dev/null").c_str(), "r");
-    if (pipe == nullptr) return "";
-    std::string out;
-    char buffer[65536];
-    for (std::size_t n = 0; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) out.append(buffer, n);
-    pclose(pipe);
-    return out;
-  }
-
-  // The document after its script has run.
   std::string dump(const std::string& page) const {
-    const auto folder =
-        std::filesystem::path(::testing::TempDir()) / ("svtune_report_" + std::to_string(getpid()));
-    std::filesystem::create_directories(folder);
-    write_file_atomic(folder / "report.html", page);
-    const std::string command =
-        "timeout -k 5 60 " + program_ +
-        " --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run"
-        " --virtual-time-budget=3000 --window-size=1200,900 --user-data-dir=" +
-        (folder / "profile").string() + " --dump-dom file://" + (folder / "report.html").string();
-    // On a busy machine the browser sometimes gives up before it has started.
-    std::string dom;
-    for (int attempt = 0; attempt < 3 && dom.find("</html>") == std::string::npos; ++attempt) {
-      dom = shell(command);
-    }
-    std::filesystem::remove_all(folder);
-    return dom;
+    return test::rendered_document(program_, page);
   }
 
   std::string program_;

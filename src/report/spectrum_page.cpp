@@ -36,11 +36,12 @@ Plot spectrum_plot(const Kinds& kinds) {
 // Ranks from 1 to n, evenly on a logarithmic axis.
 std::vector<std::int64_t> ranks_up_to(std::int64_t n) {
   std::vector<std::int64_t> ranks;
-  for (double rank = 1; rank < static_cast<double>(n); rank *= 1.12) {
-    const auto whole = static_cast<std::int64_t>(std::llround(rank));
-    if (ranks.empty() || whole > ranks.back()) ranks.push_back(whole);
+  for (std::int64_t rank = 1; rank < n;) {
+    ranks.push_back(rank);
+    const auto next = static_cast<std::int64_t>(std::llround(static_cast<double>(rank) * 1.12));
+    rank = std::max(rank + 1, next);
   }
-  if (ranks.empty() || ranks.back() < n) ranks.push_back(n);
+  ranks.push_back(n);
   return ranks;
 }
 

@@ -3,14 +3,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
-#include "base/files.h"
+#include "report/chromium_test_util.h"
 #include "report/plot.h"
 
 namespace svtune {
@@ -137,29 +134,9 @@ TEST(Plot, GapsAndEmptyPlots) {
 
 // The page as a browser understands it: all plots, no content dropped by the policy.
 TEST(SpectrumPage, ChromiumShowsIt) {
-  const auto shell = [](const std::string& command) {
-    FILE* pipe = popen((command + " 2>/dev/null").c_str(), "r");
-    std::string out;
-    char buffer[65536];
-    for (std::size_t n = 0; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) out.append(buffer, n);
-    pclose(pipe);
-    return out;
-  };
-  if (shell("command -v chromium").empty()) GTEST_SKIP() << "no Chromium in PATH";
-  const auto folder =
-      std::filesystem::path(::testing::TempDir()) / ("svtune_spectrum_" + std::to_string(getpid()));
-  std::filesystem::create_directories(folder);
-  std::string page = render_spectrum(make_input(true));
-  write_file_atomic(folder / "page.html", page);
-  std::string dom;
-  // On a busy machine the browser sometimes gives up before it has started.
-  for (int attempt = 0; attempt < 3 && dom.find("</html>") == std::string::npos; ++attempt) {
-    dom = shell(
-        "timeout -k 5 60 chromium --headless --no-sandbox --disable-gpu "
-        "--disable-dev-shm-usage --no-first-run --user-data-dir=" +
-        (folder / "profile").string() + " --dump-dom file://" + (folder / "page.html").string());
-  }
-  std::filesystem::remove_all(folder);
+  const std::string browser = test::chromium();
+  if (browser.empty()) GTEST_SKIP() << "no Chromium in PATH";
+  const std::string dom = test::rendered_document(browser, render_spectrum(make_input(true)));
   EXPECT_EQ(occurrences(dom, "<figure"), 8u);
   EXPECT_EQ(occurrences(dom, "class=\"series"), 16u + 6u);  // plots and sparklines
   EXPECT_NE(dom.find("<tbody>"), std::string::npos);

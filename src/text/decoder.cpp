@@ -22,7 +22,8 @@ std::size_t total_bytes(const Tokens& tokens) {
 void join_all(Tokens& tokens) {
   std::string all;
   for (const std::string& token : tokens) all += token;
-  tokens.assign(1, std::move(all));
+  tokens.clear();
+  tokens.push_back(std::move(all));
 }
 
 class ByteLevelDecoder final : public Decoder {

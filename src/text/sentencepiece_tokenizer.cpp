@@ -14,9 +14,9 @@ namespace {
 
 constexpr const char* kSpaceSymbol = "\xE2\x96\x81";  // U+2581
 constexpr int kBytePairModel = 2;
+constexpr const char* kHint = "Use a model directory that also holds tokenizer.json.";
 
 void check_supported(const SentencePieceModel& model, const std::string& file) {
-  constexpr const char* kHint = "Use a model directory that also holds tokenizer.json.";
   const auto fail = [&](const std::string& what) { throw FileError(file, what, kHint); };
   if (model.model_type != kBytePairModel) {
     const std::string name = model.model_type == 1 ? "unigram" : "word or character";
@@ -37,6 +37,7 @@ void check_supported(const SentencePieceModel& model, const std::string& file) {
 // Rank 0 for the highest score; equal scores share a rank.
 std::vector<std::uint32_t> ranks_by_score(const SentencePieceModel& model) {
   std::vector<float> scores;
+  scores.reserve(model.pieces.size());
   for (const SentencePiece& piece : model.pieces) scores.push_back(piece.score);
   std::ranges::sort(scores, std::greater<>());
   scores.erase(std::ranges::unique(scores).begin(), scores.end());

@@ -21,7 +21,7 @@ inline Json small_tokenizer_json() {
               "merges": ["a b", "ab c"]}})");
 }
 
-inline Json added_token(const std::string& content, Json flags = Json::object()) {
+inline Json added_token(const std::string& content, const Json& flags = Json::object()) {
   Json token = {{"id", 100},       {"content", content},  {"single_word", false}, {"lstrip", false},
                 {"rstrip", false}, {"normalized", false}, {"special", false}};
   token.update(flags);

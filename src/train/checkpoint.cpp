@@ -106,8 +106,8 @@ void remove_checkpoint(const fs::path& path) {
 
 }  // namespace
 
-CheckpointStore::CheckpointStore(fs::path run_directory)
-    : directory_(std::move(run_directory) / "checkpoints") {
+CheckpointStore::CheckpointStore(const fs::path& run_directory)
+    : directory_(run_directory / "checkpoints") {
   std::error_code error;
   fs::create_directories(directory_, error);
   if (error) throw FileError(directory_.string(), "cannot create: " + error.message());

@@ -25,7 +25,7 @@ struct BestEval {
 class CheckpointStore {
  public:
   // Creates `run_directory`/checkpoints when it is missing.
-  explicit CheckpointStore(std::filesystem::path run_directory);
+  explicit CheckpointStore(const std::filesystem::path& run_directory);
 
   // Writes step-N for N = state.step (replacing one of the same step) and, the first time,
   // the frozen state. Throws FileError, leaving earlier checkpoints as they are.

@@ -16,7 +16,8 @@ double wall_clock() {
   return std::chrono::duration<double>(since).count();
 }
 
-const fs::path& without_event_files(const fs::path& directory) {
+// A resumed run writes its events anew.
+fs::path without_event_files(fs::path directory) {
   std::vector<fs::path> old;
   std::error_code error;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {

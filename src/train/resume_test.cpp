@@ -120,7 +120,8 @@ TEST(Resume, StopFlagSavesAndTheRestGivesTheSameBytes) {
 
 TEST(Resume, KillDuringACheckpointLeavesTheOneBefore) {
   const TempDirectory directory;
-  const fs::path run = directory.path(), checkpoints = run / "checkpoints";
+  const fs::path& run = directory.path();
+  const fs::path checkpoints = run / "checkpoints";
   const std::string wanted = undisturbed(run);
   forget_after(run, 4);
   // What a kill can leave: a half-filled staging folder, and a folder without its marker.
@@ -139,7 +140,7 @@ TEST(Resume, KillDuringACheckpointLeavesTheOneBefore) {
 
 TEST(Resume, DamagedCheckpointIsPassedOverWithAWarning) {
   const TempDirectory directory;
-  const fs::path run = directory.path();
+  const fs::path& run = directory.path();
   const std::string wanted = undisturbed(run);
   forget_after(run, 8);
   const fs::path damaged = run / "checkpoints/step-8/state.safetensors";

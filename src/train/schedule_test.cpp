@@ -36,7 +36,7 @@ TEST(Schedule, RatesEqualTransformersGetScheduler) {
   for (const Json& each : cases) {
     ScheduleConfig config;
     config.learning_rate = 2e-4;
-    config.shape = *enum_from_name<ScheduleShape>(each["shape"].get<std::string>());
+    config.shape = enum_from_name<ScheduleShape>(each["shape"].get<std::string>()).value();
     config.warmup_steps = each["warmup"].get<std::int64_t>();
     const auto total = each["total"].get<std::int64_t>();
     const Schedule schedule(config, total);

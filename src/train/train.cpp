@@ -84,7 +84,8 @@ TrainResult train(Transformer& net, TrainState& state, const TrainConfig& config
   TrainResult result{state.step, std::numeric_limits<double>::quiet_NaN(), false};
   net.set_recompute(config.recompute);
   while (state.step < total_steps) {
-    if ((result.stopped = observer.should_stop())) break;
+    result.stopped = observer.should_stop();
+    if (result.stopped) break;
     const double start = now();
     StepReport report{.step = state.step + 1, .total_steps = total_steps};
 

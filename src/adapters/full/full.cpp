@@ -6,7 +6,7 @@
 
 namespace svtune {
 
-FullAdapter::FullAdapter(at::Tensor weight, at::ScalarType compute_dtype)
+FullAdapter::FullAdapter(const at::Tensor& weight, at::ScalarType compute_dtype)
     : weight_(weight.requires_grad_(true)), compute_dtype_(compute_dtype) {
   refresh();
 }
@@ -40,8 +40,8 @@ AdapterInit make_adapter(const FullConfig&, const LayerSite& site) {
   AdapterInit init;
   // A fresh copy: the base may be a read-only view of the user's file.
   const at::ScalarType high = site.base.dtype() == at::kDouble ? at::kDouble : at::kFloat;
-  at::Tensor master = site.base.dense().to(high, /*non_blocking=*/false, /*copy=*/true);
-  init.adapter = std::make_unique<FullAdapter>(std::move(master), site.base.dtype());
+  const at::Tensor master = site.base.dense().to(high, /*non_blocking=*/false, /*copy=*/true);
+  init.adapter = std::make_unique<FullAdapter>(master, site.base.dtype());
   init.releases_base = true;
   return init;
 }

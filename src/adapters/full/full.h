@@ -17,7 +17,7 @@ struct FullConfig {
 class FullAdapter final : public Adapter {
  public:
   // `weight` [out, in] fp32 (fp64 in tests) becomes the trained leaf.
-  FullAdapter(at::Tensor weight, at::ScalarType compute_dtype);
+  FullAdapter(const at::Tensor& weight, at::ScalarType compute_dtype);
 
   at::Tensor forward(const at::Tensor& x, const BaseWeight& base) override;
   at::Tensor merged_weight(const BaseWeight& base) const override;

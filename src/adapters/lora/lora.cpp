@@ -33,11 +33,11 @@ at::Tensor random_A(const LoraConfig& config, const LayerSite& site, std::int64_
 }
 
 AdapterInit finish(const LowRankShape& shape, const LoraConfig& config, const LayerSite& site,
-                   at::Tensor A) {
+                   const at::Tensor& A) {
   const at::Tensor B = at::zeros({site.base.out_features(), shape.rank}, A.options());
   AdapterInit init;
   init.adapter = std::make_unique<LowRankAdapter>(
-      std::move(A), B, LowRankOptions{shape.scaling, config.low_rank.dropout, site.base.dtype()});
+      A, B, LowRankOptions{shape.scaling, config.low_rank.dropout, site.base.dtype()});
   init.report["rank"] = shape.rank;
   return init;
 }

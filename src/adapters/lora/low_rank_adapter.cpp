@@ -6,8 +6,8 @@
 
 namespace svtune {
 
-LowRankAdapter::LowRankAdapter(at::Tensor A, at::Tensor B, LowRankOptions options, at::Tensor A0,
-                               at::Tensor B0)
+LowRankAdapter::LowRankAdapter(const at::Tensor& A, const at::Tensor& B, LowRankOptions options,
+                               at::Tensor A0, at::Tensor B0)
     : A_(A.requires_grad_(true)),
       B_(B.requires_grad_(true)),
       A0_(std::move(A0)),
@@ -16,7 +16,9 @@ LowRankAdapter::LowRankAdapter(at::Tensor A, at::Tensor B, LowRankOptions option
   refresh();
 }
 
-void LowRankAdapter::set_branch_bias(at::Tensor bias) { branch_bias_ = bias.requires_grad_(true); }
+void LowRankAdapter::set_branch_bias(const at::Tensor& bias) {
+  branch_bias_ = bias.requires_grad_(true);
+}
 
 std::optional<LowRankDelta> LowRankAdapter::low_rank_delta() const {
   const at::NoGradGuard no_grad;

@@ -19,8 +19,8 @@ struct LowRankOptions {
 class LowRankAdapter final : public Adapter {
  public:
   // A [r, in], B [out, r]; A0, B0 of the same shapes, or undefined. fp32 (fp64 in tests).
-  LowRankAdapter(at::Tensor A, at::Tensor B, LowRankOptions options, at::Tensor A0 = {},
-                 at::Tensor B0 = {});
+  LowRankAdapter(const at::Tensor& A, const at::Tensor& B, LowRankOptions options,
+                 at::Tensor A0 = {}, at::Tensor B0 = {});
 
   at::Tensor forward(const at::Tensor& x, const BaseWeight& base) override;
   at::Tensor merged_weight(const BaseWeight& base) const override;
@@ -36,7 +36,7 @@ class LowRankAdapter final : public Adapter {
   const at::Tensor& A() const { return A_; }
   const at::Tensor& B() const { return B_; }
   // PEFT's lora_bias: an extra trained bias [out] on the branch, multiplied by the scaling.
-  void set_branch_bias(at::Tensor bias);
+  void set_branch_bias(const at::Tensor& bias);
 
  private:
   at::Tensor dropout_mask(const at::Tensor& x) const;

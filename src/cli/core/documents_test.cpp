@@ -3,12 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <filesystem>
 
 #include "base/files.h"
+#include "base/oracle_test_util.h"
 #include "base/text_util.h"
 #include "cli/core/test_commands.h"
 
@@ -21,21 +21,11 @@ using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 using testing_commands::call;
 
-struct ShellResult {
-  int code;
-  std::string out;
-};
-
-ShellResult shell(const std::string& command) {
-  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
-  if (pipe == nullptr) return {-1, ""};
-  std::string out;
-  char buffer[4096];
-  for (std::size_t n = 0; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) out.append(buffer, n);
-  return {pclose(pipe), out};
+test::CommandResult shell(const std::string& command) {
+  return test::run_command(command + " 2>&1");
 }
 
-bool has_program(const std::string& name) { return shell("command -v " + name).code == 0; }
+bool has_program(const std::string& name) { return shell("command -v " + name).status == 0; }
 
 class ScratchFile {
  public:
@@ -53,13 +43,13 @@ class ScratchFile {
 // What bash offers at the end of these words; the last one is being typed.
 std::vector<std::string> bash_offers(const std::string& words) {
   const ScratchFile script("svtune_completion_test.bash", call({"completion", "bash"}).out);
-  const ShellResult result =
+  const test::CommandResult result =
       shell("bash --norc -c 'source " + script.path() + "; COMP_WORDS=(" + words +
             "); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _svtune; printf \"%s\\n\" "
             "\"${COMPREPLY[@]}\"'");
-  EXPECT_EQ(result.code, 0) << result.out;
+  EXPECT_EQ(result.status, 0) << result.output;
   std::vector<std::string> out;
-  for (const std::string_view line : split(result.out, '\n')) {
+  for (const std::string_view line : split(result.output, '\n')) {
     if (!line.empty()) out.emplace_back(line);
   }
   return out;
@@ -89,9 +79,9 @@ TEST(BashCompletion, OffersDirectoriesForADirectoryArgument) {
 TEST(ZshCompletion, ParsesInZsh) {
   const ScratchFile script("_svtune_completion_test", call({"completion", "zsh"}).out);
   if (!has_program("zsh")) GTEST_SKIP() << "zsh is not installed";
-  const ShellResult result = shell("zsh -n " + script.path());
-  EXPECT_EQ(result.code, 0) << result.out;
-  EXPECT_EQ(result.out, "");
+  const test::CommandResult result = shell("zsh -n " + script.path());
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_EQ(result.output, "");
 }
 
 TEST(ZshCompletion, DescribesEveryKindOfOption) {
@@ -109,9 +99,9 @@ TEST(ManPage, GroffSetsItWithoutWarnings) {
   const std::string page = call({"man"}).out;
   if (!has_program("groff")) GTEST_SKIP() << "groff is not installed";
   const ScratchFile file("svtune_man_test.1", page);
-  const ShellResult check = shell("groff -man -Tascii -ww -z " + file.path());
-  EXPECT_EQ(check.out, "");
-  const std::string text = shell("groff -man -Tascii -P-cbou " + file.path()).out;
+  const test::CommandResult check = shell("groff -man -Tascii -ww -z " + file.path());
+  EXPECT_EQ(check.output, "");
+  const std::string text = shell("groff -man -Tascii -P-cbou " + file.path()).output;
   for (const char* part : {"svtune - fine-tune", "SVTUNE FIT", "--learning-rate X",
                            "Peak learning rate (default 0.0002; > 0; in 1/step).", "half a wave",
                            "svtune fit DIR --rank 8", "EXIT STATUS", "svtune 1.2.3"}) {

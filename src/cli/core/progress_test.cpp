@@ -110,7 +110,7 @@ TEST(Progress, DurationsReadAsClocks) {
 }
 
 TEST(Terminal, EnvironmentDecidesColourAndRedrawing) {
-  const auto judge = [](bool tty, std::map<std::string, std::string> variables) {
+  const auto judge = [](bool tty, const std::map<std::string, std::string>& variables) {
     return detail::judge_terminal(tty, 0, [variables](const char* name) {
       const auto it = variables.find(name);
       return it == variables.end() ? std::string() : it->second;

@@ -46,6 +46,7 @@ at::Tensor attention_decode(const at::Tensor& q, const std::vector<KvCache::View
                           (q.scalar_type() == at::kFloat || q.scalar_type() == at::kBFloat16);
   if (!has_kernel) {
     std::vector<at::Tensor> rows;
+    rows.reserve(stored.size());
     for (std::size_t s = 0; s < stored.size(); ++s) {
       rows.push_back(attention_cached(q.narrow(0, static_cast<std::int64_t>(s), 1), stored[s].keys,
                                       stored[s].values, stored[s].keys.size(0) - 1, spec));

@@ -84,7 +84,7 @@ Value Interpreter::eval(const DictExpr& node) {
 }
 
 Value Interpreter::eval(const UnaryExpr& node) {
-  const Value operand = evaluate(*node.operand);
+  Value operand = evaluate(*node.operand);
   if (node.op == "not") return Value::boolean(!truthy(operand));
   if (node.op == "-") return negate(operand);
   if (operand.is_real()) return operand;

@@ -13,7 +13,7 @@ namespace svtune::jinja::detail {
 namespace {
 
 Value abs_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   if (const auto* real = call.value.get_if<double>()) return Value::real(std::fabs(*real));
   const std::int64_t integer = require_integer(call.value, "the value of abs");
   return integer < 0 ? negate(Value::integer(integer)) : Value::integer(integer);
@@ -21,7 +21,7 @@ Value abs_filter(const FilterCall& call) {
 
 Value int_filter(const FilterCall& call) {
   const Bound bound(call.name, call.arguments, {"default", "base"});
-  const Value fallback = bound[0] == nullptr ? Value::integer(0) : *bound[0];
+  Value fallback = bound[0] == nullptr ? Value::integer(0) : *bound[0];
   const Value& value = call.value;
   std::optional<double> real;
   require_defined(value);

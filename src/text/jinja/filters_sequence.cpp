@@ -19,14 +19,14 @@ Value default_filter(const FilterCall& call) {
 }
 
 Value length_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   const auto size = length(call.value);
   if (!size) throw EvalError(std::string("a ") + call.value.type_name() + " has no length");
   return Value::integer(static_cast<std::int64_t>(*size));
 }
 
 Value first_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   const Sequence* generator = call.value.as_sequence();
   if (generator != nullptr && generator->kind == SequenceKind::kGenerator &&
       generator->next < generator->items.size()) {
@@ -45,7 +45,7 @@ void refuse_generator(const Value& value, const std::string& filter) {
 }
 
 Value last_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   refuse_generator(call.value, "last");
   const auto items = iterate(call.value);
   return items->items.empty() ? Value::undefined("the sequence of 'last' is empty")
@@ -53,7 +53,7 @@ Value last_filter(const FilterCall& call) {
 }
 
 Value list_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   return Value::list(iterate(call.value)->items);
 }
 
@@ -74,7 +74,7 @@ Value join_filter(const FilterCall& call) {
 }
 
 Value reverse_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   if (const Text* text = call.value.as_text()) {
     std::u32string characters = to_characters(text->bytes);
     std::reverse(characters.begin(), characters.end());
@@ -86,7 +86,7 @@ Value reverse_filter(const FilterCall& call) {
 }
 
 Value items_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   ValueList pairs;
   if (const Dict* dict = call.value.as_dict()) {
     for (const auto& [key, value] : dict->entries()) pairs.push_back(Value::tuple({key, value}));

@@ -13,22 +13,22 @@ namespace svtune::jinja::detail {
 namespace {
 
 Value capitalize_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   return Value::text(capitalize(to_text(call.value)));
 }
 
 Value lower_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   return Value::text(to_lower(to_text(call.value)));
 }
 
 Value upper_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   return Value::text(to_upper(to_text(call.value)));
 }
 
 Value string_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   return call.value.is_text() ? call.value : Value::text(to_text(call.value));
 }
 
@@ -41,7 +41,7 @@ Value trim_filter(const FilterCall& call) {
 }
 
 Value title_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   static constexpr std::u32string_view kBreaks = U"-({[<";
   std::string out;
   std::u32string word;
@@ -119,7 +119,7 @@ Value truncate_filter(const FilterCall& call) {
 }
 
 Value wordcount_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   std::int64_t words = 0;
   bool inside = false;
   for (const char32_t c : to_characters(to_text(call.value))) {
@@ -152,7 +152,7 @@ std::string url_quote(const std::string& text, bool plus) {
 }
 
 Value urlencode_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   const Dict* dict = call.value.as_dict();
   if (dict == nullptr) {
     if (call.value.as_sequence() != nullptr) throw EvalError("urlencode takes a string or a dict");
@@ -167,14 +167,14 @@ Value urlencode_filter(const FilterCall& call) {
 }
 
 Value escape_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   const Text* text = call.value.as_text();
   if (text != nullptr && text->safe) return call.value;
   return Value::text(escape_html(to_text(call.value)), true);
 }
 
 Value safe_filter(const FilterCall& call) {
-  Bound(call.name, call.arguments, {});
+  expect_no_arguments(call.name, call.arguments);
   return Value::text(to_text(call.value), true);
 }
 

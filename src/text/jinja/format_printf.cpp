@@ -74,7 +74,7 @@ std::string printf_value(const Conversion& conversion, const Value& value) {
   switch (conversion.letter) {
     case 's':
     case 'r': {
-      const std::string text = conversion.letter == 's' ? to_text(value) : repr(value);
+      std::string text = conversion.letter == 's' ? to_text(value) : repr(value);
       if (!conversion.precision) return text;
       return text.substr(0, byte_offset(text, *conversion.precision));
     }

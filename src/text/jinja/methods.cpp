@@ -26,7 +26,7 @@ Value get_method(const std::string& name, const Value& self, const Arguments& ar
 }
 
 Value items_method(const std::string& name, const Value& self, const Arguments& arguments) {
-  Bound(name, arguments, {});
+  expect_no_arguments(name, arguments);
   ValueList pairs;
   for (const auto& [key, value] : self.as_dict()->entries()) {
     pairs.push_back(Value::tuple({key, value}));
@@ -36,14 +36,14 @@ Value items_method(const std::string& name, const Value& self, const Arguments& 
 
 template <bool Keys>
 Value view_method(const std::string& name, const Value& self, const Arguments& arguments) {
-  Bound(name, arguments, {});
+  expect_no_arguments(name, arguments);
   ValueList items;
   for (const auto& [key, value] : self.as_dict()->entries()) items.push_back(Keys ? key : value);
   return Value::sequence(SequenceKind::kView, std::move(items));
 }
 
 Value copy_method(const std::string& name, const Value& self, const Arguments& arguments) {
-  Bound(name, arguments, {});
+  expect_no_arguments(name, arguments);
   return self;
 }
 

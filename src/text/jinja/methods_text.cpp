@@ -24,17 +24,17 @@ Value list_of(std::vector<std::string> parts) {
 
 template <std::string (*Convert)(std::string_view)>
 Value convert(const std::string& name, const Value& self, const Arguments& arguments) {
-  Bound(name, arguments, {});
+  expect_no_arguments(name, arguments);
   return Value::text(Convert(text_of(self)));
 }
 
 Value capitalize_method(const std::string& name, const Value& self, const Arguments& arguments) {
-  Bound(name, arguments, {});
+  expect_no_arguments(name, arguments);
   return Value::text(capitalize(text_of(self)));
 }
 
 Value title_method(const std::string& name, const Value& self, const Arguments& arguments) {
-  Bound(name, arguments, {});
+  expect_no_arguments(name, arguments);
   std::string out;
   bool inside = false;
   for (const char32_t c : to_characters(text_of(self))) {
@@ -47,7 +47,7 @@ Value title_method(const std::string& name, const Value& self, const Arguments& 
 }
 
 Value swapcase_method(const std::string& name, const Value& self, const Arguments& arguments) {
-  Bound(name, arguments, {});
+  expect_no_arguments(name, arguments);
   std::string out;
   for (const char32_t c : to_characters(text_of(self))) {
     std::string letter;
@@ -226,7 +226,7 @@ bool is_alnum(std::uint32_t c) { return is_alphabetic(c) || (is_word(c) && c != 
 
 template <bool (*Accepts)(std::uint32_t)>
 Value all_method(const std::string& name, const Value& self, const Arguments& arguments) {
-  Bound(name, arguments, {});
+  expect_no_arguments(name, arguments);
   const std::u32string characters = to_characters(text_of(self));
   return Value::boolean(!characters.empty() &&
                         std::all_of(characters.begin(), characters.end(), Accepts));
@@ -234,7 +234,7 @@ Value all_method(const std::string& name, const Value& self, const Arguments& ar
 
 template <bool Upper>
 Value case_method(const std::string& name, const Value& self, const Arguments& arguments) {
-  Bound(name, arguments, {});
+  expect_no_arguments(name, arguments);
   bool found = false;
   for (const char32_t c : to_characters(text_of(self))) {
     if (Upper ? is_lower(c) : is_upper(c)) return Value::boolean(false);

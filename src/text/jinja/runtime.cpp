@@ -84,6 +84,10 @@ Bound::Bound(const std::string& function, const Arguments& arguments,
   }
 }
 
+void expect_no_arguments(const std::string& function, const Arguments& arguments) {
+  const Bound none(function, arguments, {});
+}
+
 bool Bound::flag(std::size_t index, bool fallback) const {
   return values_[index] == nullptr ? fallback : truthy(*values_[index]);
 }

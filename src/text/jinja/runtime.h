@@ -65,4 +65,7 @@ class Bound {
   std::vector<const char*> names_;
 };
 
+// Throws EvalError when there are any.
+void expect_no_arguments(const std::string& function, const Arguments& arguments);
+
 }  // namespace svtune::jinja
