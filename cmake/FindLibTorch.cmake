@@ -25,7 +25,7 @@ if(_torch_dir AND EXISTS "${_torch_dir}/version.py")
   string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" LibTorch_VERSION "${_version_line}")
 endif()
 
-foreach(_lib torch torch_cpu c10)
+foreach(_lib torch_cpu c10)
   find_library(LibTorch_${_lib}_LIBRARY ${_lib} PATHS "${_torch_dir}/lib" NO_DEFAULT_PATH)
   mark_as_advanced(LibTorch_${_lib}_LIBRARY)
 endforeach()
@@ -33,8 +33,7 @@ find_path(LibTorch_INCLUDE_DIR ATen/core/Tensor.h PATHS "${_torch_dir}/include" 
 
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch
-  REQUIRED_VARS LibTorch_torch_cpu_LIBRARY LibTorch_c10_LIBRARY LibTorch_torch_LIBRARY
-                LibTorch_INCLUDE_DIR
+  REQUIRED_VARS LibTorch_torch_cpu_LIBRARY LibTorch_c10_LIBRARY LibTorch_INCLUDE_DIR
   VERSION_VAR LibTorch_VERSION
   REASON_FAILURE_MESSAGE
     "Install torch 2.13.0 with pip for the python3 on PATH, or set SVTUNE_TORCH_DIR.")
@@ -55,6 +54,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
     "SHELL:-idirafter ${LibTorch_INCLUDE_DIR}"
     "SHELL:-idirafter ${LibTorch_INCLUDE_DIR}/torch/csrc/api/include")
   target_compile_definitions(LibTorch::LibTorch INTERFACE AT_PER_OPERATOR_HEADERS)
+  # Not libtorch.so: in the wheel for CUDA it loads 3 GB of GPU libraries that are not used.
   target_link_libraries(LibTorch::LibTorch INTERFACE
-    "${LibTorch_torch_LIBRARY}" "${LibTorch_torch_cpu_LIBRARY}" "${LibTorch_c10_LIBRARY}")
+    "${LibTorch_torch_cpu_LIBRARY}" "${LibTorch_c10_LIBRARY}")
 endif()

@@ -35,9 +35,9 @@ if(TARGET svtune_program)
   install(TARGETS svtune_program EXPORT svtuneTargets
     RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   # The program's own LibTorch: the wheel may move or be upgraded after the installation.
-  foreach(_lib libtorch.so libtorch_cpu.so libc10.so libgomp.so.1)
-    install(FILES "${LibTorch_LIBRARY_DIR}/${_lib}" DESTINATION ${CMAKE_INSTALL_LIBDIR}/svtune)
-  endforeach()
+  configure_file("${CMAKE_CURRENT_LIST_DIR}/install_torch.cmake.in"
+    "${CMAKE_BINARY_DIR}/install_torch.cmake" @ONLY)
+  install(SCRIPT "${CMAKE_BINARY_DIR}/install_torch.cmake")
   file(GLOB _torch_licences "${LibTorch_LIBRARY_DIR}/../../torch-*.dist-info/licenses")
   foreach(_folder ${_torch_licences})
     install(DIRECTORY "${_folder}/" DESTINATION ${CMAKE_INSTALL_DOCDIR}/libtorch-licenses)

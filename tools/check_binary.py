@@ -12,8 +12,9 @@ import re
 import subprocess
 import sys
 
-TORCH = ("libtorch.so", "libtorch_cpu.so", "libc10.so")
-ALLOWED = TORCH + (
+TORCH = ("libtorch_cpu.so", "libc10.so")
+OF_THE_CUDA_WHEEL = ("libcudart.so.13", "libcupti.so.13", "libutil.so.1")
+ALLOWED = TORCH + OF_THE_CUDA_WHEEL + (
     "libgomp.so.1", "libstdc++.so.6", "libgcc_s.so.1", "libc.so.6", "libm.so.6", "libdl.so.2",
     "libpthread.so.0", "librt.so.1", "linux-vdso.so.1", "ld-linux-x86-64.so.2",
     "ld-linux-aarch64.so.1", "libpcre2-8.so.0", "libutf8proc.so.2", "libz.so.1",
