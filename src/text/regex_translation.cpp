@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::string_view kSpaceSet =
     R"(\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
-constexpr std::string_view kWordSet = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
 constexpr std::string_view kHexSet = "0-9a-fA-F";
 
 // Ranges of a category that PCRE2 10.42 does not know, as the inside of a class.
@@ -28,6 +27,19 @@ std::string newer_ranges(std::string_view category) {
     out += text.data();
   }
   return out;
+}
+
+// [[:word:]] of Oniguruma.
+const std::string& posix_word_set() {
+  static const std::string set = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})" + newer_ranges("L") +
+                                 newer_ranges("M") + newer_ranges("Nd");
+  return set;
+}
+
+// Its \w also has the superscripts and fractions of Latin-1.
+const std::string& word_set() {
+  static const std::string set = posix_word_set() + R"(\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE})";
+  return set;
 }
 
 class Translator {
@@ -94,7 +106,7 @@ class Translator {
         return emit_set(kSpaceSet, true, false);
       case 'w':
       case 'W':
-        return emit_set(kWordSet, c == 'W', in_class);
+        return emit_set(word_set(), c == 'W', in_class);
       case 'h':
       case 'H':
         return emit_set(kHexSet, c == 'H', in_class);
@@ -140,7 +152,7 @@ class Translator {
   }
 
   void word_border(bool negated) {
-    const std::string word = "[" + std::string(kWordSet) + "]";
+    const std::string word = "[" + word_set() + "]";
     const std::string same = "(?<=" + word + ")(?=" + word + ")|(?<!" + word + ")(?!" + word + ")";
     const std::string border =
         "(?<=" + word + ")(?!" + word + ")|(?<!" + word + ")(?=" + word + ")";
@@ -196,7 +208,7 @@ class Translator {
     if (name == "[:space:]") {
       out_ += kSpaceSet;
     } else if (name == "[:word:]") {
-      out_ += kWordSet;
+      out_ += posix_word_set();
     } else if (name == "[:digit:]" || name == "[:xdigit:]") {
       out_ += name;
     } else {

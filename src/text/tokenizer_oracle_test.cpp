@@ -175,6 +175,22 @@ TEST(TokenizerPipelines, RandomPartsGiveTheSameIdsAndText) {
   }
 }
 
+// Which Unicode version a table is of shows only at rare code points, so all are tried.
+TEST(TokenizerPipelines, EveryCodePointSplitsAsInTheOracle) {
+  constexpr int kPreTokenizers = 10;
+  constexpr std::uint32_t kStrings = 815;
+  const std::string python = test::oracle_python("tokenizers");
+  if (python.empty()) GTEST_SKIP() << "no Python with tokenizers";
+  const test::TempDirectory folder;
+  const std::string command =
+      script_command(python, "tokenizer_code_points.py", {folder.path().string()});
+  ASSERT_EQ(test::run_command(command).status, 0) << command;
+  for (int i = 0; i < kPreTokenizers; ++i) {
+    SCOPED_TRACE("pre-tokeniser " + std::to_string(i));
+    compare_cases(folder / std::to_string(i), {}, kStrings);
+  }
+}
+
 constexpr Family kFamilies[] = {
     {"gpt2", "gpt2", "tokenizers"},
     {"gpt2-vocab", "gpt2", "tokenizers"},

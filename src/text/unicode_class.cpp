@@ -50,6 +50,29 @@ constexpr AddedRange kAddedRanges[] = {
     {0x1FBCB, 0x1FBEF, "S"},  {0x2B739, 0x2B739, "Lo"}, {0x2EBF0, 0x2EE5D, "Lo"},
     {0x31350, 0x323AF, "Lo"}};
 
+// Punctuation since Unicode 9, which `tokenizers` 0.23 does not know (it has another table for
+// punctuation than for letters), found by asking it for every code point.
+struct CodePointRange {
+  std::uint32_t first, last;
+};
+constexpr CodePointRange kLaterPunctuation[] = {
+    {0x61D, 0x61D},     {0x9FD, 0x9FD},     {0xA76, 0xA76},     {0xC77, 0xC77},
+    {0xC84, 0xC84},     {0x1B4E, 0x1B4F},   {0x1B7D, 0x1B7F},   {0x2E43, 0x2E4F},
+    {0x2E52, 0x2E5D},   {0x10D6E, 0x10D6E}, {0x10EAD, 0x10EAD}, {0x10F55, 0x10F59},
+    {0x10F86, 0x10F89}, {0x113D4, 0x113D5}, {0x113D7, 0x113D8}, {0x1144B, 0x1144F},
+    {0x1145A, 0x1145B}, {0x1145D, 0x1145D}, {0x11660, 0x1166C}, {0x116B9, 0x116B9},
+    {0x1183B, 0x1183B}, {0x11944, 0x11946}, {0x119E2, 0x119E2}, {0x11A3F, 0x11A46},
+    {0x11A9A, 0x11A9C}, {0x11A9E, 0x11AA2}, {0x11B00, 0x11B09}, {0x11BE1, 0x11BE1},
+    {0x11C41, 0x11C45}, {0x11C70, 0x11C71}, {0x11EF7, 0x11EF8}, {0x11F43, 0x11F4F},
+    {0x11FFF, 0x11FFF}, {0x12FF1, 0x12FF2}, {0x16D6D, 0x16D6F}, {0x16E97, 0x16E9A},
+    {0x16FE2, 0x16FE2}, {0x1E5FF, 0x1E5FF}, {0x1E95E, 0x1E95F}};
+
+bool is_later_punctuation(std::uint32_t code_point) {
+  const auto* range =
+      std::ranges::lower_bound(kLaterPunctuation, code_point, {}, &CodePointRange::last);
+  return range != std::end(kLaterPunctuation) && range->first <= code_point;
+}
+
 // First letter of the general category; 'C' for what no table assigns.
 char major_category(std::uint32_t code_point) {
   const auto value = static_cast<utf8proc_int32_t>(code_point);
@@ -105,7 +128,9 @@ bool is_numeric(std::uint32_t c) {
 }
 
 bool is_punctuation(std::uint32_t c) {
-  return c < 0x80 ? is_ascii_punctuation(c) : major_category(c) == 'P';
+  if (c < 0x80) return is_ascii_punctuation(c);
+  if (c == 0x166D || c == 0x111C9) return true;  // a symbol and a mark of late
+  return major_category(c) == 'P' && !is_later_punctuation(c);
 }
 
 }  // namespace svtune

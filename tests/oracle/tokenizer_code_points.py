@@ -1,0 +1,57 @@
+"""How PyPI tokenizers splits around every code point, for tokenizer_oracle_test.cpp.
+
+usage: tokenizer_code_points.py OUT_DIR
+
+Writes OUT_DIR/<n>/model/tokenizer.json and OUT_DIR/<n>/cases.bin (see tokenizer_oracle.py), one
+folder per pre-tokeniser. Each string holds 256 code points as aQcQ with a vocabulary of "a" alone;
+unknown neighbours fuse, so that the ids show where it was split.
+"""
+
+import json
+import struct
+import sys
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from tokenizer_oracle import LLAMA3, QWEN2, pack
+
+# All planes in which Unicode 17 assigns letters, marks, numbers, punctuation or symbols.
+CODE_POINTS = [c for c in (*range(1, 0x33480), *range(0xE0001, 0xE01F0)) if not 0xD800 <= c < 0xE000]
+
+
+def split(regex):
+    return {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False}
+
+
+PRE_TOKENIZERS = [
+    {"type": "Punctuation", "behavior": "Isolated"},
+    {"type": "Digits", "individual_digits": True},
+    {"type": "Whitespace"}, {"type": "WhitespaceSplit"}, {"type": "BertPreTokenizer"},
+    split(QWEN2), split(LLAMA3), split("\\w+|[^\\w\\s]"), split("[[:word:]]+"), split("\\b")]
+
+
+def write_cases(folder, pre_tokenizer):
+    config = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [],
+              "normalizer": None, "pre_tokenizer": pre_tokenizer, "post_processor": None,
+              "decoder": None,
+              "model": {"type": "BPE", "dropout": None, "unk_token": "<unk>",
+                        "continuing_subword_prefix": None, "end_of_word_suffix": None,
+                        "fuse_unk": True, "byte_fallback": False, "ignore_merges": False,
+                        "vocab": {"<unk>": 0, "a": 1}, "merges": []}}
+    (folder / "model").mkdir(parents=True)
+    (folder / "model/tokenizer.json").write_text(json.dumps(config), encoding="utf-8")
+    tokenizer = Tokenizer.from_str(json.dumps(config))
+    strings = ["".join(f"aQ{chr(c)}Q" for c in CODE_POINTS[i:i + 256])
+               for i in range(0, len(CODE_POINTS), 256)]
+    with open(folder / "cases.bin", "wb") as file:
+        file.write(struct.pack("<I", len(strings)))
+        for string in strings:
+            ids = tokenizer.encode(string).ids
+            decoded = tokenizer.decode(ids, skip_special_tokens=False)
+            file.write(pack(string) + pack(ids) + struct.pack("<I", 0) + pack(decoded))
+
+
+if __name__ == "__main__":
+    for number, part in enumerate(PRE_TOKENIZERS):
+        write_cases(Path(sys.argv[1]) / str(number), part)
