@@ -24,6 +24,8 @@ struct Case {
   std::string name;
   MethodConfig method;
 };
+// Without it GoogleTest shows the bytes.
+void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 
 std::vector<Case> cases() {
   std::vector<Case> list;
