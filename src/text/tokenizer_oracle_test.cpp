@@ -1,6 +1,6 @@
 // Ids and decoded text against the PyPI packages tokenizers, sentencepiece and tiktoken, on
-// 20,000 strings per family, and on random pipelines: tests/oracle/tokenizer_oracle.py and
-// tokenizer_pipelines.py make them while the test runs.
+// 20,000 strings per family, on random pipelines, and on every code point: tokenizer_oracle.py,
+// tokenizer_pipelines.py and tokenizer_code_points.py of tests/oracle make them as the test runs.
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -158,37 +158,29 @@ TEST_P(TokenizerOracle, IdsAndTextEqualThePyPiPackage) {
   compare_streaming(folder.path(), options);
 }
 
-// Every part of tokenizer.json in random combinations, with tokenizers as the oracle.
-TEST(TokenizerPipelines, RandomPartsGiveTheSameIdsAndText) {
-  constexpr int kPipelines = 40;
-  constexpr std::uint32_t kStrings = 200;
+// The tokenizers that the script writes into folders 1 to `count`, each with `strings` cases.
+void compare_pipelines(const std::string& script, std::vector<std::string> arguments, int count,
+                       std::uint32_t strings) {
   const std::string python = test::oracle_python("tokenizers");
   if (python.empty()) GTEST_SKIP() << "no Python with tokenizers";
   const test::TempDirectory folder;
-  const std::string command = script_command(
-      python, "tokenizer_pipelines.py",
-      {data_directory().string(), folder.path().string(), "1", std::to_string(kPipelines)});
+  arguments.insert(arguments.begin(), folder.path().string());
+  const std::string command = script_command(python, script, arguments);
   ASSERT_EQ(test::run_command(command).status, 0) << command;
-  for (int seed = 1; seed <= kPipelines; ++seed) {
-    SCOPED_TRACE("pipeline " + std::to_string(seed));
-    compare_cases(folder / std::to_string(seed), {}, kStrings);
+  for (int number = 1; number <= count; ++number) {
+    SCOPED_TRACE("pipeline " + std::to_string(number));
+    compare_cases(folder / std::to_string(number), {}, strings);
   }
+}
+
+// Every part of tokenizer.json in random combinations, with tokenizers as the oracle.
+TEST(TokenizerPipelines, RandomPartsGiveTheSameIdsAndText) {
+  compare_pipelines("tokenizer_pipelines.py", {data_directory().string(), "40"}, 40, 200);
 }
 
 // Which Unicode version a table is of shows only at rare code points, so all are tried.
 TEST(TokenizerPipelines, EveryCodePointSplitsAsInTheOracle) {
-  constexpr int kPreTokenizers = 10;
-  constexpr std::uint32_t kStrings = 815;
-  const std::string python = test::oracle_python("tokenizers");
-  if (python.empty()) GTEST_SKIP() << "no Python with tokenizers";
-  const test::TempDirectory folder;
-  const std::string command =
-      script_command(python, "tokenizer_code_points.py", {folder.path().string()});
-  ASSERT_EQ(test::run_command(command).status, 0) << command;
-  for (int i = 0; i < kPreTokenizers; ++i) {
-    SCOPED_TRACE("pre-tokeniser " + std::to_string(i));
-    compare_cases(folder / std::to_string(i), {}, kStrings);
-  }
+  compare_pipelines("tokenizer_code_points.py", {}, 10, 815);
 }
 
 constexpr Family kFamilies[] = {

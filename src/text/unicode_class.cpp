@@ -2,8 +2,9 @@
 
 #include <utf8proc.h>
 
-#include <algorithm>
 #include <string_view>
+
+#include "text/code_point_range.h"
 
 namespace svtune {
 namespace {
@@ -52,9 +53,6 @@ constexpr AddedRange kAddedRanges[] = {
 
 // Punctuation since Unicode 9, which `tokenizers` 0.23 does not know (it has another table for
 // punctuation than for letters), found by asking it for every code point.
-struct CodePointRange {
-  std::uint32_t first, last;
-};
 constexpr CodePointRange kLaterPunctuation[] = {
     {0x61D, 0x61D},     {0x9FD, 0x9FD},     {0xA76, 0xA76},     {0xC77, 0xC77},
     {0xC84, 0xC84},     {0x1B4E, 0x1B4F},   {0x1B7D, 0x1B7F},   {0x2E43, 0x2E4F},
@@ -67,20 +65,13 @@ constexpr CodePointRange kLaterPunctuation[] = {
     {0x11FFF, 0x11FFF}, {0x12FF1, 0x12FF2}, {0x16D6D, 0x16D6F}, {0x16E97, 0x16E9A},
     {0x16FE2, 0x16FE2}, {0x1E5FF, 0x1E5FF}, {0x1E95E, 0x1E95F}};
 
-bool is_later_punctuation(std::uint32_t code_point) {
-  const auto* range =
-      std::ranges::lower_bound(kLaterPunctuation, code_point, {}, &CodePointRange::last);
-  return range != std::end(kLaterPunctuation) && range->first <= code_point;
-}
-
 // First letter of the general category; 'C' for what no table assigns.
 char major_category(std::uint32_t code_point) {
   const auto value = static_cast<utf8proc_int32_t>(code_point);
   const char major = utf8proc_category_string(value)[0];
   if (major != 'C') return major;
-  const auto* range = std::ranges::lower_bound(kAddedRanges, code_point, {}, &AddedRange::last);
-  const bool inside = range != std::end(kAddedRanges) && range->first <= code_point;
-  return inside ? range->category[0] : major;
+  const AddedRange* range = find_range(kAddedRanges, code_point);
+  return range != nullptr ? range->category[0] : major;
 }
 
 bool is_ascii_punctuation(std::uint32_t c) {
@@ -130,7 +121,7 @@ bool is_numeric(std::uint32_t c) {
 bool is_punctuation(std::uint32_t c) {
   if (c < 0x80) return is_ascii_punctuation(c);
   if (c == 0x166D || c == 0x111C9) return true;  // a symbol and a mark of late
-  return major_category(c) == 'P' && !is_later_punctuation(c);
+  return major_category(c) == 'P' && find_range(kLaterPunctuation, c) == nullptr;
 }
 
 }  // namespace svtune

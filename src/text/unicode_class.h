@@ -41,7 +41,7 @@ bool is_white_space(std::uint32_t code_point);  // White_Space
 bool is_word_character(
     std::uint32_t code_point);                  // \w: letters, marks, digits, connectors, joiners
 bool is_numeric(std::uint32_t code_point);      // N
-bool is_punctuation(std::uint32_t code_point);  // P, and all ASCII punctuation and symbols
+bool is_punctuation(std::uint32_t code_point);  // P of Unicode 8, and ASCII's symbols
 
 // A range that Unicode 15 or 16 assigned, with its general category. Letters and Nd are told
 // apart by two letters, marks, punctuation and symbols only by the first.

@@ -2,7 +2,6 @@
 
 #include <utf8proc.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -10,6 +9,7 @@
 
 #include "base/errors.h"
 #include "base/text_util.h"
+#include "text/code_point_range.h"
 #include "text/utf8.h"
 
 namespace svtune {
@@ -37,11 +37,6 @@ bool is_ascii_or_plainly_nfc(std::string_view text) {
   return true;
 }
 
-struct CodePointRange {
-  std::uint32_t first;
-  std::uint32_t last;
-};
-
 // Code points that normalisation changes or moves today but leaves alone in `tokenizers` 0.23.
 // Derived by normalising every code point, alone and behind other marks, with both.
 constexpr CodePointRange kUnknownRanges[] = {
@@ -61,8 +56,7 @@ constexpr CodePointRange kUnknownRanges[] = {
 
 bool is_unknown(std::uint32_t c) {
   if (c < kUnknownRanges[0].first) return false;
-  const auto* range = std::ranges::lower_bound(kUnknownRanges, c, {}, &CodePointRange::last);
-  return range != std::end(kUnknownRanges) && range->first <= c;
+  return find_range(kUnknownRanges, c) != nullptr;
 }
 
 utf8proc_option_t options_of(UnicodeForm form) {

@@ -8,13 +8,12 @@ unknown neighbours fuse, so that the ids show where it was split.
 """
 
 import json
-import struct
 import sys
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from tokenizer_oracle import LLAMA3, QWEN2, pack
+from tokenizer_oracle import LLAMA3, QWEN2, write_cases
 
 # All planes in which Unicode 17 assigns letters, marks, numbers, punctuation or symbols.
 CODE_POINTS = [c for c in (*range(1, 0x33480), *range(0xE0001, 0xE01F0)) if not 0xD800 <= c < 0xE000]
@@ -31,7 +30,7 @@ PRE_TOKENIZERS = [
     split(QWEN2), split(LLAMA3), split("\\w+|[^\\w\\s]"), split("[[:word:]]+"), split("\\b")]
 
 
-def write_cases(folder, pre_tokenizer):
+def write_part(folder, pre_tokenizer):
     config = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [],
               "normalizer": None, "pre_tokenizer": pre_tokenizer, "post_processor": None,
               "decoder": None,
@@ -44,14 +43,11 @@ def write_cases(folder, pre_tokenizer):
     tokenizer = Tokenizer.from_str(json.dumps(config))
     strings = ["".join(f"aQ{chr(c)}Q" for c in CODE_POINTS[i:i + 256])
                for i in range(0, len(CODE_POINTS), 256)]
-    with open(folder / "cases.bin", "wb") as file:
-        file.write(struct.pack("<I", len(strings)))
-        for string in strings:
-            ids = tokenizer.encode(string).ids
-            decoded = tokenizer.decode(ids, skip_special_tokens=False)
-            file.write(pack(string) + pack(ids) + struct.pack("<I", 0) + pack(decoded))
+    encoded = [(string, tokenizer.encode(string).ids) for string in strings]
+    write_cases(folder, [(string, ids, False, tokenizer.decode(ids, skip_special_tokens=False))
+                         for string, ids in encoded])
 
 
 if __name__ == "__main__":
-    for number, part in enumerate(PRE_TOKENIZERS):
-        write_cases(Path(sys.argv[1]) / str(number), part)
+    for number, part in enumerate(PRE_TOKENIZERS, 1):
+        write_part(Path(sys.argv[1]) / str(number), part)

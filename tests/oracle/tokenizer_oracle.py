@@ -259,20 +259,28 @@ def pack(value):
     return struct.pack(f"<I{len(value)}i", len(value), *value)
 
 
+def write_cases(folder, cases):
+    """cases.bin of (text, ids, whether special tokens are skipped, decoded text)."""
+    with open(folder / "cases.bin", "wb") as file:
+        file.write(struct.pack("<I", len(cases)))
+        for text, ids, skip, decoded in cases:
+            file.write(pack(text) + pack(ids) + struct.pack("<I", skip) + pack(decoded))
+
+
 def main(family, data, out, count=20000, seed=1):
     data, out = Path(data), Path(out)
     model = out / "model"
     model.mkdir(parents=True, exist_ok=True)
     case = FAMILIES[family](data, model)
     strings = StringSource(int(seed), data, case.special).strings(int(count))
-    with open(out / "cases.bin", "wb") as file:
-        file.write(struct.pack("<I", len(strings)))
-        for i, text in enumerate(strings):
-            for piece in case.avoid:
-                text = text.replace(piece, "")
-            ids = case.encode(text)
-            skip = i % 2 == 0 or not case.shows_special
-            file.write(pack(text) + pack(ids) + struct.pack("<I", skip) + pack(case.decode(ids, skip)))
+    cases = []
+    for i, text in enumerate(strings):
+        for piece in case.avoid:
+            text = text.replace(piece, "")
+        ids = case.encode(text)
+        skip = i % 2 == 0 or not case.shows_special
+        cases.append((text, ids, skip, case.decode(ids, skip)))
+    write_cases(out, cases)
     (out / "oracle.txt").write_text(case.name + "\n")
 
 

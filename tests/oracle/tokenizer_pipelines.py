@@ -1,6 +1,6 @@
 """Random tokenizer.json files and the ids that PyPI tokenizers gives, for tokenizer_oracle_test.cpp.
 
-usage: tokenizer_pipelines.py DATA_DIR OUT_DIR FIRST_SEED COUNT
+usage: tokenizer_pipelines.py OUT_DIR DATA_DIR COUNT
 
 Writes OUT_DIR/<seed>/model/tokenizer.json and OUT_DIR/<seed>/cases.bin (see tokenizer_oracle.py):
 a small vocabulary with random normalisers, pre-tokenisers, decoders, added tokens and options.
@@ -8,13 +8,12 @@ a small vocabulary with random normalisers, pre-tokenisers, decoders, added toke
 
 import json
 import random
-import struct
 import sys
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from tokenizer_oracle import LLAMA3, QWEN2, pack
+from tokenizer_oracle import LLAMA3, QWEN2, write_cases
 from tokenizer_strings import StringSource
 
 CHARACTERS = list("abcdeABC'sthe 012.,\n\t") + ["▁", "é", "Ġ", "世", "Ċ", "Ã", "©"]
@@ -110,7 +109,7 @@ class Pipeline:
                 "model": self.model()}
 
 
-def write_cases(seed, data, out):
+def write_pipeline(seed, data, out):
     pipeline = Pipeline(seed)
     config = pipeline.build()
     text = json.dumps(config, ensure_ascii=False)
@@ -122,14 +121,14 @@ def write_cases(seed, data, out):
     alphabet = CHARACTERS + ["  ", "<s>", "é", "E\u0301"]
     strings += ["".join(pipeline.rng.choices(alphabet, k=pipeline.rng.randrange(1, 30)))
                 for _ in range(STRINGS)]
-    with open(out / "cases.bin", "wb") as file:
-        file.write(struct.pack("<I", len(strings)))
-        for i, string in enumerate(strings):
-            ids = tokenizer.encode(string).ids
-            decoded = tokenizer.decode(ids, skip_special_tokens=i % 2 == 0)
-            file.write(pack(string) + pack(ids) + struct.pack("<I", i % 2 == 0) + pack(decoded))
+    cases = []
+    for i, string in enumerate(strings):
+        ids = tokenizer.encode(string).ids
+        skip = i % 2 == 0
+        cases.append((string, ids, skip, tokenizer.decode(ids, skip_special_tokens=skip)))
+    write_cases(out, cases)
 
 
 if __name__ == "__main__":
-    for seed in range(int(sys.argv[3]), int(sys.argv[3]) + int(sys.argv[4])):
-        write_cases(seed, Path(sys.argv[1]), Path(sys.argv[2]) / str(seed))
+    for seed in range(1, int(sys.argv[3]) + 1):
+        write_pipeline(seed, Path(sys.argv[2]), Path(sys.argv[1]) / str(seed))
