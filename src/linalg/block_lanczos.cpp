@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "linalg/lapack.h"
 #include "linalg/parallel.h"
 #include "linalg/torch_pch.h"
 
@@ -44,7 +45,7 @@ class Basis {
   // Eigenpairs of the projected matrix, ascending: values [d], vectors [d, d].
   std::pair<at::Tensor, at::Tensor> ritz_pairs() const {
     auto [values, vectors] =
-        at::linalg_eigh(projected_.narrow(0, 0, dimension_).narrow(1, 0, dimension_));
+        lapack::eigh(projected_.narrow(0, 0, dimension_).narrow(1, 0, dimension_));
     return {values, vectors};
   }
 
@@ -84,7 +85,7 @@ class Basis {
 
   // Rows of `block` made orthonormal, and R with blockᵀ = QR.
   static std::pair<at::Tensor, at::Tensor> orthonormalise(const at::Tensor& block) {
-    auto [q, r] = at::linalg_qr(block.t());
+    auto [q, r] = lapack::qr(block.t());
     return {q.t().contiguous(), r};
   }
 

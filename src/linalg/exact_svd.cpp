@@ -8,6 +8,8 @@
 #include "linalg/block_lanczos.h"
 #include "linalg/fallback.h"
 #include "linalg/gram.h"
+#include "linalg/lapack.h"
+#include "linalg/svd_check.h"
 #include "linalg/torch_pch.h"
 #include "linalg/tridiagonal.h"
 
@@ -18,6 +20,7 @@ constexpr std::int64_t kTiny = 48;          // gesdd costs nothing
 constexpr std::int64_t kSmall = 256;        // an fp64 eigenproblem costs a few milliseconds
 constexpr double kProductTolerance = 2e-5;  // a fifth of what `exact` promises
 constexpr double kSmallestSigma = 1e-5;     // squares below 1e-10 lose vectors even in fp64
+constexpr double kLargestResidual = 1e-4;   // of the largest σ; what is found has 5e-6 at most
 constexpr double kLanczosTolerance = 2e-7;  // rounding level of the fp32 Gram matrix
 
 // A subspace that should hold the wanted vectors, and what is known of the rest.
@@ -67,11 +70,19 @@ Subspace subspace_by_tridiagonal(const at::Tensor& gram, std::int64_t size) {
 }
 
 Subspace subspace_by_eigh(const at::Tensor& gram, std::int64_t size) {
-  const auto [values, vectors] = at::linalg_eigh(gram);
+  const auto [values, vectors] = lapack::eigh(gram);
   const std::int64_t n = gram.size(0);
   const bool all = size == n;
   return {vectors.narrow(1, n - size, size).flip(1),
           all ? 0.0 : values[n - size - 1].item<double>(), "gram + eigh (fp64)"};
+}
+
+// ‖Aᵀu − σv‖ of the worst triplet over the largest σ.
+double largest_residual(const ExactTriplets& found) {
+  const Triplets& triplets = found.triplets;
+  const at::Tensor residual =
+      at::linalg_vector_norm(found.image - triplets.right * triplets.sigma, 2, at::IntArrayRef{0});
+  return residual.max().item<double>() / triplets.sigma[0].item<double>();
 }
 
 bool sigma_resolved(const Triplets& found) {
@@ -99,6 +110,8 @@ std::optional<ExactTriplets> leading_by_double_gram(const MatrixTiles& matrix, s
   const Subspace subspace = subspace_by_eigh(gram_matrix(matrix, GramPrecision::kDouble), rank);
   ExactTriplets result{rayleigh_ritz(matrix, subspace.vectors, rank), subspace.name, "", 2, {}};
   if (!sigma_resolved(result.triplets)) return std::nullopt;
+  result.image = matrix.transposed_times(result.triplets.left.to(at::kFloat));
+  if (!(largest_residual(result) <= kLargestResidual)) return std::nullopt;
   return result;
 }
 
@@ -120,11 +133,20 @@ ExactTriplets exact_leading_triplets(const MatrixTiles& matrix, std::int64_t ran
                                      std::uint64_t seed) {
   const std::int64_t n = matrix.short_side();
   if (n <= kTiny) return triplets_by_gesdd(matrix, 0, rank);
+  const auto sound = [](std::optional<ExactTriplets> found) {
+    if (found && !fault_of_triplets(found->triplets.left, found->triplets.sigma,
+                                    found->triplets.right, kFloatFactors)
+                      .empty()) {
+      found.reset();
+    }
+    return found;
+  };
   std::vector<Attempt<ExactTriplets>> attempts;
   if (n > kSmall && rank <= n / 2) {
-    attempts.push_back({"gram (fp32)", [&] { return leading_by_fast_gram(matrix, rank, seed); }});
+    attempts.push_back(
+        {"gram (fp32)", [&] { return sound(leading_by_fast_gram(matrix, rank, seed)); }});
   }
-  attempts.push_back({"gram (fp64)", [&] { return leading_by_double_gram(matrix, rank); }});
+  attempts.push_back({"gram (fp64)", [&] { return sound(leading_by_double_gram(matrix, rank)); }});
   attempts.push_back({"gesdd", [&] { return std::optional(triplets_by_gesdd(matrix, 0, rank)); }});
   return first_success<ExactTriplets>(attempts);
 }

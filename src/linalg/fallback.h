@@ -39,8 +39,10 @@ Result first_success(std::span<const Attempt<Result>> attempts) {
       given_up += separator + attempt.name + " did not converge";
     }
   }
-  throw ModelError("no singular value decomposition converged: " + given_up,
-                   "The weight is likely damaged; download the checkpoint again.");
+  throw ModelError(
+      "no singular value decomposition converged: " + given_up,
+      "The weight is likely damaged; download the checkpoint again. If it is sound, the "
+      "linear algebra library fails on this processor: try --threads 1.");
 }
 
 struct SvdFactors {

@@ -10,8 +10,10 @@
 
 #include "linalg/fallback.h"
 #include "linalg/gram.h"
+#include "linalg/lapack.h"
 #include "linalg/matrix_tiles.h"
 #include "linalg/svd.h"
+#include "linalg/svd_check.h"
 #include "linalg/svd_prepare.h"
 #include "linalg/torch_pch.h"
 
@@ -61,7 +63,7 @@ void negligible_triplets(const MatrixTiles& matrix, std::int64_t first, TallSvd&
   at::Tensor image = matrix.times(right.contiguous());
   image.sub_(at::mm(known, at::mm(known.t(), image)));
   const SvdFactors small = detail::dense_svd(image);
-  const auto [Q, R] = at::linalg_qr(at::cat({known, small.U}, 1));
+  const auto [Q, R] = lapack::qr(at::cat({known, small.U}, 1));
   const at::Tensor sign = at::where(R.diagonal().narrow(0, first, count).lt(0), -1.0, 1.0);
   svd.left.narrow(1, first, count).copy_(Q.narrow(1, first, count) * sign);
   svd.sigma.narrow(0, first, count).copy_(small.S);
@@ -70,7 +72,7 @@ void negligible_triplets(const MatrixTiles& matrix, std::int64_t first, TallSvd&
 
 TallSvd svd_by_gram(const MatrixTiles& matrix) {
   const auto [values, vectors] =
-      at::linalg_eigh(detail::gram_matrix(matrix, detail::GramPrecision::kDouble));
+      lapack::eigh(detail::gram_matrix(matrix, detail::GramPrecision::kDouble));
   TallSvd svd{at::empty({matrix.long_side(), matrix.short_side()}, at::kFloat),
               values.flip(0).clamp_min(0).sqrt(), vectors.flip(1), "gram + eigh (fp64)"};
   const double threshold = kNegligible * svd.sigma[0].item<double>();
@@ -89,9 +91,14 @@ TallSvd svd_by_gesdd(const MatrixTiles& matrix) {
 
 TallSvd svd_of(const MatrixTiles& matrix) {
   if (matrix.short_side() <= kTiny) return svd_by_gesdd(matrix);
+  const auto sound = [&](TallSvd svd) {
+    const std::string fault = detail::fault_of_full(
+        matrix, svd.left, svd.sigma, svd.right.to(at::kFloat), detail::kFloatFactors);
+    return fault.empty() ? std::optional(std::move(svd)) : std::nullopt;
+  };
   const std::array<Attempt<TallSvd>, 2> attempts = {
-      Attempt<TallSvd>{"gram (fp64)", [&] { return std::optional(svd_by_gram(matrix)); }},
-      Attempt<TallSvd>{"gesdd", [&] { return std::optional(svd_by_gesdd(matrix)); }}};
+      Attempt<TallSvd>{"gram (fp64)", [&] { return sound(svd_by_gram(matrix)); }},
+      Attempt<TallSvd>{"gesdd", [&] { return sound(svd_by_gesdd(matrix)); }}};
   return detail::first_success<TallSvd>(attempts);
 }
 

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "linalg/fallback.h"
+#include "linalg/lapack.h"
+#include "linalg/svd_check.h"
 #include "linalg/torch_pch.h"
 
 namespace svtune::detail {
@@ -63,7 +65,7 @@ bool sweep(Columns& columns) {
 at::Tensor left_vectors(const at::Tensor& image, const at::Tensor& sigma) {
   const at::Tensor usable = sigma.gt(sigma[0] * 1e-14);
   const at::Tensor scaled = at::where(usable, image / at::where(usable, sigma, 1.0), 0.0);
-  const auto [Q, R] = at::linalg_qr(scaled);
+  const auto [Q, R] = lapack::qr(scaled);
   return Q * at::where(R.diagonal().lt(0), -1.0, 1.0);
 }
 
@@ -91,13 +93,20 @@ SvdFactors jacobi_svd(const at::Tensor& matrix) {
 
 SvdFactors dense_svd(const at::Tensor& matrix) {
   const at::Tensor wide = matrix.to(at::kDouble);
+  const auto sound = [&](SvdFactors svd) -> std::optional<SvdFactors> {
+    const MatrixTiles tiles(wide);
+    const bool turned = tiles.transposed();
+    const std::string fault =
+        fault_of_full(tiles, turned ? svd.V : svd.U, svd.S, turned ? svd.U : svd.V, kDoubleFactors);
+    return fault.empty() ? std::optional(std::move(svd)) : std::nullopt;
+  };
   const std::array<Attempt<SvdFactors>, 2> attempts = {
       Attempt<SvdFactors>{"gesdd",
-                          [&]() -> std::optional<SvdFactors> {
-                            const auto [U, S, Vh] = at::linalg_svd(wide, /*full_matrices=*/false);
-                            return SvdFactors{U, S, Vh.t(), ""};
+                          [&] {
+                            const lapack::ThinFactors thin = lapack::svd(wide);
+                            return sound({thin.U, thin.S, thin.Vh.t(), ""});
                           }},
-      Attempt<SvdFactors>{"Jacobi rotations", [&] { return std::optional(jacobi_svd(wide)); }}};
+      Attempt<SvdFactors>{"Jacobi rotations", [&] { return sound(jacobi_svd(wide)); }}};
   return first_success<SvdFactors>(attempts);
 }
 

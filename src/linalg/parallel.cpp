@@ -8,6 +8,7 @@
 #include <exception>
 #include <limits>
 #include <mutex>
+#include <optional>
 
 namespace svtune {
 namespace {
@@ -27,21 +28,6 @@ class ThreadsBack {
 
  private:
   bool serial_;
-};
-
-// Library calls of this thread are serial, and choose their blocking accordingly: inside a
-// parallel region the BLAS is serial anyway, but would still order its sums as for many.
-class OneThread {
- public:
-  OneThread() : saved_(at::get_num_threads()) {
-    if (saved_ > 1) at::set_num_threads(1);
-  }
-  ~OneThread() {
-    if (saved_ > 1) at::set_num_threads(saved_);
-  }
-
- private:
-  int saved_;
 };
 
 // Indices in order to whichever thread asks. When one fails the lower ones are all under way,
@@ -82,6 +68,14 @@ class Queue {
 
 }  // namespace
 
+OneThread::OneThread() : saved_threads_(at::get_num_threads()) {
+  if (saved_threads_ > 1) at::set_num_threads(1);
+}
+
+OneThread::~OneThread() {
+  if (saved_threads_ > 1) at::set_num_threads(saved_threads_);
+}
+
 SerialMath::SerialMath() {
   if (threads_in_reserve > 0 || at::get_num_threads() == 1) return;
   saved_threads_ = at::get_num_threads();
@@ -115,7 +109,9 @@ void for_each_matrix(std::int64_t count, const std::function<void(std::int64_t)>
   ThreadsBack threads;
   const std::int64_t workers = std::min<std::int64_t>(count, at::get_num_threads());
   if (workers <= 1 || at::in_parallel_region()) {
-    // One matrix at a time: its own tiles may use the threads.
+    // One matrix at a time: outside a region its own tiles may use the threads.
+    std::optional<OneThread> one_thread;
+    if (at::in_parallel_region()) one_thread.emplace();
     for (std::int64_t i = 0; i < count; ++i) {
       work(i);
       if (progress) progress(i + 1, count);
@@ -125,6 +121,7 @@ void for_each_matrix(std::int64_t count, const std::function<void(std::int64_t)>
   Queue queue(count);
   at::parallel_for(0, workers, 1, [&](std::int64_t begin, std::int64_t end) {
     const c10::NoGradGuard no_grad;
+    const OneThread one_thread;
     for (std::int64_t worker = begin; worker < end; ++worker) queue.run(work, progress);
   });
   queue.rethrow();

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "linalg/lapack.h"
 #include "linalg/parallel.h"
 #include "linalg/torch_pch.h"
 
@@ -27,7 +28,7 @@ at::Tensor tiled_gram(const MatrixTiles& matrix, const at::Tensor& y) {
 Triplets best_in_basis(const MatrixTiles& matrix, const at::Tensor& basis, std::int64_t rank,
                        at::ScalarType dtype) {
   const at::Tensor image = matrix.times(basis.to(dtype));  // [long, q]
-  const auto [squares, rotation] = at::linalg_eigh(tiled_gram(matrix, image));
+  const auto [squares, rotation] = lapack::eigh(tiled_gram(matrix, image));
   const std::int64_t q = basis.size(1);
   const at::Tensor leading = rotation.narrow(1, q - rank, rank).flip(1);
   Triplets triplets;
@@ -50,7 +51,7 @@ bool fp32_suffices(const at::Tensor& sigma) {
 }  // namespace
 
 Triplets rayleigh_ritz(const MatrixTiles& matrix, const at::Tensor& subspace, std::int64_t rank) {
-  const at::Tensor basis = std::get<0>(at::linalg_qr(subspace.to(at::kDouble)));
+  const at::Tensor basis = lapack::qr(subspace.to(at::kDouble)).Q;
   if (matrix.weight().scalar_type() != at::kDouble) {
     Triplets triplets = best_in_basis(matrix, basis, rank, at::kFloat);
     if (fp32_suffices(triplets.sigma)) return triplets;

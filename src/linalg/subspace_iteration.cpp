@@ -1,8 +1,6 @@
 #include "linalg/subspace_iteration.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/ops/linalg_qr.h>
-#include <ATen/ops/linalg_svd.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/randn.h>
 
@@ -10,16 +8,17 @@
 #include <utility>
 
 #include "linalg/fallback.h"
+#include "linalg/lapack.h"
 
 namespace svtune::detail {
 namespace {
 
-at::Tensor orthonormal_columns(const at::Tensor& x) { return std::get<0>(at::linalg_qr(x)); }
+at::Tensor orthonormal_columns(const at::Tensor& x) { return lapack::qr(x).Q; }
 
 // In the precision of the iteration, as torch.svd_lowrank; fp64 should that fail.
 SvdFactors small_svd(const at::Tensor& matrix) {
   try {
-    const auto [U, S, Vh] = at::linalg_svd(matrix, /*full_matrices=*/false);
+    const auto [U, S, Vh] = lapack::svd(matrix);
     return {U, S, Vh.t(), ""};
   } catch (const c10::LinAlgError&) {
     SvdFactors slow = dense_svd(matrix);

@@ -14,12 +14,13 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "linalg/gram.h"
+#include "linalg/svd_check.h"
 
 namespace svtune {
 namespace {
 
 // Raise it with every change that alters a bit of any result.
-constexpr int kAlgorithmVersion = 2;
+constexpr int kAlgorithmVersion = 3;
 
 std::string_view bytes_of(const at::Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
@@ -130,6 +131,15 @@ std::optional<Result> parse(const std::string& entry, const Json& description) {
   }
 }
 
+// Whether a stored result decomposes this weight: nothing wrong is used, whoever wrote it.
+template <class Result>
+bool fits(const at::Tensor& weight, const Result& result) {
+  const std::int64_t rank = result.S.dim() == 1 ? result.S.size(0) : 0;
+  return rank > 0 && result.U.sizes() == at::IntArrayRef({weight.size(0), rank}) &&
+         result.V.sizes() == at::IntArrayRef({weight.size(1), rank}) &&
+         detail::fault_of(weight, result).empty();
+}
+
 std::string request_text(std::int64_t rank, const TruncatedSvdOptions& options) {
   const bool fast = options.algorithm == SvdAlgorithm::kFast;
   Json request = {{"rank", rank}, {"fast", fast}, {"seed", options.seed}};
@@ -154,7 +164,8 @@ Result SvdCache::get(const at::Tensor& weight, const std::string& request,
   const Json description = description_of(dense, request);
   const std::string key = key_of(dense, dump_json(description));
   if (const std::optional<std::string> entry = store_.find(key)) {
-    if (std::optional<Result> result = parse<Result>(*entry, description)) {
+    std::optional<Result> result = parse<Result>(*entry, description);
+    if (result && fits(dense, *result)) {
       ++found_;
       return std::move(*result);
     }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -140,6 +141,31 @@ TEST_F(SvdCacheTest, DamagedAndForeignEntriesAreMadeAnew) {
     expect_same(opened.cache.truncated(weight, 8, {}), plain);
     EXPECT_EQ(opened.cache.missing(), 1);
   }
+}
+
+// An entry whose bytes are what was stored, of vectors that are none: garbage that a library left.
+TEST_F(SvdCacheTest, WrongVectorsAreMadeAnew) {
+  const at::Tensor weight = model_like(120, 80, 5);
+  const ThinSvd full = full_svd(weight);
+  const TruncatedSvd part = truncated_svd(weight, 8);
+  {
+    Opened opened(root_);
+    opened.cache.full(weight);
+    opened.cache.truncated(weight, 8, {});
+    for (const auto& entry : opened.store.entries()) {
+      std::string bytes = opened.store.find(entry.key).value();
+      const std::size_t vectors = bytes.find('\n') + 1;
+      std::swap_ranges(bytes.begin() + vectors, bytes.begin() + vectors + 400,
+                       bytes.begin() + vectors + 400);
+      const std::string_view piece = bytes;
+      opened.store.store(entry.key, std::span(&piece, 1));
+    }
+  }
+  Opened opened(root_);
+  EXPECT_TRUE(opened.cache.full(weight).U.equal(full.U));
+  expect_same(opened.cache.truncated(weight, 8, {}), part);
+  EXPECT_EQ(opened.cache.found(), 0);
+  EXPECT_EQ(opened.cache.missing(), 2);
 }
 
 TEST_F(SvdCacheTest, SmallWeightsAreNotKept) {

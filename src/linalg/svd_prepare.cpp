@@ -57,7 +57,7 @@ PreparedWeight prepare_weight(const at::Tensor& weight) {
   if (std::abs(exponent) > kLargestExponent) {
     prepared.scale = std::ldexp(1.0, exponent);
     // fp64 holds every input exactly; bf16 and fp16 would lose their subnormal entries.
-    prepared.weight = prepared.weight.to(at::kDouble).mul_(std::ldexp(1.0, -exponent));
+    prepared.weight = prepared.weight.to(at::kDouble) * std::ldexp(1.0, -exponent);
   }
   return prepared;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "linalg/gram.h"
+#include "linalg/lapack.h"
 #include "linalg/matrix_tiles.h"
 #include "linalg/parallel.h"
 #include "linalg/torch_pch.h"
@@ -18,9 +19,7 @@ using detail::MatrixTiles;
 
 constexpr double kTiny = std::numeric_limits<float>::min();
 
-at::Tensor orthonormal(const at::Tensor& columns) {
-  return std::get<0>(at::linalg_qr(columns)).contiguous();
-}
+at::Tensor orthonormal(const at::Tensor& columns) { return lapack::qr(columns).Q.contiguous(); }
 
 at::Tensor column_norms(const at::Tensor& columns) {
   return at::linalg_vector_norm(columns, 2, at::IntArrayRef{0}, false, at::kDouble)
@@ -98,7 +97,7 @@ WarmSvd warm_svd(const at::Tensor& matrix, const at::Tensor& subspace,
   const Basis basis =
       krylov_basis(products, start_block(subspace, side, size, options.seed), options.steps);
   const at::Tensor image = basis.image.to(at::kDouble);
-  const auto [squares, rotation] = at::linalg_eigh(at::mm(image.t(), image));
+  const auto [squares, rotation] = lapack::eigh(at::mm(image.t(), image));
   const at::Tensor leading = rotation.narrow(1, rotation.size(1) - size, size).flip(1);
   WarmSvd svd;
   svd.subspace = at::mm(basis.vectors, leading.to(at::kFloat));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/errors.h"
+#include "linalg/lapack.h"
 #include "linalg/svd.h"
 #include "linalg/torch_pch.h"
 #include "peft/base_tensors.h"
@@ -83,9 +84,9 @@ void require_adapters(const AdapterSet& adapters, const char* form) {
 
 LowRankDelta recompress(const LowRankDelta& delta, const Truncation& truncation, double& error,
                         double& norm) {
-  const auto [Qb, Rb] = at::linalg_qr(delta.up.to(at::kDouble));
-  const auto [Qa, Ra] = at::linalg_qr(delta.down.to(at::kDouble).t());
-  const auto [P, S, Zh] = at::linalg_svd(at::mm(Rb, Ra.t()) * delta.scale, false);
+  const auto [Qb, Rb] = lapack::qr(delta.up.to(at::kDouble));
+  const auto [Qa, Ra] = lapack::qr(delta.down.to(at::kDouble).t());
+  const auto [P, S, Zh] = lapack::svd(at::mm(Rb, Ra.t()) * delta.scale);
   return cut(at::mm(Qb, P), S, at::mm(Qa, Zh.t()), truncation, error, norm);
 }
 

@@ -1,9 +1,8 @@
 #include "quant/error_norms.h"
 
-#include <ATen/ops/linalg_eigvalsh.h>
-
 #include <cmath>
 
+#include "linalg/lapack.h"
 #include "linalg/torch_pch.h"
 
 namespace svtune {
@@ -20,7 +19,7 @@ at::Tensor singular_values(const at::Tensor& matrix) {
   const at::Tensor wide = matrix.to(at::kDouble);
   const bool tall = wide.size(0) >= wide.size(1);
   const at::Tensor gram = tall ? at::mm(wide.t(), wide) : at::mm(wide, wide.t());
-  return at::linalg_eigvalsh(gram).clamp_min(0).sqrt().flip(0).contiguous();
+  return lapack::eigvalsh(gram).clamp_min(0).sqrt().flip(0).contiguous();
 }
 
 }  // namespace svtune
