@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "base/text_util.h"
+#include "libtorch/prelude.h"
 #include "linalg/parallel.h"
-#include "linalg/torch_pch.h"
 #include "quant/low_rank_quant.h"
 
 namespace {

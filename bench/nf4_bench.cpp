@@ -13,7 +13,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text_util.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "quant/kernels/block_kernels.h"
 #include "quant/quantized_matrix.h"
 

@@ -17,9 +17,9 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text_util.h"
+#include "libtorch/prelude.h"
 #include "linalg/parallel.h"
 #include "linalg/svd.h"
-#include "linalg/torch_pch.h"
 
 namespace {
 

@@ -3,7 +3,7 @@
 
 #include "api/runtime.h"
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "train/training_run.h"
 
 namespace svtune {

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <string>
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "nn/cpu_allocator.h"
 
 namespace svtune {

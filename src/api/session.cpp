@@ -7,7 +7,7 @@
 #include "infer/score.h"
 #include "infer/text_generation.h"
 #include "io/load_tokenizer.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "peft/loaded_model.h"
 #include "peft/merge.h"
 

@@ -2,7 +2,7 @@
 
 #include "base/text_util.h"
 #include "cli/core/progress.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "peft/merge.h"
 
 namespace svtune {

@@ -3,7 +3,7 @@
 #include <iostream>
 
 #include "api/runtime.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 

@@ -10,7 +10,7 @@
 #include "base/text_util.h"
 #include "cli/core/interrupt.h"
 #include "cli/core/progress.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "peft/svd_summary.h"
 #include "train/training_run.h"
 

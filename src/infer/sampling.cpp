@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

@@ -1,7 +1,7 @@
 #include "infer/score.h"
 
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

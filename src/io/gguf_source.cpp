@@ -2,7 +2,7 @@
 
 #include "base/hash.h"
 #include "formats/gguf_checkpoint.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

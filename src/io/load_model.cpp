@@ -7,7 +7,7 @@
 #include "io/model.h"
 #include "io/quantized_source.h"
 #include "io/safetensors_source.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "models/families.h"
 
 namespace svtune {

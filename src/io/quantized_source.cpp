@@ -7,7 +7,7 @@
 #include "base/errors.h"
 #include "base/hash.h"
 #include "io/safetensors_source.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

@@ -10,7 +10,7 @@
 #include "formats/safetensors.h"
 #include "formats/safetensors_writer.h"
 #include "io/safetensors_source.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <utility>
 
+#include "libtorch/prelude.h"
 #include "linalg/lapack.h"
 #include "linalg/parallel.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

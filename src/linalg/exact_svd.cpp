@@ -5,12 +5,12 @@
 #include <optional>
 #include <vector>
 
+#include "libtorch/prelude.h"
 #include "linalg/block_lanczos.h"
 #include "linalg/fallback.h"
 #include "linalg/gram.h"
 #include "linalg/lapack.h"
 #include "linalg/svd_check.h"
-#include "linalg/torch_pch.h"
 #include "linalg/tridiagonal.h"
 
 namespace svtune::detail {

@@ -8,6 +8,7 @@
 #include <array>
 #include <optional>
 
+#include "libtorch/prelude.h"
 #include "linalg/fallback.h"
 #include "linalg/gram.h"
 #include "linalg/lapack.h"
@@ -15,7 +16,6 @@
 #include "linalg/svd.h"
 #include "linalg/svd_check.h"
 #include "linalg/svd_prepare.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

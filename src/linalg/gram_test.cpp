@@ -4,8 +4,8 @@
 
 #include <utility>
 
+#include "libtorch/prelude.h"
 #include "linalg/svd_test_util.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

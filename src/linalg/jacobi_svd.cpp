@@ -2,10 +2,10 @@
 #include <cmath>
 #include <utility>
 
+#include "libtorch/prelude.h"
 #include "linalg/fallback.h"
 #include "linalg/lapack.h"
 #include "linalg/svd_check.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

@@ -11,10 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "libtorch/prelude.h"
 #include "linalg/parallel.h"
 #include "linalg/svd.h"
 #include "linalg/svd_test_util.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

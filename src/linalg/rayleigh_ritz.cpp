@@ -2,9 +2,9 @@
 
 #include <limits>
 
+#include "libtorch/prelude.h"
 #include "linalg/lapack.h"
 #include "linalg/parallel.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

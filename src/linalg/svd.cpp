@@ -7,11 +7,11 @@
 #include <string>
 
 #include "base/errors.h"
+#include "libtorch/prelude.h"
 #include "linalg/exact_svd.h"
 #include "linalg/parallel.h"
 #include "linalg/subspace_iteration.h"
 #include "linalg/svd_prepare.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "libtorch/prelude.h"
 #include "linalg/svd_prepare.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

@@ -9,8 +9,8 @@
 #include <limits>
 #include <string>
 
+#include "libtorch/prelude.h"
 #include "linalg/svd_test_util.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

@@ -9,9 +9,9 @@
 #include <string>
 
 #include "base/errors.h"
+#include "libtorch/prelude.h"
 #include "linalg/svd.h"
 #include "linalg/svd_test_util.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

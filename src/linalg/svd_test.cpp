@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "libtorch/prelude.h"
 #include "linalg/parallel.h"
 #include "linalg/svd_test_util.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune::testing {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "libtorch/prelude.h"
 #include "linalg/packed_loops.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <string>
 
+#include "libtorch/prelude.h"
 #include "linalg/svd_test_util.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

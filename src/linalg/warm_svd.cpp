@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "libtorch/prelude.h"
 #include "linalg/gram.h"
 #include "linalg/lapack.h"
 #include "linalg/matrix_tiles.h"
 #include "linalg/parallel.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

@@ -4,9 +4,9 @@
 
 #include <stdexcept>
 
+#include "libtorch/prelude.h"
 #include "linalg/svd.h"
 #include "linalg/svd_test_util.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

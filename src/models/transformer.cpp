@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "models/recompute.h"
 #include "models/rope.h"
 #include "nn/ops/attention.h"

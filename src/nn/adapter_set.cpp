@@ -1,7 +1,7 @@
 #include "nn/adapter_set.h"
 
 #include "base/hash.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 

@@ -1,6 +1,6 @@
 #include "nn/kv_cache.h"
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

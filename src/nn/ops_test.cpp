@@ -1,7 +1,7 @@
 // The operators with hand-written backward passes against plain versions under autograd.
 #include <gtest/gtest.h>
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "nn/ops/attention.h"
 #include "nn/ops/cross_entropy.h"
 #include "nn/ops/low_rank.h"

@@ -6,7 +6,7 @@
 #include "adapters/module_match.h"
 #include "base/errors.h"
 #include "base/text_util.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "models/config_reader.h"
 
 namespace svtune {

@@ -1,7 +1,7 @@
 #include "peft/adapter_file.h"
 
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "peft/adapter_load.h"
 #include "peft/export.h"
 #include "peft/lora_directory.h"

@@ -2,7 +2,7 @@
 
 #include "adapters/lora/low_rank_adapter.h"
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "peft/attach.h"
 #include "peft/base_tensors.h"
 #include "peft/embedding_change.h"

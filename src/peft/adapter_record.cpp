@@ -1,7 +1,7 @@
 #include "peft/adapter_record.h"
 
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "base/errors.h"
 #include "base/hash.h"
+#include "libtorch/prelude.h"
 #include "linalg/parallel.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

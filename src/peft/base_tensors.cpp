@@ -4,7 +4,7 @@
 
 #include "base/errors.h"
 #include "base/hash.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 

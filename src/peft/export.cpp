@@ -1,7 +1,7 @@
 #include "peft/export.h"
 
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "peft/lora_directory.h"
 #include "peft/low_rank_export.h"
 #include "peft/model_writer.h"

@@ -1,6 +1,6 @@
 #include "peft/loaded_model.h"
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
 
 namespace svtune {

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "base/errors.h"
+#include "libtorch/prelude.h"
 #include "linalg/lapack.h"
 #include "linalg/svd.h"
-#include "linalg/torch_pch.h"
 #include "peft/base_tensors.h"
 #include "peft/lora_directory.h"
 

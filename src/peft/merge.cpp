@@ -5,7 +5,7 @@
 #include "base/errors.h"
 #include "formats/gguf_convert.h"
 #include "io/safetensors_source.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "peft/base_tensors.h"
 #include "peft/low_rank_export.h"
 #include "peft/model_writer.h"

@@ -7,7 +7,7 @@
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
 #include "io/safetensors_source.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "peft/adapter_file.h"
 #include "peft/attach.h"
 #include "peft/export.h"

@@ -4,7 +4,7 @@
 
 #include "base/errors.h"
 #include "base/files.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "peft/base_tensors.h"
 #include "peft/lora_directory.h"
 

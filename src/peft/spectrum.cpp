@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "base/errors.h"
+#include "libtorch/prelude.h"
 #include "linalg/parallel.h"
 #include "linalg/svd_cache.h"
-#include "linalg/torch_pch.h"
 #include "quant/quantized_matrix.h"
 
 namespace svtune {

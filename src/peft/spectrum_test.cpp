@@ -8,8 +8,8 @@
 #include <numeric>
 
 #include "base/errors.h"
+#include "libtorch/prelude.h"
 #include "linalg/svd.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

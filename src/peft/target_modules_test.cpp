@@ -7,7 +7,7 @@
 
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "peft/adapter_config.h"
 #include "peft/tiny_model_test_util.h"
 

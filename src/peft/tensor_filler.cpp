@@ -2,7 +2,7 @@
 
 #include "base/errors.h"
 #include "base/text_util.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 

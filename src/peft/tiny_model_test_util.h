@@ -10,7 +10,7 @@
 #include "base/files.h"
 #include "base/random.h"
 #include "io/model.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "models/families.h"
 #include "peft/lora_directory.h"
 

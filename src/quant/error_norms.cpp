@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "libtorch/prelude.h"
 #include "linalg/lapack.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune {
 

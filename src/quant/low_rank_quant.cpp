@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "libtorch/prelude.h"
 #include "linalg/parallel.h"
 #include "linalg/svd.h"
 #include "linalg/svd_prepare.h"
-#include "linalg/torch_pch.h"
 #include "linalg/warm_svd.h"
 #include "quant/codebook.h"
 #include "quant/kernels/block_kernels.h"

@@ -15,8 +15,8 @@
 #include "base/errors.h"
 #include "formats/gguf.h"
 #include "formats/gguf_dequant.h"
+#include "libtorch/prelude.h"
 #include "linalg/parallel.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

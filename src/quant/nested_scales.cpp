@@ -4,8 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "libtorch/prelude.h"
 #include "linalg/parallel.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune::detail {
 namespace {

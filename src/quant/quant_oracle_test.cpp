@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "base/oracle_test_util.h"
 #include "formats/safetensors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "quant/kernels/block_kernels.h"
 #include "quant/quantized_matrix.h"
 

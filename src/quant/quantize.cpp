@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "quant/codebook.h"
 #include "quant/kernels/block_kernels.h"
 #include "quant/kernels/int8_rows.h"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "quant/kernels/block_kernels.h"
 
 namespace svtune {

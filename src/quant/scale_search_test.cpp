@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "quant/kernels/block_kernels.h"
 #include "quant/quantize_again.h"
 #include "quant/quantized_matrix.h"

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 

@@ -7,7 +7,7 @@
 #include "base/errors.h"
 #include "base/json.h"
 #include "base/oracle_test_util.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

@@ -7,7 +7,7 @@
 #include "infer/answers.h"
 #include "infer/text_generation.h"
 #include "io/load_tokenizer.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "peft/adapter_file.h"
 #include "peft/svd_summary.h"
 

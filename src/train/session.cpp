@@ -6,7 +6,7 @@
 #include "base/errors.h"
 #include "data/data_losses.h"
 #include "io/load_tokenizer.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
 #include "peft/adapter_file.h"
 #include "train/quantized_base.h"

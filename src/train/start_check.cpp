@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "train/stream_source.h"
 
 namespace svtune {

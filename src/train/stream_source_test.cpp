@@ -5,7 +5,7 @@
 
 #include <limits>
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "train/train_test_util.h"
 
 namespace svtune {

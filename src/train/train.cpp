@@ -7,7 +7,7 @@
 
 #include "base/errors.h"
 #include "base/hash.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "train/stream_source.h"
 
 namespace svtune {

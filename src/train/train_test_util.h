@@ -10,7 +10,7 @@
 #include "adapters/lora/low_rank_adapter.h"
 #include "base/hash.h"
 #include "base/random.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "models/transformer.h"
 #include "nn/adapter_set.h"
 #include "train/batch_source.h"

@@ -5,7 +5,7 @@
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/text_util.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "peft/adapter_file.h"
 #include "peft/merge.h"
 #include "train/quantized_base.h"

@@ -8,7 +8,7 @@
 #include "adapters/methods.h"
 #include "base/errors.h"
 #include "base/hash.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "peft/adapter_file.h"
 #include "peft/attach.h"
 #include "peft/quantize_model.h"

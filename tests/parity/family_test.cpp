@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "infer/score.h"
 #include "io/model.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

@@ -1,7 +1,7 @@
 #include "adapters/full/full.h"
 
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "nn/ops/low_rank.h"
 
 namespace svtune {

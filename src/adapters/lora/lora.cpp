@@ -6,7 +6,7 @@
 #include "adapters/module_match.h"
 #include "base/errors.h"
 #include "base/random.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

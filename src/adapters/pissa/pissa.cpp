@@ -9,8 +9,8 @@
 #include "adapters/lora/low_rank_adapter.h"
 #include "base/errors.h"
 #include "base/text_util.h"
+#include "libtorch/prelude.h"
 #include "linalg/svd_cache.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

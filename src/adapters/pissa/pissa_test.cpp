@@ -7,7 +7,7 @@
 
 #include "adapters/lora/low_rank_adapter.h"
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

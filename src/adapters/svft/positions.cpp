@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/random.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

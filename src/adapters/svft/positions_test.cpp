@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

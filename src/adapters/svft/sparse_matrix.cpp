@@ -5,7 +5,7 @@
 
 #include "adapters/svft/sparse_kernels.h"
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

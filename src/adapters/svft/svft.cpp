@@ -7,8 +7,8 @@
 #include "adapters/svft/positions.h"
 #include "adapters/svft/svft_adapter.h"
 #include "base/errors.h"
+#include "libtorch/prelude.h"
 #include "linalg/svd_cache.h"
-#include "linalg/torch_pch.h"
 
 namespace svtune {
 namespace {

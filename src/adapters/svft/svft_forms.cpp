@@ -1,6 +1,6 @@
 #include "adapters/svft/svft_forms.h"
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

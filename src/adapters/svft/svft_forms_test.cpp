@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "adapters/svft/positions.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

@@ -10,7 +10,7 @@
 #include "adapters/svft/positions.h"
 #include "adapters/svft/svft_adapter.h"
 #include "base/errors.h"
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

@@ -1,6 +1,6 @@
 #include "nn/ops/attention.h"
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

@@ -1,6 +1,6 @@
 #include "nn/ops/cross_entropy.h"
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "nn/kernels/cross_entropy.h"
 
 namespace svtune {

@@ -1,6 +1,6 @@
 #include "nn/ops/decode.h"
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "nn/kernels/decode_attention.h"
 
 namespace svtune {

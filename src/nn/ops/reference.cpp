@@ -1,6 +1,6 @@
 #include "nn/ops/reference.h"
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune::reference {
 namespace {

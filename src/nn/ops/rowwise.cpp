@@ -1,6 +1,6 @@
 #include "nn/ops/rowwise.h"
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 #include "nn/ops/reference.h"
 
 namespace svtune {
