@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "base/errors.h"
-#include "text/jinja/interpreter.h"
-#include "text/jinja/parser.h"
+#include "jinja/interpreter.h"
+#include "jinja/parser.h"
 
 namespace {
 

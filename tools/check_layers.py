@@ -8,7 +8,8 @@ import pathlib
 import re
 import sys
 
-LEVELS = [["base"], ["formats"], ["text"], ["data"], ["report", "cli/core"], ["libtorch"], ["linalg"], ["quant"], ["nn"],
+LEVELS = [["base"], ["formats"], ["jinja"], ["text"], ["data"], ["report", "cli/core"], ["libtorch"],
+          ["linalg"], ["quant"], ["nn"],
           ["adapters"], ["models"], ["io"], ["peft"], ["infer"], ["train"], ["api"],
           ["cli"]]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -4,9 +4,9 @@
 
 #include "base/errors.h"
 #include "base/text_util.h"
+#include "jinja/error.h"
+#include "jinja/parser.h"
 #include "text/builtin_chat_templates.h"
-#include "text/jinja/error.h"
-#include "text/jinja/parser.h"
 
 namespace svtune {
 namespace {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "text/jinja/interpreter.h"
+#include "jinja/interpreter.h"
 
 namespace svtune {
 
