@@ -1,7 +1,7 @@
 // The public training entry over train/training_run.h.
 #include "svtune/fine_tune.h"
 
-#include "api/runtime.h"
+#include "api/prepare_torch.h"
 #include "base/errors.h"
 #include "libtorch/prelude.h"
 #include "train/training_run.h"

@@ -1,7 +1,7 @@
 // The public session over the layers below: each verb is one call into io, peft or infer.
 #include "svtune/session.h"
 
-#include "api/runtime.h"
+#include "api/prepare_torch.h"
 #include "base/errors.h"
 #include "data/encode.h"
 #include "infer/score.h"

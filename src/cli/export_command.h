@@ -3,7 +3,7 @@
 
 #include "cli/convert_command.h"
 #include "cli/core/command.h"
-#include "cli/model_options.h"
+#include "cli/shared_steps.h"
 
 namespace svtune {
 

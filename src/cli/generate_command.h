@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/core/command.h"
-#include "cli/model_options.h"
+#include "cli/shared_steps.h"
 #include "data/prompt_template.h"
 #include "data/record_format.h"
 #include "infer/text_generation.h"

@@ -7,7 +7,7 @@
 #include "base/errors.h"
 #include "base/files.h"
 #include "cli/core/progress.h"
-#include "cli/model_options.h"
+#include "cli/shared_steps.h"
 #include "linalg/user_svd_cache.h"
 #include "peft/spectrum.h"
 #include "report/html.h"

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <iostream>
 
-#include "api/runtime.h"
+#include "api/prepare_torch.h"
 #include "base/errors.h"
 #include "base/text_util.h"
 #include "cli/core/progress.h"

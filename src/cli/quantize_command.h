@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cli/core/command.h"
-#include "cli/model_options.h"
+#include "cli/shared_steps.h"
 #include "peft/quantize_model.h"
 
 namespace svtune {

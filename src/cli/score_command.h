@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cli/core/command.h"
-#include "cli/model_options.h"
+#include "cli/shared_steps.h"
 
 namespace svtune {
 

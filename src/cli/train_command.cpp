@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <optional>
 
-#include "api/runtime.h"
+#include "api/prepare_torch.h"
 #include "base/text_util.h"
 #include "cli/core/interrupt.h"
 #include "cli/core/progress.h"

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "peft/quantize_model.h"
-#include "train/session.h"
+#include "train/train_session.h"
 
 namespace svtune {
 

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "report/run_files.h"
-#include "train/session.h"
+#include "train/train_session.h"
 
 namespace svtune {
 

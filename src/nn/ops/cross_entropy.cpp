@@ -1,7 +1,7 @@
 #include "nn/ops/cross_entropy.h"
 
 #include "libtorch/prelude.h"
-#include "nn/kernels/cross_entropy.h"
+#include "nn/kernels/cross_entropy_kernels.h"
 
 namespace svtune {
 namespace {

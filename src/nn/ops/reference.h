@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "nn/kernels/rowwise.h"
+#include "nn/kernels/rowwise_kernels.h"
 
 namespace svtune::reference {
 

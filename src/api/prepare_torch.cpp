@@ -1,4 +1,4 @@
-#include "api/runtime.h"
+#include "api/prepare_torch.h"
 
 #include <sched.h>
 

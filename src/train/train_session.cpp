@@ -1,4 +1,4 @@
-#include "train/session.h"
+#include "train/train_session.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,8 +1,8 @@
-#include "cli/model_options.h"
+#include "cli/shared_steps.h"
 
 #include <iostream>
 
-#include "api/runtime.h"
+#include "api/prepare_torch.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {

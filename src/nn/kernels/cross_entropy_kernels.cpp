@@ -1,4 +1,4 @@
-#include "nn/kernels/cross_entropy.h"
+#include "nn/kernels/cross_entropy_kernels.h"
 
 #include <cmath>
 

@@ -1,4 +1,4 @@
-#include "nn/kernels/rowwise.h"
+#include "nn/kernels/rowwise_kernels.h"
 
 #include <cmath>
 

@@ -1,6 +1,5 @@
-#include "svtune/errors.h"
-
 #include "base/errors.h"
+#include "svtune/errors.h"
 
 namespace svtune {
 
