@@ -5,7 +5,6 @@
 
 #include "base/text_util.h"
 #include "jinja/error.h"
-#include "jinja/value_ops.h"
 
 namespace svtune::jinja {
 namespace {
@@ -121,6 +120,17 @@ int Value::depth() const {
   if (const Function* function = as_function()) return function->depth;
   if (const LoopState* loop = as_loop()) return loop->items->depth + 1;
   return 0;
+}
+
+double as_real(const Value& value) {
+  if (const auto* real = value.get_if<double>()) return *real;
+  if (const auto* integer = value.get_if<std::int64_t>()) return static_cast<double>(*integer);
+  return *value.get_if<bool>() ? 1.0 : 0.0;
+}
+
+std::int64_t as_integer(const Value& value) {
+  if (const auto* integer = value.get_if<std::int64_t>()) return *integer;
+  return *value.get_if<bool>() ? 1 : 0;
 }
 
 void Dict::set(Value key, Value value) {

@@ -155,4 +155,12 @@ struct LoopState {
   std::size_t index = 0;
 };
 
+// Of a number or a bool, which counts as 0 or 1. Requires: is_number(); for as_integer() not
+// is_real().
+double as_real(const Value& value);
+std::int64_t as_integer(const Value& value);
+
+// a == b. Namespaces, functions and loops equal themselves only.
+bool equal(const Value& a, const Value& b);
+
 }  // namespace svtune::jinja

@@ -1,4 +1,4 @@
-// Truth, equality, order, membership and iteration of template values.
+// Truth, order, membership and iteration of template values.
 #include "jinja/value_ops.h"
 
 #include <algorithm>
@@ -10,37 +10,7 @@
 namespace svtune::jinja {
 namespace {
 
-double as_real(const Value& value) {
-  if (const auto* real = value.get_if<double>()) return *real;
-  if (const auto* integer = value.get_if<std::int64_t>()) return static_cast<double>(*integer);
-  return *value.get_if<bool>() ? 1.0 : 0.0;
-}
-
-std::int64_t as_integer(const Value& value) {
-  if (const auto* integer = value.get_if<std::int64_t>()) return *integer;
-  return *value.get_if<bool>() ? 1 : 0;
-}
-
 int sign_of(auto a, auto b) { return a < b ? -1 : a > b ? 1 : 0; }
-
-bool numbers_equal(const Value& a, const Value& b) {
-  if (a.is_real() || b.is_real()) return as_real(a) == as_real(b);
-  return as_integer(a) == as_integer(b);
-}
-
-bool sequences_equal(const Sequence& a, const Sequence& b) {
-  if (&a == &b) return true;
-  if (a.kind != b.kind || a.kind == SequenceKind::kGenerator) return false;
-  return std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(), equal);
-}
-
-bool dicts_equal(const Dict& a, const Dict& b) {
-  if (a.size() != b.size()) return false;
-  return std::all_of(a.entries().begin(), a.entries().end(), [&](const Dict::Entry& entry) {
-    const Value* other = b.find(entry.first);
-    return other != nullptr && equal(entry.second, *other);
-  });
-}
 
 [[noreturn]] void refuse(const Value& value, const std::string& what) {
   require_defined(value);
@@ -64,22 +34,6 @@ bool truthy(const Value& value) {
     return sequence->kind == SequenceKind::kGenerator || !sequence->items.empty();
   }
   return true;
-}
-
-bool equal(const Value& a, const Value& b) {
-  if (a.is_number() && b.is_number()) return numbers_equal(a, b);
-  if (a.is_undefined() || b.is_undefined()) return a.is_undefined() && b.is_undefined();
-  if (a.is_none() || b.is_none()) return a.is_none() && b.is_none();
-  if (a.is_text() && b.is_text()) return a.as_text()->bytes == b.as_text()->bytes;
-  if (a.as_sequence() != nullptr && b.as_sequence() != nullptr) {
-    return sequences_equal(*a.as_sequence(), *b.as_sequence());
-  }
-  if (a.as_dict() != nullptr && b.as_dict() != nullptr) {
-    return dicts_equal(*a.as_dict(), *b.as_dict());
-  }
-  if (a.as_namespace() != nullptr) return a.as_namespace() == b.as_namespace();
-  if (a.as_function() != nullptr) return a.as_function() == b.as_function();
-  return a.as_loop() != nullptr && a.as_loop() == b.as_loop();
 }
 
 int compare(const Value& a, const Value& b) {

@@ -21,7 +21,6 @@ void check_text_size(double bytes);
 void check_item_count(double items);
 
 bool truthy(const Value& value);
-bool equal(const Value& a, const Value& b);
 // Negative, zero, positive; for numbers, strings, lists and tuples only.
 int compare(const Value& a, const Value& b);
 bool contains(const Value& container, const Value& item);

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "quant/kernels/block_kernels.h"
-#include "quant/quantized_matrix.h"
+#include "quant/quant_storage.h"
 
 namespace svtune::detail {
 

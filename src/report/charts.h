@@ -10,7 +10,7 @@
 
 #include "base/json.h"
 #include "report/html.h"
-#include "report/report.h"
+#include "report/report_input.h"
 
 namespace svtune {
 

@@ -4,6 +4,7 @@
 
 #include "base/errors.h"
 #include "base/files.h"
+#include "report/report.h"
 
 namespace svtune {
 namespace {

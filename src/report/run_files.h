@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "report/report.h"
+#include "report/report_input.h"
 
 namespace svtune {
 

@@ -8,7 +8,6 @@
 #include "text/byte_level.h"
 #include "text/regex.h"
 #include "text/unicode_class.h"
-#include "text/unicode_form.h"
 #include "text/utf8.h"
 
 namespace svtune {

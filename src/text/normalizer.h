@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "text/json_part.h"
+#include "text/unicode_form.h"
 
 namespace svtune {
 
@@ -21,8 +22,6 @@ class Normalizer {
 
 // From the "normalizer" object. Throws FileError naming an unknown type or a wrong value.
 std::unique_ptr<Normalizer> make_normalizer(const JsonPart& part);
-
-enum class UnicodeForm { kNfc, kNfd, kNfkc, kNfkd };
 
 // The normalisers that loaders of other formats put together themselves.
 std::unique_ptr<Normalizer> make_unicode_normalizer(UnicodeForm form);

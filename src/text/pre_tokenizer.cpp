@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "text/pre_tokenizer_steps.h"
 #include "text/regex.h"
 #include "text/unicode_class.h"
 #include "text/utf8.h"

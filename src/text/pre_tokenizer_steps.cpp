@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "text/byte_level.h"
-#include "text/split_pieces.h"
 #include "text/unicode_class.h"
 #include "text/utf8.h"
 

@@ -5,10 +5,19 @@
 #include <memory>
 #include <string>
 
-#include "text/pre_tokenizer.h"
 #include "text/regex.h"
+#include "text/split_pieces.h"
+#include "text/split_scanner.h"
 
 namespace svtune {
+
+// Immutable and thread-safe.
+class PreTokenizer {
+ public:
+  virtual ~PreTokenizer() = default;
+  // Hands the parts of `piece` to `sink` in order. Requires: piece.text is not empty.
+  virtual void split(Piece piece, PieceSink sink) const = 0;
+};
 
 using Step = std::unique_ptr<PreTokenizer>;
 using CharacterTest = bool (*)(std::uint32_t);
@@ -32,6 +41,8 @@ Step make_metaspace_step(std::string replacement, PrependScheme scheme, bool spl
 Step make_byte_level_step(bool add_prefix_space, bool use_regex);
 // The part of ByteLevel that rewrites, needed only when other steps follow.
 Step make_byte_notation_step();
+
+enum class PrefixScope { kTextStart, kEverySection };
 Step make_prefix_step(std::string prefix, PrefixScope scope);
 
 }  // namespace svtune

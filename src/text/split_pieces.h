@@ -1,12 +1,24 @@
-// Turns the matches of a pattern into pieces according to a SplitBehavior.
+// Pieces of a text, and how the matches of a pattern cut a text into them.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
-#include "text/pre_tokenizer.h"
+#include "text/function_ref.h"
 
 namespace svtune {
+
+struct Piece {
+  std::string_view text;       // never empty
+  bool at_text_start = false;  // begins where the whole input begins
+};
+// The text of a piece lives only as long as the call.
+using PieceSink = FunctionRef<void(Piece)>;
+
+// What happens to the matches of a Split pattern.
+enum class SplitBehavior { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
 
 struct Span {
   std::size_t begin;

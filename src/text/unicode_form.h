@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
-#include "text/normalizer.h"
-
 namespace svtune {
+
+enum class UnicodeForm { kNfc, kNfd, kNfkc, kNfkd };
 
 // Normalises in place. Text that is plainly in form NFC already (Latin, Cyrillic, Chinese,
 // Korean syllables, ...) is recognised without a table look-up per character.

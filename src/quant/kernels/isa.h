@@ -1,9 +1,9 @@
 // The files that hold the same loops for different instruction sets.
 #pragma once
 
-#include "quant/kernels/block_kernels.h"
-
 namespace svtune::kernels {
+
+struct BlockKernels;
 
 const BlockKernels& portable_block_kernels();
 #if defined(__x86_64__)
