@@ -6,13 +6,9 @@ PRESET ?= default
 JOBS ?= $(shell awk -v cores="$$(nproc)" '/^MemAvailable/ { fit = int($$2 / 1572864) } \
   END { print (fit < 1 ? 1 : fit < cores ? fit : cores) }' /proc/meminfo)
 PREFIX ?= /usr/local
-TEST_DATA := $(wildcard ../shared/data)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SVTUNE_ORACLE_PYTHON ?= $(CURDIR)/.venv/bin/python
-ifneq ($(TEST_DATA),)
-export SVTUNE_TEST_DATA ?= $(abspath $(TEST_DATA))
-endif
 
 .PHONY: all build demo test bench format lint install clean help
 

@@ -64,6 +64,17 @@ inline std::string run_oracle(const std::string& python, const std::string& scri
   return result.output;
 }
 
+// A file or folder of the real data that SVTUNE_TEST_DATA names; "" when it is not set or has none
+// of that name. Tests that need one skip then.
+inline std::filesystem::path test_data(const std::string& name) {
+  const char* set = std::getenv("SVTUNE_TEST_DATA");
+  if (set == nullptr || *set == '\0') return {};
+  const std::filesystem::path path = std::filesystem::path(set) / name;
+  return std::filesystem::exists(path) ? path : std::filesystem::path();
+}
+
+inline constexpr const char* kNoTestData = "SVTUNE_TEST_DATA names no folder that has ";
+
 // An empty directory that goes away with the object.
 class TempDirectory {
  public:

@@ -4,9 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "base/errors.h"
+#include "base/oracle_test_util.h"
 #include "data/data_test_util.h"
 
 namespace svtune {
@@ -131,13 +130,6 @@ TEST(PromptTemplate, NamesWhatIsMissing) {
   EXPECT_THROW(encoder({.style = PromptStyle::kChat, .chat_template = "nope"}), UsageError);
 }
 
-std::filesystem::path tokenizer_folder(const std::string& name) {
-  const char* set = std::getenv("SVTUNE_TEST_DATA");
-  const std::filesystem::path data =
-      set != nullptr ? set : std::string(SVTUNE_SOURCE_DIR) + "/../shared/data";
-  return data / "tokenizers" / name;
-}
-
 // Parts must join to the ids of the whole text: SentencePiece would otherwise put a space in
 // front of every part. Oracle: the tokenizer on the whole text.
 TEST(ExampleEncoder, ChatPartsJoinToTheWholeText) {
@@ -146,8 +138,9 @@ TEST(ExampleEncoder, ChatPartsJoinToTheWholeText) {
                                        {"mistral-7b-v0.1", "mistral"},
                                        {"qwen2", "chatml"},
                                        {"gpt2", "chatml"}}) {
-    if (!std::filesystem::exists(tokenizer_folder(folder))) continue;
-    const Tokenizer tokenizer = Tokenizer::load(tokenizer_folder(folder));
+    const std::filesystem::path files = test::test_data("tokenizers/" + std::string(folder));
+    if (files.empty()) continue;
+    const Tokenizer tokenizer = Tokenizer::load(files);
     Example example;
     example.kind = ExampleKind::kMessages;
     example.messages = Json::parse(
@@ -164,7 +157,7 @@ TEST(ExampleEncoder, ChatPartsJoinToTheWholeText) {
     EXPECT_EQ(encoded.ids, tokenizer.encode(text, false)) << folder;
     ++compared;
   }
-  if (compared == 0) GTEST_SKIP() << "no tokenizers in " << tokenizer_folder("");
+  if (compared == 0) GTEST_SKIP() << test::kNoTestData << "tokenizers/llama-2";
 }
 
 }  // namespace

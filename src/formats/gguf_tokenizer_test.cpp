@@ -5,8 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
 #include "formats/gguf_model_test_util.h"
@@ -19,17 +17,12 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
 
-std::string data_directory() {
-  const char* set = std::getenv("SVTUNE_TEST_DATA");
-  return set != nullptr ? set : SVTUNE_SOURCE_DIR "/../shared/data";
-}
-
 TEST(GgufTokenizer, IdsEqualTransformersOnPublishedVocabularies) {
   const std::string python = test::oracle_python("transformers, gguf, sentencepiece, tokenizers");
   if (python.empty()) GTEST_SKIP() << "no Python with transformers, gguf and sentencepiece";
-  const std::string data = data_directory();
-  if (!std::filesystem::exists(data + "/tokenizers/llama-2/tokenizer.model")) {
-    GTEST_SKIP() << "no test data in " << data;
+  const std::string data = test::test_data("").string();
+  if (test::test_data("tokenizers/llama-2/tokenizer.model").empty()) {
+    GTEST_SKIP() << test::kNoTestData << "tokenizers/llama-2";
   }
   test::TempDirectory directory;
   const std::string script =

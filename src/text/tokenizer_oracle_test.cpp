@@ -85,11 +85,6 @@ std::string streamed(const Tokenizer& tokenizer, const OracleCase& one) {
   return text + decoder.finish();
 }
 
-fs::path data_directory() {
-  const char* set = std::getenv("SVTUNE_TEST_DATA");
-  return set != nullptr ? fs::path(set) : fs::path(SVTUNE_SOURCE_DIR "/../shared/data");
-}
-
 std::string script_command(const std::string& python, const std::string& script,
                            const std::vector<std::string>& arguments) {
   std::string command = test::shell_quote(python) + " " +
@@ -135,9 +130,9 @@ class TokenizerOracle : public testing::TestWithParam<Family> {};
 TEST_P(TokenizerOracle, IdsAndTextEqualThePyPiPackage) {
   constexpr std::uint32_t kStrings = 20000;
   const Family& family = GetParam();
-  const fs::path data = data_directory();
-  if (!fs::exists(data / "tokenizers" / family.files)) {
-    GTEST_SKIP() << data / "tokenizers" / family.files << " is not there";
+  const fs::path data = test::test_data("");
+  if (test::test_data("tokenizers/" + std::string(family.files)).empty()) {
+    GTEST_SKIP() << test::kNoTestData << "tokenizers/" << family.files;
   }
   const std::string python = test::oracle_python(family.modules);
   if (python.empty()) GTEST_SKIP() << "no Python with " << family.modules;
@@ -175,7 +170,7 @@ void compare_pipelines(const std::string& script, std::vector<std::string> argum
 
 // Every part of tokenizer.json in random combinations, with tokenizers as the oracle.
 TEST(TokenizerPipelines, RandomPartsGiveTheSameIdsAndText) {
-  compare_pipelines("tokenizer_pipelines.py", {data_directory().string(), "40"}, 40, 200);
+  compare_pipelines("tokenizer_pipelines.py", {test::test_data("").string(), "40"}, 40, 200);
 }
 
 // Which Unicode version a table is of shows only at rare code points, so all are tried.
