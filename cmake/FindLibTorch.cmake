@@ -36,7 +36,7 @@ find_package_handle_standard_args(LibTorch
   REQUIRED_VARS LibTorch_torch_cpu_LIBRARY LibTorch_c10_LIBRARY LibTorch_INCLUDE_DIR
   VERSION_VAR LibTorch_VERSION
   REASON_FAILURE_MESSAGE
-    "Install torch 2.13.0 with pip for the python3 on PATH, or set SVTUNE_TORCH_DIR.")
+    "Run 'make setup', install torch 2.13.0 with pip for the python3 on PATH, or set SVTUNE_TORCH_DIR.")
 
 # Minor releases change the C++ interface, so 2.13 means 2.13.x and nothing newer.
 if(LibTorch_FOUND AND LibTorch_FIND_VERSION)

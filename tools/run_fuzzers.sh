@@ -54,13 +54,13 @@ run_target() {
   fi
 }
 
-# Two at a time: waits for the older one before a third starts.
+# One per core at a time: waits for the oldest before another starts.
 failed=0
 running=()
 for name in "${targets[@]}"; do
-  if [ ${#running[@]} -eq 2 ]; then
+  if [ ${#running[@]} -ge "$(nproc)" ]; then
     wait "${running[0]}" || failed=1
-    running=("${running[1]}")
+    running=("${running[@]:1}")
   fi
   run_target "$name" &
   running+=($!)

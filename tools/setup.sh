@@ -6,9 +6,10 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: tools/setup.sh [--test] [--lint]
+usage: tools/setup.sh [--test] [--lint] | --check
 
   (no flag)  compiler, CMake, libraries and torch: enough to build and to run the demo
+  --check    install nothing, only say what the build cannot start without
   --test     also what the tests use: PyPI oracles, clang-19 for the fuzzers, Chromium
   --lint     also clang-format, clang-tidy and shellcheck
 
@@ -141,12 +142,23 @@ install_tidy() {
     "check pip's configuration"
 }
 
+# Libraries that are missing are named by CMake.
+check_only() {
+  local tool missing=()
+  for tool in cmake ninja c++; do
+    command -v "$tool" >/dev/null || missing+=("$tool")
+  done
+  [ ${#missing[@]} -eq 0 ] || fail "not installed: ${missing[*]}" \
+    "'make setup' installs what building needs (apt, and pip into .venv/)"
+}
+
 with_test=false
 with_lint=false
 for argument in "$@"; do
   case $argument in
     --test) with_test=true ;;
     --lint) with_lint=true ;;
+    --check) check_only; exit 0 ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; fail "unknown argument '$argument'" "see the usage above" ;;
   esac
