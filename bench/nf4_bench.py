@@ -10,6 +10,7 @@ the bf16 output. The ratio is bitsandbytes' time over svtune's. The codes must b
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,8 @@ import torch
 
 logging.disable(logging.WARNING)  # bitsandbytes misses an optional package
 import bitsandbytes.functional as F  # noqa: E402
+
+import figures  # noqa: E402
 
 OUT, IN, ROUNDS = 4864, 896, 20
 
@@ -39,7 +42,7 @@ def print_row(*columns):
 
 def main():
     program = sys.argv[1]
-    threads = int(sys.argv[2]) if len(sys.argv) > 2 else 2
+    threads = int(sys.argv[2]) if len(sys.argv) > 2 else os.cpu_count()
     torch.set_num_threads(threads)
     weight = (torch.randn(OUT, IN, generator=torch.Generator().manual_seed(7)) * 0.02).bfloat16()
     (codes, state), quantize = best(lambda: F.quantize_4bit(weight, blocksize=64, quant_type="nf4"))
@@ -52,6 +55,9 @@ def main():
     print_row(f"{OUT}x{IN}, {threads} threads", "quantise ms", "ratio", "dequantise ms", "ratio", "GB/s", "reused ms")
 
     def row(name, quantize_seconds, dequantize_seconds, reused=""):
+        figures.record("NF4 of 4864 x 896", f"{name}, quantise", 1e3 * quantize_seconds, "ms", "lower")
+        figures.record("NF4 of 4864 x 896", f"{name}, dequantise", 1e3 * dequantize_seconds, "ms",
+                       "lower")
         print_row(name, f"{1e3 * quantize_seconds:.2f}", f"{quantize / quantize_seconds:.1f}",
                   f"{1e3 * dequantize_seconds:.3f}", f"{dequantize / dequantize_seconds:.2f}",
                   f"{2e-9 * OUT * IN / dequantize_seconds:.1f}", reused)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+import figures
 import train_bench
 
 STARTS = {
@@ -41,6 +42,8 @@ def speeds(options, folder):
         speed = statistics.median(map(train_bench.speed, runs))
         peak = statistics.median(run["peak"] for run in runs)
         print(f"{name:8}{speed:12.1f}{peak / 2**30:12.2f}")
+        figures.record("train on a base in", f"{name}, speed", speed, "tokens/s", "higher")
+        figures.record("train on a base in", f"{name}, peak memory", peak / 2**30, "GiB", "lower")
     ratio = (statistics.median(map(train_bench.speed, results["bf16"])) /
              statistics.median(map(train_bench.speed, results["nf4"])))
     print(f"a step on the 4-bit base takes {ratio:.2f} times that on the bf16 base")
@@ -62,10 +65,9 @@ def starts(options, folder):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
-    root = pathlib.Path(__file__).resolve().parents[1].parent / "shared" / "data"
     parser.add_argument("--model", type=pathlib.Path)
-    parser.add_argument("--data", type=pathlib.Path, default=root / "math/gsm8k_train.jsonl")
-    parser.add_argument("--tokenizer", type=pathlib.Path, default=root / "tokenizers/qwen2")
+    parser.add_argument("--data", type=pathlib.Path, required=True)
+    parser.add_argument("--tokenizer", type=pathlib.Path, required=True)
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()

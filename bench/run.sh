@@ -1,20 +1,24 @@
 #!/usr/bin/env bash
 # The benchmarks behind `make bench`: both sides of each comparison in one run.
 #   usage: bench/run.sh BUILD_DIR
-# The peers come from the virtual environment that tools/setup.sh fills; the data are found in
-# SVTUNE_TEST_DATA or ../shared/data, and what needs them is left out where they are absent.
+# The figures are compared with the newest of this machine in bench/results/ (bench/figures.py).
+# The peers come from the virtual environment that tools/setup.sh fills; the data lie in the folder
+# that SVTUNE_TEST_DATA names, and what needs them is left out where they are absent.
 set -euo pipefail
-build=$1
+build=$(cd "$1" && pwd)
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 python=${SVTUNE_ORACLE_PYTHON:-$root/.venv/bin/python}
-data=${SVTUNE_TEST_DATA:-$root/../shared/data}
+data=${SVTUNE_TEST_DATA:-}
+
+export SVTUNE_BENCH_FIGURES=$build/bench/figures.json
+"$python" "$root/bench/figures.py" start "$SVTUNE_BENCH_FIGURES"
 
 if [ -f "$data/math/gsm8k_train.jsonl" ]; then
   echo "== Training: LoRA on Qwen2.5-0.5B's shape beside transformers + PEFT"
   "$python" "$root/bench/train_bench.py" "$build/bin/svtune" \
     --data "$data/math/gsm8k_train.jsonl" --tokenizer "$data/tokenizers/qwen2"
 else
-  echo "== Training: left out, there is no $data/math/gsm8k_train.jsonl"
+  echo "== Training: left out, SVTUNE_TEST_DATA names no folder with math/gsm8k_train.jsonl"
 fi
 
 echo
@@ -23,7 +27,7 @@ if [ -d "$data/text" ]; then
   cmake --build "$build" --target svtune_tokenizer_bench >/dev/null
   "$python" "$root/bench/tokenizer_bench.py" "$build/src/text/svtune_tokenizer_bench" "$data"
 else
-  echo "== Tokenizers: left out, there is no $data/text"
+  echo "== Tokenizers: left out, SVTUNE_TEST_DATA names no folder with text/"
 fi
 
 echo
@@ -39,7 +43,8 @@ cmake --build "$build" --target svtune_nf4_bench >/dev/null
 echo
 echo "== LoftQ and QPiSSA: a whole model of Qwen2.5-0.5B's shape"
 cmake --build "$build" --target svtune_low_rank_quant_bench >/dev/null
-"$build/src/quant/svtune_low_rank_quant_bench" 2 16,64
+"$build/src/quant/svtune_low_rank_quant_bench" "$(nproc)" 16,64 |
+  "$python" "$root/bench/figures.py" table "$SVTUNE_BENCH_FIGURES" "quantise a model"
 
 echo
 if [ -f "$data/math/gsm8k_train.jsonl" ]; then
@@ -50,5 +55,8 @@ if [ -f "$data/math/gsm8k_train.jsonl" ]; then
   "$python" "$root/bench/quantized_bench.py" "$build/bin/svtune" \
     --data "$data/math/gsm8k_train.jsonl" --tokenizer "$data/tokenizers/qwen2" "${real[@]}"
 else
-  echo "== Training on a 4-bit base: left out, there is no $data/math/gsm8k_train.jsonl"
+  echo "== Training on a 4-bit base: left out, as above"
 fi
+
+echo
+"$python" "$root/bench/figures.py" compare "$SVTUNE_BENCH_FIGURES" "$root/bench/results"

@@ -14,6 +14,7 @@ torch.svd_lowrank with q = r, then A, B and the residual.
 
 import ctypes
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ from pathlib import Path
 import numpy
 import torch
 from torch import nn
+
+import figures
 
 LAYERS = 24
 SHAPES = {(896, 896): 2, (128, 896): 2, (4864, 896): 2, (896, 4864): 1}  # count per layer
@@ -136,7 +139,7 @@ def compare(program, threads, weight, rank, table):
 
 def main():
     program = sys.argv[1]
-    threads = int(sys.argv[2]) if len(sys.argv) > 2 else 2
+    threads = int(sys.argv[2]) if len(sys.argv) > 2 else os.cpu_count()
     shapes = sys.argv[3].split(",") if len(sys.argv) > 3 else [f"{o}x{i}" for o, i in SHAPES]
     ranks = [int(r) for r in sys.argv[4].split(",")] if len(sys.argv) > 4 else RANKS + [0]
     torch.set_num_threads(threads)
@@ -152,6 +155,7 @@ def main():
     print("the model's layers of these shapes, in seconds (svtune: one matrix per thread):")
     for (rank, method), (wall, processor) in sorted(table.model.items()):
         print_row("", rank or "full", method, f"{wall:.1f}", f"{processor:.1f}", "", "", "")
+        figures.record("decompose a model", f"rank {rank or 'full'}, {method}", wall, "s", "lower")
 
 
 if __name__ == "__main__":

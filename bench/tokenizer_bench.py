@@ -19,6 +19,7 @@ os.environ["RAYON_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracle"))
 
+import figures  # noqa: E402
 import tokenizer_oracle  # noqa: E402
 
 FAMILIES = ["gpt2", "gpt-neox", "qwen2", "smollm2-like", "llama-3", "llama-2", "mistral-7b-v0.3"]
@@ -64,6 +65,7 @@ def main(program, data, *families):
                 same = (tokens, checksum) == (ours["tokens"], ours["checksum"])
                 ratio = ours["mb_per_s"] / speed
                 worst = min(worst, ratio)
+                figures.record("encode", f"{family}, {name}", ours["mb_per_s"], "MB/s", "higher")
                 print(f"{family:18}{name:24}{ours['mb_per_s']:12.1f}{speed:11.2f}{ratio:7.1f}"
                       f"{ours['load_ms']:9.0f}{'' if same else '  DIFFERENT IDS'}", flush=True)
     print(f"smallest ratio: {worst:.1f}")

@@ -1,7 +1,7 @@
 """Training speed and memory beside transformers + PEFT, on random weights of Qwen2.5-0.5B's
 shape: bf16, LoRA rank 16 on all linear layers, 4 GSM8K sequences a step.
 
-usage: train_bench.py PROGRAM [--data gsm8k_train.jsonl] [--tokenizer DIR] [--steps N] [--rounds N]
+usage: train_bench.py PROGRAM --data gsm8k_train.jsonl --tokenizer DIR [--steps N] [--rounds N]
 Needs torch, transformers and peft in the Python that runs it. Both sides take the same
 sequences in the same order, one after the other in alternating rounds; the first steps of each
 round are left out as warm-up. Prints tokens/s (real tokens, no padding counted), peak resident
@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import figures
 
 WARM_UP = 2  # steps
 PROMPT = ("Below is an instruction that describes a task. Write a response that appropriately "
@@ -112,9 +114,8 @@ def speed(result):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
-    root = pathlib.Path(__file__).resolve().parents[1].parent / "shared" / "data"
-    parser.add_argument("--data", type=pathlib.Path, default=root / "math/gsm8k_train.jsonl")
-    parser.add_argument("--tokenizer", type=pathlib.Path, default=root / "tokenizers/qwen2")
+    parser.add_argument("--data", type=pathlib.Path, required=True)
+    parser.add_argument("--tokenizer", type=pathlib.Path, required=True)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
@@ -136,6 +137,9 @@ def main():
         peak = statistics.median(result["peak"] for result in results) / 2**30
         print(f"{name:22} {statistics.median(speeds):9.1f} {speeds[0]:6.1f}-{speeds[-1]:<6.1f} "
               f"{peak:9.2f} {results[0]['loss'][0]:10.4f}")
+        figures.record("train LoRA", f"{name}, speed", statistics.median(speeds), "tokens/s",
+                       "higher")
+        figures.record("train LoRA", f"{name}, peak memory", peak, "GiB", "lower")
     ratio = statistics.median(map(speed, ours)) / statistics.median(map(speed, theirs))
     memory = (statistics.median(r["peak"] for r in ours) /
               statistics.median(r["peak"] for r in theirs))
