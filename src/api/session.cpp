@@ -1,6 +1,7 @@
-// The public session over the layers below: each verb is one call into io, peft or infer.
+// The public session over the layers below: each verb is one call into one of them.
 #include "svtune/session.h"
 
+#include "adapter_files/loaded_model.h"
 #include "api/prepare_torch.h"
 #include "base/errors.h"
 #include "data/encode.h"
@@ -8,8 +9,7 @@
 #include "infer/text_generation.h"
 #include "io/load_tokenizer.h"
 #include "libtorch/prelude.h"
-#include "peft/loaded_model.h"
-#include "peft/merge.h"
+#include "merge/merge.h"
 
 namespace svtune {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "base/errors.h"
 #include "base/text_util.h"
-#include "peft/export.h"
+#include "export/export.h"
 
 namespace svtune {
 

@@ -9,8 +9,9 @@
 #include "cli/core/progress.h"
 #include "cli/shared_steps.h"
 #include "linalg/user_svd_cache.h"
-#include "peft/spectrum.h"
 #include "report/html.h"
+#include "report/spectrum_page.h"
+#include "spectrum/spectrum.h"
 
 namespace svtune {
 namespace {

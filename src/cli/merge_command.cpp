@@ -3,7 +3,7 @@
 #include "base/text_util.h"
 #include "cli/core/progress.h"
 #include "libtorch/prelude.h"
-#include "peft/merge.h"
+#include "merge/merge.h"
 
 namespace svtune {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "cli/core/command.h"
 #include "cli/shared_steps.h"
-#include "peft/quantize_model.h"
+#include "quantized_base/quantize_model.h"
 
 namespace svtune {
 

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <optional>
 
+#include "adapter_files/loaded_model.h"
 #include "io/model_options.h"
-#include "peft/loaded_model.h"
 
 namespace svtune {
 

@@ -7,11 +7,11 @@
 #include <optional>
 
 #include "api/prepare_torch.h"
+#include "attach/svd_summary.h"
 #include "base/text_util.h"
 #include "cli/core/interrupt.h"
 #include "cli/core/progress.h"
 #include "libtorch/prelude.h"
-#include "peft/svd_summary.h"
 #include "train/training_run.h"
 
 namespace svtune {

@@ -6,9 +6,9 @@
 
 #include <fstream>
 
+#include "attach/attach.h"
 #include "base/errors.h"
 #include "nn/cpu_allocator.h"
-#include "peft/attach.h"
 #include "train/train.h"
 #include "train/train_test_util.h"
 

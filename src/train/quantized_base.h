@@ -3,7 +3,7 @@
 // those files as on any quantised model.
 #pragma once
 
-#include "peft/quantize_model.h"
+#include "quantized_base/quantize_model.h"
 #include "train/train_session.h"
 
 namespace svtune {

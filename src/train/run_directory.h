@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "peft/attach.h"
+#include "attach/attach.h"
 #include "train/run_options.h"
 
 namespace svtune {

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "peft/attach.h"
+#include "attach/attach.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/memory.h"

@@ -6,11 +6,11 @@
 #include <string>
 
 #include "adapters/methods.h"
+#include "attach/target_modules.h"
 #include "data/example_store.h"
 #include "data/prompt_template.h"
 #include "io/model_options.h"
-#include "peft/quantize_model.h"
-#include "peft/target_modules.h"
+#include "quantized_base/quantize_model.h"
 #include "train/train_config.h"
 
 namespace svtune {

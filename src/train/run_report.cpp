@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "adapter_files/adapter_file.h"
+#include "attach/svd_summary.h"
 #include "base/text_util.h"
 #include "infer/answers.h"
 #include "infer/text_generation.h"
 #include "io/load_tokenizer.h"
 #include "libtorch/prelude.h"
-#include "peft/adapter_file.h"
-#include "peft/svd_summary.h"
 
 namespace svtune {
 namespace {

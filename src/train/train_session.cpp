@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "adapter_files/adapter_file.h"
 #include "base/errors.h"
 #include "data/data_losses.h"
 #include "io/load_tokenizer.h"
 #include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
-#include "peft/adapter_file.h"
 #include "train/quantized_base.h"
 
 namespace svtune {

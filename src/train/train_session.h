@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "peft/attach.h"
+#include "attach/attach.h"
 #include "text/tokenizer.h"
 #include "train/memory.h"
 #include "train/run_observer.h"

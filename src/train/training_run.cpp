@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "adapter_files/adapter_file.h"
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
-#include "peft/adapter_file.h"
-#include "peft/merge.h"
+#include "merge/merge.h"
 #include "train/quantized_base.h"
 #include "train/run_directory.h"
 #include "train/run_log.h"

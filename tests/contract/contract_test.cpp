@@ -5,14 +5,14 @@
 
 #include <set>
 
+#include "adapter_files/adapter_file.h"
 #include "adapters/methods.h"
+#include "attach/attach.h"
 #include "base/errors.h"
 #include "base/hash.h"
+#include "io/tiny_model_test_util.h"
 #include "libtorch/prelude.h"
-#include "peft/adapter_file.h"
-#include "peft/attach.h"
-#include "peft/quantize_model.h"
-#include "peft/tiny_model_test_util.h"
+#include "quantized_base/quantize_model.h"
 #include "train/optimizer.h"
 
 namespace svtune {

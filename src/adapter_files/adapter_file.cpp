@@ -1,0 +1,93 @@
+#include "adapter_files/adapter_file.h"
+
+#include "adapter_files/adapter_load.h"
+#include "adapter_files/lora_directory.h"
+#include "adapter_files/low_rank_export.h"
+#include "adapter_files/side_file.h"
+#include "base/errors.h"
+#include "libtorch/prelude.h"
+#include "merge/merge.h"
+
+namespace svtune {
+namespace {
+
+constexpr const char* kPickledFiles[] = {"adapter_model.bin", "adapter_model.pt"};
+
+void save_lora(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,
+               const LoraConfig& lora, const std::filesystem::path& directory) {
+  PeftLoraConfig config = lora_file_config(model, adapters, record, lora.low_rank);
+  if (lora.init == LoraInit::kGaussian) config.init = "gaussian";
+  std::vector<NamedTensor> tensors;
+  for (const Trainable& each : adapters.trainables()) {
+    tensors.push_back({peft_key(adapters, each.name), each.tensor});
+    if (each.name.ends_with("lora_B.bias")) config.branch_bias = true;
+  }
+  if (config.branch_bias) config.init = "true";
+  write_lora_directory(directory, config, std::move(tensors));
+}
+
+void save_state(const AdapterSet& adapters, const std::filesystem::path& directory) {
+  std::vector<NamedTensor> tensors = adapters.frozen_state();
+  for (const Trainable& each : adapters.trainables()) tensors.push_back({each.name, each.tensor});
+  write_tensors(directory / kStateFile, tensors);
+}
+
+bool has_factors(const AdapterSet& adapters) {
+  for (const Linear* layer : adapted_layers(adapters)) {
+    if (!layer->adapter()->low_rank_delta()) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,
+                  const std::filesystem::path& directory, IfExists if_exists) {
+  const at::NoGradGuard no_grad;
+  AtomicDirectory output(directory, if_exists);
+  const std::filesystem::path& staging = output.staging();
+  if (std::holds_alternative<FullConfig>(record.method)) {
+    write_merged(model, adapters, staging);
+    output.commit();
+    return;
+  }
+  if (const auto* lora = std::get_if<LoraConfig>(&record.method)) {
+    save_lora(model, adapters, record, *lora, staging);
+  } else {
+    save_state(adapters, staging);
+    if (has_factors(adapters)) write_lora_export(model, adapters, record, staging, {});
+  }
+  write_side_file(model, adapters, record, staging);
+  output.commit();
+}
+
+LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory, SvdCache* cache) {
+  if (!std::filesystem::is_directory(directory)) {
+    throw FileError(directory.string(), "no such adapter directory");
+  }
+  const std::optional<SideFile> side = read_side_file(directory);
+  if (side && !std::holds_alternative<LoraConfig>(side->record.method)) {
+    return load_own_adapter(model, *side, directory, cache);
+  }
+  if (!std::filesystem::exists(directory / kPeftConfigFile)) {
+    throw FileError(directory.string(), "holds neither adapter_config.json nor svtune.json",
+                    "Give the directory that an adapter was saved to.");
+  }
+  for (const char* pickled : kPickledFiles) {
+    if (!std::filesystem::exists(directory / kPeftWeightsFile) &&
+        std::filesystem::exists(directory / pickled)) {
+      throw FileError((directory / pickled).string(),
+                      "pickled weights can run code and are not read",
+                      "Save the adapter again with PEFT's safe_serialization=True.");
+    }
+  }
+  return load_peft_adapter(model, side, directory, cache);
+}
+
+bool is_adapter_directory(const std::filesystem::path& directory) {
+  return !std::filesystem::exists(directory / "config.json") &&
+         (std::filesystem::exists(directory / kPeftConfigFile) ||
+          std::filesystem::exists(directory / kSideFile));
+}
+
+}  // namespace svtune

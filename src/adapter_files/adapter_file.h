@@ -1,0 +1,39 @@
+// Adapter directories. LoRA and PiSSA are written as PEFT reads them (adapter_config.json,
+// adapter_model.safetensors), for the untouched base model; svtune.json and, where PEFT's
+// file cannot hold the method's state, svtune_state.safetensors lie beside them.
+//
+//   method   adapter_model.safetensors                svtune_state.safetensors
+//   lora     the factors                              -
+//   pissa    rank 2r difference to the original base  A, B and their initial values
+//   svft     -                                        the method's own tensors
+//   full     a whole model directory instead
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "attach/adapter_record.h"
+#include "attach/attach.h"
+#include "base/files.h"
+#include "io/model.h"
+#include "nn/adapter_set.h"
+
+namespace svtune {
+
+// Writes the directory under a temporary name and renames it.
+void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,
+                  const std::filesystem::path& directory, IfExists if_exists = IfExists::kFail);
+
+// Puts a saved adapter onto a freshly loaded model; no initialisation work is done. The
+// adapter can train on. Throws FileError listing all missing, superfluous and misshapen
+// tensors, configuration keys that change the mathematics and are not supported, pickled
+// files; ModelError when a PiSSA or SVFT adapter meets weights other than its own.
+// Where a start is decomposed again (SVFT's --basis recompute, PEFT's "pissa"), `cache` serves.
+LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory,
+                           SvdCache* cache = nullptr);
+
+// Whether the directory holds an adapter (and no model): for commands that take either.
+bool is_adapter_directory(const std::filesystem::path& directory);
+
+}  // namespace svtune

@@ -1,0 +1,182 @@
+#include "adapter_files/adapter_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "adapter_files/side_file.h"
+#include "attach/attach.h"
+#include "base/errors.h"
+#include "base/oracle_test_util.h"
+#include "io/tiny_model_test_util.h"
+#include "libtorch/prelude.h"
+
+namespace svtune {
+namespace {
+
+using test::TempDirectory;
+using ::testing::HasSubstr;
+
+class AdapterFile : public ::testing::Test {
+ protected:
+  void SetUp() override { test::write_tiny_model(base(), {.family = "qwen2", .tied = true}); }
+  std::filesystem::path base() const { return directory_ / "base"; }
+
+  // Trains `method` by random steps and saves it under `name`; returns the logits.
+  at::Tensor make(const std::string& name, const MethodConfig& method,
+                  const TargetOptions& targets = {}) {
+    Model model = load_model(base());
+    Attached attached = attach(model, method, targets, {.seed = 5});
+    test::disturb(attached.adapters);
+    save_adapter(model, attached.adapters, attached.record, directory_ / name);
+    return test::logits_of(model);
+  }
+
+  template <class Failure>
+  std::string error_of(const std::string& name, const std::filesystem::path& base) {
+    Model model = load_model(base);
+    const at::Tensor before = test::logits_of(model);
+    std::string text;
+    try {
+      load_adapter(model, directory_ / name);
+      ADD_FAILURE() << name << " was loaded";
+    } catch (const Failure& error) {
+      text = error.what();
+    }
+    EXPECT_TRUE(before.equal(test::logits_of(model))) << "the failure changed the model";
+    return text;
+  }
+
+  void expect_same_files(const std::string& a, const std::string& b) {
+    int files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_ / a)) {
+      const std::string name = entry.path().filename();
+      EXPECT_EQ(read_file(entry.path(), 1 << 30), read_file(directory_ / b / name, 1 << 30))
+          << name;
+      ++files;
+    }
+    EXPECT_GE(files, 2);
+  }
+
+  TempDirectory directory_;
+};
+
+const TargetOptions kEverything = {.target_modules = {"all-linear"},
+                                   .modules_to_save = {"lm_head", "norm"},
+                                   .bias = TrainedBias::kAll};
+
+TEST_F(AdapterFile, SaveLoadSaveGivesTheSameBytes) {
+  LoraConfig lora;
+  lora.low_rank = {.rank = 3, .alpha = {}, .rslora = true, .rank_pattern = {{"up_proj", 5}}};
+  PissaConfig pissa;
+  pissa.low_rank.rank = 4;
+  SvftConfig svft{.pattern = SvftPattern::kRandom, .bandwidth = 2, .gate = true};
+  SvftConfig recomputed{.bandwidth = 1, .basis = SvftBasisStorage::kRecompute};
+  SvftConfig truncated{.bandwidth = 1, .basis_rank = 6};
+  const std::vector<MethodConfig> methods = {lora, pissa, svft, recomputed, truncated};
+  for (std::size_t i = 0; i < methods.size(); ++i) {
+    const MethodConfig& method = methods[i];
+    const std::string name = method_name(method) + std::to_string(i);
+    SCOPED_TRACE(name);
+    const at::Tensor logits = make(name, method, kEverything);
+    Model model = load_model(base());
+    const LoadedAdapter loaded = load_adapter(model, directory_ / name);
+    EXPECT_TRUE(loaded.warnings.empty()) << loaded.warnings[0];
+    EXPECT_TRUE(logits.equal(test::logits_of(model))) << name;
+    EXPECT_EQ(loaded.record.seed, 5u);
+    save_adapter(model, loaded.adapters, loaded.record, directory_ / (name + "-again"));
+    expect_same_files(name, name + "-again");
+  }
+}
+
+TEST_F(AdapterFile, LoadedAdapterTrainsOn) {
+  LoraConfig lora;
+  make("lora", lora);
+  Model model = load_model(base());
+  const LoadedAdapter loaded = load_adapter(model, directory_ / "lora");
+  model.net->loss(test::one_document(test::tiny_tokens())).backward();
+  int with_gradient = 0;
+  for (const Trainable& each : loaded.adapters.trainables()) {
+    ASSERT_TRUE(each.tensor.grad().defined()) << each.name;
+    ++with_gradient;
+  }
+  EXPECT_EQ(with_gradient, 12);  // A and B of q_proj and v_proj in three layers
+}
+
+TEST_F(AdapterFile, AnotherBaseIsRefused) {
+  PissaConfig pissa;
+  pissa.low_rank.rank = 4;
+  const std::vector<MethodConfig> methods = {pissa, SvftConfig{.pattern = SvftPattern::kPlain}};
+  test::write_tiny_model(directory_ / "other", {.family = "qwen2", .tied = true, .seed = 2});
+  for (const MethodConfig& method : methods) {
+    make(method_name(method), method);
+    const std::string error = error_of<ModelError>(method_name(method), directory_ / "other");
+    EXPECT_THAT(error, HasSubstr("belongs to another base model"));
+    EXPECT_THAT(error, HasSubstr("6 of 6"));
+    EXPECT_THAT(error, HasSubstr("model.layers.0.self_attn.q_proj"));
+  }
+}
+
+TEST_F(AdapterFile, EveryMismatchIsReportedAtOnce) {
+  LoraConfig lora;
+  make("lora", lora);
+  const std::filesystem::path weights = directory_ / "lora" / kPeftWeightsFile;
+  const std::string prefix = "base_model.model.model.layers.";
+  const at::Tensor nan = at::full({16, 32}, std::nan(""));
+  write_tensors(weights, {{prefix + "0.self_attn.q_proj.lora_A.weight", at::zeros({2, 32})},
+                          {prefix + "1.self_attn.q_proj.lora_A.weight", nan},
+                          {prefix + "9.self_attn.q_proj.lora_A.weight", at::zeros({16, 32})}});
+  const std::string error = error_of<FileError>("lora", base());
+  EXPECT_THAT(error, HasSubstr("0.self_attn.q_proj.lora_A.weight has shape [2, 32], the model "
+                               "needs [16, 32]"));
+  EXPECT_THAT(error, HasSubstr("0.self_attn.q_proj.lora_B.weight is missing"));
+  EXPECT_THAT(error, HasSubstr("1.self_attn.q_proj.lora_A.weight holds NaN or infinity"));
+  EXPECT_THAT(error, HasSubstr("more"));
+}
+
+TEST_F(AdapterFile, KeysThatChangeTheMathematicsAreNamed) {
+  LoraConfig lora;
+  make("lora", lora);
+  const std::filesystem::path path = directory_ / "lora" / kPeftConfigFile;
+  Json json = read_json_file(path);
+  json["use_dora"] = true;
+  json["target_parameters"] = {"experts"};
+  json["init_lora_weights"] = "olora";
+  json["r"] = "four";
+  write_file_atomic(path, dump_json(json));
+  const std::string error = error_of<FileError>("lora", base());
+  for (const char* key : {"use_dora", "target_parameters", "\"olora\"", "\"r\" is \"four\""}) {
+    EXPECT_THAT(error, HasSubstr(key));
+  }
+}
+
+TEST_F(AdapterFile, PickledWeightsAreRefused) {
+  LoraConfig lora;
+  make("lora", lora);
+  std::filesystem::rename(directory_ / "lora" / kPeftWeightsFile,
+                          directory_ / "lora" / "adapter_model.bin");
+  EXPECT_THAT(error_of<FileError>("lora", base()), HasSubstr("pickled"));
+}
+
+TEST_F(AdapterFile, UnknownKeysAreWarnings) {
+  LoraConfig lora;
+  make("lora", lora);
+  const std::filesystem::path path = directory_ / "lora" / kPeftConfigFile;
+  Json json = read_json_file(path);
+  json["from_the_future"] = 1;
+  write_file_atomic(path, dump_json(json));
+  Model model = load_model(base());
+  const LoadedAdapter loaded = load_adapter(model, directory_ / "lora");
+  ASSERT_EQ(loaded.warnings.size(), 1u);
+  EXPECT_THAT(loaded.warnings[0], HasSubstr("from_the_future"));
+}
+
+TEST_F(AdapterFile, DirectoriesAreToldApart) {
+  LoraConfig lora;
+  make("lora", lora);
+  EXPECT_TRUE(is_adapter_directory(directory_ / "lora"));
+  EXPECT_FALSE(is_adapter_directory(base()));
+  EXPECT_THAT(error_of<FileError>("base", base()), HasSubstr("holds neither"));
+}
+
+}  // namespace
+}  // namespace svtune

@@ -1,0 +1,164 @@
+#include "adapter_files/adapter_load.h"
+
+#include "adapter_files/embedding_change.h"
+#include "adapter_files/lora_directory.h"
+#include "adapter_files/tensor_filler.h"
+#include "adapters/lora/low_rank_adapter.h"
+#include "attach/attach.h"
+#include "base/errors.h"
+#include "io/base_tensors.h"
+#include "libtorch/prelude.h"
+
+namespace svtune {
+namespace {
+
+// What attaching changes in a network, to be put back when the values do not fit.
+class NetSnapshot {
+ public:
+  explicit NetSnapshot(Transformer& net) : net_(net) {
+    for (Linear* linear : net.linears()) bases_.emplace_back(linear, linear->base());
+    for (const NamedParameter& each : net.parameters()) {
+      parameters_.emplace_back(each.tensor, *each.tensor);
+    }
+  }
+  ~NetSnapshot() {
+    if (kept_) return;
+    for (auto& [linear, base] : bases_) {
+      linear->detach();
+      linear->replace_base(base);
+    }
+    for (auto& [place, tensor] : parameters_) *place = tensor;
+  }
+  NetSnapshot(const NetSnapshot&) = delete;
+  NetSnapshot& operator=(const NetSnapshot&) = delete;
+
+  void keep() { kept_ = true; }
+
+ private:
+  Transformer& net_;
+  std::vector<std::pair<Linear*, BaseWeight>> bases_;
+  std::vector<std::pair<at::Tensor*, at::Tensor>> parameters_;
+  bool kept_ = false;
+};
+
+Attached attach_empty(Model& model, const MethodConfig& method, const TargetOptions& targets,
+                      const AttachOptions& options, const std::filesystem::path& source) {
+  try {
+    return attach(model, method, targets, options);
+  } catch (const UsageError& error) {
+    throw FileError(source.string(), error.what(), error.hint());
+  }
+}
+
+// PEFT stores the frozen embedding and head beside an adapter that targets them, and the
+// shared tensor under both names when the two stay tied.
+void skip_stored_base(const Model& model, TensorFiller& filler, bool tied) {
+  for (const std::string name : {"model.embed_tokens", "lm_head"}) {
+    for (const std::string part : {".base_layer.weight", ".weight"}) {
+      const std::string key = kPeftKeyPrefix + name + part;
+      if (!filler.holds(key)) continue;
+      const at::Tensor stored = filler.take(key, at::kFloat);
+      const at::Tensor expected = tied ? model.net->embedding().detach().to(at::kFloat)
+                                       : base_tensor(model, name + ".weight", at::kFloat);
+      if (stored.sizes() == expected.sizes() && stored.equal(expected)) continue;
+      filler.problem(key + " is not the base model's: a resized or separately trained embedding");
+    }
+  }
+}
+
+void add_branch_biases(const AdapterSet& adapters) {
+  for (Linear* layer : adapted_layers(adapters)) {
+    auto* adapter = dynamic_cast<LowRankAdapter*>(layer->adapter());
+    if (adapter == nullptr) continue;
+    adapter->set_branch_bias(at::zeros({layer->out_features()}, adapter->B().options()));
+  }
+}
+
+MethodConfig method_of(const PeftLoraConfig& config, const std::vector<std::string>& modules) {
+  if (modules.empty()) return FullConfig{};  // the embedding alone
+  const LowRankConfig low_rank = low_rank_config(config, modules);
+  if (config.init == "pissa") return PissaConfig{.low_rank = low_rank};
+  return LoraConfig{low_rank, config.init == "gaussian" ? LoraInit::kGaussian : LoraInit::kKaiming};
+}
+
+TargetSelection select(Model& model, const PeftLoraConfig& config,
+                       const std::filesystem::path& source) {
+  try {
+    return select_targets(*model.net, config.targets);
+  } catch (const UsageError& error) {
+    throw FileError(source.string(), error.what(), error.hint());
+  }
+}
+
+void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftLoraConfig& config,
+                    const EmbeddingChange& embedding, const std::filesystem::path& path) {
+  const at::NoGradGuard no_grad;
+  if (config.branch_bias) add_branch_biases(adapters);
+  TensorFiller filler(path);
+  for (const Trainable& each : adapters.trainables()) {
+    if (embedding.any() && each.name == "model.embed_tokens.weight") {
+      embedding.apply(filler, each.tensor);
+    } else {
+      filler.fill(kPeftKeyPrefix + peft_key(adapters, each.name), each.tensor);
+    }
+  }
+  const bool tied = config.targets.ensure_weight_tying && model.net->head_is_tied();
+  skip_stored_base(model, filler, tied);
+  filler.finish();
+  adapters.refresh();
+}
+
+}  // namespace
+
+LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
+                               const std::filesystem::path& directory, SvdCache* cache) {
+  check_base(model, side, directory);
+  NetSnapshot snapshot(*model.net);
+  const AttachOptions options{
+      .seed = side.record.seed, .initialise = false, .progress = {}, .cache = cache};
+  Attached attached =
+      attach_empty(model, side.record.method, side.record.targets, options, directory / kSideFile);
+  const at::NoGradGuard no_grad;
+  TensorFiller filler(directory / kStateFile);
+  for (const NamedTensor& each : attached.adapters.frozen_state()) {
+    filler.fill(each.name, each.tensor);
+  }
+  for (const Trainable& each : attached.adapters.trainables()) filler.fill(each.name, each.tensor);
+  filler.finish();
+  attached.adapters.refresh();
+  snapshot.keep();
+  return {std::move(attached.adapters), side.record, {}};
+}
+
+LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& side,
+                                const std::filesystem::path& directory, SvdCache* cache) {
+  const std::filesystem::path config_path = directory / kPeftConfigFile;
+  if (side && side->record.needs_its_base) check_base(model, *side, directory);
+  LoadedAdapter loaded;
+  const PeftLoraConfig config =
+      parse_peft_config(read_json_file(config_path), config_path.string(), loaded.warnings);
+  const TargetSelection selection = select(model, config, config_path);
+  const EmbeddingChange embedding(config, selection.embedding, config_path.string());
+  const bool repeat_start = config.init == "pissa";
+  if (repeat_start) {
+    loaded.warnings.emplace_back(
+        "init_lora_weights is \"pissa\": the principal part of the given base is taken out again, "
+        "as PEFT does");
+  }
+  NetSnapshot snapshot(*model.net);
+  const TargetOptions targets =
+      embedding.any() ? embedding.targets(selection.adapted) : config.targets;
+  const AttachOptions options{.seed = side ? side->record.seed : 0,
+                              .initialise = repeat_start,
+                              .progress = {},
+                              .cache = cache};
+  Attached attached =
+      attach_empty(model, method_of(config, selection.adapted), targets, options, config_path);
+  fill_from_peft(model, attached.adapters, config, embedding, directory / kPeftWeightsFile);
+  snapshot.keep();
+  loaded.adapters = std::move(attached.adapters);
+  loaded.record = side ? side->record : attached.record;
+  return loaded;
+}
+
+}  // namespace svtune

@@ -1,0 +1,28 @@
+#include "adapter_files/loaded_model.h"
+
+#include "libtorch/prelude.h"
+#include "linalg/user_svd_cache.h"
+
+namespace svtune {
+namespace {
+
+void append(std::vector<std::string>& list, const std::vector<std::string>& more) {
+  list.insert(list.end(), more.begin(), more.end());
+}
+
+}  // namespace
+
+LoadedModel load_with_adapter(const std::filesystem::path& model,
+                              const std::optional<std::filesystem::path>& adapter,
+                              const LoadOptions& options) {
+  LoadedModel loaded{load_model(model, options), std::nullopt, {}};
+  append(loaded.warnings, loaded.model.warnings);
+  if (!adapter) return loaded;
+  const auto cache = open_user_svd_cache();
+  loaded.adapter = load_adapter(loaded.model, *adapter, cache ? &cache->svd : nullptr);
+  append(loaded.warnings, loaded.adapter->warnings);
+  if (cache) append(loaded.warnings, cache_warnings(*cache));
+  return loaded;
+}
+
+}  // namespace svtune

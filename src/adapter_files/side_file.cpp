@@ -1,0 +1,78 @@
+#include "adapter_files/side_file.h"
+
+#include <algorithm>
+
+#include "adapter_files/lora_directory.h"
+#include "base/errors.h"
+#include "base/files.h"
+#include "io/base_tensors.h"
+#include "libtorch/prelude.h"
+
+namespace svtune {
+namespace {
+
+constexpr std::int64_t kFormatVersion = 1;
+
+std::map<std::string, std::string> read_hashes(const Json& json, const std::string& source) {
+  const auto hashes = json.find("base_hashes");
+  if (hashes == json.end() || !hashes->is_object()) {
+    throw FileError(source, "\"base_hashes\" must be an object");
+  }
+  std::map<std::string, std::string> out;
+  for (const auto& [layer, hash] : hashes->items()) {
+    if (!hash.is_string()) throw FileError(source, "base_hashes." + layer + " must be text");
+    out[layer] = hash.get<std::string>();
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<SideFile> read_side_file(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / kSideFile;
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  const Json json = read_json_file(path);
+  if (!json.is_object()) throw FileError(path.string(), "an object is expected");
+  if (json.value("format", Json()) != Json(kFormatVersion)) {
+    throw FileError(path.string(), "\"format\" must be " + std::to_string(kFormatVersion),
+                    "A newer svtune may have written it.");
+  }
+  try {
+    return SideFile{record_from_json(json, path.string()), read_hashes(json, path.string())};
+  } catch (const UsageError& error) {
+    throw FileError(path.string(), error.what(), error.hint());
+  }
+}
+
+void write_side_file(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,
+                     const std::filesystem::path& directory) {
+  Json json = Json::object();
+  json["format"] = kFormatVersion;
+  json["model_type"] = model.spec().family;
+  const Json how = record_to_json(record);
+  for (const auto& [key, value] : how.items()) json[key] = value;
+  json["base_hashes"] = Json::object();
+  for (const Linear* layer : adapted_layers(adapters)) {
+    json["base_hashes"][layer->name()] = base_hash(model, layer->name() + ".weight");
+  }
+  write_file_atomic(directory / kSideFile, dump_json(json, {.indent = 2, .final_newline = true}));
+}
+
+void check_base(Model& model, const SideFile& side, const std::filesystem::path& directory) {
+  const std::vector<std::string> existing = names_of(model.net->linears());
+  std::vector<std::string> wrong;
+  for (const auto& [layer, hash] : side.base_hashes) {
+    if (std::ranges::count(existing, layer) == 0 || base_hash(model, layer + ".weight") != hash) {
+      wrong.push_back(layer);
+    }
+  }
+  if (wrong.empty()) return;
+  throw ModelError(directory.string() + ": this " + method_name(side.record.method) +
+                       " adapter belongs to another base model than " + model.path.string() + ": " +
+                       std::to_string(wrong.size()) + " of " +
+                       std::to_string(side.base_hashes.size()) + " adapted weights differ, first " +
+                       wrong.front(),
+                   "Give the base model it was trained on.");
+}
+
+}  // namespace svtune

@@ -1,0 +1,33 @@
+// svtune.json beside an adapter's tensors: how it was made and which base it belongs to.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "attach/adapter_record.h"
+#include "io/model.h"
+#include "nn/adapter_set.h"
+
+namespace svtune {
+
+inline constexpr char kSideFile[] = "svtune.json";
+inline constexpr char kStateFile[] = "svtune_state.safetensors";
+
+struct SideFile {
+  AdapterRecord record;
+  std::map<std::string, std::string> base_hashes;  // adapted layer -> hash of its stored weight
+};
+
+// nullopt when the directory has none. Throws FileError when it is malformed or newer.
+std::optional<SideFile> read_side_file(const std::filesystem::path& directory);
+
+void write_side_file(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,
+                     const std::filesystem::path& directory);
+
+// Throws ModelError naming the layers whose stored base weight has another hash, or that the
+// model does not have.
+void check_base(Model& model, const SideFile& side, const std::filesystem::path& directory);
+
+}  // namespace svtune

@@ -1,0 +1,47 @@
+#include "adapter_files/tensor_filler.h"
+
+#include "base/errors.h"
+#include "base/text_util.h"
+#include "libtorch/prelude.h"
+
+namespace svtune {
+
+TensorFiller::TensorFiller(const std::filesystem::path& path) : path_(path), file_(path) {
+  for (const std::string& name : file_.names()) unread_.insert(name);
+}
+
+void TensorFiller::fill(const std::string& key, const at::Tensor& into) {
+  unread_.erase(key);
+  const auto tensor = file_.read(key, into.scalar_type());
+  if (!tensor) {
+    problem(key + " is missing");
+  } else if (tensor->sizes() != into.sizes()) {
+    problem(key + " has shape " + shape_text(tensor->sizes()) + ", the model needs " +
+            shape_text(into.sizes()));
+  } else if (!std::isfinite(tensor->sum(at::kDouble).item<double>())) {
+    problem(key + " holds NaN or infinity");
+  } else {
+    into.detach().copy_(*tensor);
+  }
+}
+
+at::Tensor TensorFiller::take(const std::string& key, at::ScalarType dtype) {
+  unread_.erase(key);
+  return *file_.read(key, dtype);
+}
+
+void TensorFiller::finish() {
+  for (const std::string& name : unread_) problem(name + " has no place in the model");
+  if (problems_.empty()) return;
+  constexpr std::size_t kShown = 8;
+  const std::size_t count = problems_.size();
+  if (count > kShown) {
+    problems_.resize(kShown);
+    problem("and " + std::to_string(count - kShown) + " more");
+  }
+  throw FileError(
+      path_.string(), join(problems_, "; "),
+      "Does the adapter belong to this base model, and its configuration to its weights?");
+}
+
+}  // namespace svtune

@@ -1,0 +1,85 @@
+#include "attach/svd_summary.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+namespace svtune {
+namespace {
+
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
+  return text;
+}
+
+struct Certificates {
+  std::map<std::string, std::int64_t> algorithms;  // layers by algorithm
+  std::int64_t certified = 0;
+  double worst = 0;  // largest residual, relative
+  std::string worst_layer;
+  double least = 1, most = 0, sum = 0;  // captured energy
+  std::int64_t fallbacks = 0;
+  std::string first_fallback;  // layer and what happened
+};
+
+// "gram + block Lanczos (16 x 15)" counts as "gram + block Lanczos".
+std::string without_parameters(const std::string& algorithm) {
+  const std::size_t open = algorithm.find(" (");
+  const bool counts = open != std::string::npos && algorithm.find(" x ", open) != std::string::npos;
+  return counts ? algorithm.substr(0, open) : algorithm;
+}
+
+void add(const AdaptedLayer& layer, Certificates& all) {
+  const Json& report = layer.report;
+  if (!report.contains("svd")) return;
+  ++all.algorithms[without_parameters(report.at("svd").get<std::string>())];
+  if (report.contains("svd_fallback")) {
+    if (all.fallbacks++ == 0) {
+      all.first_fallback = layer.name + ": " + report.at("svd_fallback").get<std::string>();
+    }
+  }
+  if (!report.contains("max_residual")) return;
+  const double residual = report.at("max_residual").get<double>();
+  const double energy = report.at("captured_energy").get<double>();
+  if (all.certified++ == 0 || residual > all.worst) {
+    all.worst = residual;
+    all.worst_layer = layer.name;
+  }
+  all.least = std::min(all.least, energy);
+  all.most = std::max(all.most, energy);
+  all.sum += energy;
+}
+
+std::string certificate_line(const Certificates& all) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.1e", all.worst);
+  return "Certificate: worst residual " + std::string(text) + " of the largest value (" +
+         all.worst_layer + "); captured energy " +
+         percent(all.sum / static_cast<double>(all.certified)) + " on average, " +
+         percent(all.least) + " to " + percent(all.most);
+}
+
+}  // namespace
+
+std::vector<std::string> svd_summary(const StartReport& report) {
+  Certificates all;
+  for (const AdaptedLayer& layer : report.layers) add(layer, all);
+  if (all.algorithms.empty()) return {};
+  std::string line = "Decomposition: ";
+  for (const auto& [algorithm, count] : all.algorithms) {
+    if (!line.ends_with(": ")) line += ", ";
+    line += std::to_string(count) + " x " + algorithm;
+  }
+  if (report.cached > 0) line += "; " + std::to_string(report.cached) + " read from the cache";
+  std::vector<std::string> lines = {line};
+  if (all.certified > 0) lines.push_back(certificate_line(all));
+  if (all.fallbacks > 0) {
+    lines.push_back("Fallback: " + std::to_string(all.fallbacks) +
+                    (all.fallbacks == 1 ? " layer" : " layers") +
+                    " needed another decomposition than planned, first " + all.first_fallback);
+  }
+  return lines;
+}
+
+}  // namespace svtune

@@ -1,0 +1,219 @@
+#include "attach/target_modules.h"
+
+#include <algorithm>
+#include <set>
+
+#include "adapters/module_match.h"
+#include "base/errors.h"
+#include "base/text_util.h"
+#include "libtorch/prelude.h"
+
+namespace svtune {
+namespace {
+
+constexpr const char* kAllLinear = "all-linear";
+constexpr const char* kEmbedding = "model.embed_tokens";
+// PEFT's default for every supported model_type.
+const std::vector<std::string> kDefaultTargets = {"q_proj", "v_proj"};
+
+bool ends_at_dot(const std::string& name, const std::string& end) {
+  return name == end || name.ends_with("." + end);
+}
+
+bool any_ends_at_dot(const std::string& name, const std::vector<std::string>& ends) {
+  return std::ranges::any_of(ends, [&](const auto& end) { return ends_at_dot(name, end); });
+}
+
+std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+
+bool wants_all_linear(const TargetOptions& options) {
+  return options.target_modules.size() == 1 &&
+         to_lower_ascii(options.target_modules[0]) == kAllLinear;
+}
+
+void check(const TargetOptions& options) {
+  const bool list = !options.target_modules.empty(), regex = options.target_regex.has_value();
+  if (list && regex) throw UsageError("target_modules and target_regex exclude each other");
+  if (!options.exclude_modules.empty() && options.exclude_regex) {
+    throw UsageError("exclude_modules and exclude_regex exclude each other");
+  }
+  const bool by_layer = !options.layers_to_transform.empty();
+  if ((by_layer || !options.layers_pattern.empty()) && (regex || wants_all_linear(options))) {
+    throw UsageError(
+        "layers_to_transform and layers_pattern need target_modules as a list of names",
+        "List the modules, or choose the layers in the regular expression.");
+  }
+  if (!options.layers_pattern.empty() && !by_layer) {
+    throw UsageError("layers_pattern needs layers_to_transform");
+  }
+}
+
+bool is_excluded(const std::string& name, const TargetOptions& options) {
+  if (options.exclude_regex && matches_full(*options.exclude_regex, name)) return true;
+  if (any_ends_at_dot(name, options.exclude_modules)) return true;
+  return std::ranges::any_of(options.modules_to_save, [&](const std::string& saved) {
+    return matches_full("(?:^|.*\\.)" + saved + "(?:$|\\..*)", name);
+  });
+}
+
+bool layer_is_chosen(const std::string& name, const TargetOptions& options) {
+  std::optional<std::string> index;
+  if (options.layers_pattern.empty()) {
+    index = match_index(".*?\\.[^.]*\\.(?P<idx>\\d+)\\.", name);
+  }
+  for (const std::string& pattern : options.layers_pattern) {
+    index = match_index("(?:^|.*?\\.)" + pattern + "\\.(?P<idx>\\d+)\\.", name);
+    if (index) break;
+  }
+  return index && index->size() < 10 &&
+         std::ranges::count(options.layers_to_transform, std::stoll(*index)) > 0;
+}
+
+bool is_named(const std::string& name, const TargetOptions& options) {
+  if (options.target_regex) return matches_full(*options.target_regex, name);
+  const auto& list = options.target_modules.empty() ? kDefaultTargets : options.target_modules;
+  if (std::ranges::count(list, name) > 0) return true;
+  if (!any_ends_at_dot(name, list)) return false;
+  return options.layers_to_transform.empty() || layer_is_chosen(name, options);
+}
+
+// The last parts of the modules that can be adapted, each once.
+std::vector<std::string> adaptable_parts(const std::vector<std::string>& linears) {
+  std::vector<std::string> parts;
+  for (const std::string& name : linears) {
+    if (std::ranges::count(parts, last_part(name)) == 0) parts.push_back(last_part(name));
+  }
+  parts.push_back(last_part(kEmbedding));
+  return parts;
+}
+
+std::string suggestions(const std::vector<std::string>& wanted,
+                        const std::vector<std::string>& existing) {
+  std::vector<std::string> found;
+  for (const std::string& name : wanted) {
+    const std::string nearest = nearest_name(last_part(name), existing);
+    if (!nearest.empty() && nearest != last_part(name)) {
+      found.push_back(nearest + " for \"" + name + "\"");
+    }
+  }
+  return found.empty() ? "" : "Did you mean " + join(found, ", ") + "?";
+}
+
+[[noreturn]] void fail_without_match(const TargetOptions& options,
+                                     const std::vector<std::string>& linears) {
+  const std::vector<std::string> existing = adaptable_parts(linears);
+  const std::string wanted = options.target_regex
+                                 ? "target_regex \"" + *options.target_regex + "\""
+                                 : "target_modules " + join(options.target_modules, ",");
+  std::string filters;
+  if (!options.exclude_modules.empty() || options.exclude_regex) filters += ", excluded modules";
+  if (!options.layers_to_transform.empty()) filters += ", layers_to_transform";
+  if (!options.modules_to_save.empty()) filters += ", modules_to_save";
+  throw UsageError(wanted + (filters.empty() ? "" : " (after" + filters.substr(1) + ")") +
+                       " match no module; the model has " + join(existing, ", "),
+                   suggestions(options.target_modules, existing));
+}
+
+std::vector<std::string> saved_modules(const std::vector<std::string>& names,
+                                       const TargetOptions& options) {
+  std::vector<std::string> found;
+  std::set<std::string> unused(options.modules_to_save.begin(), options.modules_to_save.end());
+  for (const std::string& name : names) {
+    bool matched = false;
+    for (const std::string& end : options.modules_to_save) {
+      if (!name.ends_with(end)) continue;
+      matched = true;
+      unused.erase(end);
+    }
+    if (matched) found.push_back(name);
+  }
+  if (!unused.empty()) {
+    std::vector<std::string> parts;
+    for (const std::string& name : names) parts.push_back(last_part(name));
+    throw UsageError("modules_to_save \"" + *unused.begin() + "\" matches no module",
+                     suggestions({*unused.begin()}, parts));
+  }
+  return found;
+}
+
+}  // namespace
+
+TargetOptions or_all_linear(TargetOptions options) {
+  if (options.target_modules.empty() && !options.target_regex) {
+    options.target_modules = {kAllLinear};
+  }
+  return options;
+}
+
+std::vector<std::string> module_names(Transformer& net) {
+  std::vector<std::string> leaves{kEmbedding};
+  const auto block_of = [](const std::string& name) { return name.substr(0, name.find('.', 13)); };
+  std::vector<std::string> norms;
+  for (const NamedParameter& each : net.parameters()) {
+    const std::string module = each.name.substr(0, each.name.rfind('.'));
+    if (each.name.ends_with("norm.weight")) norms.push_back(module);
+  }
+  std::string block;
+  const auto end_block = [&] {
+    if (block.empty()) return;
+    leaves.push_back(block + ".mlp.act_fn");
+    for (const std::string& norm : norms) {
+      if (norm.starts_with(block + ".")) leaves.push_back(norm);
+    }
+  };
+  for (Linear* linear : net.linears()) {
+    if (linear == &net.head()) continue;
+    if (block_of(linear->name()) != block) end_block();
+    block = block_of(linear->name());
+    leaves.push_back(linear->name());
+  }
+  end_block();
+  leaves.insert(leaves.end(), {"model.norm", "model.rotary_emb", net.head().name()});
+
+  std::vector<std::string> names;
+  std::set<std::string> seen;
+  for (const std::string& leaf : leaves) {
+    for (std::size_t dot = leaf.find('.'); dot != std::string::npos;
+         dot = leaf.find('.', dot + 1)) {
+      if (seen.insert(leaf.substr(0, dot)).second) names.push_back(leaf.substr(0, dot));
+    }
+    if (seen.insert(leaf).second) names.push_back(leaf);
+  }
+  return names;
+}
+
+TargetSelection select_targets(Transformer& net, const TargetOptions& options) {
+  check(options);
+  std::vector<std::string> linears;
+  for (Linear* linear : net.linears()) linears.push_back(linear->name());
+  const std::set<std::string> linear_set(linears.begin(), linears.end());
+  const std::vector<std::string> names = module_names(net);
+
+  TargetSelection selection;
+  for (const std::string& name : names) {
+    if (is_excluded(name, options)) continue;
+    if (wants_all_linear(options)) {
+      if (linear_set.contains(name) && name != net.head().name()) selection.adapted.push_back(name);
+    } else if (is_named(name, options)) {
+      if (linear_set.contains(name)) {
+        selection.adapted.push_back(name);
+      } else if (name == kEmbedding) {
+        selection.embedding = true;
+      } else {
+        throw UsageError(
+            "the targets match " + name + ", which is neither a linear layer nor the embedding",
+            "Allowed are " + join(adaptable_parts(linears), ", ") + ".");
+      }
+    }
+  }
+  selection.saved = saved_modules(names, options);
+  if (selection.adapted.empty() && !selection.embedding) fail_without_match(options, linears);
+  return selection;
+}
+
+bool is_below_module(const std::string& parameter, const std::string& module) {
+  return parameter.size() > module.size() && parameter.starts_with(module) &&
+         parameter[module.size()] == '.';
+}
+
+}  // namespace svtune

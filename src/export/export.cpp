@@ -1,0 +1,83 @@
+#include "export/export.h"
+
+#include "adapter_files/lora_directory.h"
+#include "adapter_files/low_rank_export.h"
+#include "adapter_files/side_file.h"
+#include "base/errors.h"
+#include "libtorch/prelude.h"
+#include "merge/model_writer.h"
+
+namespace svtune {
+namespace {
+
+at::Tensor residual_weight(const LowRankDelta& initial, const at::Tensor& base) {
+  return at::addmm(base, initial.up.to(base.scalar_type()), initial.down.to(base.scalar_type()), 1,
+                   -initial.scale);
+}
+
+LowRankDelta initial_factors(const Linear& layer) {
+  LowRankDelta initial{{}, {}, 1.0};
+  for (const NamedTensor& each : layer.adapter()->frozen_state()) {
+    if (each.name == "initial_A") initial.down = each.tensor;
+    if (each.name == "initial_B") initial.up = each.tensor;
+  }
+  const auto delta = layer.adapter()->low_rank_delta();
+  if (!initial.down.defined() || !initial.up.defined() || !delta) {
+    throw UsageError(layer.name() + ": only PiSSA has a residual base",
+                     "Export a LoRA or merge instead.");
+  }
+  initial.scale = delta->scale;
+  return initial;
+}
+
+}  // namespace
+
+LoraExportReport export_lora(const Model& model, const AdapterSet& adapters,
+                             const AdapterRecord& record, const std::filesystem::path& directory,
+                             const LoraExportOptions& options) {
+  AtomicDirectory output(directory, options.if_exists);
+  const std::filesystem::path& staging = output.staging();
+  if (record.needs_its_base) {
+    // The rounded residual and the adapter make the model together only.
+    std::filesystem::copy(model.path, staging / "base", std::filesystem::copy_options::recursive);
+    std::filesystem::create_directories(staging / "adapter");
+  }
+  const std::filesystem::path target = record.needs_its_base ? staging / "adapter" : staging;
+  LoraExportReport report = write_lora_export(model, adapters, record, target, options);
+  if (record.needs_its_base) write_side_file(model, adapters, record, target);
+  output.commit();
+  return report;
+}
+
+MergeReport export_residual(const Model& model, const AdapterSet& adapters,
+                            const AdapterRecord& record, const std::filesystem::path& directory,
+                            const MergeOptions& options) {
+  const at::NoGradGuard no_grad;
+  require_adapters(adapters, "residual form");
+  const auto* pissa = std::get_if<PissaConfig>(&record.method);
+  if (pissa == nullptr) {
+    throw UsageError(method_name(record.method) + " has no residual base; only pissa does",
+                     "Export a LoRA or merge instead.");
+  }
+  AtomicDirectory output(directory, options.if_exists);
+  std::filesystem::create_directories(output.staging() / "base");
+  std::filesystem::create_directories(output.staging() / "adapter");
+  WeightChanges changes;
+  std::vector<NamedTensor> tensors = whole_tensors(adapters);
+  for (const Linear* layer : adapted_layers(adapters)) {
+    changes[layer->name() + ".weight"] = [initial = initial_factors(*layer)](const at::Tensor& W) {
+      return residual_weight(initial, W);
+    };
+    for (const Trainable& each : layer->adapter()->trainables()) {
+      tensors.push_back({layer->name() + "." + each.name, each.tensor.detach()});
+    }
+  }
+  MergeReport report = write_model(model, changes, output.staging() / "base", options);
+  PeftLoraConfig config = lora_file_config(model, adapters, record, pissa->low_rank);
+  config.base_model = (directory / "base").string();
+  write_lora_directory(output.staging() / "adapter", config, std::move(tensors));
+  output.commit();
+  return report;
+}
+
+}  // namespace svtune

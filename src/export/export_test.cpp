@@ -1,0 +1,208 @@
+#include "export/export.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "adapter_files/adapter_file.h"
+#include "adapter_files/low_rank_export.h"
+#include "attach/attach.h"
+#include "base/errors.h"
+#include "base/oracle_test_util.h"
+#include "io/tiny_model_test_util.h"
+#include "libtorch/prelude.h"
+#include "merge/merge.h"
+
+namespace svtune {
+namespace {
+
+using test::TempDirectory;
+using ::testing::HasSubstr;
+
+const TargetOptions kAllLinear = {.target_modules = {"all-linear"}};
+
+class Export : public ::testing::Test {
+ protected:
+  Model load(const test::TinyModel& tiny) {
+    test::write_tiny_model(directory_ / "m", tiny);
+    return load_model(directory_ / "m");
+  }
+  at::Tensor logits_with(const std::filesystem::path& base, const std::string& adapter) {
+    Model model = load_model(base);
+    load_adapter(model, directory_ / adapter);
+    return test::logits_of(model);
+  }
+
+  TempDirectory directory_;
+};
+
+double frobenius(const at::Tensor& tensor) { return tensor.to(at::kDouble).norm().item<double>(); }
+
+TEST(Recompress, ErrorIsExactlyWhatWasDropped) {
+  const LowRankDelta delta{test::random_tensor({12, 40}, 1, 1), test::random_tensor({30, 12}, 1, 2),
+                           0.7};
+  const at::Tensor whole =
+      at::mm(delta.up.to(at::kDouble), delta.down.to(at::kDouble)) * delta.scale;
+  for (const double tolerance : {0.0, 0.1, 0.4, 0.9, 1.0}) {
+    double error = -1, norm = -1;
+    const LowRankDelta cut =
+        recompress(delta, {.tolerance = tolerance, .max_rank = {}}, error, norm);
+    const at::Tensor kept = at::mm(cut.up.to(at::kDouble), cut.down.to(at::kDouble)) * cut.scale;
+    EXPECT_NEAR(norm, frobenius(whole), 1e-9 * norm);
+    // The kept factors are fp32, the error is of fp64 ones.
+    EXPECT_NEAR(frobenius(whole - kept), error, 3e-7 * norm) << tolerance;
+    EXPECT_TRUE(error <= tolerance * norm + 1e-12 || cut.down.size(0) == 1) << error;
+    EXPECT_EQ(cut.scale, 1.0);
+  }
+}
+
+TEST(Recompress, KeepsTheSmallestRankThatFits) {
+  // Singular values 4, 3, 2, 1 of a diagonal matrix; dropping the last one costs 1/sqrt(30).
+  const at::Tensor values = at::tensor({4.F, 3.F, 2.F, 1.F});
+  const LowRankDelta delta{at::diag(values), at::eye(4), 1.0};
+  const auto rank = [&](double tolerance, std::optional<std::int64_t> most = {}) {
+    double error, norm;
+    return recompress(delta, {.tolerance = tolerance, .max_rank = most}, error, norm).down.size(0);
+  };
+  const double drop_one = 1 / std::sqrt(30.0), drop_two = std::sqrt(5 / 30.0);
+  EXPECT_EQ(rank(drop_one * 0.999), 4);
+  EXPECT_EQ(rank(drop_one * 1.001), 3);
+  EXPECT_EQ(rank(drop_two * 0.999), 3);
+  EXPECT_EQ(rank(drop_two * 1.001), 2);
+  EXPECT_EQ(rank(0, 2), 2);
+  EXPECT_EQ(rank(1.0), 1);
+}
+
+TEST_F(Export, UntrainedPissaAddsNothing) {
+  Model model = load({});
+  const Attached attached = attach(model, PissaConfig{.low_rank = {.rank = 4}}, {}, {});
+  for (Linear* layer : attached.adapters.layers) {
+    const LowRankDelta delta = layer->adapter()->low_rank_delta().value();
+    EXPECT_EQ(frobenius(at::mm(delta.up, delta.down)), 0) << layer->name();
+  }
+}
+
+TEST_F(Export, AllFormsOfPissaGiveTheTrainedLogits) {
+  Model model = load({.family = "qwen2", .tied = true});
+  const at::Tensor start = test::logits_of(model);
+  const Attached attached =
+      attach(model, PissaConfig{.low_rank = {.rank = 10, .alpha = 5.0}}, kAllLinear, {.seed = 2});
+  test::disturb(attached.adapters);
+  const at::Tensor trained = test::logits_of(model);
+  EXPECT_GT(test::max_difference(start, trained), 0.1);
+  const auto& [adapters, record, report] = attached;
+
+  const LoraExportReport exact = export_lora(model, adapters, record, directory_ / "b");
+  EXPECT_EQ(exact.rank, 20);  // also for k_proj, where 20 exceeds min(16, 32)
+  EXPECT_LT(test::max_difference(logits_with(directory_ / "m", "b"), trained), 1e-5);
+
+  const LoraExportReport small =
+      export_lora(model, adapters, record, directory_ / "c", {.tolerance = 1e-6});
+  EXPECT_LE(small.rank, 20);
+  EXPECT_LE(small.largest_relative_error, 1e-6);
+  EXPECT_EQ(small.layers[1].rank, 16);  // k_proj
+  EXPECT_LT(test::max_difference(logits_with(directory_ / "m", "c"), trained), 1e-5);
+
+  export_residual(model, adapters, record, directory_ / "a");
+  EXPECT_LT(test::max_difference(logits_with(directory_ / "a" / "base", "a/adapter"), trained),
+            1e-5);
+
+  // On the original base the residual's adapter would be wrong by the principal part.
+  EXPECT_GT(test::max_difference(logits_with(directory_ / "m", "a/adapter"), trained), 0.1);
+}
+
+TEST_F(Export, RankLimitReportsItsError) {
+  Model model = load({});
+  const Attached attached = attach(model, LoraConfig{.low_rank = {.rank = 8}}, {}, {});
+  test::disturb(attached.adapters);
+  const LoraExportReport report =
+      export_lora(model, attached.adapters, attached.record, directory_ / "cut", {.max_rank = 3});
+  EXPECT_EQ(report.rank, 3);
+  EXPECT_GT(report.largest_relative_error, 0.05);
+  Model again = load_model(directory_ / "m");
+  const LoadedAdapter loaded = load_adapter(again, directory_ / "cut");
+  for (std::size_t i = 0; i < report.layers.size(); ++i) {
+    Linear& whole = *attached.adapters.layers[i];
+    Linear& cut = *loaded.adapters.layers[i];
+    const double error = frobenius(whole.effective_weight() - cut.effective_weight());
+    EXPECT_NEAR(error, report.layers[i].error, 1e-5 * (1 + error)) << whole.name();
+  }
+}
+
+TEST_F(Export, OnlyPissaHasAResidual) {
+  Model model = load({});
+  const Attached attached = attach(model, LoraConfig{}, {}, {});
+  EXPECT_THROW(export_residual(model, attached.adapters, attached.record, directory_ / "r"),
+               UsageError);
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "r"));
+}
+
+TEST_F(Export, FullModelHasNoLoraForm) {
+  Model model = load({});
+  const Attached attached = attach(model, FullConfig{}, {}, {});
+  EXPECT_THROW(export_lora(model, attached.adapters, attached.record, directory_ / "l"),
+               UsageError);
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "l"));
+}
+
+TEST_F(Export, MergeRoundsOnceAndReportsTheLargestChange) {
+  Model model = load({.dtype = at::kBFloat16});
+  const Attached attached = attach(model, LoraConfig{.low_rank = {.rank = 4}}, kAllLinear, {});
+  test::disturb(attached.adapters);
+  const MergeReport report = merge_to_directory(model, attached.adapters, directory_ / "merged");
+  EXPECT_EQ(report.dtype, at::kBFloat16);
+  ASSERT_EQ(report.changes.size(), 21u);
+  EXPECT_EQ(report.changes[0].name, "model.layers.0.self_attn.q_proj");
+  Model merged = load_model(directory_ / "merged");
+  double largest = 0;
+  for (std::size_t i = 0; i < report.changes.size(); ++i) {
+    const Linear& layer = *attached.adapters.layers[i];
+    const at::Tensor written = merged.net->linears()[i]->base().dense();
+    const at::Tensor expected =
+        layer.effective_weight().to(at::kBFloat16).to(written.scalar_type());
+    EXPECT_TRUE(written.equal(expected)) << layer.name();
+    const at::Tensor base = layer.base().dense_high_precision();
+    const double change = test::max_difference(written, base);
+    EXPECT_DOUBLE_EQ(report.changes[i].largest, change) << layer.name();
+    largest = std::max(largest, change);
+  }
+  EXPECT_DOUBLE_EQ(report.largest, largest);
+}
+
+TEST_F(Export, MergedModelCanBeSharded) {
+  Model model = load({});
+  const Attached attached = attach(model, LoraConfig{}, {}, {});
+  test::disturb(attached.adapters);
+  merge_to_directory(model, attached.adapters, directory_ / "merged", {.max_shard_bytes = 20000});
+  EXPECT_TRUE(std::filesystem::exists(directory_ / "merged" / "model.safetensors.index.json"));
+  Model merged = load_model(directory_ / "merged");
+  EXPECT_TRUE(merged.warnings.empty());
+  EXPECT_LT(test::max_difference(test::logits_of(merged), test::logits_of(model)), 1e-5);
+}
+
+TEST_F(Export, NonFiniteMergeIsRefusedAndLeavesNothing) {
+  Model model = load({});
+  const Attached attached = attach(model, LoraConfig{}, {}, {});
+  attached.adapters.trainables()[1].tensor.detach().fill_(std::numeric_limits<float>::infinity());
+  attached.adapters.refresh();
+  try {
+    merge_to_directory(model, attached.adapters, directory_ / "merged");
+    FAIL() << "infinity was written";
+  } catch (const ModelError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("model.layers.0.self_attn.q_proj.weight is not finite"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "merged"));
+}
+
+TEST_F(Export, MergeCarriesTheTokenizerAlong) {
+  Model model = load({});
+  write_file_atomic(directory_ / "m" / "tokenizer.json", "{}");
+  write_file_atomic(directory_ / "m" / "chat_template.jinja", "x");
+  const Attached attached = attach(model, LoraConfig{}, {}, {});
+  merge_to_directory(model, attached.adapters, directory_ / "merged");
+  EXPECT_EQ(read_file(directory_ / "merged" / "tokenizer.json", 10), "{}");
+  EXPECT_EQ(read_file(directory_ / "merged" / "chat_template.jinja", 10), "x");
+  EXPECT_THROW(merge_to_directory(model, attached.adapters, directory_ / "merged"), FileError);
+}
+
+}  // namespace
+}  // namespace svtune

@@ -1,0 +1,127 @@
+// For tests only: writes small random models as transformers would, without any help.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "base/random.h"
+#include "io/model.h"
+#include "io/tensor_file.h"
+#include "libtorch/prelude.h"
+#include "models/families.h"
+#include "nn/adapter_set.h"
+
+namespace svtune::test {
+
+inline constexpr std::int64_t kTinyVocab = 48;
+
+struct TinyModel {
+  std::string family = "llama";  // llama, qwen2, qwen3 or gemma
+  bool tied = false;
+  at::ScalarType dtype = at::kFloat;
+  std::uint64_t seed = 1;
+  std::int64_t layers = 3;
+  std::int64_t hidden_size = 32;
+};
+
+inline at::Tensor random_tensor(const std::vector<std::int64_t>& shape, double deviation,
+                                std::uint64_t seed) {
+  Xoshiro256 random(seed);
+  at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(at::kFloat));
+  float* data = tensor.mutable_data_ptr<float>();
+  for (std::int64_t i = 0; i < tensor.numel(); ++i) {
+    data[i] = static_cast<float>(random.normal() * deviation);
+  }
+  return tensor;
+}
+
+inline Json tiny_config(const TinyModel& tiny) {
+  Json json = parse_json(R"({"hidden_size": 32, "intermediate_size": 56, "num_attention_heads": 4,
+      "num_key_value_heads": 2, "head_dim": 8, "vocab_size": 48, "max_position_embeddings": 64,
+      "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "hidden_act": "silu", "bos_token_id": 1,
+      "eos_token_id": 2, "attention_bias": false, "mlp_bias": false})",
+                         "tiny");
+  json["hidden_size"] = tiny.hidden_size;
+  json["head_dim"] = tiny.hidden_size / 4;
+  if (tiny.hidden_size != 32) json["intermediate_size"] = 2 * tiny.hidden_size;
+  json["model_type"] = tiny.family;
+  const std::map<std::string, std::string> architectures = {{"llama", "LlamaForCausalLM"},
+                                                            {"qwen2", "Qwen2ForCausalLM"},
+                                                            {"qwen3", "Qwen3ForCausalLM"},
+                                                            {"gemma", "GemmaForCausalLM"}};
+  json["architectures"] = {architectures.at(tiny.family)};
+  json["num_hidden_layers"] = tiny.layers;
+  json["tie_word_embeddings"] = tiny.tied || tiny.family == "gemma";
+  json["torch_dtype"] = tiny.dtype == at::kBFloat16 ? "bfloat16" : "float32";
+  if (tiny.family != "llama") json.erase("mlp_bias");
+  if (tiny.family == "qwen2") json.erase("attention_bias");
+  if (tiny.family == "gemma") {
+    json["hidden_act"] = "gelu_pytorch_tanh";
+    json["hidden_activation"] = "gelu_pytorch_tanh";
+  }
+  return json;
+}
+
+// The names and shapes come from the network itself: it asks its loader for every tensor.
+inline std::vector<NamedTensor> tiny_tensors(const TinyModel& tiny) {
+  std::vector<NamedTensor> tensors;
+  const Transformer net(parse_arch(tiny_config(tiny), "tiny"),
+                        [&](const std::string& name, const std::vector<std::int64_t>& shape) {
+                          const bool norm = name.ends_with("norm.weight");
+                          at::Tensor tensor = random_tensor(shape, norm ? 0.1 : 0.15,
+                                                            tiny.seed + tensors.size() * 977);
+                          if (norm && tiny.family != "gemma") tensor += 1;
+                          tensors.push_back({name, tensor.to(tiny.dtype)});
+                          return tensors.back().tensor;
+                        });
+  return tensors;
+}
+
+inline void write_tiny_model(const std::filesystem::path& directory, const TinyModel& tiny) {
+  std::filesystem::create_directories(directory);
+  write_file_atomic(directory / "config.json", dump_json(tiny_config(tiny), 2));
+  write_tensors(directory / "model.safetensors", tiny_tensors(tiny));
+}
+
+inline std::vector<std::int64_t> tiny_tokens() {
+  std::vector<std::int64_t> tokens;
+  for (std::int64_t i = 0; i < 17; ++i) tokens.push_back((i * 7 + 3) % kTinyVocab);
+  return tokens;
+}
+
+inline Batch one_document(const std::vector<std::int64_t>& tokens) {
+  Batch batch;
+  const auto count = static_cast<std::int64_t>(tokens.size());
+  const auto options = at::TensorOptions().dtype(at::kLong);
+  batch.tokens = at::tensor(tokens, options);
+  batch.positions = at::arange(count, options);
+  batch.offsets = {0, static_cast<std::int32_t>(count)};
+  batch.supervised = at::arange(count - 1, options);
+  batch.targets = batch.tokens.narrow(0, 1, count - 1);
+  return batch;
+}
+
+// [17, vocab] fp32 logits of a fixed text.
+inline at::Tensor logits_of(Model& model) {
+  const at::NoGradGuard no_grad;
+  return model.net->logits(model.net->forward(one_document(tiny_tokens())));
+}
+
+// Moves every trained tensor away from its start.
+inline void disturb(const AdapterSet& adapters, double deviation = 0.05, std::uint64_t seed = 99) {
+  const at::NoGradGuard no_grad;
+  for (const Trainable& each : adapters.trainables()) {
+    each.tensor.detach().add_(random_tensor(each.tensor.sizes().vec(), deviation, seed++));
+  }
+  adapters.refresh();
+}
+
+inline double max_difference(const at::Tensor& a, const at::Tensor& b) {
+  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
+
+}  // namespace svtune::test

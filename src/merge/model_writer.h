@@ -1,0 +1,53 @@
+// Writes a model directory from the base checkpoint with some tensors replaced, one tensor
+// at a time: fp32 arithmetic, one rounding.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "formats/checkpoint_writer.h"
+#include "io/model.h"
+
+namespace svtune {
+
+struct MergeOptions {
+  std::optional<at::ScalarType> dtype = {};  // of the weights written; default: the base's
+  std::uint64_t max_shard_bytes = kDefaultShardBytes;
+  IfExists if_exists = IfExists::kFail;
+  std::function<void(std::int64_t done, std::int64_t total)> progress = {};  // tensors
+};
+
+// Change of one weight as written, against the base as stored.
+struct WeightChange {
+  std::string name;          // checkpoint name of the layer
+  double largest = 0;        // max |W' - W|
+  double relative_norm = 0;  // ‖W' - W‖ / ‖W‖, Frobenius
+};
+
+struct MergeReport {
+  std::vector<WeightChange> changes;  // of every tensor that trained, in the model's order
+  std::string largest_name;
+  double largest = 0;
+  std::uint64_t bytes = 0;  // of the weights written
+  at::ScalarType dtype = at::kFloat;
+};
+
+// New values of a weight, made when its turn comes. Receives the stored base weight in fp32.
+using WeightChanger = std::function<at::Tensor(const at::Tensor& base)>;
+
+// Checkpoint name -> changer, e.g. "model.norm.weight".
+using WeightChanges = std::map<std::string, WeightChanger>;
+
+// Fills `directory` (which exists) with config.json, weights and tokenizer files. The tied
+// head becomes a tensor of its own when `changes` names "lm_head.weight" or the network's
+// head has parted from the embedding. Throws ModelError naming the tensor that is not finite.
+MergeReport write_model(const Model& model, const WeightChanges& changes,
+                        const std::filesystem::path& directory, const MergeOptions& options);
+
+}  // namespace svtune

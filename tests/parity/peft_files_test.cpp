@@ -1,0 +1,191 @@
+// File exchange with PEFT in both directions, on small random models.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "adapter_files/adapter_file.h"
+#include "attach/attach.h"
+#include "base/errors.h"
+#include "base/oracle_test_util.h"
+#include "export/export.h"
+#include "io/safetensors_source.h"
+#include "io/tiny_model_test_util.h"
+#include "libtorch/prelude.h"
+#include "merge/merge.h"
+
+namespace svtune {
+namespace {
+
+using test::TempDirectory;
+
+// fp32 logits of size about 3; both sides sum in another order.
+constexpr double kTolerance = 1e-5;
+
+std::string script(const std::string& python, const std::string& arguments) {
+  const auto run = test::run_command(
+      test::shell_quote(python) + " " SVTUNE_SOURCE_DIR "/tests/oracle/peft_cases.py " + arguments);
+  EXPECT_EQ(run.status, 0);
+  return run.output;
+}
+
+TEST(AdapterFileOracle, LoadsWhatPeftWrites) {
+  const std::string python = test::oracle_python("peft,transformers");
+  if (python.empty()) GTEST_SKIP() << "no Python with peft and transformers";
+  TempDirectory directory;
+  const std::vector<test::TinyModel> models = {{.family = "qwen2", .tied = true},
+                                               {.family = "llama"}};
+  std::string arguments = "write " + test::shell_quote(directory.path().string());
+  for (const test::TinyModel& tiny : models) {
+    test::write_tiny_model(directory / tiny.family, tiny);
+    arguments += " " + test::shell_quote((directory / tiny.family).string());
+  }
+  std::istringstream names(script(python, arguments));
+  std::string name;
+  int cases = 0;
+  double largest = 0;
+  while (std::getline(names, name)) {
+    SCOPED_TRACE(name);
+    Model model = load_model(directory / name.substr(0, name.find('-')));
+    const at::Tensor start = test::logits_of(model);
+    try {
+      load_adapter(model, directory / name);
+    } catch (const Error& error) {
+      ADD_FAILURE() << error.what();
+      continue;
+    }
+    const at::Tensor expected =
+        *SafetensorsSource(directory / (name + ".safetensors")).read("logits", at::kFloat);
+    const double difference = test::max_difference(test::logits_of(model), expected);
+    // "pissa" decomposes the base again, and two fp32 decompositions differ in rounding.
+    EXPECT_LT(difference, name.ends_with("-pissa") ? 5 * kTolerance : kTolerance);
+    EXPECT_GT(test::max_difference(start, expected), 1e-2) << "the adapter does nothing";
+    largest = std::max(largest, difference);
+    ++cases;
+  }
+  EXPECT_GE(cases, 50);
+  RecordProperty("largest_difference", std::to_string(largest));
+}
+
+// Collects directories with the logits svtune has for them, and asks PEFT for its own.
+class Exchange {
+ public:
+  explicit Exchange(const TempDirectory& directory) : directory_(directory) {}
+
+  void add(const std::string& name, const std::filesystem::path& base,
+           const std::filesystem::path& adapter, const at::Tensor& logits) {
+    const std::filesystem::path file = directory_ / (name + ".safetensors");
+    write_tensors(file, {{"logits", logits}});
+    cases_.push_back({{"name", name},
+                      {"base", base.string()},
+                      {"adapter", adapter.empty() ? Json(nullptr) : Json(adapter.string())},
+                      {"logits", file.string()}});
+  }
+
+  void expect_equal(const std::string& python, double tolerance) {
+    const std::filesystem::path list = directory_ / "cases.json";
+    write_file_atomic(list, dump_json(cases_));
+    const Json result =
+        parse_json(script(python, "check " + test::shell_quote(list.string())), "oracle");
+    EXPECT_EQ(result.size(), cases_.size());
+    for (const auto& [name, differences] : result.items()) {
+      EXPECT_TRUE(differences.is_array()) << name << ": " << differences.dump();
+      if (!differences.is_array()) continue;
+      for (const Json& difference : differences) {
+        EXPECT_LT(difference.get<double>(), tolerance) << name << ": " << differences.dump();
+      }
+    }
+  }
+
+ private:
+  const TempDirectory& directory_;
+  Json cases_ = Json::array();
+};
+
+struct Variant {
+  std::string name;
+  MethodConfig method;
+  TargetOptions targets;
+};
+
+std::vector<Variant> variants() {
+  LoraConfig plain{.low_rank = {.rank = 4, .alpha = 8.0}};
+  LoraConfig patterns{.low_rank = {.rank = 4,
+                                   .rslora = true,
+                                   .rank_pattern = {{"up_proj", 6}, {"layers.0.*", 2}},
+                                   .alpha_pattern = {{"q_proj", 3}}}};
+  PissaConfig pissa{.low_rank = {.rank = 4, .alpha = 6.0}};
+  PissaConfig pissa_patterns{
+      .low_rank = {.rank = 4, .rslora = true, .rank_pattern = {{"q_proj", 7}}}};
+  const TargetOptions all{.target_modules = {"all-linear"}};
+  return {
+      {"lora", plain, {}},
+      {"patterns", patterns, all},
+      {"biases", plain, {.target_modules = {"q_proj", "up_proj"}, .bias = TrainedBias::kAll}},
+      {"own_biases", plain, {.target_modules = {"q_proj"}, .bias = TrainedBias::kLoraOnly}},
+      {"head", plain, {.target_modules = {"v_proj"}, .modules_to_save = {"lm_head"}}},
+      {"embedding", plain, {.modules_to_save = {"embed_tokens", "norm"}}},
+      {"one_tensor", plain, {.modules_to_save = {"embed_tokens"}, .ensure_weight_tying = true}},
+      {"saved_mlp", plain, {.modules_to_save = {"layers.1.mlp", "o_proj"}}},
+      {"one_layer", plain, {.target_modules = {"q_proj", "lm_head"}, .layers_to_transform = {1}}},
+      {"pissa", pissa, all},
+      {"pissa_patterns", pissa_patterns, {.modules_to_save = {"lm_head"}}}};
+}
+
+TEST(AdapterFileOracle, PeftLoadsWhatSvtuneWrites) {
+  const std::string python = test::oracle_python("peft,transformers");
+  if (python.empty()) GTEST_SKIP() << "no Python with peft and transformers";
+  TempDirectory directory;
+  Exchange exchange(directory);
+  const std::vector<test::TinyModel> models = {
+      {.family = "qwen2", .tied = true}, {.family = "llama"}, {.family = "gemma"}};
+  for (const test::TinyModel& tiny : models) {
+    const std::filesystem::path base = directory / tiny.family;
+    test::write_tiny_model(base, tiny);
+    for (const Variant& variant : variants()) {
+      const std::string name = tiny.family + "-" + variant.name;
+      SCOPED_TRACE(name);
+      Model model = load_model(base);
+      const Attached attached = attach(model, variant.method, variant.targets, {.seed = 3});
+      test::disturb(attached.adapters);
+      const at::Tensor logits = test::logits_of(model);
+      save_adapter(model, attached.adapters, attached.record, directory / name);
+      if (std::filesystem::exists(directory / name / kPeftConfigFile)) {
+        exchange.add(name, base, directory / name, logits);
+      }
+      const std::filesystem::path merged = directory / (name + "-merged");
+      merge_to_directory(model, attached.adapters, merged);
+      exchange.add(name + "-merged", merged, {}, logits);
+      Model again = load_model(merged);
+      EXPECT_LT(test::max_difference(test::logits_of(again), logits), kTolerance);
+      export_lora(model, attached.adapters, attached.record, directory / (name + "-lora"),
+                  {.tolerance = 1e-7});
+      exchange.add(name + "-lora", base, directory / (name + "-lora"), logits);
+      if (attached.adapters.method != "pissa") continue;
+      const std::filesystem::path residual = directory / (name + "-residual");
+      export_residual(model, attached.adapters, attached.record, residual);
+      exchange.add(name + "-residual", residual / "base", residual / "adapter", logits);
+    }
+  }
+  exchange.expect_equal(python, kTolerance);
+}
+
+TEST(AdapterFileOracle, TransformersLoadsTheFullModel) {
+  const std::string python = test::oracle_python("peft,transformers");
+  if (python.empty()) GTEST_SKIP() << "no Python with transformers";
+  TempDirectory directory;
+  Exchange exchange(directory);
+  for (const bool tied : {false, true}) {
+    const std::string name = tied ? "tied" : "untied";
+    test::write_tiny_model(directory / name, {.family = "llama", .tied = tied});
+    Model model = load_model(directory / name);
+    const Attached attached = attach(model, FullConfig{}, {}, {.seed = 3});
+    test::disturb(attached.adapters, 0.02);
+    save_adapter(model, attached.adapters, attached.record, directory / (name + "-full"));
+    exchange.add(name, directory / (name + "-full"), {}, test::logits_of(model));
+  }
+  exchange.expect_equal(python, kTolerance);
+}
+
+}  // namespace
+}  // namespace svtune
