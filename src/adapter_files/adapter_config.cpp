@@ -4,10 +4,10 @@
 #include <set>
 
 #include "adapters/module_match.h"
+#include "base/config_reader.h"
 #include "base/errors.h"
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
-#include "models/config_reader.h"
 
 namespace svtune {
 namespace {

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "base/config_reader.h"
 #include "base/json.h"
 #include "models/arch_spec.h"
-#include "models/config_reader.h"
 
 namespace svtune {
 

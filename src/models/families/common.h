@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/config_reader.h"
 #include "models/arch_spec.h"
-#include "models/config_reader.h"
 
 namespace svtune {
 
