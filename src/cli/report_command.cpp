@@ -2,6 +2,7 @@
 
 #include "base/errors.h"
 #include "base/files.h"
+#include "report/report.h"
 #include "report/run_files.h"
 
 namespace svtune {
