@@ -68,7 +68,7 @@ at::Tensor heads_first(const at::Tensor& x) {
   return x.to(arithmetic_type(x)).transpose(0, 1).contiguous();
 }
 
-// Scores of a tile [G, H/G * T, K], soft-capped, before the mask.
+// Scores of a tile [G, H/G * T, keys], soft-capped, before the mask.
 at::Tensor capped_scores(const at::Tensor& query, const at::Tensor& key,
                          const AttentionSpec& spec) {
   at::Tensor scores = at::bmm(query, key.transpose(1, 2)).mul_(spec.scale);

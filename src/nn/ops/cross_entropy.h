@@ -11,7 +11,7 @@ struct HeadSpec {
 };
 
 // Sum over rows of -log softmax(hidden Wᵀ)[target] (fp32 scalar, fp64 for fp64).
-// hidden [M, H], weight [V, H], targets [M] int64. Gradients go to hidden and, when it
+// hidden [M, C], weight [V, C], targets [M] int64. Gradients go to hidden and, when it
 // requires one, to weight (an fp32 weight is cast to hidden's dtype for the products).
 at::Tensor cross_entropy_tiled(const at::Tensor& hidden, const at::Tensor& weight,
                                const at::Tensor& targets, const HeadSpec& spec);

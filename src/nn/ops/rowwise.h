@@ -16,7 +16,7 @@ struct RmsNormSpec {
   bool plus_one = false;  // Gemma: the stored weight w stands for 1 + w, one rounding at the end
 };
 
-// x [..., D], weight [D] -> [..., D]. Saves x and one fp32 per row. The weight may require
+// x [..., C], weight [C] -> [..., C]. Saves x and one fp32 per row. The weight may require
 // a gradient.
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, const RmsNormSpec& spec);
 
