@@ -3,7 +3,8 @@
 usage: check_docs.py SOURCE_DIR
 docs/methods.md needs a section per method of src/adapters/methods.h. docs/architecture.md quotes
 code in ```cpp blocks behind a line `<!-- from FILE -->`: the quoted lines must stand in FILE, in
-order; and it needs a section per folder of src/. Code quoted in README.md is checked likewise.
+order; and it needs a section per folder of src/ and a drawing in the order of tools/check_layers.py.
+Code quoted in README.md is checked likewise. Shapes in comments use the letters of docs/notation.md.
 """
 import pathlib
 import re
@@ -57,9 +58,38 @@ def missing_folders(source):
             if not re.search(rf"^### {re.escape(name)}/", text, re.M)]
 
 
+def wrong_drawing(source):
+    """The drawing has a line per level of the layers, the highest first."""
+    sys.path.insert(0, str(source / "tools"))
+    from check_layers import LEVELS
+    text = (source / "docs/architecture.md").read_text("utf-8")
+    drawing = re.search(r"^```text\n(cli .*?)^```$", text, re.M | re.S)
+    rows = drawing[1].splitlines() if drawing else []
+    if len(rows) != len(LEVELS):
+        return [f"docs/architecture.md: the drawing has {len(rows)} lines for {len(LEVELS)} levels"]
+    return [f"docs/architecture.md: '{row}' does not begin with {' '.join(level)}"
+            for row, level in zip(rows, reversed(LEVELS)) if row.split()[:len(level)] != level]
+
+
+def unknown_letters(source):
+    """Capital letters in the shapes of comments, [N, H, D], that the table of letters lacks."""
+    table = (source / "docs/notation.md").read_text("utf-8")
+    known = set(re.findall(r"^\| ([A-Z]) \|", table, re.M)) | set("ABUVW")  # sizes, matrices
+    assert len(known) > 8, known
+    problems = []
+    for path in sorted((source / "src").rglob("*.h")) + sorted((source / "src").rglob("*.cpp")):
+        for comment in re.findall(r"//(.*)", path.read_text("utf-8")):
+            for shape in re.findall(r"\[([\w+ /,.*-]+)\]", comment):
+                letters = re.findall(r"(?<![A-Za-z_])[A-Z](?![A-Za-z_0-9])", shape)
+                problems += [f"{path.relative_to(source)}: [{shape}]: {letter} is not in "
+                             "docs/notation.md" for letter in letters if letter not in known]
+    return problems
+
+
 def main(source):
     problems = (missing_methods(source) + missing_quotes(source, "docs/architecture.md", 1)
-                + missing_folders(source) + missing_quotes(source, "README.md", 1))
+                + missing_folders(source) + missing_quotes(source, "README.md", 1)
+                + wrong_drawing(source) + unknown_letters(source))
     print("\n".join(problems) or "docs: they name every method and folder, quotations are current")
     sys.exit(bool(problems))
 
