@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Fails when the sources promise work instead of containing it, or name a developer's paths.
+"""Fails when the sources promise work instead of containing it, name a developer's paths, or let
+the process's locale into numbers and dates.
 
 usage: check_text.py [SOURCE_DIR] | check_text.py --self-test
 """
@@ -12,16 +13,29 @@ SUFFIXES = (".h", ".cpp", ".py", ".sh", ".cmake", ".in", ".md", ".txt", ".json",
 # Written in pieces so that this file passes its own check.
 FORBIDDEN = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b|(?i:\bnot (?:yet )?imple" r"mented\b)"
                        r"|/wo" r"rk/|/home/\w|/ro" r"ot/")
+# These follow the locale of the process; base/number_text.h has what does not.
+LOCALE_BOUND = re.compile(r"\b(?:v?s?n?printf|fprintf|sscanf|strto(?:d|f|ld)|sto(?:d|f|ld)|atof|strftime"
+                          r"|setprecision)\s*\(")
+
+
+def is_library_source(name):
+    return name.startswith("src/") and not name.endswith(("_test.cpp", "_test_util.h", "_test_util.cpp"))
 
 
 def problems_in(name, text):
     for number, line in enumerate(text.splitlines(), 1):
         match = FORBIDDEN.search(line)
+        if not match and is_library_source(name):
+            match = LOCALE_BOUND.search(line.split("//")[0])
         if match:
             yield f"{name}:{number}: '{match.group()}': {line.strip()[:80]}"
 
 
 def self_test():
+    assert list(problems_in("src/a.cpp", 'std::snprintf(text, 9, "%f", x);'))
+    assert list(problems_in("src/a.h", "return std::stod(text);"))
+    assert not list(problems_in("src/a.cpp", "// as printf(...) does"))
+    assert not list(problems_in("src/a_test.cpp", "std::strtod(text, nullptr)"))
     assert list(problems_in("a", "// TO" "DO: later")) and list(problems_in("a", "not imple" "mented"))
     assert not list(problems_in("a", "the to-do list of a network"))
     return []

@@ -1,17 +1,12 @@
 #include "attach/svd_summary.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
+
+#include "base/number_text.h"
 
 namespace svtune {
 namespace {
-
-std::string percent(double share) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
-  return text;
-}
 
 struct Certificates {
   std::map<std::string, std::int64_t> algorithms;  // layers by algorithm
@@ -52,9 +47,7 @@ void add(const AdaptedLayer& layer, Certificates& all) {
 }
 
 std::string certificate_line(const Certificates& all) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.1e", all.worst);
-  return "Certificate: worst residual " + std::string(text) + " of the largest value (" +
+  return "Certificate: worst residual " + scientific(all.worst, 1) + " of the largest value (" +
          all.worst_layer + "); captured energy " +
          percent(all.sum / static_cast<double>(all.certified)) + " on average, " +
          percent(all.least) + " to " + percent(all.most);

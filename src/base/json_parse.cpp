@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "base/number_text.h"
 #include "base/text_util.h"
 
 namespace svtune {
@@ -209,12 +210,8 @@ class Parser {
         return fits ? Json(static_cast<std::int64_t>(value)) : Json(value);
       }
     }
-    double value = 0;
-    if (std::from_chars(text.data(), end, value).ec == std::errc::result_out_of_range) {
-      // strtod tells overflow (infinity) from underflow (zero), as Python's float() does.
-      value = std::strtod(std::string(text).c_str(), nullptr);
-    }
-    return Json(value);
+    // Overflow gives infinity and underflow zero, as Python's float() does.
+    return Json(parse_decimal(text).value());
   }
 
   std::string parse_string() {

@@ -2,8 +2,9 @@
 #include "base/text_util.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
+
+#include "base/number_text.h"
 
 namespace svtune {
 namespace {
@@ -74,9 +75,7 @@ std::string three_digits(double value, double base, std::span<const char* const>
     ++unit;
   }
   const int digits = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f%s", digits, value, units[unit]);
-  return text;
+  return fixed(value, digits) + units[unit];
 }
 
 }  // namespace

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <iostream>
 
 #include "base/errors.h"
+#include "base/number_text.h"
 #include "cli/core/progress.h"
 #include "cli/json_lines.h"
 #include "data/data_losses.h"
@@ -41,10 +41,8 @@ int perplexity(LoadedModel& loaded, const EvalCommandOptions& options,
   progress.finish();
   if (tokens == 0) throw FileError(options.data.string(), "no token to predict");
   const double loss = total / static_cast<double>(tokens);
-  char text[128];
-  std::snprintf(text, sizeof text, "loss %.6f nats per token, perplexity %.4f, %lld tokens\n", loss,
-                std::exp(loss), static_cast<long long>(tokens));
-  context.out << text;
+  context.out << "loss " << fixed(loss, 6) << " nats per token, perplexity "
+              << fixed(std::exp(loss), 4) << ", " << tokens << " tokens\n";
   return 0;
 }
 
@@ -82,21 +80,16 @@ int exact_match(LoadedModel& loaded, const EvalCommandOptions& options, const Ex
       line["expected"] = wanted ? Json(*wanted) : Json(nullptr);
       writer->write(line);
     }
-    char note[48];
-    std::snprintf(note, sizeof note, "%.1f %% right",
-                  100.0 * static_cast<double>(right) / static_cast<double>(end));
+    const std::string note =
+        percent(static_cast<double>(right) / static_cast<double>(end)) + " right";
     progress.update({.done = end, .total = count, .note = note});
   }
   progress.finish();
   if (writer) writer->commit();
   const double accuracy = static_cast<double>(right) / static_cast<double>(count);
-  char line[160];
-  std::snprintf(
-      line, sizeof line, "exact match %.2f %% +- %.2f (%lld of %lld, %lld without an answer)\n",
-      100 * accuracy, 100 * std::sqrt(accuracy * (1 - accuracy) / static_cast<double>(count)),
-      static_cast<long long>(right), static_cast<long long>(count),
-      static_cast<long long>(unanswered));
-  context.out << line;
+  const double error = std::sqrt(accuracy * (1 - accuracy) / static_cast<double>(count));
+  context.out << "exact match " << percent(accuracy, 2) << " +- " << fixed(100 * error, 2) << " ("
+              << right << " of " << count << ", " << unanswered << " without an answer)\n";
   return 0;
 }
 

@@ -1,11 +1,11 @@
 #include "cli/inspect_command.h"
 
 #include <bit>
-#include <cstdio>
 #include <map>
 #include <vector>
 
 #include "base/errors.h"
+#include "base/number_text.h"
 #include "base/text_util.h"
 #include "formats/checkpoint_files.h"
 #include "formats/gguf.h"
@@ -99,10 +99,8 @@ void print_quantisation(const Json& config, const std::vector<TensorLine>& tenso
         << std::bit_ceil(static_cast<std::uint64_t>(total.weights / total.scales));
     if (quantization.value("bnb_4bit_use_double_quant", false)) out << ", scales in 8 bits";
   }
-  char bits[32];
-  std::snprintf(bits, sizeof bits, "%.2f",
-                8 * static_cast<double>(total.bytes) / static_cast<double>(total.weights));
-  out << ", " << bits << " bits per weight\n";
+  const double bits = 8 * static_cast<double>(total.bytes) / static_cast<double>(total.weights);
+  out << ", " << fixed(bits, 2) << " bits per weight\n";
 }
 
 void print_arch(const ArchSpec& spec, std::ostream& out) {

@@ -1,10 +1,10 @@
 #include "cli/quantize_command.h"
 
-#include <cstdio>
 #include <iostream>
 
 #include "api/prepare_torch.h"
 #include "base/errors.h"
+#include "base/number_text.h"
 #include "base/text_util.h"
 #include "cli/core/progress.h"
 #include "libtorch/prelude.h"
@@ -45,12 +45,6 @@ QuantizePlan plan_of(const QuantizeCommandOptions& options) {
   return plan;
 }
 
-std::string text(const char* format, double value) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, format, value);
-  return buffer;
-}
-
 // Error reductions of one kind of layer: "q_proj" and so on, in the model's order.
 struct Kind {
   std::string name;
@@ -80,9 +74,9 @@ void print_row(const std::string& label, const std::vector<Kind>& kinds, double 
   for (const Kind& kind : kinds) {
     const double mean = kind.*sum / static_cast<double>(kind.layers);
     total += mean / static_cast<double>(kinds.size());
-    out << text("%10.1f", 100 * mean);
+    out << right_aligned(fixed(100 * mean, 1), 10);
   }
-  out << text("%10.1f", 100 * total) << "\n";
+  out << right_aligned(fixed(100 * total, 1), 10) << "\n";
 }
 
 void print_table(const QuantizeReport& report, ErrorTable errors, std::ostream& out) {
@@ -128,8 +122,8 @@ int run(const QuantizeCommandOptions& options, CommandContext& context) {
   const QuantizeReport report = quantize_model(model, plan_of(options), options.output, quantize);
   progress.finish();
   print_table(report, options.errors, context.out);
-  context.out << "Quantised " << report.layers.size() << " layers in "
-              << text("%.1f", report.seconds) << " s, " << text("%.2f", bits_per_weight(report))
+  context.out << "Quantised " << report.layers.size() << " layers in " << fixed(report.seconds, 1)
+              << " s, " << fixed(bits_per_weight(report), 2)
               << (report.has_adapter ? " bits per weight with the adapter in fp32\n"
                                      : " bits per weight\n")
               << "Wrote " << format_bytes(report.bytes) << " to "

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <optional>
 
 #include "api/prepare_torch.h"
 #include "attach/svd_summary.h"
+#include "base/number_text.h"
 #include "base/text_util.h"
 #include "cli/core/interrupt.h"
 #include "cli/core/progress.h"
@@ -16,13 +16,6 @@
 
 namespace svtune {
 namespace {
-
-template <class... Values>
-std::string format(const char* pattern, Values... values) {
-  char text[256];
-  std::snprintf(text, sizeof text, pattern, values...);
-  return text;
-}
 
 // Number of layers by module name and shape, e.g. "30 x q_proj [576, 576]".
 std::string layer_lines(const StartReport& report) {
@@ -82,7 +75,7 @@ class Terminal final : public RunObserver {
     if (!start.extras.empty()) out << "  and " << start.extras.size() << " whole tensors\n";
     for (const std::string& line : svd_summary(start)) out << line << "\n";
     out << "Trainable: " << format_count(start.trainable) << " of " << format_count(start.total)
-        << " parameters (" << format("%.3f", share) << " %)\n"
+        << " parameters (" << fixed(share, 3) << " %)\n"
         << "Steps: " << plan.total_steps << ", about " << std::llround(plan.tokens_per_step)
         << " tokens each\n"
         << "Peak memory (predicted): " << format_bytes(plan.memory.total()) << "\n";
@@ -94,10 +87,9 @@ class Terminal final : public RunObserver {
 
   void start_checked(const StartLosses& losses) override {
     guard_.emplace();
-    context_.out << format("Loss before step 1: base model %.6f, %s%s %.6f", losses.base,
-                           losses.method.c_str(), losses.quantized ? " on the quantised base" : "",
-                           losses.adapted)
-                 << std::endl;
+    context_.out << "Loss before step 1: base model " << fixed(losses.base, 6) << ", "
+                 << losses.method << (losses.quantized ? " on the quantised base " : " ")
+                 << fixed(losses.adapted, 6) << std::endl;
   }
 
   void resumed(std::int64_t step) override {
@@ -114,8 +106,8 @@ class Terminal final : public RunObserver {
     sample.memory = process_memory().resident;
     progress_->update(sample);
     if (!eval) return;
-    progress_->print(format("step %lld: evaluation loss %.4f, perplexity %.2f",
-                            static_cast<long long>(report.step), eval->loss, eval->perplexity));
+    progress_->print("step " + std::to_string(report.step) + ": evaluation loss " +
+                     fixed(eval->loss, 4) + ", perplexity " + fixed(eval->perplexity, 2));
   }
 
   void saved(const std::filesystem::path& path, const std::optional<BestEval>& best) override {

@@ -7,15 +7,14 @@
 
 #include "base/errors.h"
 #include "base/json.h"
+#include "base/number_text.h"
 
 namespace svtune {
 namespace {
 
 std::string shard_name(std::size_t index, std::size_t count) {
   if (count == 1) return "model.safetensors";
-  char name[64];
-  std::snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", index + 1, count);
-  return name;
+  return "model-" + zero_padded(index + 1, 5) + "-of-" + zero_padded(count, 5) + ".safetensors";
 }
 
 std::uint64_t spec_bytes(const TensorSpec& spec) {

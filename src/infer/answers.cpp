@@ -1,8 +1,10 @@
 #include "infer/answers.h"
 
 #include <cmath>
-#include <cstdlib>
 #include <regex>
+
+#include "base/number_text.h"
+#include "base/text_util.h"
 
 namespace svtune {
 namespace {
@@ -16,12 +18,13 @@ std::optional<double> finite(double value) {
 std::optional<double> value_of(std::string number) {
   const std::size_t slash = number.find('/');
   if (slash != std::string::npos) {
-    const double divisor = std::strtod(number.c_str() + slash + 1, nullptr);
+    const double divisor = parse_decimal(std::string_view(number).substr(slash + 1)).value_or(0);
+    const auto dividend = parse_decimal(std::string_view(number).substr(0, slash));
     if (divisor == 0) return std::nullopt;
-    return finite(std::strtod(number.c_str(), nullptr) / divisor);
+    return finite(dividend.value_or(0) / divisor);
   }
   std::erase(number, ',');
-  return finite(std::strtod(number.c_str(), nullptr));
+  return finite(parse_decimal(number).value_or(0));
 }
 
 std::optional<double> first_number(std::string_view text) {
@@ -55,9 +58,8 @@ std::optional<double> reference_answer(std::string_view text) {
   if (const auto answer = extract_answer(text)) return answer;
   std::string number(text.substr(0, 64));
   std::erase(number, ',');
-  char* end = nullptr;
-  const double value = std::strtod(number.c_str(), &end);
-  return end != number.c_str() && *end == '\0' ? finite(value) : std::nullopt;
+  const auto value = parse_decimal(trim(number));
+  return value ? finite(*value) : std::nullopt;
 }
 
 }  // namespace svtune

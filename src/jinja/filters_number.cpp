@@ -1,9 +1,7 @@
 // Filters on numbers.
-#include <array>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 
+#include "base/number_text.h"
 #include "jinja/error.h"
 #include "jinja/filters.h"
 #include "jinja/number_parse.h"
@@ -55,9 +53,7 @@ double round_real(double value, std::int64_t precision) {
     const double unit = std::pow(10.0, static_cast<double>(-precision));
     return std::nearbyint(value / unit) * unit;
   }
-  std::array<char, 700> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), "%.*f", static_cast<int>(precision), value);
-  return std::strtod(buffer.data(), nullptr);
+  return parse_decimal(fixed(value, static_cast<int>(precision))).value();
 }
 
 Value round_filter(const FilterCall& call) {

@@ -2,10 +2,10 @@
 #include "jinja/format.h"
 
 #include <algorithm>
-#include <array>
+#include <charconv>
 #include <cmath>
-#include <cstdio>
 
+#include "base/number_text.h"
 #include "jinja/error.h"
 #include "jinja/format_detail.h"
 #include "jinja/unicode.h"
@@ -43,6 +43,27 @@ std::uint64_t magnitude_of(std::int64_t value) {
 
 using detail::kMaxPrecision;
 
+namespace {
+
+// "%#g": the zeros behind the last digit stay.
+std::string general_with_zeros(double value, int digits) {
+  const std::string exponential = scientific(value, digits - 1);
+  const std::size_t mark = exponential.find('e');
+  int exponent = 0;
+  const char* begin = exponential.data() + mark + (exponential[mark + 1] == '+' ? 2 : 1);
+  std::from_chars(begin, exponential.data() + exponential.size(), exponent);
+  return exponent >= -4 && exponent < digits ? fixed(value, digits - 1 - exponent) : exponential;
+}
+
+// The '#' flag: a point even where no digits follow it.
+void add_point(std::string& number) {
+  if (number.find('.') == std::string::npos) {
+    number.insert(std::min(number.find('e'), number.size()), ".");
+  }
+}
+
+}  // namespace
+
 std::string format_real(double value, std::string_view flags, int precision, char conversion) {
   if (std::isnan(value) || std::isinf(value)) {
     const bool upper = conversion >= 'A' && conversion <= 'Z';
@@ -55,10 +76,19 @@ std::string format_real(double value, std::string_view flags, int precision, cha
     return sign + text;
   }
   if (precision > kMaxPrecision) throw EvalError("a precision in a format exceeds 300");
-  std::string pattern = "%" + std::string(flags) + ".*" + conversion;
-  std::array<char, 1024> buffer{};
-  const int size = std::snprintf(buffer.data(), buffer.size(), pattern.c_str(), precision, value);
-  return std::string(buffer.data(), static_cast<std::size_t>(std::clamp(size, 0, 1023)));
+  const bool alternate = flags.find('#') != std::string_view::npos;
+  const char kind = static_cast<char>(conversion | 0x20);
+  std::string text = kind == 'f'   ? fixed(value, precision)
+                     : kind == 'e' ? scientific(value, precision)
+                     : alternate   ? general_with_zeros(value, std::max(precision, 1))
+                                   : general(value, precision);
+  if (alternate) add_point(text);
+  if (kind != conversion) text = to_upper(text);
+  if (!text.starts_with('-')) {
+    if (flags.find('+') != std::string_view::npos) return "+" + text;
+    if (flags.find(' ') != std::string_view::npos) return " " + text;
+  }
+  return text;
 }
 
 std::string pad(std::string_view text, std::size_t width, std::string_view fill, char align) {

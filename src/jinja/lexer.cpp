@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdlib>
+#include <charconv>
 
+#include "base/number_text.h"
 #include "base/text_util.h"
 #include "jinja/error.h"
 #include "jinja/string_literal.h"
@@ -273,12 +273,12 @@ class Lexer {
     }
     std::erase(digits, '_');
     push(real ? TokenKind::kReal : TokenKind::kInteger, digits);
-    errno = 0;
     if (real) {
-      tokens_.back().real = std::strtod(digits.c_str(), nullptr);
+      tokens_.back().real = parse_decimal(digits).value();
     } else {
-      tokens_.back().integer = std::strtoll(digits.c_str(), nullptr, 10);
-      if (errno == ERANGE) fail(line_, "the integer " + digits + " exceeds 64 bits");
+      const char* last = digits.data() + digits.size();
+      const auto read = std::from_chars(digits.data(), last, tokens_.back().integer);
+      if (read.ec != std::errc()) fail(line_, "the integer " + digits + " exceeds 64 bits");
     }
     advance(end - pos_);
   }

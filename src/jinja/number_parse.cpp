@@ -1,10 +1,10 @@
 #include "jinja/number_parse.h"
 
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <string>
 
+#include "base/number_text.h"
 #include "jinja/error.h"
 #include "jinja/unicode.h"
 
@@ -83,10 +83,7 @@ std::optional<double> parse_real(std::string_view text) {
     return std::nullopt;
   }
   if (!remove_underscores(body)) return std::nullopt;
-  char* end = nullptr;
-  const double value = std::strtod(body.c_str(), &end);
-  if (end != body.c_str() + body.size()) return std::nullopt;
-  return value;
+  return parse_decimal(body);
 }
 
 }  // namespace svtune::jinja

@@ -1,9 +1,8 @@
 // Values as text: Python's str() and repr(), and json.dumps().
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
 
+#include "base/number_text.h"
 #include "base/text_util.h"
 #include "jinja/error.h"
 #include "jinja/unicode.h"
@@ -13,12 +12,9 @@ namespace svtune::jinja {
 namespace {
 
 void append_hex_escape(std::string& out, std::uint32_t code_point) {
-  std::array<char, 16> buffer{};
-  const char* format = code_point < 0x100     ? "\\x%02x"
-                       : code_point < 0x10000 ? "\\u%04x"
-                                              : "\\U%08x";
-  std::snprintf(buffer.data(), buffer.size(), format, static_cast<unsigned>(code_point));
-  out += buffer.data();
+  out += code_point < 0x100     ? "\\x" + hexadecimal(code_point, 2)
+         : code_point < 0x10000 ? "\\u" + hexadecimal(code_point, 4)
+                                : "\\U" + hexadecimal(code_point, 8);
 }
 
 void append_text_repr(std::string& out, const std::string& text) {
@@ -175,9 +171,7 @@ class JsonWriter {
       write_escape(0xD800 + ((c - 0x10000) >> 10));
       write_escape(0xDC00 + ((c - 0x10000) & 0x3FF));
     } else {
-      std::array<char, 8> buffer{};
-      std::snprintf(buffer.data(), buffer.size(), "\\u%04x", static_cast<unsigned>(c));
-      out_ += buffer.data();
+      out_ += "\\u" + hexadecimal(c, 4);
     }
   }
 

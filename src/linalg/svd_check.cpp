@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <utility>
 
+#include "base/number_text.h"
 #include "libtorch/prelude.h"
 #include "linalg/svd_prepare.h"
 
@@ -23,16 +23,10 @@ double probed_norm(const at::Tensor& product) {
   return std::sqrt(product.to(at::kDouble).square().sum().item<double>() / kProbes);
 }
 
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1e", value);
-  return text;
-}
-
 // NaN compares as a fault.
 std::string above(double got, double allowed, const std::string& what) {
   if (got <= allowed) return "";
-  return what + " is off by " + number(got) + ", allowed are " + number(allowed);
+  return what + " is off by " + scientific(got, 1) + ", allowed are " + scientific(allowed, 1);
 }
 
 std::string fault_of_values(const at::Tensor& S) {

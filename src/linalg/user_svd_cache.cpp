@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <optional>
 
 #include "base/errors.h"
+#include "base/number_text.h"
 
 namespace svtune {
 namespace {
@@ -11,17 +13,17 @@ namespace {
 constexpr double kDefaultGib = 4;
 
 std::uint64_t cache_limit() {
-  double gib = kDefaultGib;
+  double limit = kDefaultGib;
   if (const char* text = std::getenv("SVTUNE_CACHE_GIB"); text && *text) {
-    char* end = nullptr;
-    gib = std::strtod(text, &end);
-    if (*end != '\0' || !(gib >= 0 && gib <= 1e6)) {
+    const std::optional<double> gib = parse_decimal(text);
+    if (!gib || !(*gib >= 0 && *gib <= 1e6)) {
       throw UsageError("SVTUNE_CACHE_GIB: got \"" + std::string(text) +
                            "\", allowed are numbers from 0 to 1000000",
                        "It is the size of the cache in GiB; 0 stores nothing.");
     }
+    limit = *gib;
   }
-  return static_cast<std::uint64_t>(std::llround(gib * 0x1p30));
+  return static_cast<std::uint64_t>(std::llround(limit * 0x1p30));
 }
 
 }  // namespace

@@ -2,29 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
+#include "base/number_text.h"
 #include "base/text_util.h"
 
 namespace svtune {
 namespace {
 
-std::string printed(const char* format, double value) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, format, value);
-  return buffer;
-}
-
-std::string fixed(double value, int digits) {
-  char buffer[400];
-  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
-  return buffer;
-}
-
 // "5e-5", "1.5e-4".
 std::string exponential(double value) {
   const int exponent = static_cast<int>(std::floor(std::log10(std::abs(value)) + 1e-9));
-  return printed("%.3g", value / std::pow(10.0, exponent)) + "e" + std::to_string(exponent);
+  return general(value / std::pow(10.0, exponent), 3) + "e" + std::to_string(exponent);
 }
 
 struct TickUnit {
@@ -93,20 +81,20 @@ std::string format_quantity(double value, NumberStyle style) {
   if (!std::isfinite(value)) return "not finite";
   switch (style) {
     case NumberStyle::kScientific:
-      return printed("%.3g", value);
+      return general(value, 3);
     case NumberStyle::kRate:
-      return value < 0 ? printed("%.4g", value)
+      return value < 0 ? general(value, 4)
                        : format_count(static_cast<std::uint64_t>(std::llround(value)));
     case NumberStyle::kBytes:
       return format_bytes(value < 0 ? 0 : static_cast<std::uint64_t>(value));
     case NumberStyle::kPercent:
-      return printed("%.1f", value * 100) + " %";
+      return percent(value);
     case NumberStyle::kPlain:
       break;
   }
   const double size = std::abs(value);
-  if (size != 0 && (size < 1e-3 || size >= 1e6)) return printed("%.3g", value);
-  return size < 1 ? printed("%.4f", value) : printed(size < 100 ? "%.3f" : "%.1f", value);
+  if (size != 0 && (size < 1e-3 || size >= 1e6)) return general(value, 3);
+  return fixed(value, size < 1 ? 4 : size < 100 ? 3 : 1);
 }
 
 std::vector<std::string> format_ticks(const std::vector<double>& ticks, NumberStyle style) {
@@ -129,8 +117,11 @@ std::vector<std::string> format_ticks(const std::vector<double>& ticks, NumberSt
 
 std::string format_share(std::int64_t part, std::int64_t whole) {
   if (whole <= 0) return "";
-  const double percent = 100.0 * static_cast<double>(part) / static_cast<double>(whole);
-  return printed(percent >= 9.995 ? "%.1f" : percent >= 0.995 ? "%.2f" : "%.3g", percent) + " %";
+  const double percentage = 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+  const std::string number = percentage >= 9.995   ? fixed(percentage, 1)
+                             : percentage >= 0.995 ? fixed(percentage, 2)
+                                                   : general(percentage, 3);
+  return number + " %";
 }
 
 std::string swatch(std::size_t run) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/comma_locale_test_util.h"
 #include "report/charts.h"
 #include "report/chromium_test_util.h"
 #include "report/html.h"
@@ -128,6 +129,13 @@ TEST(Report, PageAllowsNoNetworkAndNamesNoAddress) {
 
 TEST(Report, EqualInputGivesEqualBytes) {
   EXPECT_EQ(render_report(make_input()), render_report(make_input()));
+}
+
+TEST(Report, IsTheSameInALocaleWithADecimalComma) {
+  const std::string expected = render_report(make_input());
+  const test::CommaLocale comma;
+  EXPECT_TRUE(render_report(make_input()) == expected) << "the page follows the locale";
+  if (!comma.set()) GTEST_SKIP() << "only streams could be tried: localedef made no locale";
 }
 
 TEST(Report, TablesHoldTheFigures) {

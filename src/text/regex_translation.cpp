@@ -1,12 +1,11 @@
 // Oniguruma (Ruby syntax) to PCRE2. The languages agree on most of what tokenizers use; the
 // differences handled here: \s and \S (U+180E), \w and \b (marks), \h (a hexadecimal digit),
 // (?m) (PCRE2's s), Unicode 15 and 16 for \p{...}. Everything else that differs is refused.
-#include <array>
-#include <cstdio>
 #include <string>
 #include <string_view>
 
 #include "base/errors.h"
+#include "base/number_text.h"
 #include "text/regex.h"
 #include "text/unicode_class.h"
 
@@ -22,9 +21,7 @@ std::string newer_ranges(std::string_view category) {
   std::string out;
   for (const AddedRange& range : ranges_since_unicode_14()) {
     if (!std::string_view(range.category).starts_with(category)) continue;
-    std::array<char, 40> text;
-    std::snprintf(text.data(), text.size(), R"(\x{%X}-\x{%X})", range.first, range.last);
-    out += text.data();
+    out += "\\x{" + hexadecimal(range.first) + "}-\\x{" + hexadecimal(range.last) + "}";
   }
   return out;
 }

@@ -1,10 +1,10 @@
 #include "train/run_report.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "adapter_files/adapter_file.h"
 #include "attach/svd_summary.h"
+#include "base/number_text.h"
 #include "base/text_util.h"
 #include "infer/answers.h"
 #include "infer/text_generation.h"
@@ -16,13 +16,7 @@ namespace {
 
 constexpr std::int64_t kSampleTokens = 96;
 
-std::string fixed(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
-
-std::string percent(std::int64_t part, std::int64_t whole) {
+std::string share_text(std::int64_t part, std::int64_t whole) {
   return fixed(100.0 * static_cast<double>(part) / static_cast<double>(whole), 3) + " %";
 }
 
@@ -113,7 +107,7 @@ RunFiles start_files(const TrainSession& session, const StartReport& start,
       {"Arithmetic", dtype_text(session.model.dtype())},
       {"Data", session.data->records().name()},
       {"Trainable",
-       format_count(start.trainable) + " (" + percent(start.trainable, start.total) + ")"},
+       format_count(start.trainable) + " (" + share_text(start.trainable, start.total) + ")"},
       {"Initialisation", fixed(start.init_seconds, 2) + " s"},
   };
   for (const std::string& line : svd_summary(start)) {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "base/errors.h"
+#include "base/number_text.h"
 #include "libtorch/prelude.h"
 #include "train/stream_source.h"
 
@@ -48,7 +48,7 @@ double start_loss(Transformer& net, const AdapterSet* adapters, std::span<const 
   if (!std::isfinite(loss)) {
     throw RunError(
         std::string(adapters == nullptr ? "the base model's loss" : "the loss before step 1") +
-            " is " + std::to_string(loss),
+            " is " + fixed(loss, 6),
         "the weights hold NaN or infinity, or overflow in this dtype; try --dtype fp32");
   }
   return loss;
@@ -58,12 +58,10 @@ void check_start(double base_loss, double adapted_loss, const std::string& metho
                  double tolerance) {
   const double difference = std::abs(adapted_loss - base_loss);
   if (difference <= tolerance * std::abs(base_loss)) return;
-  char text[256];
-  std::snprintf(text, sizeof text,
-                "the base model's loss is %.6f, the loss before step 1 is %.6f (difference %.2e, "
-                "allowed %.2e)",
-                base_loss, adapted_loss, difference, tolerance * std::abs(base_loss));
-  throw RunError(method + " must start where the base model stands, but " + text,
+  throw RunError(method + " must start where the base model stands, but the base model's loss is " +
+                     fixed(base_loss, 6) + ", the loss before step 1 is " + fixed(adapted_loss, 6) +
+                     " (difference " + scientific(difference, 2) + ", allowed " +
+                     scientific(tolerance * std::abs(base_loss), 2) + ")",
                  "the decomposition or the stored factors are inaccurate: try --svd exact, or "
                  "--dtype fp32");
 }

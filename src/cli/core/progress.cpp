@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 
+#include "base/number_text.h"
 #include "base/text_util.h"
 
 namespace svtune {
@@ -25,12 +25,6 @@ void write_stderr(std::string_view text) {
     if (written <= 0) return;
     text.remove_prefix(static_cast<std::size_t>(written));
   }
-}
-
-std::string fixed(double value, int digits) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
-  return buffer;
 }
 
 // Columns, not bytes: the bar's characters and notes are one column a code point.
@@ -62,15 +56,11 @@ std::string draw_bar(double fraction, int cells, bool utf8) {
 
 std::string format_duration(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0) return "?";
-  const auto whole = static_cast<std::int64_t>(std::min(std::lround(seconds), 359999999L));
-  char buffer[32];
-  if (whole >= 3600) {
-    std::snprintf(buffer, sizeof buffer, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60,
-                  whole % 60);
-  } else {
-    std::snprintf(buffer, sizeof buffer, "%ld:%02ld", whole / 60, whole % 60);
-  }
-  return buffer;
+  const auto whole = static_cast<std::uint64_t>(std::min(std::lround(seconds), 359999999L));
+  const std::string minutes_and_seconds =
+      zero_padded(whole / 60 % 60, whole >= 3600 ? 2 : 1) + ":" + zero_padded(whole % 60, 2);
+  return whole >= 3600 ? std::to_string(whole / 3600) + ":" + minutes_and_seconds
+                       : minutes_and_seconds;
 }
 
 Progress::Progress(Settings settings) : settings_(std::move(settings)) {
