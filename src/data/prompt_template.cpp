@@ -1,6 +1,7 @@
 #include "data/prompt_template.h"
 
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 #include "base/errors.h"
@@ -83,13 +84,21 @@ PromptText cut_at_spans(const RenderedChat& chat) {
   return text;
 }
 
+std::tm local_time() {
+  const std::time_t seconds = std::time(nullptr);
+  std::tm local{};
+  ::localtime_r(&seconds, &local);
+  return local;
+}
+
 }  // namespace
 
 PromptTemplate::PromptTemplate(const PromptOptions& options, const Tokenizer& tokenizer)
     : style_(options.style),
       system_(options.system),
       bos_(token_text(tokenizer, tokenizer.bos_id())),
-      eos_(token_text(tokenizer, tokenizer.eos_id())) {
+      eos_(token_text(tokenizer, tokenizer.eos_id())),
+      now_(local_time()) {
   if (style_ == PromptStyle::kAuto) {
     const bool has_chat = options.chat_template || !tokenizer.chat_template().empty();
     style_ = options.file ? PromptStyle::kFile
@@ -152,6 +161,7 @@ ChatOptions PromptTemplate::chat_options(const Example& example, bool add_genera
   options.add_generation_prompt = add_generation_prompt;
   options.bos_token = bos_;
   options.eos_token = eos_;
+  options.now = now_;
   return options;
 }
 

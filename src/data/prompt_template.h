@@ -85,6 +85,7 @@ class PromptTemplate {
   std::optional<std::string> system_;
   std::optional<ChatTemplate> chat_;
   std::optional<std::string> bos_, eos_;
+  std::tm now_;  // one date for all prompts
 };
 
 }  // namespace svtune

@@ -1,5 +1,6 @@
 // The functions that every template can call.
 #include <array>
+#include <clocale>
 #include <ctime>
 
 #include "jinja/error.h"
@@ -88,8 +89,11 @@ Value strftime_now_function(Runtime& runtime, Arguments& arguments) {
     throw EvalError("strftime_now: the format is too long or holds a NUL");
   }
   std::array<char, 16384> buffer{};
+  // In the C locale, so that every process writes the same names of months and days.
+  static const locale_t c_locale = ::newlocale(LC_ALL_MASK, "C", nullptr);
   const std::tm now = runtime.now();
-  const std::size_t size = std::strftime(buffer.data(), buffer.size(), format.c_str(), &now);
+  const std::size_t size =
+      ::strftime_l(buffer.data(), buffer.size(), format.c_str(), &now, c_locale);
   if (size == 0) throw EvalError("strftime_now: the text is too long");
   return Value::text(std::string(buffer.data(), size - 1));
 }

@@ -30,7 +30,9 @@ struct Rendering {
   bool generation_known = true;
 };
 
-// Throws TemplateError when the template fails, calls raise_exception, or exceeds a limit.
+// `now` is what strftime_now writes; the clock is never read, so that equal input gives equal text.
+// Throws TemplateError when the template fails, calls raise_exception, asks for the date without
+// one, or exceeds a limit.
 Rendering render(const TemplateTree& tree, Variables variables, const Limits& limits,
                  std::optional<std::tm> now);
 

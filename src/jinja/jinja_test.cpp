@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <map>
 #include <string>
 
+#include "base/comma_locale_test_util.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "jinja/error.h"
@@ -157,6 +159,47 @@ TEST(Jinja, GenerationInsideAMacroHasNoKnownPlace) {
       "{% macro f() %}{% generation %}x{% endgeneration %}{% endmacro %}{{ f() }}", Json::object());
   EXPECT_EQ(rendering.text, "x");
   EXPECT_FALSE(rendering.generation_known);
+}
+
+TEST(Jinja, IsTheSameInALocaleWithADecimalComma) {
+  const std::string source =
+      "{{ 1.5 }} {{ '2.25'|float }} {{ '%.2f %e %g' % (1.5, 1.5, 1.5) }} {{ "
+      "'{:,.1f}'.format(1234.5) }} "
+      "{{ 2.567|round(1) }} {{ 12345678 }} {{ strftime_now('%a %d %B %Y %x %c') }}";
+  const std::string expected = render_text(source);
+  EXPECT_EQ(expected,
+            "1.5 2.25 1.50 1.500000e+00 1.5 1,234.5 2.6 12345678 "
+            "Fri 26 July 2024 07/26/24 Fri Jul 26 13:00:00 2024");
+  const test::CommaLocale comma;
+  EXPECT_EQ(render_text(source), expected);
+  if (!comma.set()) GTEST_SKIP() << "only streams could be tried: localedef made no locale";
+}
+
+TEST(Jinja, FormatsRealsAsPrintf) {
+  for (const double value : {0.0, 1.0, 0.5, 1e-5, 123456.0, 1e6, 1e300, 9.9999995}) {
+    for (const std::string flags : {"", "+", " ", "#", "+#"}) {
+      for (const std::string precision : {"", ".0", ".1", ".3", ".10"}) {
+        for (const char conversion : {'f', 'F', 'e', 'E', 'g', 'G'}) {
+          const std::string format = "%" + flags + precision + conversion;
+          char expected[512];
+          std::snprintf(expected, sizeof expected, format.c_str(), value);
+          EXPECT_EQ(render_text("{{ format % value }}", {{"format", format}, {"value", value}}),
+                    expected)
+              << format << " " << value;
+        }
+      }
+    }
+  }
+}
+
+TEST(Jinja, NeverReadsTheClock) {
+  const TemplateTree tree = parse_template("\n{{ strftime_now('%Y') }}", "test");
+  try {
+    render(tree, {}, {}, std::nullopt);
+    FAIL() << "rendered without a date";
+  } catch (const TemplateError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("line 2: strftime_now: the template asks for the date"));
+  }
 }
 
 TEST(Jinja, ReadsNumbersBeyond64Bits) {

@@ -53,11 +53,8 @@ void Runtime::set_attribute(Namespace& space, const std::string& name, Value val
 }
 
 std::tm Runtime::now() const {
-  if (now_) return *now_;
-  const std::time_t seconds = std::time(nullptr);
-  std::tm local{};
-  localtime_r(&seconds, &local);
-  return local;
+  if (!now_) throw EvalError("strftime_now: the template asks for the date, but none was given");
+  return *now_;
 }
 
 Bound::Bound(const std::string& function, const Arguments& arguments,

@@ -35,7 +35,7 @@ class Runtime {
   // Throws EvalError for names that start with '_'.
   Value make_namespace(std::vector<std::pair<std::string, Value>> attributes);
   static void set_attribute(Namespace& space, const std::string& name, Value value);
-  // Local time, or the fixed one.
+  // Throws EvalError when no date was given: the clock is never read here.
   std::tm now() const;
 
  private:

@@ -23,7 +23,7 @@ struct ChatOptions {
   // Further variables of the template, e.g. {"tools": [...], "enable_thinking": false}; they
   // win over the ones above.
   Json variables = Json::object();
-  // Clock of strftime_now; the local time when absent.
+  // What strftime_now writes. A template that asks for the date is refused without it.
   std::optional<std::tm> now;
 };
 
