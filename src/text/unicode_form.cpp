@@ -2,10 +2,10 @@
 
 #include <utf8proc.h>
 
-#include <cstdlib>
-#include <memory>
-#include <new>
+#include <algorithm>
+#include <array>
 #include <utility>
+#include <vector>
 
 #include "base/errors.h"
 #include "base/text_util.h"
@@ -78,22 +78,51 @@ utf8proc_option_t options_of(UnicodeForm form) {
   return static_cast<utf8proc_option_t>(options);
 }
 
-struct FreeDeleter {
-  void operator()(utf8proc_uint8_t* text) const { std::free(text); }
-};
+// Longest decomposition of one character: 18 code points (U+FDFA).
+constexpr std::size_t kMaxDecomposition = 32;
+
+std::vector<utf8proc_int32_t> decomposed(std::string_view text, utf8proc_option_t options) {
+  std::vector<utf8proc_int32_t> out;
+  out.reserve(text.size());
+  std::array<utf8proc_int32_t, kMaxDecomposition> parts;
+  for (std::size_t at = 0; at < text.size(); at += utf8_length(text[at])) {
+    int boundary = 0;
+    const utf8proc_ssize_t count =
+        utf8proc_decompose_char(static_cast<utf8proc_int32_t>(utf8_at(text, at)), parts.data(),
+                                static_cast<utf8proc_ssize_t>(parts.size()), options, &boundary);
+    if (count < 0 || count > static_cast<utf8proc_ssize_t>(parts.size())) {
+      throw RunError("Unicode normalisation of a text of " + std::to_string(text.size()) +
+                     " bytes failed: " + utf8proc_errmsg(count));
+    }
+    out.insert(out.end(), parts.begin(), parts.begin() + count);
+  }
+  return out;
+}
+
+int combining_class(utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; }
+
+// Canonical order: every run of combining marks sorted by class, equal classes as they were.
+// utf8proc's own ordering takes quadratic time in the length of a run.
+void order_marks(std::vector<utf8proc_int32_t>& text) {
+  const auto is_mark = [](utf8proc_int32_t c) { return combining_class(c) != 0; };
+  for (auto begin = text.begin(); begin != text.end();) {
+    begin = std::find_if(begin, text.end(), is_mark);
+    const auto end = std::find_if_not(begin, text.end(), is_mark);
+    std::ranges::stable_sort(begin, end, {}, combining_class);
+    begin = end;
+  }
+}
 
 void append_normalized(UnicodeForm form, std::string_view text, std::string& out) {
-  utf8proc_uint8_t* raw = nullptr;
-  const utf8proc_ssize_t size =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                   static_cast<utf8proc_ssize_t>(text.size()), &raw, options_of(form));
-  const std::unique_ptr<utf8proc_uint8_t, FreeDeleter> mapped(raw);
-  if (size == UTF8PROC_ERROR_NOMEM) throw std::bad_alloc();
-  if (size < 0) {
-    throw RunError("Unicode normalisation of a text of " + std::to_string(text.size()) +
-                   " bytes failed: " + utf8proc_errmsg(size));
+  const utf8proc_option_t options = options_of(form);
+  std::vector<utf8proc_int32_t> points = decomposed(text, options);
+  order_marks(points);
+  // Composes where the form says so.
+  const utf8proc_ssize_t size = utf8proc_normalize_utf32(
+      points.data(), static_cast<utf8proc_ssize_t>(points.size()), options);
+  for (utf8proc_ssize_t i = 0; i < size; ++i) {
+    append_utf8(out, static_cast<std::uint32_t>(points[static_cast<std::size_t>(i)]));
   }
-  out.append(reinterpret_cast<const char*>(mapped.get()), static_cast<std::size_t>(size));
 }
 
 }  // namespace
