@@ -143,6 +143,28 @@ TEST(Jinja, StopsAtItsLimits) {
               HasSubstr("exceeds the limit"));
 }
 
+// `x` and `y` become equal lists (or tuples) of 2^60 leaves each that share all but 60 of them.
+std::string doubled(const std::string& open, const std::string& close, const std::string& rest) {
+  return "{% set n = namespace(x=0, y=0) %}{% for i in range(60) %}{% set n.x = " + open +
+         "n.x, n.x" + close + " %}{% set n.y = " + open + "n.y, n.y" + close + " %}{% endfor %}" +
+         rest;
+}
+
+TEST(Jinja, CountsComparisonsOfSharedPartsAsSteps) {
+  for (const char* use :
+       {"{{ n.x == n.y }}", "{{ n.x in [n.y] }}", "{{ n.x < n.y }}", "{{ [n.y].index(n.x) }}",
+        "{{ [n.y].count(n.x) }}", "{{ [n.x, n.y]|sort }}", "{{ [n.x, n.y]|unique|list }}",
+        "{{ [n.x, n.y]|max }}", "{{ n.x is eq(n.y) }}"}) {
+    EXPECT_THAT(error_of(doubled("[", "]", use)), HasSubstr("steps")) << use;
+  }
+  EXPECT_THAT(error_of(doubled("(", ")", "{{ {n.x: 1} }}")), HasSubstr("steps"));
+  EXPECT_EQ(render_text("{% set x = range(90000)|list %}{{ x == range(90000)|list }}"), "True");
+  // Numbers as keys are looked up one by one.
+  EXPECT_THAT(error_of("{% set n = namespace(d=[]) %}{% for i in range(99999) %}"
+                       "{% set n.d = n.d + [(i, i)] %}{% endfor %}{{ dict(n.d)|length }}"),
+              HasSubstr("steps"));
+}
+
 TEST(Jinja, FreesCirclesOfNamespacesAndMacros) {
   // Leaks would be reported by the address sanitizer.
   EXPECT_EQ(render_text("{% set n = namespace() %}{% set n.me = n %}"

@@ -15,13 +15,6 @@ Runtime::~Runtime() {
   }
 }
 
-void Runtime::spend(std::size_t steps) {
-  spent_ += steps;
-  if (spent_ > limits_.steps) {
-    throw EvalError("rendering takes more than " + std::to_string(limits_.steps) + " steps");
-  }
-}
-
 void Runtime::spend_on(const Value& value) {
   if (const Text* text = value.as_text()) {
     spend(text->bytes.size() / 256);

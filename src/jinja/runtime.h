@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "jinja/step_budget.h"
 #include "jinja/value.h"
 
 namespace svtune::jinja {
@@ -22,14 +23,15 @@ struct Limits {
 
 class Runtime {
  public:
-  Runtime(const Limits& limits, std::optional<std::tm> now) : limits_(limits), now_(now) {}
+  Runtime(const Limits& limits, std::optional<std::tm> now)
+      : limits_(limits), now_(now), budget_(limits.steps) {}
   ~Runtime();
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
   const Limits& limits() const { return limits_; }
   // Throws EvalError when the budget is used up.
-  void spend(std::size_t steps);
+  void spend(std::size_t steps) { budget_.spend(steps); }
   // Charges for the size of a value that was built.
   void spend_on(const Value& value);
   // Throws EvalError for names that start with '_'.
@@ -41,7 +43,7 @@ class Runtime {
  private:
   Limits limits_;
   std::optional<std::tm> now_;
-  std::size_t spent_ = 0;
+  StepBudget budget_;
   std::vector<std::shared_ptr<Namespace>> namespaces_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/text_util.h"
 #include "jinja/error.h"
+#include "jinja/step_budget.h"
 
 namespace svtune::jinja {
 namespace {
@@ -17,6 +18,7 @@ int checked_depth(int depth) {
 }
 
 bool hashable(const Value& key) {
+  StepBudget::count_look();
   if (key.is_undefined() || key.is_none() || key.is_number() || key.is_text()) return true;
   const Sequence* sequence = key.as_sequence();
   return sequence != nullptr && sequence->kind == SequenceKind::kTuple &&

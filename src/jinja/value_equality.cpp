@@ -1,6 +1,7 @@
 // Python's == on template values.
 #include <algorithm>
 
+#include "jinja/step_budget.h"
 #include "jinja/value.h"
 
 namespace svtune::jinja {
@@ -9,6 +10,12 @@ namespace {
 bool numbers_equal(const Value& a, const Value& b) {
   if (a.is_real() || b.is_real()) return as_real(a) == as_real(b);
   return as_integer(a) == as_integer(b);
+}
+
+bool texts_equal(const Text& a, const Text& b) {
+  if (a.bytes.size() != b.bytes.size()) return false;
+  StepBudget::count_look(a.bytes.size() / 4096);
+  return a.bytes == b.bytes;
 }
 
 bool sequences_equal(const Sequence& a, const Sequence& b) {
@@ -28,10 +35,11 @@ bool dicts_equal(const Dict& a, const Dict& b) {
 }  // namespace
 
 bool equal(const Value& a, const Value& b) {
+  StepBudget::count_look();
   if (a.is_number() && b.is_number()) return numbers_equal(a, b);
   if (a.is_undefined() || b.is_undefined()) return a.is_undefined() && b.is_undefined();
   if (a.is_none() || b.is_none()) return a.is_none() && b.is_none();
-  if (a.is_text() && b.is_text()) return a.as_text()->bytes == b.as_text()->bytes;
+  if (a.is_text() && b.is_text()) return texts_equal(*a.as_text(), *b.as_text());
   if (a.as_sequence() != nullptr && b.as_sequence() != nullptr) {
     return sequences_equal(*a.as_sequence(), *b.as_sequence());
   }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "jinja/error.h"
+#include "jinja/step_budget.h"
 #include "jinja/unicode.h"
 
 namespace svtune::jinja {
@@ -37,6 +38,7 @@ bool truthy(const Value& value) {
 }
 
 int compare(const Value& a, const Value& b) {
+  StepBudget::count_look();
   if (a.is_number() && b.is_number()) {
     if (a.is_real() || b.is_real()) return sign_of(as_real(a), as_real(b));
     return sign_of(as_integer(a), as_integer(b));
