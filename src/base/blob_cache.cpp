@@ -72,6 +72,10 @@ std::optional<std::string> BlobCache::find(const std::string& key) {
     return std::nullopt;
   }
   std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now(), ignored);
+  {
+    const std::lock_guard lock(mutex_);
+    claim(key, file.size());
+  }
   file.erase(0, sizeof(Header));
   return file;
 }
@@ -88,27 +92,48 @@ void BlobCache::write(const std::string& key, std::span<const std::string_view> 
 void BlobCache::store(const std::string& key, std::span<const std::string_view> pieces) {
   std::uint64_t bytes = sizeof(Header);
   for (const std::string_view piece : pieces) bytes += piece.size();
-  if (bytes > limit_) return;
-  const std::lock_guard lock(mutex_);
-  if (!warning_.empty()) return;
-  try {
-    make_room(bytes);
-    write(key, pieces);
-  } catch (const FileError& error) {
-    warning_ = error.what();
-  } catch (const std::filesystem::filesystem_error& error) {
-    warning_ = directory_.string() + ": " + error.code().message();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!warning_.empty() || !claim(key, bytes)) return;
+    make_room();
   }
+  std::string failure;
+  try {
+    write(key, pieces);
+    return;
+  } catch (const FileError& error) {
+    failure = error.what();
+  } catch (const std::filesystem::filesystem_error& error) {
+    failure = directory_.string() + ": " + error.code().message();
+  }
+  const std::lock_guard lock(mutex_);
+  unclaim(key);
+  warning_ = failure;
+}
+
+bool BlobCache::claim(const std::string& key, std::uint64_t bytes) {
+  const auto held = claimed_.find(key);
+  const std::uint64_t before = held == claimed_.end() ? 0 : held->second;
+  if (claimed_bytes_ - before + bytes > limit_) return false;
+  claimed_bytes_ += bytes - before;
+  claimed_[key] = bytes;
+  return true;
+}
+
+void BlobCache::unclaim(const std::string& key) {
+  claimed_bytes_ -= claimed_.at(key);
+  claimed_.erase(key);
 }
 
 // Before writing, so that the limit holds at every moment (of one process; several at once may
 // exceed it by the entries they are writing).
-void BlobCache::make_room(std::uint64_t bytes) {
+void BlobCache::make_room() {
   const std::vector<CacheEntry> known = entries();
-  std::uint64_t total = bytes;
-  for (const CacheEntry& entry : known) total += entry.bytes;
+  std::uint64_t total = claimed_bytes_;
+  for (const CacheEntry& entry : known) total += claimed_.contains(entry.key) ? 0 : entry.bytes;
   for (const CacheEntry& entry : known) {
     if (total <= limit_) return;
+    if (claimed_.contains(entry.key)) continue;
     std::error_code ignored;  // another process may have removed it
     std::filesystem::remove(path_of(entry.key), ignored);
     total -= entry.bytes;

@@ -3,7 +3,9 @@
 //
 // An entry is one file, written under a temporary name and renamed; a checksum finds entries
 // that were damaged, which count as absent and are removed. The least recently used entries
-// make room for new ones. A cache must never stop a run: where it cannot be written to, nothing
+// make room for new ones, but never those that this object has read or written: a run whose
+// entries exceed the limit keeps as many as fit and finds them the next time, where evicting its
+// own would leave it none. A cache must never stop a run: where it cannot be written to, nothing
 // is stored and warning() says why.
 #pragma once
 
@@ -14,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace svtune {
@@ -32,8 +35,9 @@ class BlobCache {
   // What was stored under `key` (letters, digits, '-'); marks it as used.
   std::optional<std::string> find(const std::string& key);
 
-  // The pieces, one after the other; replaces an earlier entry. An entry larger than the limit
-  // is not stored. Never throws for a full or read-only disk.
+  // The pieces, one after the other; replaces an earlier entry. Not stored where the limit leaves
+  // no room beside what this object has used. Never throws for a full or read-only disk. Safe to
+  // call from several threads, which write at the same time.
   void store(const std::string& key, std::span<const std::string_view> pieces);
 
   // Oldest use first. Empty when there is no directory yet.
@@ -51,12 +55,16 @@ class BlobCache {
 
  private:
   std::filesystem::path path_of(const std::string& key) const;
-  void make_room(std::uint64_t bytes);
+  bool claim(const std::string& key, std::uint64_t bytes);
+  void unclaim(const std::string& key);
+  void make_room();
   void write(const std::string& key, std::span<const std::string_view> pieces);
 
   const std::filesystem::path directory_;
   const std::uint64_t limit_;
-  mutable std::mutex mutex_;  // guards what follows
+  mutable std::mutex mutex_;                                // guards what follows
+  std::unordered_map<std::string, std::uint64_t> claimed_;  // bytes of the entries in use
+  std::uint64_t claimed_bytes_ = 0;
   std::string warning_;
   std::int64_t damaged_ = 0;
 };

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <thread>
 
 #include "base/errors.h"
 #include "base/files.h"
@@ -94,8 +95,9 @@ TEST_F(BlobCacheTest, EveryDamagedByteIsNoticedAndTheEntryRemoved) {
 
 TEST_F(BlobCacheTest, LeastRecentlyUsedEntriesMakeRoom) {
   const std::string content(100 - kHeader, 'x');
+  BlobCache before(root_, 350);
+  for (const char* key : {"a", "b", "c"}) put(before, key, content);
   BlobCache cache(root_, 350);
-  for (const char* key : {"a", "b", "c"}) put(cache, key, content);
   age("a", 30);
   age("b", 20);
   age("c", 10);
@@ -105,10 +107,50 @@ TEST_F(BlobCacheTest, LeastRecentlyUsedEntriesMakeRoom) {
   age("a", 5);
   age("d", 4);
   EXPECT_THAT(keys(cache), ElementsAre("c", "a", "d"));
-  put(cache, "large", std::string(340 - kHeader, 'y'));
-  EXPECT_THAT(keys(cache), ElementsAre("large"));
-  put(cache, "giant", std::string(351 - kHeader, 'z'));
-  EXPECT_THAT(keys(cache), ElementsAre("large"));
+  BlobCache after(root_, 350);
+  put(after, "large", std::string(340 - kHeader, 'y'));
+  EXPECT_THAT(keys(after), ElementsAre("large"));
+  put(after, "giant", std::string(351 - kHeader, 'z'));
+  EXPECT_THAT(keys(after), ElementsAre("large"));
+  EXPECT_EQ(after.warning(), "");
+}
+
+// Each run reads what is there and stores what is missing, in the same order.
+TEST_F(BlobCacheTest, ARunLargerThanTheLimitFindsWhatFits) {
+  const std::string content(100 - kHeader, 'x');
+  for (int run = 0; run < 3; ++run) {
+    BlobCache cache(root_, 850);
+    int found = 0;
+    for (char key = 'a'; key <= 'j'; ++key) {
+      if (cache.find(std::string(1, key))) {
+        ++found;
+      } else {
+        put(cache, std::string(1, key), content);
+      }
+    }
+    EXPECT_EQ(found, run == 0 ? 0 : 8) << "run " << run;
+    EXPECT_EQ(cache.entries().size(), 8u);
+    EXPECT_EQ(cache.entries()[0].bytes, 100u);
+  }
+  // Another run's entries take the room of those that are not in use.
+  BlobCache other(root_, 850);
+  for (char key = 'q'; key <= 'z'; ++key) put(other, std::string(1, key), content);
+  EXPECT_TRUE(other.find("q"));
+  EXPECT_FALSE(other.find("a"));
+}
+
+TEST_F(BlobCacheTest, ThreadsStoreAtTheSameTimeWithinTheLimit) {
+  BlobCache cache(root_, 50 * 200);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&cache, t] {
+      for (int i = 0; i < 25; ++i) {
+        put(cache, std::to_string(t) + "-" + std::to_string(i), std::string(200 - kHeader, 'x'));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(cache.entries().size(), 50u);
   EXPECT_EQ(cache.warning(), "");
 }
 
