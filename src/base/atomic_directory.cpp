@@ -57,6 +57,7 @@ AtomicDirectory::AtomicDirectory(fs::path path, IfExists if_exists)
   std::error_code error;
   if (path_.has_parent_path()) fs::create_directories(path_.parent_path(), error);
   if (error) throw_system(path_, "cannot create the parent directory", error.value());
+  detail::remove_stale_siblings(path_);
   staging_ = detail::temporary_sibling(path_);
   fs::create_directory(staging_, error);
   if (error) throw_system(path_, "cannot create", error.value());

@@ -45,6 +45,7 @@ int open_regular(const std::filesystem::path& path, std::uint64_t& size) {
   return fd;
 }
 
+// `.<name>.svtune-tmp-<pid>-<counter>` of a process that is gone.
 bool owner_is_dead(std::string_view name) {
   const auto mark = name.rfind(kTemporaryMark);
   if (name.empty() || name.front() != '.' || mark == std::string_view::npos) return false;
@@ -55,6 +56,19 @@ bool owner_is_dead(std::string_view name) {
     return false;
   }
   return ::kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+std::size_t remove_stale(const std::filesystem::path& directory, const std::string& prefix) {
+  std::error_code error;
+  std::size_t removed = 0;
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (!name.starts_with(prefix) || !owner_is_dead(name)) continue;
+    std::error_code ignored;
+    if (std::filesystem::remove_all(it->path(), ignored) > 0 && !ignored) ++removed;
+  }
+  return removed;
 }
 
 }  // namespace
@@ -87,6 +101,11 @@ std::filesystem::path temporary_sibling(const std::filesystem::path& path) {
   name += kTemporaryMark;
   name += std::to_string(::getpid()) + "-" + std::to_string(counter++);
   return path.parent_path() / name;
+}
+
+std::size_t remove_stale_siblings(const std::filesystem::path& path) {
+  const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : ".";
+  return remove_stale(parent, "." + path.filename().string() + std::string(kTemporaryMark));
 }
 
 void sync_path(const std::filesystem::path& path) noexcept {
@@ -132,15 +151,7 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view conte
 }
 
 std::size_t remove_stale_temporaries(const std::filesystem::path& directory) {
-  std::error_code error;
-  std::size_t removed = 0;
-  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
-       it.increment(error)) {
-    if (!owner_is_dead(it->path().filename().string())) continue;
-    std::error_code ignored;
-    if (std::filesystem::remove_all(it->path(), ignored) > 0 && !ignored) ++removed;
-  }
-  return removed;
+  return remove_stale(directory, "");
 }
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
@@ -149,6 +160,7 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   if (std::filesystem::is_directory(path_, ignored)) {
     throw FileError(path_.string(), "is a directory, cannot be replaced by a file");
   }
+  detail::remove_stale_siblings(path_);
   temporary_ = detail::temporary_sibling(path_);
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd_ < 0) throw_errno(path_, "cannot create");

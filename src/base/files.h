@@ -25,7 +25,8 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view conte
 std::size_t remove_stale_temporaries(const std::filesystem::path& directory);
 
 // A file that replaces `path` when commit() is called; otherwise the destructor removes the
-// temporary and `path` stays as it was. The parent folder must exist.
+// temporary and `path` stays as it was. The parent folder must exist. What killed processes left
+// behind of the same target is removed first.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -57,7 +58,8 @@ enum class IfExists { kFail, kReplace };
 
 // A directory that appears under `path` when commit() is called; fill staging() until then.
 // kFail: an existing `path` must be an empty directory, checked now and at commit. kReplace:
-// an existing directory is exchanged for the new one and removed.
+// an existing directory is exchanged for the new one and removed. What killed processes left
+// behind of the same target is removed first.
 class AtomicDirectory {
  public:
   explicit AtomicDirectory(std::filesystem::path path, IfExists if_exists = IfExists::kFail);
@@ -99,6 +101,8 @@ std::string hint_of_errno(int error);
 namespace detail {
 // Sibling of `path` that no one else uses: `.<name>.svtune-tmp-<pid>-<counter>`.
 std::filesystem::path temporary_sibling(const std::filesystem::path& path);
+// Removes those of dead processes. Returns how many were removed.
+std::size_t remove_stale_siblings(const std::filesystem::path& path);
 // Flushes a directory entry or file to the disk; errors are ignored (not all filesystems can).
 void sync_path(const std::filesystem::path& path) noexcept;
 }  // namespace detail

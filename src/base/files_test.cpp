@@ -136,6 +136,27 @@ TEST_F(Files, DirectoryRefusesOrReplacesExistingContent) {
   EXPECT_EQ(entries(), 1U);
 }
 
+TEST_F(Files, TheNextWriterRemovesWhatKilledOnesLeftOfItsTarget) {
+  const std::string dead = ".svtune-tmp-999999999-0";  // above pid_max, so nobody owns it
+  const auto touch = [&](const std::string& name) {
+    fs::create_directories(root_ / name);
+    std::ofstream(root_ / name / "model.safetensors") << "x";
+  };
+  touch(".out" + dead);
+  touch(".other" + dead);
+  touch(".out.svtune-tmp-" + std::to_string(::getpid()) + "-999");
+  {
+    AtomicDirectory directory(root_ / "out");
+    EXPECT_FALSE(fs::exists(root_ / (".out" + dead)));
+    EXPECT_EQ(entries(), 3U);
+    directory.commit();
+  }
+  EXPECT_TRUE(fs::exists(root_ / (".other" + dead)));
+  std::ofstream(root_ / (".file" + dead)) << "x";
+  write_file_atomic(root_ / "file", "y");
+  EXPECT_FALSE(fs::exists(root_ / (".file" + dead)));
+}
+
 TEST_F(Files, StaleTemporariesOfDeadProcessesAreRemoved) {
   const auto touch = [&](const std::string& name) { std::ofstream(root_ / name) << "x"; };
   touch(".model.svtune-tmp-999999999-0");  // above pid_max, so nobody owns it
