@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "formats/compressed.h"
 
 namespace svtune {
 namespace {
@@ -20,8 +21,7 @@ std::string reason() { return std::strerror(errno); }
 bool is_plain_file(const std::filesystem::path& path) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored)) return false;
-  const std::string start = RandomFile::open(path).read(0, 4);
-  return !start.starts_with("\x1f\x8b") && !start.starts_with("\x28\xb5\x2f\xfd");
+  return compression_of(RandomFile::open(path).read(0, 4)) == Compression::kNone;
 }
 
 RandomFile::~RandomFile() {

@@ -137,6 +137,16 @@ TEST_F(RecordIndexTest, RandomRecordsComeBackFromEveryPackaging) {
   }
 }
 
+TEST_F(RecordIndexTest, ReadsZstdBehindASkippableFrame) {
+  const std::string lines = "{\"a\": 1}\n{\"a\": 2}\n";
+  std::string packed(::ZSTD_compressBound(lines.size()), '\0');
+  packed.resize(::ZSTD_compress(packed.data(), packed.size(), lines.data(), lines.size(), 3));
+  for (const char magic : {'\x50', '\x5f'}) {  // pzstd writes the first
+    const std::string frame = magic + std::string("\x2a\x4d\x18\x02\0\0\0xy", 9);
+    EXPECT_THAT(records(frame + packed), ElementsAre("1:{\"a\": 1}", "2:{\"a\": 2}"));
+  }
+}
+
 TEST_F(RecordIndexTest, ReadsNamedPipes) {
   const std::string pipe = directory_ / "pipe";
   const std::string command =

@@ -208,15 +208,24 @@ std::unique_ptr<RawInput> open_raw(const std::filesystem::path& path) {
 
 }  // namespace
 
-std::unique_ptr<ByteSource> open_byte_source(const std::filesystem::path& path) {
-  std::unique_ptr<RawInput> input = open_raw(path);
-  const std::string_view start = input->pending();
-  if (start.starts_with("\x1f\x8b")) return std::make_unique<GzipSource>(std::move(input));
+Compression compression_of(std::string_view start) {
+  if (start.starts_with("\x1f\x8b")) return Compression::kGzip;
   // pzstd starts its files with a skippable frame (magic 0x184D2A50 to 5F).
   const bool skippable =
       start.size() >= 4 && (start[0] & 0xF0) == 0x50 && start.substr(1).starts_with("\x2a\x4d\x18");
-  if (skippable || start.starts_with("\x28\xb5\x2f\xfd")) {
-    return std::make_unique<ZstdSource>(std::move(input));
+  return skippable || start.starts_with("\x28\xb5\x2f\xfd") ? Compression::kZstd
+                                                            : Compression::kNone;
+}
+
+std::unique_ptr<ByteSource> open_byte_source(const std::filesystem::path& path) {
+  std::unique_ptr<RawInput> input = open_raw(path);
+  switch (compression_of(input->pending())) {
+    case Compression::kGzip:
+      return std::make_unique<GzipSource>(std::move(input));
+    case Compression::kZstd:
+      return std::make_unique<ZstdSource>(std::move(input));
+    case Compression::kNone:
+      break;
   }
   return std::make_unique<PlainSource>(std::move(input));
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace svtune {
 
@@ -19,6 +20,11 @@ class ByteSource {
   // Path as given, or "standard input".
   virtual const std::string& name() const = 0;
 };
+
+enum class Compression { kNone, kGzip, kZstd };
+
+// By the magic number that `start`, the first four bytes of a file or more, begins with.
+Compression compression_of(std::string_view start);
 
 // Opens a regular file, named pipe or character device, or standard input for "-". Throws
 // FileError when it cannot be opened or is a directory. Several gzip members or zstd frames
