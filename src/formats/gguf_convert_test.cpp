@@ -161,8 +161,8 @@ TEST(GgufCheckpoint, WrongTensorsAreListed) {
                   test::tiny_model().tensor("output.weight", {8, 3}, 0, std::string(96, '\0'))),
               HasSubstr("shape [3, 8], the metadata asks for [5, 8]"));
   EXPECT_THAT(checkpoint_error(
-                  test::tiny_model().tensor("output.weight", {256, 5}, 10, std::string(420, '\0'))),
-              HasSubstr("\"output.weight\" has type Q2_K (supported: F32"));
+                  test::tiny_model().tensor("output.weight", {256, 5}, 15, std::string(1460, '\0'))),
+              HasSubstr("\"output.weight\" has type Q8_K (supported: F32"));
 }
 
 }  // namespace

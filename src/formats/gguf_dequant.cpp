@@ -1,6 +1,7 @@
 // Block formats. Common terms: d = block scale, m = block minimum (both f16), q = code.
-// Q4_0, Q5_0, Q8_0, Q6_K: x = d*q (codes centred); Q4_1, Q5_1: x = d*q + m;
-// Q4_K, Q5_K: eight sub-blocks of 32 with 6-bit scale s and minimum n: x = d*s*q - m*n.
+// Q4_0, Q5_0, Q8_0: x = d*q (codes centred); Q4_1, Q5_1: x = d*q + m;
+// Q4_K, Q5_K: eight sub-blocks of 32 with 6-bit scale s and minimum n: x = d*s*q - m*n;
+// Q2_K: sixteen sub-blocks of 16 with 4-bit s and n; Q3_K, Q6_K: sixteen of 16, x = d*s*q.
 #include "formats/gguf_dequant.h"
 
 #include <cstring>
@@ -17,6 +18,7 @@ using Bytes = const std::uint8_t*;
 
 constexpr int kBlock = 32;
 constexpr int kSuperBlock = 256;
+constexpr int kSubBlock = 16;  // of Q2_K and Q3_K
 
 float half_at(Bytes bytes) {
   std::uint16_t half;
@@ -87,6 +89,54 @@ ScaleMin scale_min(Bytes packed, int i) {
   }
   return {static_cast<float>((packed[i + 4] & 15) | (packed[i - 4] >> 6) << 4),
           static_cast<float>((packed[i + 4] >> 4) | (packed[i] >> 6) << 4)};
+}
+
+// Sub-block `i` of Q2_K and Q3_K: its 16 codes are the bit pairs `shift` of 16 bytes.
+struct BitPairs {
+  Bytes bytes;
+  int shift;
+  int code(int j) const { return bytes[j] >> shift & 3; }
+};
+
+// Each half of 128 codes lies in 32 bytes: pair `row` of them holds two sub-blocks.
+BitPairs bit_pairs(Bytes codes, int i) {
+  return {codes + i / 8 * kBlock + i % 2 * kSubBlock, i % 8 / 2 * 2};
+}
+
+void expand_q2_k(Bytes block, float* out) {
+  const Bytes scales = block;  // low nibble scale, high nibble minimum
+  const float d = half_at(block + 80);
+  const float m = half_at(block + 82);
+  for (int i = 0; i < kSuperBlock / kSubBlock; ++i) {
+    const float scale = d * static_cast<float>(scales[i] & 15);
+    const float min = m * static_cast<float>(scales[i] >> 4);
+    const BitPairs pairs = bit_pairs(block + 16, i);
+    for (int j = 0; j < kSubBlock; ++j) {
+      out[i * kSubBlock + j] = scale * static_cast<float>(pairs.code(j)) - min;
+    }
+  }
+}
+
+// Scale of sub-block `i` of Q3_K, 6 bits: low nibbles of all in bytes 0-7, top pairs in 8-11.
+int q3_k_scale(Bytes packed, int i) {
+  const int low = packed[i % 8] >> i / 8 * 4 & 15;
+  const int high = packed[8 + i % 4] >> i / 4 * 2 & 3;
+  return (low | high << 4) - 32;
+}
+
+void expand_q3_k(Bytes block, float* out) {
+  const Bytes high = block;  // bit r of byte j: third bit of code j in row r of 32
+  const float d = half_at(block + 108);
+  for (int i = 0; i < kSuperBlock / kSubBlock; ++i) {
+    const float scale = d * static_cast<float>(q3_k_scale(block + 96, i));
+    const BitPairs pairs = bit_pairs(block + 32, i);
+    const Bytes bits = high + i % 2 * kSubBlock;
+    for (int j = 0; j < kSubBlock; ++j) {
+      // The codes are centred by 4 where the third bit is clear.
+      const int code = pairs.code(j) - ((bits[j] >> i / 2 & 1) != 0 ? 0 : 4);
+      out[i * kSubBlock + j] = scale * static_cast<float>(code);
+    }
+  }
 }
 
 void expand_q4_k(Bytes block, float* out) {
@@ -184,6 +234,10 @@ void gguf_dequantize(std::uint32_t type, std::span<const std::byte> data, std::s
       return each_block(*traits, data, out.data(), expand_q5_1);
     case GgufType::kQ8_0:
       return each_block(*traits, data, out.data(), expand_q8_0);
+    case GgufType::kQ2_K:
+      return each_block(*traits, data, out.data(), expand_q2_k);
+    case GgufType::kQ3_K:
+      return each_block(*traits, data, out.data(), expand_q3_k);
     case GgufType::kQ4_K:
       return each_block(*traits, data, out.data(), expand_q4_k);
     case GgufType::kQ5_K:

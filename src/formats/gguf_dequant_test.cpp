@@ -27,6 +27,10 @@ std::vector<std::size_t> half_offsets(GgufType type) {
     case GgufType::kQ5_0:
     case GgufType::kQ8_0:
       return {0};
+    case GgufType::kQ2_K:
+      return {80, 82};
+    case GgufType::kQ3_K:
+      return {108};
     case GgufType::kQ6_K:
       return {208};
     default:
@@ -81,7 +85,7 @@ for name in sys.argv[2:]:
     write_file_atomic(directory / arguments.back(),
                       random_blocks(static_cast<GgufType>(id), traits->block_bytes));
   }
-  ASSERT_EQ(types.size(), 11U);
+  ASSERT_EQ(types.size(), 13U);
   test::run_oracle(python, script, arguments);
   for (const GgufTypeTraits* traits : types) {
     const std::string name(traits->name);
@@ -101,6 +105,37 @@ for name in sys.argv[2:]:
     }
     EXPECT_EQ(different, 0U) << name;
   }
+}
+
+// One block each, worked out by hand; the reference package may be absent.
+TEST(GgufDequant, TwoAndThreeBitBlocksByHand) {
+  const auto half = [](std::string& block, std::size_t at, std::uint16_t bits) {
+    std::memcpy(block.data() + at, &bits, sizeof bits);
+  };
+  constexpr std::uint16_t kOne = 0x3C00, kTwo = 0x4000;
+  std::string q2(84, '\0');
+  q2[3] = 0x25;              // sub-block 3: scale 5, minimum 2
+  q2[16 + 16 + 7] = '\x0C';  // its code 7, pair 1 of the byte: 3
+  half(q2, 80, kOne), half(q2, 82, kTwo);
+  const std::string two = expand(GgufType::kQ2_K, q2, 256);
+  const auto at = [](const std::string& values, std::size_t i) {
+    float value;
+    std::memcpy(&value, values.data() + i * sizeof value, sizeof value);
+    return value;
+  };
+  EXPECT_EQ(at(two, 3 * 16 + 7), 1 * 5 * 3 - 2 * 2);
+  EXPECT_EQ(at(two, 3 * 16 + 6), -4);
+  EXPECT_EQ(at(two, 0), 0);
+  std::string q3(110, '\0');
+  q3[96 + 2] = 0x30;        // sub-block 10: low nibble 3
+  q3[96 + 8 + 2] = '\x30';  // top pair 3: scale 51 - 32 = 19
+  q3[32 + 32 + 5] = 0x08;   // code 5 of sub-block 10, pair 1: 2
+  q3[5] = 0x20;             // its third bit, row 5: not centred
+  half(q3, 108, kTwo);
+  const std::string three = expand(GgufType::kQ3_K, q3, 256);
+  EXPECT_EQ(at(three, 10 * 16 + 5), 2 * 19 * 2);
+  EXPECT_EQ(at(three, 10 * 16 + 6), 2 * 19 * -4);
+  EXPECT_EQ(at(three, 0), 2 * -32 * -4);
 }
 
 TEST(GgufDequant, WrongSizesAndTypesAreRefused) {
