@@ -7,12 +7,12 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <numbers>
 #include <vector>
 
 #include "base/errors.h"
 #include "formats/gguf_dequant.h"
 #include "formats/gguf_family.h"
+#include "formats/gguf_rope.h"
 
 namespace svtune {
 namespace {
@@ -100,44 +100,18 @@ class Keys {
   std::string prefix_;
 };
 
-// Llama-3.1's rotary scaling (see formats of config.json "rope_type": "llama3"): the factor by
-// which frequency i of `pairs` is divided.
-double llama3_divisor(std::int64_t i, std::int64_t pairs, double theta, double factor) {
-  constexpr double kLow = 1, kHigh = 4, kOriginal = 8192;
-  const double wavelength =
-      2 * std::numbers::pi * std::pow(theta, static_cast<double>(i) / static_cast<double>(pairs));
-  if (wavelength < kOriginal / kHigh) return 1;
-  if (wavelength > kOriginal / kLow) return factor;
-  const double smooth = (kOriginal / wavelength - kLow) / (kHigh - kLow);
-  return 1 / ((1 - smooth) / factor + smooth);
-}
-
-// The file stores the divisors; the published models all use low 1, high 4, original 8192.
-Json llama3_scaling(const GgufFile& file, const GgufTensorInfo& info, double theta) {
+Json stored_rope_factors(const GgufFile& file, const GgufTensorInfo& info, double theta) {
   std::vector<float> divisors(static_cast<std::size_t>(info.element_count()));
   gguf_dequantize(info.type, file.data(info), divisors);
-  const auto pairs = static_cast<std::int64_t>(divisors.size());
-  const double factor = divisors.empty() ? 0 : divisors.back();
-  bool matches = factor >= 1;
-  for (std::int64_t i = 0; i < pairs && matches; ++i) {
-    const double expected = llama3_divisor(i, pairs, theta, factor);
-    matches = std::abs(divisors[static_cast<std::size_t>(i)] - expected) <= 1e-3 * expected;
-  }
-  if (!matches) {
-    throw FileError(file.path().string(),
-                    "tensor \"rope_freqs.weight\" holds rotary factors of an unknown kind",
-                    "only the scaling of Llama 3.1 and 3.2 is supported");
-  }
-  return {{"rope_type", "llama3"},
-          {"factor", factor},
-          {"low_freq_factor", 1.0},
-          {"high_freq_factor", 4.0},
-          {"original_max_position_embeddings", 8192}};
+  if (const std::optional<Json> scaling = llama3_scaling(divisors, theta)) return *scaling;
+  throw FileError(file.path().string(),
+                  "tensor \"rope_freqs.weight\" holds rotary factors of an unknown kind",
+                  "only the scaling of Llama 3 is supported");
 }
 
 Json rope_scaling(const GgufFile& file, const Keys& keys, double theta) {
   if (const GgufTensorInfo* freqs = file.find_tensor("rope_freqs.weight")) {
-    return llama3_scaling(file, *freqs, theta);
+    return stored_rope_factors(file, *freqs, theta);
   }
   const std::string type = keys.string("rope.scaling.type").value_or("none");
   const double old_linear = keys.number("rope.scale_linear").value_or(1);
