@@ -115,7 +115,9 @@ void inspect_gguf(const InspectOptions& options, std::ostream& out) {
   const GgufFile file(options.path);
   out << "GGUF version " << file.version() << ", architecture "
       << file.string("general.architecture").value_or("unknown") << ", " << file.metadata().size()
-      << " metadata keys\n";
+      << " metadata keys";
+  if (file.part_count() > 1) out << ", split over " << file.part_count() << " files";
+  out << "\n";
   std::vector<TensorLine> lines;
   for (const GgufTensorInfo& info : file.tensors()) {
     const GgufTypeTraits* traits = gguf_type_traits(info.type);

@@ -4,8 +4,10 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "base/errors.h"
+#include "formats/gguf_split.h"
 
 namespace svtune {
 namespace {
@@ -56,14 +58,23 @@ double GgufArray::number(std::size_t i) const {
   }
 }
 
-std::int64_t GgufTensorInfo::element_count() const {
-  std::int64_t count = 1;
-  for (const std::int64_t dim : shape) count *= dim;
-  return count;
-}
-
-GgufFile::GgufFile(const std::filesystem::path& path)
-    : path_(path), mapping_(path), header_(parse_gguf_header(mapping_.bytes(), path.string())) {
+GgufFile::GgufFile(const std::filesystem::path& path) {
+  const auto open = [this](const std::filesystem::path& file) {
+    parts_.push_back({file, MappedFile(file)});
+    return parse_gguf_header(parts_.back().mapping.bytes(), file.string());
+  };
+  header_ = open(path);
+  const GgufSplit split = gguf_split_of(header_, path.string());
+  if (split.count > 1) {
+    parts_.clear();
+    std::vector<GgufHeader> headers;
+    std::vector<std::string> names;
+    for (const std::filesystem::path& part : gguf_part_paths(path, split)) {
+      headers.push_back(open(part));
+      names.push_back(part.string());
+    }
+    header_ = join_gguf_parts(std::move(headers), names);
+  }
   for (std::size_t i = 0; i < header_.tensors.size(); ++i) {
     index_.emplace(header_.tensors[i].name, i);
   }
@@ -75,7 +86,7 @@ const GgufTensorInfo* GgufFile::find_tensor(std::string_view name) const {
 }
 
 std::span<const std::byte> GgufFile::data(const GgufTensorInfo& info) const {
-  return mapping_.bytes().subspan(info.offset, info.bytes);
+  return parts_[info.part].mapping.bytes().subspan(info.offset, info.bytes);
 }
 
 const GgufValue* GgufFile::find(std::string_view key) const {
@@ -84,7 +95,7 @@ const GgufValue* GgufFile::find(std::string_view key) const {
 }
 
 void GgufFile::wrong_type(std::string_view key, const char* need) const {
-  throw FileError(path_.string(), "key \"" + std::string(key) + "\" is not " + need);
+  throw FileError(path().string(), "key \"" + std::string(key) + "\" is not " + need);
 }
 
 std::optional<std::int64_t> GgufFile::integer(std::string_view key) const {
@@ -134,13 +145,13 @@ const GgufArray* GgufFile::array(std::string_view key, bool of_strings) const {
 
 std::int64_t GgufFile::require_integer(std::string_view key) const {
   const auto value = integer(key);
-  if (!value) throw FileError(path_.string(), "key \"" + std::string(key) + "\" is missing");
+  if (!value) throw FileError(path().string(), "key \"" + std::string(key) + "\" is missing");
   return *value;
 }
 
 std::string GgufFile::require_string(std::string_view key) const {
   const auto value = string(key);
-  if (!value) throw FileError(path_.string(), "key \"" + std::string(key) + "\" is missing");
+  if (!value) throw FileError(path().string(), "key \"" + std::string(key) + "\" is missing");
   return *value;
 }
 

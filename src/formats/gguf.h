@@ -1,5 +1,4 @@
-// Reading GGUF files (versions 2 and 3, little-endian) through a memory map. Format: ggml's
-// docs/gguf.md. Everything read from the file is checked before use.
+// Reading GGUF models through a memory map: typed metadata and the tensors' bytes.
 #pragma once
 
 #include <cstddef>
@@ -14,37 +13,22 @@
 #include <vector>
 
 #include "base/files.h"
-#include "formats/gguf_types.h"
-#include "formats/gguf_value.h"
+#include "formats/gguf_header.h"
 
 namespace svtune {
 
-struct GgufTensorInfo {
-  std::string name;
-  std::uint32_t type = 0;           // see gguf_type_traits
-  std::vector<std::int64_t> shape;  // row-major, slowest first: a matrix is [out, in]
-  std::uint64_t offset = 0;         // bytes from the start of the file
-  std::uint64_t bytes = 0;
-
-  std::int64_t element_count() const;
-};
-
-struct GgufHeader {
-  std::uint32_t version = 0;
-  std::map<std::string, GgufValue, std::less<>> metadata;  // views into the parsed bytes
-  std::vector<GgufTensorInfo> tensors;                     // in file order
-};
-
-// Parses and checks everything but the tensor data. Throws FileError naming the key or
-// tensor and the byte: wrong magic or version, lengths past the end, unknown types, duplicate
-// names, arrays nested deeper than 4, rank above 4, overflow, misaligned or overlapping data.
-GgufHeader parse_gguf_header(std::span<const std::byte> file, const std::string& source_name);
-
+// A model in one file, or split over several of which any one is given.
 class GgufFile {
  public:
+  // Throws FileError as parse_gguf_header, gguf_part_paths and join_gguf_parts do.
   explicit GgufFile(const std::filesystem::path& path);
 
-  const std::filesystem::path& path() const noexcept { return path_; }
+  // Of the file with the metadata.
+  const std::filesystem::path& path() const noexcept { return parts_.front().path; }
+  const std::filesystem::path& path_of(const GgufTensorInfo& info) const {
+    return parts_[info.part].path;
+  }
+  std::size_t part_count() const noexcept { return parts_.size(); }
   std::uint32_t version() const noexcept { return header_.version; }
   const std::map<std::string, GgufValue, std::less<>>& metadata() const noexcept {
     return header_.metadata;
@@ -53,7 +37,9 @@ class GgufFile {
   const GgufTensorInfo* find_tensor(std::string_view name) const;
   // As stored; see gguf_dequantize.
   std::span<const std::byte> data(const GgufTensorInfo& info) const;
-  void release(const GgufTensorInfo& info) const noexcept { mapping_.release_pages(data(info)); }
+  void release(const GgufTensorInfo& info) const noexcept {
+    parts_[info.part].mapping.release_pages(data(info));
+  }
 
   // Typed metadata: nullopt (nullptr) when the key is absent; FileError naming the key when
   // its value has another type or does not fit.
@@ -70,9 +56,12 @@ class GgufFile {
   const GgufValue* find(std::string_view key) const;
   [[noreturn]] void wrong_type(std::string_view key, const char* need) const;
 
-  std::filesystem::path path_;
-  MappedFile mapping_;
-  GgufHeader header_;
+  struct Part {
+    std::filesystem::path path;
+    MappedFile mapping;
+  };
+  std::vector<Part> parts_;
+  GgufHeader header_;  // of all parts
   std::unordered_map<std::string_view, std::size_t> index_;
 };
 

@@ -24,6 +24,12 @@ constexpr std::int64_t kMaxLayers = 10000;
   throw FileError(path, text, "the file is damaged or of a variant that is not supported");
 }
 
+// With the file of a split model that holds it.
+std::string tensor_text(const GgufFile& file, const GgufTensorInfo& info) {
+  const std::string text = "tensor \"" + info.name + "\"";
+  return file.part_count() == 1 ? text : text + " (" + file.path_of(info).filename().string() + ")";
+}
+
 // Shapes that the configuration asks for, by checkpoint name.
 std::map<std::string, std::vector<std::int64_t>> expected_shapes(const Json& config,
                                                                  const GgufFamily& family) {
@@ -98,7 +104,7 @@ void GgufCheckpoint::add_tensors() {
     if (!name) {
       problems.push_back("unknown tensor \"" + info.name + "\"");
     } else if (!traits->supported) {
-      problems.push_back("tensor \"" + info.name + "\" has type " + std::string(traits->name) +
+      problems.push_back(tensor_text(file_, info) + " has type " + std::string(traits->name) +
                          " (supported: " + gguf_supported_types() + ")");
     } else {
       GgufHfTensor tensor{*name, info.shape, &info};
@@ -121,12 +127,12 @@ void GgufCheckpoint::check_shapes() const {
   for (const GgufHfTensor& tensor : tensors_) {
     const auto found = expected.find(tensor.name);
     if (found != expected.end() && found->second != tensor.shape) {
-      problems.push_back("tensor \"" + tensor.stored->name + "\" has shape " +
+      problems.push_back(tensor_text(file_, *tensor.stored) + " has shape " +
                          shape_text(tensor.shape) + ", the metadata asks for " +
                          shape_text(found->second));
     }
     if (found == expected.end()) {
-      problems.push_back("tensor \"" + tensor.stored->name + "\" does not belong to this model");
+      problems.push_back(tensor_text(file_, *tensor.stored) + " does not belong to this model");
     }
   }
   for (const auto& [name, shape] : expected) {

@@ -1,5 +1,7 @@
 // The GGUF header parser: a cursor that refuses to pass the end, and sizes that are compared
 // with what is left of the file before anything is allocated.
+#include "formats/gguf_header.h"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -8,7 +10,6 @@
 
 #include "base/errors.h"
 #include "base/text_util.h"
-#include "formats/gguf.h"
 
 namespace svtune {
 namespace {
@@ -264,6 +265,12 @@ class Parser {
 };
 
 }  // namespace
+
+std::int64_t GgufTensorInfo::element_count() const {
+  std::int64_t count = 1;
+  for (const std::int64_t dim : shape) count *= dim;
+  return count;
+}
 
 GgufHeader parse_gguf_header(std::span<const std::byte> file, const std::string& source_name) {
   return Parser(file, source_name).parse();
