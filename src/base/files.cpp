@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/lfs_pointer.h"
 
 namespace svtune {
 namespace {
@@ -141,6 +142,7 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes
   }
   ::close(fd);
   content.resize(done);
+  refuse_lfs_pointer(content, path);
   return content;
 }
 
@@ -234,6 +236,12 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
     data_ = static_cast<const std::byte*>(address);
   }
   ::close(fd);
+  const std::string_view text(reinterpret_cast<const char*>(data_), size_);
+  if (is_lfs_pointer(text)) {
+    const std::string pointer(text.substr(0, kBufferBytes));
+    ::munmap(const_cast<std::byte*>(data_), size_);  // the destructor of a throwing one never runs
+    refuse_lfs_pointer(pointer, path);
+  }
 }
 
 MappedFile::~MappedFile() {

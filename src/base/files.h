@@ -14,7 +14,7 @@
 namespace svtune {
 
 // Whole content of a regular file. Throws FileError when it is missing, not a regular file,
-// unreadable, or larger than max_bytes.
+// unreadable, larger than max_bytes, or a Git LFS pointer.
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes);
 
 // Replaces `path` by `content` in one step.
@@ -76,8 +76,8 @@ class AtomicDirectory {
   IfExists if_exists_;
 };
 
-// A regular file mapped for reading. A file that another process truncates meanwhile raises
-// SIGBUS on access, so keep mapped files on storage you trust.
+// A regular file mapped for reading; a Git LFS pointer is refused. A file that another process
+// truncates meanwhile raises SIGBUS on access, so keep mapped files on storage you trust.
 class MappedFile {
  public:
   explicit MappedFile(const std::filesystem::path& path);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/errors.h"
+#include "base/lfs_pointer.h"
 
 namespace svtune {
 namespace {
@@ -219,6 +220,7 @@ Compression compression_of(std::string_view start) {
 
 std::unique_ptr<ByteSource> open_byte_source(const std::filesystem::path& path) {
   std::unique_ptr<RawInput> input = open_raw(path);
+  refuse_lfs_pointer(input->pending(), path);
   switch (compression_of(input->pending())) {
     case Compression::kGzip:
       return std::make_unique<GzipSource>(std::move(input));
