@@ -2,12 +2,12 @@
 #include "formats/checkpoint_writer.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include "base/errors.h"
 #include "base/json.h"
 #include "base/number_text.h"
+#include "formats/float_convert.h"
 
 namespace svtune {
 namespace {
@@ -19,6 +19,15 @@ std::string shard_name(std::size_t index, std::size_t count) {
 
 std::uint64_t spec_bytes(const TensorSpec& spec) {
   return detail::tensor_bytes("model.safetensors", spec.name, spec.dtype, spec.shape);
+}
+
+void require_finite(const std::string& name, DType dtype, std::span<const std::byte> bytes) {
+  if (all_finite(dtype, bytes)) return;
+  const bool narrow = dtype == DType::kF16;
+  throw ModelError(
+      "tensor " + name + " would hold infinity or NaN as " + std::string(dtype_name(dtype)),
+      narrow ? "fp16 ends at 65504: write bf16 or fp32"
+             : "the values it is made from are not finite, or exceed the type's range");
 }
 
 }  // namespace
@@ -52,6 +61,7 @@ CheckpointWriter::CheckpointWriter(std::filesystem::path directory, std::vector<
     });
     order_.insert(order_.end(), shard.specs.begin(), shard.specs.end());
   }
+  for (const TensorSpec& spec : order_) dtypes_.emplace(spec.name, spec.dtype);
   open_shard(0);
 }
 
@@ -64,6 +74,8 @@ void CheckpointWriter::open_shard(std::size_t shard) {
 
 void CheckpointWriter::write(std::string_view name, std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
+  const auto dtype = dtypes_.find(std::string(name));
+  if (dtype != dtypes_.end()) require_finite(dtype->first, dtype->second, bytes);
   while (left_in_shard_ == 0 && current_ + 1 < shards_.size()) {
     writer_->commit();
     open_shard(current_ + 1);

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "formats/safetensors_writer.h"
@@ -25,7 +26,8 @@ class CheckpointWriter {
 
   // The order in which data must arrive, over all shards.
   const std::vector<TensorSpec>& order() const noexcept { return order_; }
-  // Whole tensor or its next part; see SafetensorsWriter::write.
+  // Whole tensor or its next part; see SafetensorsWriter::write. Throws ModelError naming the
+  // tensor when a value is infinite or NaN: every model that is written passes here.
   void write(std::string_view name, std::span<const std::byte> bytes);
   // Finishes the last file and writes the index when there is more than one.
   void commit();
@@ -43,6 +45,7 @@ class CheckpointWriter {
   std::filesystem::path directory_;
   std::vector<Shard> shards_;
   std::vector<TensorSpec> order_;
+  std::unordered_map<std::string, DType> dtypes_;
   std::size_t current_ = 0;
   std::unique_ptr<SafetensorsWriter> writer_;
   std::uint64_t left_in_shard_ = 0;  // bytes

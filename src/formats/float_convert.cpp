@@ -39,7 +39,34 @@ void narrow(std::span<const float> from, std::span<std::byte> to, Convert conver
   }
 }
 
+// Whether no value has all the bits of `exponent` set. Without a branch, so that it vectorises.
+template <typename Raw>
+bool exponents_below(std::span<const std::byte> data, Raw exponent) {
+  bool found = false;
+  for (std::size_t i = 0; i < data.size() / sizeof(Raw); ++i) {
+    Raw raw;
+    std::memcpy(&raw, data.data() + i * sizeof raw, sizeof raw);
+    found |= (raw & exponent) == exponent;
+  }
+  return !found;
+}
+
 }  // namespace
+
+bool all_finite(DType dtype, std::span<const std::byte> data) {
+  switch (dtype) {
+    case DType::kF16:
+      return exponents_below<std::uint16_t>(data, 0x7C00);
+    case DType::kBF16:
+      return exponents_below<std::uint16_t>(data, 0x7F80);
+    case DType::kF32:
+      return exponents_below<std::uint32_t>(data, 0x7F800000);
+    case DType::kF64:
+      return exponents_below<std::uint64_t>(data, 0x7FF0000000000000);
+    default:
+      return true;
+  }
+}
 
 void convert_to_f32(DType dtype, std::span<const std::byte> from, std::span<float> to) {
   require_sizes("convert_to_f32", dtype, from.size(), to.size());

@@ -54,6 +54,10 @@ inline std::uint16_t f32_to_f16(float value) {
   return static_cast<std::uint16_t>(sign | half);
 }
 
+// False when a value of the floating-point types F16, BF16, F32 and F64 is infinite or NaN; other
+// types always are finite. The data may be unaligned.
+bool all_finite(DType dtype, std::span<const std::byte> data);
+
 // `from` holds from.size() / element-size values of `dtype` (F32, F16, BF16 or F64), possibly
 // unaligned; `to` must have as many. Throws Error for another dtype or sizes that differ.
 void convert_to_f32(DType dtype, std::span<const std::byte> from, std::span<float> to);

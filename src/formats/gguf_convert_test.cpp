@@ -102,6 +102,25 @@ TEST(GgufConvert, WritesADirectoryInOneStepWithProgress) {
   EXPECT_EQ(read_json_file(directory / "out" / "config.json")["torch_dtype"], "bfloat16");
 }
 
+TEST(GgufConvert, ValuesBeyondTheTypeAreRefused) {
+  test::TempDirectory directory;
+  const auto gguf = directory / "m.gguf";
+  std::string head(5 * 8 * sizeof(float), '\0');
+  const float large = 1e5F;
+  std::memcpy(head.data() + 12, &large, sizeof large);
+  write_file_atomic(gguf, test::tiny_model().tensor("output.weight", {8, 5}, 0, head).build());
+  GgufConvertOptions options;
+  options.dtype = DType::kF16;
+  try {
+    convert_gguf(gguf, directory / "out", options);
+    FAIL() << "infinity was written";
+  } catch (const ModelError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("tensor lm_head.weight would hold infinity or NaN as F16"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory / "out"));
+  convert_gguf(gguf, directory / "out", as_f32());
+}
+
 TEST(GgufConvert, FailureLeavesNothingBehind) {
   test::TempDirectory directory;
   const auto gguf = directory / "m.gguf";
@@ -160,8 +179,8 @@ TEST(GgufCheckpoint, WrongTensorsAreListed) {
   EXPECT_THAT(checkpoint_error(
                   test::tiny_model().tensor("output.weight", {8, 3}, 0, std::string(96, '\0'))),
               HasSubstr("shape [3, 8], the metadata asks for [5, 8]"));
-  EXPECT_THAT(checkpoint_error(
-                  test::tiny_model().tensor("output.weight", {256, 5}, 15, std::string(1460, '\0'))),
+  EXPECT_THAT(checkpoint_error(test::tiny_model().tensor("output.weight", {256, 5}, 15,
+                                                         std::string(1460, '\0'))),
               HasSubstr("\"output.weight\" has type Q8_K (supported: F32"));
 }
 

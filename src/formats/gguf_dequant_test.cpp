@@ -195,6 +195,26 @@ TEST(FloatConvert, NarrowingRoundsToNearestEven) {
   EXPECT_TRUE(std::isnan(bf16_to_f32(f32_to_bf16(std::bit_cast<float>(0x7F800001U)))));
 }
 
+TEST(FloatConvert, InfinityAndNanAreFoundInEveryFloatType) {
+  const std::vector<float> fine = {0.0F, -65504.0F, 1e-7F};
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    std::vector<std::byte> bytes(fine.size() * static_cast<std::size_t>(dtype_bits(dtype)) / 8);
+    convert_from_f32(dtype, fine, bytes);
+    EXPECT_TRUE(all_finite(dtype, bytes));
+    for (const float odd : {INFINITY, -INFINITY, NAN}) {
+      std::vector<float> values = fine;
+      values.back() = odd;
+      convert_from_f32(dtype, values, bytes);
+      EXPECT_FALSE(all_finite(dtype, bytes));
+    }
+  }
+  const std::vector<float> large = {1e5F};
+  std::vector<std::byte> bytes(2);
+  convert_from_f32(DType::kF16, large, bytes);
+  EXPECT_FALSE(all_finite(DType::kF16, bytes));
+  EXPECT_TRUE(all_finite(DType::kI16, bytes));
+}
+
 TEST(FloatConvert, ArraysConvertBothWaysAndCheckSizes) {
   const std::vector<float> values = {0.0F, -1.5F, 3.25F};
   for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
