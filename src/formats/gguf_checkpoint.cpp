@@ -15,13 +15,16 @@ namespace {
 
 constexpr std::size_t kMaxListed = 5;
 constexpr std::int64_t kMaxLayers = 10000;
+constexpr const char* kOtherVariant =
+    "the model is of a variant that is not supported, or its conversion was not complete";
 
-[[noreturn]] void throw_problems(const std::string& path, std::vector<std::string> problems) {
+[[noreturn]] void throw_problems(const std::string& path, std::vector<std::string> problems,
+                                 const std::string& hint) {
   const std::size_t total = problems.size();
   problems.resize(std::min(total, kMaxListed));
   std::string text = join(problems, "; ");
   if (total > kMaxListed) text += "; and " + std::to_string(total - kMaxListed) + " more";
-  throw FileError(path, text, "the file is damaged or of a variant that is not supported");
+  throw FileError(path, text, hint);
 }
 
 // With the file of a split model that holds it.
@@ -97,6 +100,7 @@ GgufCheckpoint::GgufCheckpoint(const std::filesystem::path& path)
 
 void GgufCheckpoint::add_tensors() {
   std::vector<std::string> problems;
+  bool types_known = true;
   for (const GgufTensorInfo& info : file_.tensors()) {
     const auto name = hf_tensor_name(family_, info.name);
     const GgufTypeTraits* traits = gguf_type_traits(info.type);
@@ -104,6 +108,7 @@ void GgufCheckpoint::add_tensors() {
     if (!name) {
       problems.push_back("unknown tensor \"" + info.name + "\"");
     } else if (!traits->supported) {
+      types_known = false;
       problems.push_back(tensor_text(file_, info) + " has type " + std::string(traits->name) +
                          " (supported: " + gguf_supported_types() + ")");
     } else {
@@ -117,7 +122,11 @@ void GgufCheckpoint::add_tensors() {
       tensors_.push_back(std::move(tensor));
     }
   }
-  if (!problems.empty()) throw_problems(file_.path().string(), std::move(problems));
+  if (!problems.empty()) {
+    throw_problems(file_.path().string(), std::move(problems),
+                   types_known ? kOtherVariant
+                               : "convert it again to another type, for example Q8_0 or Q4_K_M");
+  }
   for (std::size_t i = 0; i < tensors_.size(); ++i) index_.emplace(tensors_[i].name, i);
 }
 
@@ -138,7 +147,9 @@ void GgufCheckpoint::check_shapes() const {
   for (const auto& [name, shape] : expected) {
     if (find(name) == nullptr) problems.push_back("tensor for \"" + name + "\" is missing");
   }
-  if (!problems.empty()) throw_problems(file_.path().string(), std::move(problems));
+  if (!problems.empty()) {
+    throw_problems(file_.path().string(), std::move(problems), kOtherVariant);
+  }
 }
 
 const GgufHfTensor* GgufCheckpoint::find(std::string_view name) const {

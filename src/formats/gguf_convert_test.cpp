@@ -159,9 +159,24 @@ std::string checkpoint_error(const test::GgufBuilder& builder) {
   try {
     const GgufCheckpoint model(directory / "m.gguf");
   } catch (const FileError& error) {
-    return error.what();
+    return std::string(error.what()) + " | " + error.hint();
   }
   return "accepted";
+}
+
+// What is well-formed but not supported is not called damaged.
+TEST(GgufCheckpoint, HintsFitWhatIsWrong) {
+  for (const test::GgufBuilder& builder :
+       {test::tiny_model().tensor("output.weight", {256, 5}, 15, std::string(1460, '\0')),
+        test::tiny_model().tensor("blk.0.strange.weight", {8}, 0, std::string(32, '\0')),
+        test::tiny_model().info("new.weight", {8}, 99, 0)}) {
+    const std::string error = checkpoint_error(builder);
+    EXPECT_THAT(error, ::testing::Not(HasSubstr("damaged")));
+    EXPECT_THAT(error, HasSubstr(" | "));
+  }
+  EXPECT_THAT(checkpoint_error(test::tiny_model().tensor("output.weight", {256, 5}, 15,
+                                                         std::string(1460, '\0'))),
+              HasSubstr("convert it again to another type"));
 }
 
 TEST(GgufCheckpoint, WrongTensorsAreListed) {

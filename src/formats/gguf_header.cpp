@@ -62,6 +62,11 @@ class Parser {
     throw FileError(source_, place_ + " (byte " + std::to_string(pos_) + "): " + what,
                     "the file is damaged, truncated or not a GGUF model");
   }
+  // For what a sound file may hold.
+  [[noreturn]] void fail_unsupported(const std::string& what) const {
+    throw FileError(source_, place_ + " (byte " + std::to_string(pos_) + "): " + what,
+                    "convert the model again, with other tools or to another type");
+  }
 
   std::uint64_t left() const { return file_.size() - pos_; }
 
@@ -110,9 +115,10 @@ class Parser {
     pos_ = 4;
     place_ = "version";
     const auto version = read<std::uint32_t>();
-    if ((version & 0xFFFFU) == 0) fail("the file is big-endian, only little-endian is read");
+    if ((version & 0xFFFFU) == 0)
+      fail_unsupported("the file is big-endian, only little-endian is read");
     if (version != 2 && version != 3) {
-      fail("is " + std::to_string(version) + ", only 2 and 3 are read");
+      fail_unsupported("is " + std::to_string(version) + ", only 2 and 3 are read");
     }
     return version;
   }
@@ -203,7 +209,7 @@ class Parser {
     }
     info.type = read<std::uint32_t>();
     const GgufTypeTraits* traits = gguf_type_traits(info.type);
-    if (traits == nullptr) fail("unknown tensor type " + std::to_string(info.type));
+    if (traits == nullptr) fail_unsupported("unknown tensor type " + std::to_string(info.type));
     if (info.shape.back() % traits->block_elements != 0) {
       fail("row of " + std::to_string(info.shape.back()) + " elements, but " +
            std::string(traits->name) + " needs a multiple of " +

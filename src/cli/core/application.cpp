@@ -30,7 +30,7 @@ int report(std::ostream& err, std::string_view message, std::string_view hint, i
 
 // For files without a more exact advice.
 constexpr const char* kLookAtFile =
-    "look at the named place: the file is damaged, incomplete or of another kind";
+    "look at the named place and compare it with what such a file should hold";
 
 // LibTorch appends a stack trace to the text of its exceptions.
 std::string_view first_line(std::string_view text) { return text.substr(0, text.find('\n')); }
