@@ -10,7 +10,7 @@ usage: tools/setup.sh [--test] [--lint] | --check
 
   (no flag)  compiler, CMake, libraries and torch: enough to build and to run the demo
   --check    install nothing, only say what the build cannot start without
-  --test     also what the tests use: PyPI oracles, clang-19 for the fuzzers, Chromium
+  --test     also what the tests use: PyPI oracles, clang-19 for the fuzzers, Chromium, locales
   --lint     also clang-format, clang-tidy and shellcheck
 
 environment
@@ -24,7 +24,7 @@ readonly kBuildPackages=(g++ make cmake ninja-build ccache pkg-config python3 py
   nlohmann-json3-dev libsimdjson-dev libpcre2-dev libutf8proc-dev zlib1g-dev libzstd-dev
   libcli11-dev libgtest-dev libgmock-dev)
 # Tests that need one of these are skipped with a reason where the distribution lacks it.
-readonly kTestPackages=(clang-19 libclang-rt-19-dev chromium)
+readonly kTestPackages=(clang-19 libclang-rt-19-dev chromium locales)
 readonly kLintPackages=(clang-format-19 shellcheck)
 # From pip: since 22 it leaves LibTorch's headers alone, which halves its time.
 readonly kTidyVersion=22.1.8
