@@ -85,11 +85,13 @@ CheckpointFiles::CheckpointFiles(const fs::path& path) {
 }
 
 void CheckpointFiles::add_single(const fs::path& file) {
+  list_ = file;
   const SafetensorsFile& opened = files_.emplace_back(file);
   for (const TensorInfo& info : opened.tensors()) entries_[info.name] = {&opened, &info};
 }
 
 void CheckpointFiles::add_sharded(const fs::path& index) {
+  list_ = index;
   const auto shards = read_index(index);
   files_.reserve(shards.size());  // entries point into this vector
   std::vector<std::string> missing;
@@ -128,6 +130,11 @@ std::optional<CheckpointFiles::Entry> CheckpointFiles::find(std::string_view nam
   const auto found = entries_.find(name);
   if (found == entries_.end()) return std::nullopt;
   return found->second;
+}
+
+const fs::path& CheckpointFiles::place_of(std::string_view name) const {
+  const auto found = entries_.find(name);
+  return found == entries_.end() ? list_ : found->second.file->path();
 }
 
 std::uint64_t CheckpointFiles::total_bytes() const {

@@ -29,6 +29,8 @@ class CheckpointFiles {
   explicit CheckpointFiles(const std::filesystem::path& path);
 
   std::optional<Entry> find(std::string_view name) const;
+  // The file that holds the tensor; for one that is missing, the index or the only file.
+  const std::filesystem::path& place_of(std::string_view name) const;
   // All tensors, by name.
   const std::map<std::string, Entry, std::less<>>& entries() const noexcept { return entries_; }
   const std::vector<SafetensorsFile>& files() const noexcept { return files_; }
@@ -41,6 +43,7 @@ class CheckpointFiles {
   void add_single(const std::filesystem::path& file);
   void add_sharded(const std::filesystem::path& index);
 
+  std::filesystem::path list_;  // where a tensor would be named
   std::vector<SafetensorsFile> files_;
   std::map<std::string, Entry, std::less<>> entries_;
   std::vector<std::string> unindexed_;

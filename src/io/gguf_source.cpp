@@ -29,6 +29,12 @@ class GgufSource final : public WeightSource {
     return out;
   }
 
+  std::filesystem::path place_of(const std::string& name) const override {
+    const GgufHfTensor* tensor = checkpoint_.find(name);
+    const GgufFile& file = checkpoint_.file();
+    return tensor == nullptr ? file.path() : file.path_of(*tensor->stored);
+  }
+
   std::vector<std::string> names() const override {
     std::vector<std::string> list;
     for (const GgufHfTensor& tensor : checkpoint_.tensors()) list.push_back(tensor.name);

@@ -43,16 +43,15 @@ class CheckedLoader {
     std::optional<at::Tensor> tensor = source_.read(name, dtype_);
     if (!tensor) tensor = read_without_prefix(name);
     if (!tensor) {
-      problems_.push_back("tensor " + name + " is missing");
+      add_problem(name, "is missing");
       return {};
     }
     if (tensor->sizes() != at::IntArrayRef(shape)) {
-      problems_.push_back("tensor " + name + " has shape " + text(tensor->sizes()) + ", need " +
-                          text(shape));
+      add_problem(name, "has shape " + text(tensor->sizes()) + ", need " + text(shape));
       return {};
     }
     if (check_finite_ && !is_finite(*tensor)) {
-      problems_.push_back("tensor " + name + " holds NaN or infinity");
+      add_problem(name, "holds NaN or infinity");
     }
     return *tensor;
   }
@@ -65,25 +64,29 @@ class CheckedLoader {
     }
     used_.insert(name);
     if (stored->out_features() != out || stored->in_features() != in) {
-      problems_.push_back("tensor " + name + " has shape " +
-                          text({stored->out_features(), stored->in_features()}) + ", need " +
-                          text({out, in}));
+      add_problem(name, "has shape " + text({stored->out_features(), stored->in_features()}) +
+                            ", need " + text({out, in}));
       return {};
     }
     return BaseWeight(stored, dtype_);
   }
 
-  void finish(const std::string& path) const {
+  // Names the file of the first problem, and of each that lies in another one.
+  void finish() const {
     if (problems_.empty()) return;
     constexpr std::size_t kShown = 8;
+    const std::filesystem::path& path = problems_.front().place;
     std::string list;
     for (std::size_t i = 0; i < std::min(kShown, problems_.size()); ++i) {
-      list += (i == 0 ? "" : "; ") + problems_[i];
+      const Problem& problem = problems_[i];
+      list += (i == 0 ? "" : "; ") + problem.text;
+      if (problem.place != path) list += " (" + problem.place.filename().string() + ")";
     }
     if (problems_.size() > kShown) {
       list += "; and " + std::to_string(problems_.size() - kShown) + " more";
     }
-    throw FileError(path, list, "The weights do not fit config.json; was the download complete?");
+    throw FileError(path.string(), list,
+                    "The weights do not fit config.json; was the download complete?");
   }
 
   std::vector<std::string> unused() const {
@@ -102,6 +105,12 @@ class CheckedLoader {
     return source_.read(name.substr(6), dtype_);
   }
 
+  void add_problem(const std::string& name, const std::string& what) {
+    const bool shortened = name.starts_with("model.") && used_.contains(name.substr(6));
+    problems_.push_back(
+        {source_.place_of(shortened ? name.substr(6) : name), "tensor " + name + " " + what});
+  }
+
   static std::string text(at::IntArrayRef sizes) {
     std::string out = "[";
     for (std::size_t i = 0; i < sizes.size(); ++i) {
@@ -113,7 +122,11 @@ class CheckedLoader {
   const WeightSource& source_;
   at::ScalarType dtype_;
   bool check_finite_;
-  std::vector<std::string> problems_;
+  struct Problem {
+    std::filesystem::path place;
+    std::string text;
+  };
+  std::vector<Problem> problems_;
   std::set<std::string> used_;
 };
 
@@ -159,7 +172,7 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
         return loader.matrix(name, out, in);
       });
   model.net = std::make_unique<Transformer>(spec, load);
-  loader.finish(path.string());
+  loader.finish();
   for (const std::string& name : loader.unused()) {
     if (!is_expected_extra(name, spec)) model.warnings.push_back("unused tensor " + name);
   }

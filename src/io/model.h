@@ -32,6 +32,8 @@ class WeightSource {
     (void)name;
     return nullptr;
   }
+  // The file that holds the tensor; for one that is missing, the one that should name it.
+  virtual std::filesystem::path place_of(const std::string& name) const = 0;
   virtual std::vector<std::string> names() const = 0;
   // The dtype most weights are stored in; before quantisation for bitsandbytes' layout, kFloat
   // for GGUF's.

@@ -121,14 +121,18 @@ class PartReader {
 
 class QuantizedSource final : public WeightSource {
  public:
-  QuantizedSource(std::shared_ptr<const SafetensorsSource> files, std::string source)
-      : files_(std::move(files)), source_(std::move(source)) {
+  explicit QuantizedSource(std::shared_ptr<const SafetensorsSource> files)
+      : files_(std::move(files)) {
     for (const std::string& name : files_->names()) find_parts(name);
   }
 
   std::optional<at::Tensor> read(const std::string& name, at::ScalarType dtype) const override {
     if (const auto matrix = read_quantized(name)) return matrix->dequantize(dtype);
     return parts_.contains(name) ? std::nullopt : files_->read(name, dtype);
+  }
+
+  std::filesystem::path place_of(const std::string& name) const override {
+    return files_->place_of(name);
   }
 
   std::vector<std::string> names() const override {
@@ -169,9 +173,9 @@ class QuantizedSource final : public WeightSource {
       return std::make_shared<QuantizedMatrix>(
           found->second == QuantType::kInt8 ? reader.int8() : reader.four_bit(found->second));
     } catch (const ModelError& error) {
-      throw FileError(source_, std::string(name) + ": " + error.what());
+      throw FileError(place_of(name).string(), name + ": " + error.what());
     } catch (const Json::exception& error) {
-      throw FileError(source_, name + ": malformed quant_state: " + error.what());
+      throw FileError(place_of(name).string(), name + ": malformed quant_state: " + error.what());
     }
   }
 
@@ -195,7 +199,6 @@ class QuantizedSource final : public WeightSource {
   }
 
   std::shared_ptr<const SafetensorsSource> files_;
-  std::string source_;
   std::map<std::string, QuantType> weights_;
   std::set<std::string> parts_;  // tensors that belong to a quantised weight
 };
@@ -232,7 +235,7 @@ std::shared_ptr<const WeightSource> open_quantized(std::shared_ptr<const Safeten
                         "\", which is not supported (bitsandbytes is)",
                     "Give the unquantised model.");
   }
-  return std::make_shared<QuantizedSource>(std::move(files), source);
+  return std::make_shared<QuantizedSource>(std::move(files));
 }
 
 std::vector<NamedTensor> quantized_tensors(const std::string& name, const QuantizedMatrix& matrix) {

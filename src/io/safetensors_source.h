@@ -16,6 +16,9 @@ class SafetensorsSource final : public WeightSource {
   explicit SafetensorsSource(const std::filesystem::path& path);
 
   std::optional<at::Tensor> read(const std::string& name, at::ScalarType dtype) const override;
+  std::filesystem::path place_of(const std::string& name) const override {
+    return files_->place_of(name);
+  }
   std::vector<std::string> names() const override;
   // Of the stored tensor; nullopt when there is none or svtune has no such dtype.
   std::optional<at::ScalarType> dtype(const std::string& name) const;

@@ -67,6 +67,7 @@ void warm_up(at::ScalarType dtype) {
 // Weights that were never in a file.
 class NoFile final : public WeightSource {
   std::optional<at::Tensor> read(const std::string&, at::ScalarType) const override { return {}; }
+  std::filesystem::path place_of(const std::string&) const override { return {}; }
   std::vector<std::string> names() const override { return {}; }
   at::ScalarType stored_dtype() const override { return at::kFloat; }
   std::uint64_t hash(const std::string&) const override { return 0; }

@@ -1,0 +1,91 @@
+// What is wrong with a model's weights is named with the file that holds them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/oracle_test_util.h"
+#include "formats/checkpoint_writer.h"
+#include "io/model.h"
+
+namespace svtune {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr const char* kConfig = R"({"model_type": "llama", "hidden_size": 8, "vocab_size": 5,
+  "intermediate_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2,
+  "num_key_value_heads": 1, "rms_norm_eps": 1e-5, "max_position_embeddings": 32,
+  "tie_word_embeddings": true})";
+
+std::vector<TensorSpec> tiny_specs() {
+  const std::string layer = "model.layers.0.";
+  return {{"model.embed_tokens.weight", DType::kF32, {5, 8}},
+          {layer + "input_layernorm.weight", DType::kF32, {8}},
+          {layer + "self_attn.q_proj.weight", DType::kF32, {8, 8}},
+          {layer + "self_attn.k_proj.weight", DType::kF32, {4, 8}},
+          {layer + "self_attn.v_proj.weight", DType::kF32, {4, 8}},
+          {layer + "self_attn.o_proj.weight", DType::kF32, {8, 8}},
+          {layer + "post_attention_layernorm.weight", DType::kF32, {8}},
+          {layer + "mlp.gate_proj.weight", DType::kF32, {12, 8}},
+          {layer + "mlp.up_proj.weight", DType::kF32, {12, 8}},
+          {layer + "mlp.down_proj.weight", DType::kF32, {8, 12}},
+          {"model.norm.weight", DType::kF32, {8}}};
+}
+
+// Zeros under these names, in shards of at most so many bytes.
+void write_model(const std::filesystem::path& directory, const std::vector<TensorSpec>& specs,
+                 std::uint64_t shard_bytes = kDefaultShardBytes) {
+  write_file_atomic(directory / "config.json", kConfig);
+  CheckpointWriter writer(directory, specs, shard_bytes);
+  for (const TensorSpec& spec : writer.order()) {
+    std::size_t bytes = 4;
+    for (const std::int64_t size : spec.shape) bytes *= static_cast<std::size_t>(size);
+    writer.write(spec.name, std::vector<std::byte>(bytes));
+  }
+  writer.commit();
+}
+
+std::string error_of(const std::filesystem::path& directory) {
+  try {
+    load_model(directory);
+  } catch (const FileError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(LoadModel, NamesTheOnlyFile) {
+  const test::TempDirectory directory;
+  std::vector<TensorSpec> specs = tiny_specs();
+  write_model(directory.path(), specs);
+  EXPECT_EQ(error_of(directory.path()), "accepted");
+  specs.pop_back();
+  specs[2].shape = {8, 7};
+  write_model(directory.path(), specs);
+  EXPECT_THAT(
+      error_of(directory.path()),
+      AllOf(HasSubstr("model.safetensors: tensor model.layers.0.self_attn.q_proj.weight has "
+                      "shape [8, 7], need [8, 8]"),
+            HasSubstr("tensor model.norm.weight is missing"), Not(HasSubstr("("))));
+}
+
+TEST(LoadModel, NamesTheShardOfAMisshapenTensorAndTheIndexOfAMissingOne) {
+  const test::TempDirectory directory;
+  std::vector<TensorSpec> specs = tiny_specs();
+  specs.pop_back();
+  specs[9].shape = {8, 11};
+  write_model(directory.path(), specs, 400);
+  const std::string error = error_of(directory.path());
+  EXPECT_THAT(error,
+              HasSubstr(".safetensors: tensor model.layers.0.mlp.down_proj.weight has shape"));
+  EXPECT_THAT(error, HasSubstr("/model-0000"));
+  EXPECT_THAT(error,
+              EndsWith("tensor model.norm.weight is missing (model.safetensors.index.json)"));
+}
+
+}  // namespace
+}  // namespace svtune
