@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "base/errors.h"
 #include "base/text_util.h"
@@ -11,11 +12,22 @@ namespace {
 
 constexpr std::size_t kListedProblems = 20;
 
+// Commas that JSON does not take, which people leave after the last element or behind a line;
+// "" for other texts.
+std::string stray_comma(const ScannedRecord& record) {
+  if (record.text.empty()) return "a comma without a record after it";
+  if (record.text.starts_with('{') && record.text.ends_with("},")) {
+    return "the line ends in a comma; JSON lines have none";
+  }
+  return "";
+}
+
 // "line: problem" or "line:column: problem"; "" when the text is fine.
 std::string problem_of(const ScannedRecord& record, const RecordIndexOptions& options) {
   const std::string at_line = std::to_string(record.line) + ": ";
   if (record.too_long) return at_line + "the record is longer than 16 MiB";
   if (options.surely_fits && options.surely_fits(record.text)) return "";
+  if (const std::string comma = stray_comma(record); !comma.empty()) return at_line + comma;
   if (const std::size_t bad = find_invalid_utf8(record.text); bad != std::string_view::npos) {
     return at_line + "byte " + std::to_string(bad) + " of the record is not valid UTF-8";
   }
@@ -57,6 +69,8 @@ void RecordIndex::add(const ScannedRecord& record, const RecordIndexOptions& opt
   if (problem.empty()) {
     records_.push_back({record.offset, static_cast<std::uint32_t>(record.text.size()),
                         static_cast<std::uint32_t>(record.line)});
+    hasher_.update(record.text);
+    hasher_.update("\n");
     return;
   }
   const BadRecord bad = split_problem(problem);
@@ -64,8 +78,29 @@ void RecordIndex::add(const ScannedRecord& record, const RecordIndexOptions& opt
     throw FileError(name_ + ":" + bad.place, bad.problem,
                     "Mend the record, or leave such records out with --skip-bad-lines.");
   }
+  add_bad(bad);
+}
+
+void RecordIndex::add_bad(BadRecord bad) {
   ++num_bad_;
-  if (bad_.size() < kListedProblems) bad_.push_back(bad);
+  if (bad_.size() < kListedProblems) bad_.push_back(std::move(bad));
+}
+
+void RecordIndex::remove(const std::vector<std::int64_t>& indices,
+                         const std::vector<std::string>& problems) {
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    add_bad({std::to_string(line(indices[i])), problems[i]});
+  }
+  std::size_t next = 0, kept = 0;
+  for (std::size_t i = 0; i < records_.size(); ++i) {
+    const bool removed = next < indices.size() && static_cast<std::size_t>(indices[next]) == i;
+    if (removed) {
+      ++next;
+    } else {
+      records_[kept++] = records_[i];
+    }
+  }
+  records_.resize(kept);
 }
 
 Json RecordIndex::read(std::int64_t index) const {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "data/random_file.h"
 #include "data/record_scanner.h"
@@ -17,7 +18,7 @@
 namespace svtune {
 
 struct RecordIndexOptions {
-  bool skip_bad_lines = false;  // count and list malformed records instead of failing
+  bool skip_bad_lines = false;  // count and list bad records instead of failing
   // Says what is wrong with a well-formed record; "" when it is fine.
   std::function<std::string(const Json& record)> check;
   // Whether the text is surely a valid record; saves the slower check. May be empty.
@@ -40,10 +41,14 @@ class RecordIndex {
   std::int64_t line(std::int64_t index) const { return at(index).line; }
   // Throws FileError when the file was changed meanwhile.
   Json read(std::int64_t index) const;
+  // Takes records out that turned out bad: the indices in ascending order, a problem for each.
+  void remove(const std::vector<std::int64_t>& indices, const std::vector<std::string>& problems);
+  // Hash of the text of all records in their order, whatever the packaging.
+  std::uint64_t fingerprint() const { return hasher_.digest(); }
   std::uint64_t bytes() const { return bytes_; }  // unpacked
   const std::string& name() const { return name_; }
   std::int64_t num_bad() const { return num_bad_; }
-  const std::vector<BadRecord>& bad() const { return bad_; }  // the first 20
+  const std::vector<BadRecord>& bad() const { return bad_; }  // 20 at most
 
  private:
   struct Record {
@@ -54,6 +59,7 @@ class RecordIndex {
     return records_.at(static_cast<std::size_t>(index));
   }
   void add(const ScannedRecord& record, const RecordIndexOptions& options);
+  void add_bad(BadRecord bad);
 
   std::string name_;
   RandomFile file_;
@@ -61,6 +67,7 @@ class RecordIndex {
   std::vector<Record> records_;
   std::vector<BadRecord> bad_;
   std::int64_t num_bad_ = 0;
+  Hasher64 hasher_;
 };
 
 }  // namespace svtune

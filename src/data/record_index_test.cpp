@@ -75,6 +75,64 @@ TEST_F(RecordIndexTest, NamesTheLineOfMalformedRecords) {
   EXPECT_THAT(error_of("[\"\\"), HasSubstr("the JSON array is not closed"));
 }
 
+TEST_F(RecordIndexTest, NamesCommasThatJsonDoesNotTake) {
+  EXPECT_THAT(error_of("[{},\n{},\n]"), HasSubstr("d.jsonl:3: a comma without a record after it"));
+  EXPECT_THAT(error_of("{\"a\":1},\n{}\n"), HasSubstr("d.jsonl:1: the line ends in a comma"));
+  EXPECT_THAT(records("[{},\n{},\n]", true), ElementsAre("1:{}", "2:{}"));
+}
+
+TEST_F(RecordIndexTest, AStrayBraceCostsItsElementOnly) {
+  EXPECT_THAT(error_of("[{\"a\":1},\n{\"a\":2}},\n{\"a\":3}]"), HasSubstr("d.jsonl:2:"));
+  EXPECT_THAT(records("[{\"a\":1},\n{\"a\":2}},\n{\"a\":3}]", true),
+              ElementsAre("1:{\"a\": 1}", "3:{\"a\": 3}"));
+  EXPECT_THAT(error_of("[{},\n{\"a\": {},\n{}]"),
+              HasSubstr("d.jsonl:2: the JSON array is not closed; its last element starts"));
+}
+
+TEST_F(RecordIndexTest, NamesFilesOfOtherKinds) {
+  using namespace std::string_literals;
+  const auto error_named = [&](const std::string& content, const std::string& name) {
+    try {
+      RecordIndex(file(content, name), any_object(true));
+    } catch (const FileError& error) {
+      return std::string(error.what()) + " " + error.hint();
+    }
+    return "no error"s;
+  };
+  EXPECT_THAT(error_named("PAR1\0\1"s, "d"), HasSubstr("d: is a Parquet file Make JSON lines"));
+  EXPECT_THAT(error_named("\xFF\xFE{\0\"\0"s, "d"), HasSubstr("d: is UTF-16 text Convert it"));
+  EXPECT_THAT(error_named("{\0\"\0a\0"s, "d"), HasSubstr("d: is UTF-16 text"));
+  EXPECT_THAT(error_named("\xFE\xFF\0{"s, "d"), HasSubstr("d: is UTF-16 text"));
+  EXPECT_THAT(error_named("prompt,completion\na,b\n", "d"), HasSubstr("looks like CSV"));
+  EXPECT_THAT(error_named("text\nhello\n", "d.csv"), HasSubstr("looks like CSV"));
+  EXPECT_THAT(error_named("prompt\tcompletion\na\tb\n", "d"), HasSubstr("looks like TSV"));
+  EXPECT_THAT(error_named("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "d"),
+              HasSubstr("is a Git-LFS pointer"));
+  EXPECT_THAT(error_named("BZh91AY", "d"), HasSubstr("bzip2"));
+  EXPECT_THAT(error_named("PK\3\4", "d"), HasSubstr("zip"));
+}
+
+TEST_F(RecordIndexTest, FingerprintIsOfAllRecords) {
+  const auto print = [&](const std::string& content) {
+    return RecordIndex(file(content), any_object(true)).fingerprint();
+  };
+  EXPECT_EQ(print("{\"a\":1}\n{\"a\":2}\n"), print("[{\"a\":1},\n{\"a\":2}]"));
+  EXPECT_NE(print("{\"a\":1}\n{\"a\":2}\n"), print("{\"a\":1}\n{\"a\":3}\n"));
+  EXPECT_NE(print("{\"a\":1}\n{\"a\":2}\n"), print("{\"a\":2}\n{\"a\":1}\n"));
+  EXPECT_NE(print("{\"a\":1}\n{}\n"), print("{\"a\":1}\n"));
+}
+
+TEST_F(RecordIndexTest, RecordsCanBeTakenOut) {
+  RecordIndex index(file("{\"a\":0}\n{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n"), any_object(true));
+  index.remove({0, 2}, {"one", "two"});
+  ASSERT_EQ(index.size(), 2);
+  EXPECT_EQ(index.read(0)["a"], 1);
+  EXPECT_EQ(index.read(1)["a"], 3);
+  EXPECT_EQ(index.num_bad(), 2);
+  EXPECT_EQ(index.bad()[1].place, "3");
+  EXPECT_EQ(index.bad()[1].problem, "two");
+}
+
 TEST_F(RecordIndexTest, SkipsAndListsMalformedRecords) {
   const RecordIndex index(file("{}\nnope\n{\"a\":1}\n[]\n"), any_object(true));
   EXPECT_EQ(index.size(), 2);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "data/foreign_data.h"
 
 namespace svtune {
 namespace {
@@ -16,8 +17,8 @@ RecordScanner::RecordScanner(ByteSource& source, std::function<void(std::string_
                              std::size_t chunk_bytes)
     : source_(source), tee_(std::move(tee)), chunk_bytes_(chunk_bytes) {}
 
-void RecordScanner::fail(const std::string& what) const {
-  throw FileError(source_.name() + ":" + std::to_string(line_), what, "Was the file cut off?");
+void RecordScanner::fail(const std::string& what, std::int64_t line) const {
+  throw FileError(source_.name() + ":" + std::to_string(line), what, "Was the file cut off?");
 }
 
 bool RecordScanner::fill() {
@@ -56,7 +57,11 @@ bool RecordScanner::skip_blank() {
 }
 
 bool RecordScanner::detect() {
-  while (buffer_.size() < 3 && fill()) {
+  while (buffer_.size() < kForeignBytes && fill()) {
+  }
+  const std::string_view start = std::string_view(buffer_).substr(0, kForeignBytes);
+  if (const auto foreign = recognise_foreign(start, source_.name())) {
+    throw FileError(source_.name(), foreign->what, foreign->hint);
   }
   if (buffer_.starts_with("\xEF\xBB\xBF")) position_ = 3;
   if (!skip_blank()) return false;
@@ -109,8 +114,10 @@ bool RecordScanner::next_line(ScannedRecord& record) {
   }
 }
 
-// Position of the ',' or ']' that ends the element at position_.
+// Position of the ',' or ']' that ends the element at position_. A '}' too many stays within its
+// element, which is then malformed by itself.
 std::size_t RecordScanner::element_end(bool& too_long) {
+  const std::int64_t first_line = line_;
   int depth = 0;
   bool in_string = false;
   std::size_t at = position_;
@@ -125,7 +132,9 @@ std::size_t RecordScanner::element_end(bool& too_long) {
         buffer_.erase(position_, chunk_bytes_);
         at -= chunk_bytes_;
       }
-      if (!fill()) fail("the JSON array is not closed");
+      if (!fill()) {
+        fail("the JSON array is not closed; its last element starts in this line", first_line);
+      }
     }
     const char c = buffer_[at];
     if (in_string) {
@@ -137,7 +146,7 @@ std::size_t RecordScanner::element_end(bool& too_long) {
       ++depth;
     } else if (depth == 0 && (c == ',' || c == ']')) {
       return at;
-    } else if (c == '}' || c == ']') {
+    } else if (depth > 0 && (c == '}' || c == ']')) {
       --depth;
     }
   }
@@ -145,12 +154,12 @@ std::size_t RecordScanner::element_end(bool& too_long) {
 
 bool RecordScanner::next_element(ScannedRecord& record) {
   record = {};
-  if (!skip_blank()) fail("the JSON array is not closed");
+  if (!skip_blank()) fail("the JSON array is not closed", line_);
   const bool closed = buffer_[position_] == ']';
   if (closed && !after_element_) {
     discard_to(position_ + 1);
     form_ = Form::kDone;
-    if (skip_blank()) fail("there is text after the JSON array");
+    if (skip_blank()) fail("there is text after the JSON array", line_);
     return false;
   }
   const std::int64_t line = line_;

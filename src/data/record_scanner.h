@@ -28,7 +28,8 @@ class RecordScanner {
                 std::size_t chunk_bytes = std::size_t{1} << 20);
 
   // False at the end. Blank lines are left out, a byte order mark is skipped. Throws FileError
-  // for an array that is not closed or is followed by other text.
+  // for an array that is not closed or is followed by other text, and for a file of another
+  // kind (data/foreign_data.h), which it names.
   bool next(ScannedRecord& record);
 
  private:
@@ -42,7 +43,7 @@ class RecordScanner {
   std::size_t element_end(bool& too_long);
   void take(ScannedRecord& record, std::size_t begin, std::size_t end);
   void discard_to(std::size_t position);
-  [[noreturn]] void fail(const std::string& what) const;
+  [[noreturn]] void fail(const std::string& what, std::int64_t line) const;
 
   ByteSource& source_;
   std::function<void(std::string_view)> tee_;

@@ -1,0 +1,104 @@
+#include "data/foreign_data.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/text_util.h"
+
+namespace svtune {
+namespace {
+
+using namespace std::string_view_literals;
+
+struct Signature {
+  std::string_view start;
+  const char* what;
+  const char* hint;
+};
+
+constexpr const char* kPandasHint =
+    "Make JSON lines of it, e.g. with pandas: "
+    "pd.read_FORMAT(\"FILE\").to_json(\"data.jsonl\", orient=\"records\", lines=True).";
+constexpr const char* kUnpackHint = "Unpack it first; .gz and .zst are read as they are.";
+constexpr const char* kUtf8Hint = "Convert it: iconv -f UTF-16 -t UTF-8 FILE > data.jsonl.";
+
+constexpr Signature kSignatures[] = {
+    {"PAR1"sv, "is a Parquet file",
+     "Make JSON lines of it, e.g. with pandas: "
+     "pd.read_parquet(\"FILE\").to_json(\"data.jsonl\", orient=\"records\", lines=True)."},
+    {"ARROW1"sv, "is an Arrow file", kPandasHint},
+    {"\xFF\xFF\xFF\xFF"sv, "is an Arrow stream",
+     "Make JSON lines of it, e.g. with datasets: "
+     "Dataset.from_file(\"FILE\").to_json(\"data.jsonl\")."},
+    {"version https://git-lfs"sv,
+     "is a Git-LFS pointer: a few lines that stand for a file which was not downloaded",
+     "Fetch the file itself, e.g. with: git lfs pull."},
+    {"\xFF\xFE"sv, "is UTF-16 text", kUtf8Hint},
+    {"\xFE\xFF"sv, "is UTF-16 text", kUtf8Hint},
+    {"BZh"sv, "is compressed with bzip2", kUnpackHint},
+    {"\xFD"
+     "7zXZ"sv,
+     "is compressed with xz", kUnpackHint},
+    {"PK\x03\x04"sv, "is a zip archive or a spreadsheet", kUnpackHint},
+    {"SQLite format 3\0"sv, "is an SQLite database", kPandasHint},
+    {"\x89HDF"sv, "is an HDF5 file", kPandasHint},
+    {"<!DOCTYPE"sv, "is an HTML page, not the data", "Download the file itself."},
+    {"<html"sv, "is an HTML page, not the data", "Download the file itself."},
+};
+
+// UTF-16 without its mark: ASCII text has a zero in every other byte.
+bool looks_utf16(std::string_view start) {
+  if (start.size() < 4) return false;
+  const bool little = start[0] != 0 && start[1] == 0 && start[2] != 0 && start[3] == 0;
+  const bool big = start[0] == 0 && start[1] != 0 && start[2] == 0 && start[3] != 0;
+  return little || big;
+}
+
+std::size_t count_of(std::string_view line, char separator) {
+  return static_cast<std::size_t>(std::count(line.begin(), line.end(), separator));
+}
+
+bool is_named_table(std::string_view name, std::string_view start) {
+  if (name.ends_with(".gz")) name.remove_suffix(3);
+  if (name.ends_with(".zst")) name.remove_suffix(4);
+  const std::string_view text = trim(start);
+  const bool json = text.starts_with('{') || text.starts_with('[');
+  return !json && !text.empty() && (name.ends_with(".csv") || name.ends_with(".tsv"));
+}
+
+ForeignData table(char separator) {
+  const std::string shown = separator == '\t' ? "\\t" : std::string(1, separator);
+  return {"looks like " + std::string(separator == '\t' ? "TSV" : "CSV") + ", not like JSON lines",
+          "Make JSON lines of it, e.g. with pandas: pd.read_csv(\"FILE\", sep=\"" + shown +
+              "\").to_json(\"data.jsonl\", orient=\"records\", lines=True)."};
+}
+
+// A header of plain names and a second line, both cut by the same separator.
+bool looks_like_table(std::string_view start, char separator) {
+  const std::size_t newline = start.find('\n');
+  if (newline == std::string_view::npos) return false;
+  const std::string_view header = start.substr(0, newline);
+  const std::string_view second =
+      start.substr(newline + 1, start.find('\n', newline + 1) - newline);
+  constexpr std::string_view kNotInNames = "{}[]:";
+  return count_of(header, separator) > 0 && !trim(header).empty() &&
+         header.find_first_of(kNotInNames) == std::string_view::npos && !trim(second).empty() &&
+         trim(second).front() != '{' && count_of(second, separator) >= count_of(header, separator);
+}
+
+}  // namespace
+
+std::optional<ForeignData> recognise_foreign(std::string_view start, std::string_view name) {
+  for (const Signature& each : kSignatures) {
+    if (start.starts_with(each.start)) return ForeignData{each.what, each.hint};
+  }
+  if (looks_utf16(start)) return ForeignData{"is UTF-16 text", kUtf8Hint};
+  if (start.starts_with("\xEF\xBB\xBF")) start.remove_prefix(3);
+  for (const char separator : {',', '\t', ';'}) {
+    if (looks_like_table(start, separator)) return table(separator);
+  }
+  if (is_named_table(name, start)) return table(name.find(".tsv") != name.npos ? '\t' : ',');
+  return std::nullopt;
+}
+
+}  // namespace svtune
