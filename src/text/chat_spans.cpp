@@ -1,9 +1,12 @@
 // Finds the assistant's part of a rendered conversation when the template does not mark it:
 // renders prefixes of the conversation and variants with another answer, and compares.
 #include <algorithm>
+#include <optional>
 
 #include "base/errors.h"
+#include "base/text_util.h"
 #include "text/chat_template.h"
+#include "jinja/error.h"
 
 namespace svtune {
 namespace {
@@ -28,10 +31,21 @@ std::size_t common_suffix(std::string_view a, std::string_view b) {
   return size;
 }
 
-// A content that shares no byte with the end of `text`, so that what follows it in a rendering
-// can be told apart.
-std::string different_content(const std::string& text) {
-  return !text.empty() && text.back() == 'x' ? "zzz" : "xxx";
+// A content that differs from `text` in its first and its last byte, so that what stands around
+// it in a rendering can be told apart.
+std::string different_content(std::string_view text) {
+  const std::string_view inner = trim(text);
+  for (const char c : {'x', 'z'}) {
+    if (inner.empty() || (inner.front() != c && inner.back() != c)) return std::string(3, c);
+  }
+  return "www";
+}
+
+std::size_t common_prefix(std::string_view a, std::string_view b) {
+  const std::size_t limit = std::min(a.size(), b.size());
+  std::size_t size = 0;
+  while (size < limit && a[size] == b[size]) ++size;
+  return size;
 }
 
 class SpanFinder {
@@ -43,17 +57,30 @@ class SpanFinder {
   }
 
   TextSpan find(std::size_t index) {
-    ChatOptions prompt_options = options_;
-    prompt_options.add_generation_prompt = true;
-    const std::string prompt =
-        template_.render(first_messages(messages_, index), prompt_options).text;
+    const std::optional<std::string> prompt = prompt_before(index);
     const std::string turn = template_.render(first_messages(messages_, index + 1), options_).text;
-    if (full_.starts_with(turn) && turn.starts_with(prompt)) return {prompt.size(), turn.size()};
-    if (!full_.starts_with(prompt)) fail(index);
-    return {prompt.size(), turn_end(index, turn, prompt.size())};
+    const std::size_t begin = prompt ? prompt->size() : content_begin(index);
+    if (full_.starts_with(turn) && (!prompt || turn.starts_with(*prompt))) {
+      return {begin, turn.size()};
+    }
+    if (prompt && !full_.starts_with(*prompt)) fail(index);
+    return {begin, turn_end(index, turn, begin)};
   }
 
  private:
+  // What the assistant is asked to go on from. Many templates look at the first message and
+  // refuse an empty conversation: nothing for an assistant who speaks first.
+  std::optional<std::string> prompt_before(std::size_t index) const {
+    ChatOptions options = options_;
+    options.add_generation_prompt = true;
+    try {
+      return template_.render(first_messages(messages_, index), options).text;
+    } catch (const jinja::TemplateError&) {
+      if (index > 0) throw;
+      return std::nullopt;
+    }
+  }
+
   [[noreturn]] void fail(std::size_t index) const {
     throw FileError(template_.name(),
                     "cannot tell which text of message " + std::to_string(index) +
@@ -61,18 +88,29 @@ class SpanFinder {
                     kHint);
   }
 
-  // Where the text after the content of message `index` starts in a rendering of `messages`.
-  std::size_t tail_size(const Json& messages, const std::string& rendered, std::size_t index) {
+  // `messages` rendered with another content of message `index`.
+  std::string render_changed(const Json& messages, std::size_t index) const {
     const auto content = messages[index].find("content");
     const auto text = content == messages[index].end() ? std::nullopt : message_text(*content);
     if (!text) fail(index);
     Json changed = messages;
     changed[index]["content"] = different_content(*text);
-    return common_suffix(rendered, template_.render(changed, options_).text);
+    return template_.render(changed, options_).text;
+  }
+
+  // The size of the text after the content of message `index` in a rendering of `messages`.
+  std::size_t tail_size(const Json& messages, const std::string& rendered,
+                        std::size_t index) const {
+    return common_suffix(rendered, render_changed(messages, index));
+  }
+
+  // Where the content of message `index` starts in the whole text.
+  std::size_t content_begin(std::size_t index) const {
+    return common_prefix(full_, render_changed(messages_, index));
   }
 
   // The closing tokens are those that follow the content when the turn is the last one.
-  std::size_t turn_end(std::size_t index, const std::string& turn, std::size_t begin) {
+  std::size_t turn_end(std::size_t index, const std::string& turn, std::size_t begin) const {
     const std::size_t closing_size = tail_size(first_messages(messages_, index + 1), turn, index);
     const std::string closing = turn.substr(turn.size() - closing_size);
     const std::size_t content_end = full_.size() - tail_size(messages_, full_, index);

@@ -73,7 +73,7 @@ std::optional<std::int32_t> known(std::int32_t id) {
 
 struct Tokenizer::Shared {
   TokenizerParts parts;
-  std::string chat_template;
+  std::string chat_template, tool_chat_template;
 };
 
 Tokenizer Tokenizer::finish(TokenizerParts parts, TokenizerConfig config) {
@@ -82,6 +82,7 @@ Tokenizer Tokenizer::finish(TokenizerParts parts, TokenizerConfig config) {
   auto shared = std::make_shared<Shared>();
   shared->parts = std::move(parts);
   shared->chat_template = std::move(config.chat_template);
+  shared->tool_chat_template = std::move(config.tool_chat_template);
   return Tokenizer(std::move(shared));
 }
 
@@ -140,5 +141,7 @@ std::optional<std::int32_t> Tokenizer::unk_id() const { return known(shared_->pa
 const SpecialFrame& Tokenizer::frame() const { return shared_->parts.frame; }
 
 const std::string& Tokenizer::chat_template() const { return shared_->chat_template; }
+
+const std::string& Tokenizer::tool_chat_template() const { return shared_->tool_chat_template; }
 
 }  // namespace svtune

@@ -58,6 +58,8 @@ class Tokenizer {
 
   // The Jinja source of the model's chat template; "" when it has none.
   const std::string& chat_template() const;
+  // The template that takes its place for conversations with tools; "" when there is none.
+  const std::string& tool_chat_template() const;
 
  private:
   struct Shared;

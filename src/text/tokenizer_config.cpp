@@ -82,17 +82,23 @@ std::optional<bool> optional_flag(const JsonPart& part, const char* key) {
   return part.flag(key, false);
 }
 
-// A string, or a list of {"name", "template"} of which "default" counts.
-std::string template_of_config(const JsonPart& part) {
+// A string, or a list of {"name", "template"} of which "default" counts, and "tool_use" where
+// there are tools.
+void read_chat_templates(const JsonPart& part, TokenizerConfig& config) {
   constexpr const char* kKey = "chat_template";
-  if (!part.has(kKey)) return {};
-  if (!part.json().at(kKey).is_array()) return part.text(kKey);
+  if (!part.has(kKey)) return;
+  if (!part.json().at(kKey).is_array()) {
+    config.chat_template = part.text(kKey);
+    return;
+  }
   std::string first;
   for (const JsonPart& entry : part.children(kKey)) {
-    if (entry.text("name") == "default") return entry.text("template");
+    const std::string name = entry.text("name");
+    if (name == "default") config.chat_template = entry.text("template");
+    if (name == "tool_use") config.tool_chat_template = entry.text("template");
     if (first.empty()) first = entry.text("template");
   }
-  return first;
+  if (config.chat_template.empty()) config.chat_template = first;
 }
 
 void read_main_config(const JsonPart& part, TokenizerConfig& config) {
@@ -104,7 +110,7 @@ void read_main_config(const JsonPart& part, TokenizerConfig& config) {
   config.add_eos_token = optional_flag(part, "add_eos_token");
   config.add_prefix_space = optional_flag(part, "add_prefix_space");
   config.legacy = optional_flag(part, "legacy");
-  config.chat_template = template_of_config(part);
+  read_chat_templates(part, config);
   if (part.has("added_tokens_decoder")) {
     read_added_tokens_decoder(part.child("added_tokens_decoder"), config);
   }
@@ -147,10 +153,16 @@ TokenizerConfig read_tokenizer_config(const fs::path& model_dir) {
     config.model_type = part.optional_text("model_type").value_or("");
   });
   if_present(model_dir / "chat_template.json", [&](const JsonPart& part) {
-    if (config.chat_template.empty()) config.chat_template = template_of_config(part);
+    if (config.chat_template.empty()) read_chat_templates(part, config);
   });
+  // A file of its own stands for all that the JSON files say, as in transformers.
   if (fs::exists(model_dir / "chat_template.jinja")) {
     config.chat_template = read_file(model_dir / "chat_template.jinja", kMaxConfigBytes);
+    config.tool_chat_template.clear();
+  }
+  const fs::path with_tools = model_dir / "additional_chat_templates" / "tool_use.jinja";
+  if (fs::exists(with_tools)) {
+    config.tool_chat_template = read_file(with_tools, kMaxConfigBytes);
   }
   return config;
 }

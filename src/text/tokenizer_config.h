@@ -21,7 +21,8 @@ struct TokenizerConfig {
   std::vector<AddedToken> additional_special_tokens;
   std::optional<AddedToken> bos, eos, pad, unk;
   std::optional<bool> add_bos_token, add_eos_token, add_prefix_space, legacy;
-  std::string chat_template;  // raw; "" when there is none
+  std::string chat_template;       // raw; "" when there is none
+  std::string tool_chat_template;  // the one named "tool_use", for conversations with tools
 };
 
 // All files are optional. Throws FileError when one of them is malformed.
