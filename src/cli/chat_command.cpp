@@ -17,6 +17,9 @@ int run(const ChatCommandOptions& options, CommandContext& context) {
   prompt.system = options.system;
   prompt.chat_template = options.chat_template;
   const ExampleEncoder encoder(tokenizer, PromptTemplate(prompt, tokenizer), {});
+  for (const std::string& notice : encoder.prompt().notices()) {
+    context.err << "warning: " << notice << "\n";
+  }
   TextOptions text = options.answer.text_options(options.model.model, tokenizer);
   Example conversation;
   conversation.kind = ExampleKind::kMessages;

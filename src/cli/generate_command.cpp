@@ -86,6 +86,9 @@ int run(const GenerateCommandOptions& options, CommandContext& context) {
   LoadedModel loaded = load_for_command(options.model);
   const Tokenizer tokenizer = load_tokenizer(options.model.model);
   const ExampleEncoder encoder(tokenizer, PromptTemplate(options.prompt_options, tokenizer), {});
+  for (const std::string& notice : encoder.prompt().notices()) {
+    context.err << "warning: " << notice << "\n";
+  }
   const TextOptions text = options.answer.text_options(options.model.model, tokenizer);
   if (options.input) {
     answer_file(loaded, encoder, text, options);

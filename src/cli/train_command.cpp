@@ -38,8 +38,15 @@ std::string layer_lines(const StartReport& report) {
   return text;
 }
 
+const char* unit_of(RunPhase phase) {
+  if (phase == RunPhase::kData) return "record";
+  return phase == RunPhase::kSamples ? "answer" : "layer";
+}
+
 const char* label_of(RunPhase phase) {
   switch (phase) {
+    case RunPhase::kData:
+      return "read";
     case RunPhase::kQuantize:
       return "quantize";
     case RunPhase::kInitialise:
@@ -57,7 +64,7 @@ class Terminal final : public RunObserver {
   void warning(const std::string& text) override { context_.err << "warning: " << text << "\n"; }
 
   void progress(RunPhase phase, std::int64_t done, std::int64_t total) override {
-    if (phase_ != phase) start(label_of(phase), phase == RunPhase::kSamples ? "answer" : "layer");
+    if (phase_ != phase) start(label_of(phase), unit_of(phase));
     phase_ = phase;
     ProgressSample sample;
     sample.done = done;

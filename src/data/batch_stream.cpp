@@ -1,7 +1,6 @@
 #include "data/batch_stream.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <span>
 #include <utility>
@@ -28,33 +27,34 @@ void append_document(PackedBatch& batch, const TokenizedExample& example) {
 BatchStream::BatchStream(std::shared_ptr<const ExampleStore> store, BatchStreamOptions options)
     : store_(std::move(store)), options_(options) {}
 
-void BatchStream::shuffle_epoch() {
-  order_.resize(static_cast<std::size_t>(store_->size()));
-  std::iota(order_.begin(), order_.end(), 0u);
+std::vector<std::uint32_t> BatchStream::order_of(std::int64_t epoch) const {
+  std::vector<std::uint32_t> order(static_cast<std::size_t>(store_->size()));
+  std::iota(order.begin(), order.end(), 0u);
   if (options_.shuffle) {
-    Xoshiro256 random(derive_seed(options_.seed, "data order", std::to_string(position_.epoch)));
-    random.shuffle(std::span<std::uint32_t>(order_));
+    Xoshiro256 random(derive_seed(options_.seed, "data order", std::to_string(epoch)));
+    random.shuffle(std::span<std::uint32_t>(order));
   }
-  shuffled_epoch_ = position_.epoch;
+  return order;
 }
 
-bool BatchStream::is_full(const PackedBatch& batch, const TokenizedExample& coming) const {
-  if (!options_.tokens) {
-    return static_cast<std::int64_t>(batch.offsets.size()) - 1 >= options_.sequences;
-  }
-  return !batch.tokens.empty() &&
-         static_cast<std::int64_t>(batch.tokens.size() + coming.ids.size()) > *options_.tokens;
+bool BatchStream::is_full(std::int64_t documents, std::int64_t tokens, std::int64_t coming) const {
+  if (!options_.tokens) return documents >= options_.sequences;
+  return documents > 0 && tokens + coming > *options_.tokens;
 }
 
 std::optional<PackedBatch> BatchStream::next() {
   PackedBatch batch;
   while (position_.epoch < options_.epochs) {
-    if (shuffled_epoch_ != position_.epoch) shuffle_epoch();
+    if (shuffled_epoch_ != position_.epoch) order_ = order_of(position_.epoch);
+    shuffled_epoch_ = position_.epoch;
     while (position_.next < store_->size()) {
-      const auto example = store_->get(order_[static_cast<std::size_t>(position_.next)]);
-      if (example && is_full(batch, *example)) return batch;
+      const std::int64_t index = order_[static_cast<std::size_t>(position_.next)];
+      const std::int64_t length = store_->length(index);
+      const auto documents = static_cast<std::int64_t>(batch.offsets.size()) - 1;
+      const auto tokens = static_cast<std::int64_t>(batch.tokens.size());
+      if (length > 0 && is_full(documents, tokens, length)) return batch;
       ++position_.next;
-      if (example) append_document(batch, *example);
+      if (const auto example = store_->get(index)) append_document(batch, *example);
     }
     position_ = {position_.epoch + 1, 0};
     if (!batch.tokens.empty()) return batch;
@@ -71,19 +71,31 @@ void BatchStream::seek(const DataPosition& position) {
   position_ = position;
 }
 
-std::int64_t BatchStream::batches_per_epoch() const {
-  const EncodeStats& stats = store_->sample_stats();
-  const double kept = static_cast<double>(stats.examples) *
-                      static_cast<double>(stats.seen - stats.dropped) /
-                      static_cast<double>(stats.seen);
-  const auto documents = static_cast<std::int64_t>(std::llround(kept));
-  if (!options_.tokens) {
-    return std::max<std::int64_t>(1, (documents + options_.sequences - 1) / options_.sequences);
+std::int64_t BatchStream::batches_of(std::int64_t epoch) const {
+  std::int64_t batches = 0, documents = 0, tokens = 0;
+  for (const std::uint32_t index : order_of(epoch)) {
+    const std::int64_t length = store_->length(index);
+    if (length == 0) continue;
+    if (is_full(documents, tokens, length)) {
+      ++batches;
+      documents = tokens = 0;
+    }
+    ++documents;
+    tokens += length;
   }
-  const double mean_length =
-      static_cast<double>(stats.tokens) / static_cast<double>(stats.seen - stats.dropped);
-  return std::max<std::int64_t>(
-      1, static_cast<std::int64_t>(kept * mean_length / static_cast<double>(*options_.tokens) + 1));
+  return batches + (documents > 0 ? 1 : 0);
+}
+
+std::int64_t BatchStream::total_batches() const {
+  // Only batches by tokens depend on the order.
+  if (!options_.tokens || !options_.shuffle) return options_.epochs * batches_of(0);
+  std::int64_t batches = 0;
+  for (std::int64_t epoch = 0; epoch < options_.epochs; ++epoch) batches += batches_of(epoch);
+  return batches;
+}
+
+double BatchStream::tokens_per_batch() const {
+  return static_cast<double>(store_->stats().tokens) / static_cast<double>(batches_of(0));
 }
 
 double BatchStream::epoch() const {

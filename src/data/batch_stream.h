@@ -41,15 +41,19 @@ class BatchStream {
   std::optional<PackedBatch> next();
   DataPosition position() const { return position_; }
   void seek(const DataPosition& position);
-  // Exact for batches by sequences when nothing is dropped unseen; estimated from the mean
-  // length for batches by tokens.
-  std::int64_t batches_per_epoch() const;
+  // Batches of all epochs, counted from the lengths of the examples: as many as next() gives
+  // from the start. Requires a number of epochs that can be gone through.
+  std::int64_t total_batches() const;
+  // Mean size of a batch.
+  double tokens_per_batch() const;
   double epoch() const;
   const ExampleStore& store() const { return *store_; }
 
  private:
-  void shuffle_epoch();
-  bool is_full(const PackedBatch& batch, const TokenizedExample& coming) const;
+  std::vector<std::uint32_t> order_of(std::int64_t epoch) const;
+  std::int64_t batches_of(std::int64_t epoch) const;
+  // Whether a batch of so many documents and tokens has no room for another document.
+  bool is_full(std::int64_t documents, std::int64_t tokens, std::int64_t coming) const;
 
   std::shared_ptr<const ExampleStore> store_;
   BatchStreamOptions options_;

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/errors.h"
+#include "data/data_losses.h"
 #include "data/data_test_util.h"
 
 namespace svtune {
@@ -151,12 +152,101 @@ TEST(BatchStream, GoesOnExactlyFromEveryPosition) {
   EXPECT_THROW(stream.seek({0, 24}), RunError);
 }
 
-TEST(BatchStream, CountsBatchesPerEpoch) {
-  const auto store = store_of(numbered(23));
-  for (const std::int64_t sequences : {1, 4, 23, 40}) {
-    BatchStream stream(store, {.sequences = sequences});
-    EXPECT_EQ(stream.batches_per_epoch(), static_cast<std::int64_t>(all_batches(stream).size()));
+// Oracle: going through all epochs.
+TEST(BatchStream, CountsItsBatches) {
+  const auto store = store_of(numbered(203));
+  for (const bool shuffle : {false, true}) {
+    for (const std::int64_t size : {1, 4, 23, 40, 900}) {
+      BatchStreamOptions options{.sequences = size, .shuffle = shuffle, .seed = 5, .epochs = 3};
+      BatchStream by_number(store, options);
+      EXPECT_EQ(by_number.total_batches(),
+                static_cast<std::int64_t>(all_batches(by_number).size()));
+      options.tokens = size;
+      BatchStream by_tokens(store, options);
+      const std::vector<PackedBatch> batches = all_batches(by_tokens);
+      EXPECT_EQ(by_tokens.total_batches(), static_cast<std::int64_t>(batches.size()));
+      double tokens = 0;
+      for (const PackedBatch& each : batches) tokens += static_cast<double>(each.tokens.size());
+      if (!shuffle) {
+        EXPECT_DOUBLE_EQ(by_tokens.tokens_per_batch(),
+                         tokens / static_cast<double>(batches.size()));
+      }
+    }
   }
+}
+
+// A template that refuses some conversations, in files that are kept as tokens and in larger
+// ones that are read again.
+TEST(ExampleStore, RecordsThatTheTemplateRefusesAreBadLines) {
+  const std::string source =
+      "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+      "{{ raise_exception('roles must alternate') }}{% endif %}{{ m.content }};{% endfor %}";
+  const Tokenizer tokenizer = test::byte_tokenizer(true, source);
+  const auto encoder = std::make_shared<ExampleEncoder>(
+      tokenizer, PromptTemplate({.chat_template = std::nullopt}, tokenizer), EncodeOptions{});
+  const test::TempDirectory directory;
+  const std::string good =
+      R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a)";
+  const std::string bad =
+      R"({"messages": [{"role": "user", "content": "q"}, {"role": "user", "content": "p"}]})";
+  for (const std::size_t padding : {std::size_t{0}, std::size_t{9} << 20}) {
+    std::string content;
+    for (int i = 0; i < 3; ++i) {
+      content += good + std::to_string(i) + std::string(padding, '.') + "\"}]}\n" + bad + "\n";
+    }
+    write_file_atomic(directory / "d.jsonl", content);
+    try {
+      ExampleStore(directory / "d.jsonl", {}, encoder);
+      ADD_FAILURE() << "a refused record must not pass";
+    } catch (const FileError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("d.jsonl:2: "));
+      EXPECT_THAT(error.what(), HasSubstr("roles must alternate"));
+      EXPECT_THAT(error.hint(), HasSubstr("--skip-bad-lines"));
+    }
+    const ExampleStore store(directory / "d.jsonl", {.skip_bad_lines = true}, encoder);
+    ASSERT_EQ(store.size(), 3);
+    EXPECT_EQ(store.stats().bad_lines, 3);
+    EXPECT_EQ(store.records().bad()[2].place, "6");
+    for (std::int64_t i = 0; i < 3; ++i) {
+      EXPECT_THAT(test::text_of(*store.get(i)), HasSubstr(";a" + std::to_string(i)));
+      EXPECT_EQ(store.records().line(i), 2 * i + 1);
+    }
+  }
+}
+
+TEST(ExampleStore, SplitsLongTextsIntoBlocks) {
+  const test::TempDirectory directory;
+  for (const std::size_t padding : {std::size_t{0}, std::size_t{13} << 20}) {
+    const std::string one = "The first text " + std::string(padding, '1');
+    const std::string two = "and the second " + std::string(padding, '2');
+    write_file_atomic(directory / "d.jsonl", "{\"text\": \"" + one + "\"}\n{\"text\": \"" + two +
+                                                 "\"}\n{\"text\": \"end\"}\n");
+    const auto encoder = raw_encoder(padding == 0 ? 8 : 1 << 20);
+    const ExampleStore store(directory / "d.jsonl", {.long_texts = LongTexts::kSplit}, encoder);
+    std::string predicted;
+    for (std::int64_t i = 0; i < store.size(); ++i) {
+      const TokenizedExample block = *store.get(i);
+      EXPECT_LE(block.ids.size(), static_cast<std::size_t>(encoder->options().max_length));
+      EXPECT_EQ(store.length(i), static_cast<std::int64_t>(block.ids.size()));
+      predicted += test::learned(block).substr(1);
+    }
+    EXPECT_EQ(predicted, one + "#" + two + "#end#");
+    EXPECT_EQ(store.stats().records, 3);
+    EXPECT_GE(store.stats().examples, 7);
+    EXPECT_EQ(store.stats().truncated, 0);
+    EXPECT_EQ(store.example(store.size() - 1).completion, "end");
+  }
+}
+
+TEST(DataLosses, NamesColumnsThatAreNotUsed) {
+  const auto losses = data_losses(
+      *store_of(R"({"instruction": "p", "output": "c", "type": "x", "history": [["q", "a"]]})"
+                "\n"
+                R"({"instruction": "p", "output": "c", "type": "x", "history": []})"
+                "\n"));
+  ASSERT_EQ(losses.size(), 1u);
+  EXPECT_THAT(losses[0], HasSubstr("columns not used: type (2 rows), history (1 row); the prompt's "
+                                   "template has no place for history"));
 }
 
 TEST(ExampleStore, DropsAndCountsExamplesWithoutTargets) {
@@ -186,7 +276,7 @@ TEST(ExampleStore, RefusesDataWithoutAnythingToLearn) {
     return std::string("no error");
   };
   EXPECT_THAT(error_of("\n\n", 8, false), HasSubstr("the data set is empty"));
-  EXPECT_THAT(error_of("x\n{\n", 8, true), HasSubstr("all 2 were skipped as malformed"));
+  EXPECT_THAT(error_of("x\n{\n", 8, true), HasSubstr("all 2 were skipped as bad"));
   EXPECT_THAT(error_of(R"({"prompt": "aaaaaaaa", "completion": "b"})", 4, false),
               HasSubstr("none of the 1 examples has a token to learn from (1 were truncated to 4"));
 }
@@ -195,6 +285,12 @@ TEST(ExampleStore, TellsDataSetsApart) {
   const auto one = store_of(numbered(20));
   EXPECT_EQ(one->fingerprint(), store_of(numbered(20))->fingerprint());
   EXPECT_NE(one->fingerprint(), store_of(numbered(21))->fingerprint());
+  // Same size, another byte in any record.
+  for (const char* number : {"<0>", "<7>", "<13>", "<19>"}) {
+    std::string changed = numbered(20);
+    changed[changed.find(number)] = '[';
+    EXPECT_NE(one->fingerprint(), store_of(changed)->fingerprint()) << number;
+  }
 }
 
 }  // namespace

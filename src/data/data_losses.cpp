@@ -1,12 +1,38 @@
 #include "data/data_losses.h"
 
+#include <utility>
+
 namespace svtune {
+namespace {
+
+std::string counted(std::int64_t count, const std::string& one) {
+  return std::to_string(count) + " " + one + (count == 1 ? "" : "s");
+}
+
+// "columns not used: history (120 rows), id (3 rows)", or "".
+std::string unused_columns(const ExampleStore& store) {
+  std::string list, unread;
+  for (const ColumnCount& column : store.reader().column_counts()) {
+    if (column.rows == 0) continue;
+    const bool read = !column.part.empty() && store.encoder().prompt().reads(column.part);
+    if (read) continue;
+    list += (list.empty() ? "" : ", ") + column.name + " (" + counted(column.rows, "row") + ")";
+    if (!column.part.empty()) unread += (unread.empty() ? "" : " and ") + column.name;
+  }
+  if (list.empty()) return "";
+  const std::string why =
+      unread.empty() ? "" : "; the prompt's template has no place for " + unread;
+  return store.records().name() + ": columns not used: " + list + why;
+}
+
+}  // namespace
 
 std::vector<std::string> data_losses(const ExampleStore& store) {
   const EncodeStats& stats = store.stats();
   const std::string& name = store.records().name();
   const auto of_seen = [&](std::int64_t count) {
-    return name + ": " + std::to_string(count) + " of " + std::to_string(stats.seen) + " examples ";
+    return name + ": " + std::to_string(count) + " of " + std::to_string(stats.examples) +
+           " examples ";
   };
   std::vector<std::string> losses;
   if (stats.truncated > 0) {
@@ -17,11 +43,22 @@ std::vector<std::string> data_losses(const ExampleStore& store) {
     losses.push_back(of_seen(stats.dropped) + "have no token to learn from and are left out");
   }
   if (stats.bad_lines > 0) {
-    losses.push_back(name + ": " + std::to_string(stats.bad_lines) +
-                     " malformed records are left out");
+    losses.push_back(name + ": " + std::to_string(stats.bad_lines) + " bad records are left out");
     for (const BadRecord& bad : store.records().bad()) {
       losses.back() += "\n  " + name + ":" + bad.place + ": " + bad.problem;
     }
+  }
+  if (std::string columns = unused_columns(store); !columns.empty()) {
+    losses.push_back(std::move(columns));
+  }
+  if (stats.folded > 0) {
+    losses.push_back(of_seen(stats.folded) +
+                     "have their system message at the head of the first user turn, since the "
+                     "chat template takes none of its own");
+  }
+  if (stats.lost > 0) {
+    losses.push_back(name + ": " + counted(stats.lost, "message") +
+                     " left out by the chat template, whose text does not depend on them");
   }
   return losses;
 }

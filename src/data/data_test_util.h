@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/oracle_test_util.h"
+#include "data/example.h"
 #include "text/byte_level.h"
 #include "text/tokenizer.h"
 
@@ -15,8 +16,9 @@ namespace svtune::test {
 inline constexpr std::int32_t kBos = 256;
 inline constexpr std::int32_t kEos = 257;
 
-// Byte b has id b; a text is framed by <s> in front when add_bos.
-inline Tokenizer byte_tokenizer(bool add_bos = true, const std::string& chat_template = "") {
+// Byte b has id b; a text is framed by <s> in front when add_bos. The chat template may be a
+// text or a list of named ones.
+inline Tokenizer byte_tokenizer(bool add_bos = true, const Json& chat_template = nullptr) {
   Json vocab = Json::object();
   for (int byte = 0; byte < 256; ++byte) {
     std::string token;
@@ -53,9 +55,26 @@ inline Tokenizer byte_tokenizer(bool add_bos = true, const std::string& chat_tem
   const TempDirectory directory;
   write_file_atomic(directory / "tokenizer.json", json.dump());
   Json config = {{"bos_token", "<s>"}, {"eos_token", "</s>"}};
-  if (!chat_template.empty()) config["chat_template"] = chat_template;
+  if (!chat_template.is_null()) config["chat_template"] = chat_template;
   write_file_atomic(directory / "tokenizer_config.json", config.dump());
   return Tokenizer::load(directory.path());
+}
+
+// Text of the supervised tokens, the others as '.', special tokens as '#'.
+inline std::string learned(const TokenizedExample& example) {
+  std::string out;
+  for (std::size_t i = 0; i < example.ids.size(); ++i) {
+    const std::int32_t id = example.ids[i];
+    out += !example.supervised[i] ? "." : id < 256 ? std::string(1, static_cast<char>(id)) : "#";
+  }
+  return out;
+}
+
+// The whole text, special tokens as '#'.
+inline std::string text_of(const TokenizedExample& example) {
+  std::string out;
+  for (const std::int32_t id : example.ids) out += id < 256 ? static_cast<char>(id) : '#';
+  return out;
 }
 
 inline std::vector<std::int32_t> bytes_of(const std::string& text) {

@@ -3,12 +3,29 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/errors.h"
 #include "text/post_processor.h"
 
 namespace svtune {
+namespace {
+
+// Index of the last part that is learned; 0 when none is.
+std::size_t last_supervised(const PromptText& text) {
+  std::size_t last = 0;
+  for (std::size_t i = 0; i < text.parts.size(); ++i) {
+    if (text.parts[i].supervised) last = i;
+  }
+  return last;
+}
+
+}  // namespace
 
 ExampleEncoder::ExampleEncoder(Tokenizer tokenizer, PromptTemplate prompt, EncodeOptions options)
     : tokenizer_(std::move(tokenizer)), prompt_(std::move(prompt)), options_(options) {
+  if (options_.train_on_prompt && options_.mask_history) {
+    throw UsageError("--train-on-prompt learns the turns that --mask-history leaves out",
+                     "Leave out one of the two.");
+  }
   const std::vector<std::int32_t> newline = tokenizer_.encode("\n", false);
   std::vector<std::int32_t> apart = newline;
   const std::vector<std::int32_t> letter = tokenizer_.encode("x", false);
@@ -29,30 +46,53 @@ std::vector<std::int32_t> ExampleEncoder::encode_continuation(const std::string&
 
 TokenizedExample ExampleEncoder::tokens_of(const PromptText& text) const {
   TokenizedExample out;
-  const auto append = [&](const std::vector<std::int32_t>& ids, bool supervised) {
+  out.folded_system = text.folded_system;
+  out.lost_messages = text.lost_messages;
+  const auto append = [&](const std::vector<std::int32_t>& ids, bool supervised,
+                          bool muted = false) {
     out.ids.insert(out.ids.end(), ids.begin(), ids.end());
-    out.supervised.resize(out.ids.size(), supervised || options_.train_on_prompt);
+    out.supervised.resize(out.ids.size(), supervised || (options_.train_on_prompt && !muted));
   };
+  const std::size_t first = options_.mask_history ? last_supervised(text) : 0;
   // Only what stands before the text: an end token is added below, once and supervised.
   if (text.add_frame) append(tokenizer_.frame().prefix, false);
   for (std::size_t i = 0; i < text.parts.size(); ++i) {
     const PromptPart& part = text.parts[i];
     append(i == 0 ? tokenizer_.encode(part.text, false) : encode_continuation(part.text),
-           part.supervised);
+           part.supervised && i >= first, part.muted);
   }
   if (text.add_end && tokenizer_.eos_id()) append({*tokenizer_.eos_id()}, true);
   return out;
 }
 
+void ExampleEncoder::truncate(TokenizedExample& example) const {
+  const auto limit = static_cast<std::size_t>(options_.max_length);
+  if (example.ids.size() <= limit) return;
+  example.ids.resize(limit);
+  example.supervised.resize(limit);
+  example.truncated = true;
+}
+
 TokenizedExample ExampleEncoder::encode(const Example& example) const {
   TokenizedExample out = tokens_of(prompt_.whole(example));
-  const auto limit = static_cast<std::size_t>(options_.max_length);
-  if (out.ids.size() > limit) {
-    out.ids.resize(limit);
-    out.supervised.resize(limit);
-    out.truncated = true;
-  }
+  truncate(out);
   return out;
+}
+
+std::vector<TokenizedExample> ExampleEncoder::encode_blocks(const Example& example) const {
+  if (example.kind != ExampleKind::kText) return {encode(example)};
+  const TokenizedExample all = tokens_of(prompt_.whole(example));
+  const auto limit = static_cast<std::ptrdiff_t>(options_.max_length);
+  const auto size = static_cast<std::ptrdiff_t>(all.ids.size());
+  std::vector<TokenizedExample> blocks;
+  for (std::ptrdiff_t begin = 0; begin == 0 || begin + 1 < size; begin += limit - 1) {
+    const std::ptrdiff_t end = std::min(size, begin + limit);
+    TokenizedExample block;
+    block.ids.assign(all.ids.begin() + begin, all.ids.begin() + end);
+    block.supervised.assign(all.supervised.begin() + begin, all.supervised.begin() + end);
+    blocks.push_back(std::move(block));
+  }
+  return blocks;
 }
 
 std::vector<std::int32_t> ExampleEncoder::encode_prompt(const Example& example) const {

@@ -13,6 +13,7 @@ namespace svtune {
 struct EncodeOptions {
   std::int64_t max_length = 512;  // tokens; longer examples lose their end
   bool train_on_prompt = false;
+  bool mask_history = false;  // learn the last of the assistant's turns only
 };
 
 // Parts of a text are tokenised one by one and joined, so the border between prompt and answer
@@ -23,13 +24,18 @@ class ExampleEncoder {
   ExampleEncoder(Tokenizer tokenizer, PromptTemplate prompt, EncodeOptions options);
 
   TokenizedExample encode(const Example& example) const;
+  // As encode(), but a plain text above max_length becomes several examples instead of losing
+  // its end. Each starts with the last token of the one before, so that all are predicted.
+  std::vector<TokenizedExample> encode_blocks(const Example& example) const;
   // The prompt alone, for generation; not truncated.
   std::vector<std::int32_t> encode_prompt(const Example& example) const;
   const Tokenizer& tokenizer() const { return tokenizer_; }
+  const PromptTemplate& prompt() const { return prompt_; }
   const EncodeOptions& options() const { return options_; }
 
  private:
   TokenizedExample tokens_of(const PromptText& text) const;
+  void truncate(TokenizedExample& example) const;
   std::vector<std::int32_t> encode_continuation(const std::string& text) const;
 
   Tokenizer tokenizer_;

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
 #include "data/data_test_util.h"
@@ -15,6 +17,7 @@ using test::byte_tokenizer;
 using test::bytes_of;
 using test::kBos;
 using test::kEos;
+using test::learned;
 
 Example pair(const std::string& prompt, const std::string& completion,
              const std::string& input = "") {
@@ -28,16 +31,6 @@ Example pair(const std::string& prompt, const std::string& completion,
 ExampleEncoder encoder(const PromptOptions& prompt, EncodeOptions options = {.max_length = 4096},
                        const Tokenizer& tokenizer = byte_tokenizer()) {
   return ExampleEncoder(tokenizer, PromptTemplate(prompt, tokenizer), options);
-}
-
-// Text of the supervised tokens, the others as '.'.
-std::string learned(const TokenizedExample& example) {
-  std::string out;
-  for (std::size_t i = 0; i < example.ids.size(); ++i) {
-    const std::int32_t id = example.ids[i];
-    out += !example.supervised[i] ? "." : id < 256 ? std::string(1, static_cast<char>(id)) : "#";
-  }
-  return out;
 }
 
 TEST(ExampleEncoder, AlpacaIsPissasLayout) {
@@ -122,6 +115,110 @@ TEST(ExampleEncoder, TruncatesAtTheEnd) {
   const TokenizedExample nothing =
       encoder({.style = PromptStyle::kRaw}, {.max_length = 3}).encode(pair("ab", "cd"));
   EXPECT_EQ(nothing.num_supervised(), 0);
+}
+
+// One bit of the example is in the prompt whichever way it is written; hand-made expectation.
+TEST(ExampleEncoder, ChatShowsSystemAndHistoryOfPairs) {
+  Example example = pair("And 1?", "3", "now");
+  example.system = "S";
+  example.history = Json::parse(R"([{"role": "user", "content": "2+2?"},
+                                    {"role": "assistant", "content": "4"}])");
+  const ExampleEncoder chat = encoder({.system = "other", .chat_template = "chatml"});
+  const TokenizedExample encoded = chat.encode(example);
+  EXPECT_EQ(test::text_of(encoded),
+            "#system\nS#\n#user\n2+2?#\n#assistant\n4#\n#user\nAnd 1?\n\nnow#\n#assistant\n3#\n");
+  const std::string learned_text = learned(encoded);
+  EXPECT_EQ(std::count(learned_text.begin(), learned_text.end(), '#'), 2);
+  EXPECT_TRUE(learned_text.ends_with("3#\n"));
+}
+
+TEST(ExampleEncoder, HistoryCanBeMasked) {
+  Example example;
+  example.kind = ExampleKind::kMessages;
+  example.messages = Json::parse(R"([{"role": "user", "content": "a"},
+                                     {"role": "assistant", "content": "b"},
+                                     {"role": "user", "content": "c"},
+                                     {"role": "assistant", "content": "d"}])");
+  const auto answers = [&](EncodeOptions options) {
+    options.max_length = 99;
+    std::string text = learned(encoder({.chat_template = "chatml"}, options).encode(example));
+    std::erase(text, '.');
+    return text;
+  };
+  EXPECT_EQ(answers({}), "b#\nd#\n");
+  EXPECT_EQ(answers({.mask_history = true}), "d#\n");
+  EXPECT_THROW(answers({.train_on_prompt = true, .mask_history = true}), UsageError);
+}
+
+TEST(ExampleEncoder, TurnsWithoutWeightAreNotLearned) {
+  Example example;
+  example.kind = ExampleKind::kMessages;
+  example.messages = Json::parse(R"([{"role": "user", "content": "q"},
+                                     {"role": "assistant", "content": "WRONG"},
+                                     {"role": "user", "content": "p"},
+                                     {"role": "assistant", "content": "right"}])");
+  example.notes = {{}, {.muted = true}};
+  for (const char* source : {"chatml", "mistral"}) {
+    std::string text = learned(encoder({.chat_template = source}).encode(example));
+    EXPECT_THAT(text, ::testing::Not(::testing::HasSubstr("WRONG")));
+    EXPECT_THAT(text, ::testing::HasSubstr("right"));
+  }
+  // Nor where the prompt is learned as well.
+  const std::string all =
+      learned(encoder({.chat_template = "chatml"}, {.max_length = 99, .train_on_prompt = true})
+                  .encode(example));
+  EXPECT_THAT(all, ::testing::Not(::testing::HasSubstr("WRONG")));
+  EXPECT_THAT(all, ::testing::HasSubstr("user\nq"));
+}
+
+TEST(ExampleEncoder, BlocksOfALongTextPredictEveryToken) {
+  Example text;
+  text.kind = ExampleKind::kText;
+  for (int size = 0; size < 40; ++size) {
+    text.completion = std::string("abcdefghijklmnopqrstuvwxyz0123456789ABCD").substr(0, size);
+    const ExampleEncoder raw = encoder({.style = PromptStyle::kRaw}, {.max_length = 7});
+    std::string predicted;
+    for (const TokenizedExample& block : raw.encode_blocks(text)) {
+      EXPECT_LE(block.ids.size(), 7u);
+      EXPECT_FALSE(block.truncated);
+      for (std::size_t i = 1; i < block.ids.size(); ++i) {
+        EXPECT_TRUE(block.supervised[i]);
+        predicted += block.ids[i] < 256 ? static_cast<char>(block.ids[i]) : '#';
+      }
+    }
+    EXPECT_EQ(predicted, text.completion + "#");
+  }
+}
+
+TEST(PromptTemplate, RefusesOptionsWithoutEffect) {
+  const auto refused = [](const PromptOptions& options) {
+    EXPECT_THROW(encoder(options), UsageError);
+  };
+  refused({.style = PromptStyle::kRaw, .file = "t.txt"});
+  refused({.style = PromptStyle::kAlpaca, .system = "S"});
+  refused({.system = "S"});  // no chat template: alpaca
+  refused({.style = PromptStyle::kRaw, .chat_template = "chatml"});
+  refused({.style = PromptStyle::kRaw, .system_place = SystemPlace::kUser});
+  refused({.style = PromptStyle::kRaw, .date = "2026-01-02"});
+  refused({.chat_template = "chatml", .date = "2026-01-02"});  // asks for no date
+}
+
+TEST(PromptTemplate, ShowsOneDateThroughout) {
+  const Tokenizer tokenizer =
+      byte_tokenizer(true,
+                     "{{ strftime_now('%d %b %Y %H:%M:%S') }}{% for m in messages %}{{ m.content }}"
+                     "{% endfor %}");
+  const ExampleEncoder given = encoder({.date = "2026-07-04"}, {}, tokenizer);
+  EXPECT_EQ(given.encode_prompt(pair("!", "")), bytes_of("04 Jul 2026 00:00:00!"));
+  EXPECT_EQ(given.prompt().date(), "2026-07-04");
+  const ExampleEncoder today = encoder({}, {}, tokenizer);
+  ASSERT_TRUE(today.prompt().date().has_value());
+  EXPECT_EQ(today.encode_prompt(pair("!", "")),
+            encoder({.date = today.prompt().date()}, {}, tokenizer).encode_prompt(pair("!", "")));
+  EXPECT_EQ(encoder({.chat_template = "chatml"}).prompt().date(), std::nullopt);
+  for (const char* bad : {"2026-02-30", "2026-7-4", "today", "2026-13-01", "-026-01-01"}) {
+    EXPECT_THROW(encoder({.date = bad}, {}, tokenizer), UsageError) << bad;
+  }
 }
 
 TEST(PromptTemplate, NamesWhatIsMissing) {

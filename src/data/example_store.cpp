@@ -1,107 +1,153 @@
 #include "data/example_store.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/errors.h"
-#include "base/hash.h"
 
 namespace svtune {
 namespace {
 
 constexpr std::uint64_t kKeepBytes = std::uint64_t{24} << 20;  // files up to this size are kept
-constexpr std::int64_t kSampled = 1000;                        // examples of larger ones
+constexpr std::int64_t kProgressStep = 1024;                   // examples
+
+// An id, inverted when it is not to be predicted.
+std::string packed(const TokenizedExample& example) {
+  std::vector<std::int32_t> ids = example.ids;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (!example.supervised[i]) ids[i] = ~ids[i];
+  }
+  std::string bytes(ids.size() * sizeof(std::int32_t), '\0');
+  std::memcpy(bytes.data(), ids.data(), bytes.size());
+  return bytes;
+}
 
 }  // namespace
 
 ExampleStore::ExampleStore(const std::filesystem::path& path, const DataOptions& options,
-                           std::shared_ptr<const ExampleEncoder> encoder)
+                           std::shared_ptr<const ExampleEncoder> encoder, const Progress& progress)
     : reader_(options.format, options.columns),
       index_(path, {options.skip_bad_lines,
                     [this](const Json& record) { return reader_.problem(record); },
                     [this](std::string_view text) { return reader_.surely_fits(text); }}),
       encoder_(std::move(encoder)) {
-  stats_.examples = index_.size();
-  stats_.bad_lines = index_.num_bad();
   if (index_.size() == 0) fail_empty();
-  seen_.resize(static_cast<std::size_t>(index_.size()));
-  const bool keep = index_.bytes() <= kKeepBytes;
-  const std::int64_t count = keep ? index_.size() : std::min(kSampled, index_.size());
-  if (keep) kept_.reserve(static_cast<std::size_t>(count));
-  for (std::int64_t i = 0; i < count; ++i) {
-    TokenizedExample example = look_at(keep ? i : i * index_.size() / count);
-    if (keep) kept_.push_back(std::move(example));
+  reader_.check_mapped_columns();
+  keep_ = index_.bytes() <= kKeepBytes;
+  split_ = options.long_texts == LongTexts::kSplit && reader_.format() == RecordFormat::kText;
+  if (split_ && !keep_) spool_ = RandomFile::temporary();
+  encode_all(options, progress);
+  if (index_.size() == 0) fail_empty();
+  stats_.records = index_.size();
+  stats_.examples = size();
+  stats_.bad_lines = index_.num_bad();
+  if (stats_.examples == stats_.dropped) fail_all_dropped();
+}
+
+void ExampleStore::encode_all(const DataOptions& options, const Progress& progress) {
+  std::vector<std::int64_t> refused;
+  std::vector<std::string> problems;
+  for (std::int64_t i = 0; i < index_.size(); ++i) {
+    if (progress && !keep_ && i % kProgressStep == 0) progress(i, index_.size());
+    const auto record = static_cast<std::uint32_t>(i) - static_cast<std::uint32_t>(refused.size());
+    try {
+      const Example example = reader_.example(index_.read(i));
+      if (split_) {
+        for (const TokenizedExample& block : encoder_->encode_blocks(example)) add(block, record);
+      } else {
+        add(encoder_->encode(example), record);
+      }
+    } catch (const UsageError&) {
+      throw;
+    } catch (const Error& error) {
+      if (!options.skip_bad_lines) throw refusal(i, error);
+      refused.push_back(i);
+      problems.push_back(error.what());
+    }
   }
-  if (stats_.seen == stats_.dropped) fail_all_dropped();
-  sample_stats_ = stats_;
-  fingerprint_ = content_hash();
+  if (!refused.empty()) index_.remove(refused, problems);
+  lengths_.shrink_to_fit();
+}
+
+void ExampleStore::add(const TokenizedExample& example, std::uint32_t record) {
+  count(example);
+  lengths_.push_back(
+      example.num_supervised() == 0 ? 0 : static_cast<std::uint32_t>(example.ids.size()));
+  if (keep_) kept_.push_back(example);
+  if (!split_) return;
+  blocks_.push_back({spooled_, record});
+  if (keep_) return;
+  const std::string bytes = packed(example);
+  spool_.append(bytes);
+  spooled_ += bytes.size();
+}
+
+void ExampleStore::count(const TokenizedExample& example) {
+  if (example.truncated) ++stats_.truncated;
+  if (example.folded_system) ++stats_.folded;
+  stats_.lost += example.lost_messages;
+  const std::int64_t supervised = example.num_supervised();
+  if (supervised == 0) {
+    ++stats_.dropped;
+    return;
+  }
+  const auto length = static_cast<std::int64_t>(example.ids.size());
+  stats_.tokens += length;
+  stats_.supervised += supervised;
+  stats_.longest = std::max(stats_.longest, length);
+}
+
+FileError ExampleStore::refusal(std::int64_t record, const Error& error) const {
+  const bool skips = error.hint().empty();
+  return FileError(
+      index_.name() + ":" + std::to_string(index_.line(record)), error.what(),
+      skips ? "Mend the record, or leave such records out with --skip-bad-lines." : error.hint());
 }
 
 void ExampleStore::fail_empty() const {
   if (index_.num_bad() == 0) throw FileError(index_.name(), "the data set is empty");
-  throw FileError(index_.name(), "no usable record: all " + std::to_string(index_.num_bad()) +
-                                     " were skipped as malformed, the first in line " +
-                                     index_.bad().front().place + " (" +
-                                     index_.bad().front().problem + ")");
+  throw FileError(index_.name(),
+                  "no usable record: all " + std::to_string(index_.num_bad()) +
+                      " were skipped as bad, the first in line " + index_.bad().front().place +
+                      " (" + index_.bad().front().problem + ")",
+                  "Look at that record: is the file of another kind?");
 }
 
 void ExampleStore::fail_all_dropped() const {
   throw FileError(index_.name(),
-                  "none of the " + std::to_string(stats_.seen) +
+                  "none of the " + std::to_string(stats_.examples) +
                       " examples has a token to learn from (" + std::to_string(stats_.truncated) +
                       " were truncated to " + std::to_string(encoder_->options().max_length) +
                       " tokens before their answer)",
                   "Raise --max-length, or check --columns and --template.");
 }
 
-std::uint64_t ExampleStore::content_hash() const {
-  Hasher64 hasher;
-  hasher.update(std::to_string(index_.size()) + " " + std::to_string(index_.bytes()));
-  const std::int64_t count = std::min<std::int64_t>(16, index_.size());
-  for (std::int64_t i = 0; i < count; ++i) {
-    hasher.update(dump_json(index_.read(i * index_.size() / count)));
-  }
-  return hasher.digest();
-}
-
-TokenizedExample ExampleStore::look_at(std::int64_t index) const {
-  TokenizedExample example = encode(index);
-  if (seen_[static_cast<std::size_t>(index)]) return example;
-  seen_[static_cast<std::size_t>(index)] = true;
-  ++stats_.seen;
-  if (example.truncated) ++stats_.truncated;
-  const std::int64_t supervised = example.num_supervised();
-  if (supervised == 0) {
-    ++stats_.dropped;
-  } else {
-    stats_.tokens += static_cast<std::int64_t>(example.ids.size());
-    stats_.supervised += supervised;
-    stats_.longest = std::max(stats_.longest, static_cast<std::int64_t>(example.ids.size()));
-  }
-  return example;
-}
-
 Example ExampleStore::example(std::int64_t index) const {
-  const Json record = index_.read(index);
-  return reader_.example(record);
+  const std::int64_t record = split_ ? blocks_.at(static_cast<std::size_t>(index)).record : index;
+  return reader_.example(index_.read(record));
 }
 
-TokenizedExample ExampleStore::encode(std::int64_t index) const {
-  try {
-    return encoder_->encode(example(index));
-  } catch (const UsageError&) {
-    throw;
-  } catch (const Error& error) {
-    throw FileError(index_.name() + ":" + std::to_string(index_.line(index)), error.what(),
-                    error.hint());
+TokenizedExample ExampleStore::read_block(std::int64_t index) const {
+  TokenizedExample block;
+  block.ids.resize(static_cast<std::size_t>(length(index)));
+  const std::string bytes = spool_.read(blocks_[static_cast<std::size_t>(index)].offset,
+                                        block.ids.size() * sizeof(std::int32_t));
+  if (bytes.size() != block.ids.size() * sizeof(std::int32_t)) {
+    throw FileError(index_.name(), "the temporary file of its tokens has become shorter");
   }
+  std::memcpy(block.ids.data(), bytes.data(), bytes.size());
+  for (std::int32_t& id : block.ids) {
+    block.supervised.push_back(id >= 0);
+    if (id < 0) id = ~id;
+  }
+  return block;
 }
 
 std::optional<TokenizedExample> ExampleStore::get(std::int64_t index) const {
-  TokenizedExample example =
-      kept_.empty() ? look_at(index) : kept_.at(static_cast<std::size_t>(index));
-  if (example.num_supervised() == 0) return std::nullopt;
-  return example;
+  if (length(index) == 0) return std::nullopt;
+  if (keep_) return kept_.at(static_cast<std::size_t>(index));
+  return split_ ? read_block(index) : encoder_->encode(example(index));
 }
 
 }  // namespace svtune

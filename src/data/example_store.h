@@ -1,83 +1,116 @@
-// The examples of a data set by number, tokenised when needed.
+// The examples of a data set by number, as tokens.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/errors.h"
 #include "base/fields.h"
 #include "data/encode.h"
+#include "data/random_file.h"
 #include "data/record_format.h"
 #include "data/record_index.h"
 
 namespace svtune {
 
+enum class LongTexts { kCut, kSplit };
+inline constexpr EnumName<LongTexts> kLongTextsNames[] = {
+    {LongTexts::kCut, "cut", "their end is left out"},
+    {LongTexts::kSplit, "split", "plain texts become blocks, all of which are used"},
+};
+constexpr std::span<const EnumName<LongTexts>> enum_names(LongTexts) { return kLongTextsNames; }
+
 struct DataOptions {
   RecordFormat format = RecordFormat::kAuto;
   ColumnMap columns = {};
   bool skip_bad_lines = false;
+  LongTexts long_texts = LongTexts::kCut;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     visit(self.format, {.name = "format", .help = "Layout of the records"});
     visit(self.columns,
-          {.name = "columns", .help = "Columns by role, e.g. prompt=question,completion=answer"});
+          {.name = "columns", .help = "Columns by part, e.g. prompt=question,completion=answer"});
     visit(self.skip_bad_lines,
-          {.name = "skip_bad_lines", .help = "Leave malformed records out and list them"});
+          {.name = "skip_bad_lines",
+           .help = "Leave out and list records that are malformed or that the template refuses"});
+    visit(self.long_texts, {.name = "long", .help = "What becomes of examples above --max-length"});
   }
 };
 
-// What became of the examples tokenised so far; each counts once.
+// What became of the examples.
 struct EncodeStats {
-  std::int64_t examples = 0;    // in the file
-  std::int64_t seen = 0;        // tokenised at least once
-  std::int64_t truncated = 0;   // of those seen
-  std::int64_t dropped = 0;     // of those seen: nothing left to learn from
+  std::int64_t records = 0;     // that are used
+  std::int64_t examples = 0;    // records, or more where texts are split
+  std::int64_t truncated = 0;   // examples
+  std::int64_t dropped = 0;     // examples: nothing left to learn from
   std::int64_t bad_lines = 0;   // skipped records
-  std::int64_t tokens = 0;      // of those seen and kept
+  std::int64_t folded = 0;      // examples whose system message stands in the user turn
+  std::int64_t lost = 0;        // messages that the chat template leaves out
+  std::int64_t tokens = 0;      // of the examples kept
   std::int64_t supervised = 0;  // tokens
   std::int64_t longest = 0;     // tokens
 };
 
-// Small files are tokenised at once and kept; of larger ones only offsets stay in memory and
-// a sample is looked at first, so training starts soon whatever the size.
+// All examples are tokenised once at the start, so that a record that the template or the
+// tokenizer refuses is known before anything is trained. The tokens of small files are kept; of
+// larger ones only offsets and lengths stay in memory, and examples are tokenised again when
+// they are needed.
 class ExampleStore {
  public:
-  // Throws FileError when the file is malformed, holds no example, or none has a token to
-  // learn from (the message counts why).
-  ExampleStore(const std::filesystem::path& path, const DataOptions& options,
-               std::shared_ptr<const ExampleEncoder> encoder);
+  // Records done, of how many; not called for small files.
+  using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
 
-  std::int64_t size() const { return index_.size(); }
-  // The tokens of one example; nullopt when nothing is left to learn from. Counts in stats(),
-  // so not for several threads at once.
+  // Throws FileError "path:line: ..." for the first bad record (unless skipped), when the file
+  // holds no example, or when none has a token to learn from (the message counts why);
+  // UsageError when `options` name a column that no record has.
+  ExampleStore(const std::filesystem::path& path, const DataOptions& options,
+               std::shared_ptr<const ExampleEncoder> encoder, const Progress& progress = {});
+
+  std::int64_t size() const { return static_cast<std::int64_t>(lengths_.size()); }
+  // Tokens of an example; 0 when nothing is left to learn from.
+  std::int64_t length(std::int64_t index) const {
+    return lengths_[static_cast<std::size_t>(index)];
+  }
+  // nullopt when nothing is left to learn from.
   std::optional<TokenizedExample> get(std::int64_t index) const;
+  // The record that an example comes from.
   Example example(std::int64_t index) const;
   const EncodeStats& stats() const { return stats_; }
-  // As stats() were after construction: of all examples, or of an even sample.
-  const EncodeStats& sample_stats() const { return sample_stats_; }
   const RecordIndex& records() const { return index_; }
+  const RecordReader& reader() const { return reader_; }
   const ExampleEncoder& encoder() const { return *encoder_; }
-  // Hash of size and a sample of the contents: tells whether a resumed run has the same data.
-  std::uint64_t fingerprint() const { return fingerprint_; }
+  // Hash of all records: tells whether a resumed run has the same data.
+  std::uint64_t fingerprint() const { return index_.fingerprint(); }
 
  private:
-  TokenizedExample look_at(std::int64_t index) const;
-  TokenizedExample encode(std::int64_t index) const;
+  struct Block {  // of a split text, where its tokens are
+    std::uint64_t offset = 0;
+    std::uint32_t record = 0;
+  };
+
+  void encode_all(const DataOptions& options, const Progress& progress);
+  void add(const TokenizedExample& example, std::uint32_t record);
+  void count(const TokenizedExample& example);
+  TokenizedExample read_block(std::int64_t index) const;
+  FileError refusal(std::int64_t record, const Error& error) const;
   [[noreturn]] void fail_empty() const;
   [[noreturn]] void fail_all_dropped() const;
-  std::uint64_t content_hash() const;
 
   RecordReader reader_;
   RecordIndex index_;
   std::shared_ptr<const ExampleEncoder> encoder_;
+  bool keep_ = false, split_ = false;
+  std::vector<std::uint32_t> lengths_;
   std::vector<TokenizedExample> kept_;  // all examples, or none
-  mutable EncodeStats stats_;
-  EncodeStats sample_stats_;
-  mutable std::vector<bool> seen_;
-  std::uint64_t fingerprint_ = 0;
+  std::vector<Block> blocks_;           // with split_ only
+  RandomFile spool_;                    // tokens of blocks that are not kept
+  std::uint64_t spooled_ = 0;           // bytes
+  EncodeStats stats_;
 };
 
 }  // namespace svtune

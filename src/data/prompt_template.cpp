@@ -1,11 +1,11 @@
 #include "data/prompt_template.h"
 
 #include <algorithm>
-#include <ctime>
 #include <utility>
 
 #include "base/errors.h"
 #include "base/files.h"
+#include "data/template_date.h"
 
 namespace svtune {
 namespace {
@@ -41,26 +41,46 @@ std::string fill_placeholders(const std::string& pattern, const Example& example
   return out;
 }
 
-// Instruction and further context as one text.
-std::string joined_prompt(const Example& example, std::string_view between) {
-  if (example.input.empty()) return example.prompt;
-  return example.prompt + std::string(between) + example.input;
-}
+struct ChatTemplates {
+  ChatTemplate plain;
+  std::optional<ChatTemplate> with_tools;
+};
 
 // The named template, the one in a file, or the model's own; nothing when there is none.
-std::optional<ChatTemplate> choose_chat_template(const PromptOptions& options,
-                                                 const Tokenizer& tokenizer) {
+std::optional<ChatTemplates> choose_chat_templates(const PromptOptions& options,
+                                                   const Tokenizer& tokenizer) {
   if (!options.chat_template) {
     if (tokenizer.chat_template().empty()) return std::nullopt;
-    return ChatTemplate::parse(tokenizer.chat_template(), "the model's chat template");
+    ChatTemplates own{ChatTemplate::parse(tokenizer.chat_template(), "the model's chat template"),
+                      std::nullopt};
+    if (!tokenizer.tool_chat_template().empty()) {
+      own.with_tools =
+          ChatTemplate::parse(tokenizer.tool_chat_template(), "the model's tool_use template");
+    }
+    return own;
   }
   const auto names = ChatTemplate::builtin_names();
   const bool builtin = std::find(names.begin(), names.end(), *options.chat_template) != names.end();
   if (builtin || !std::filesystem::exists(*options.chat_template)) {
-    return ChatTemplate::builtin(*options.chat_template);
+    return ChatTemplates{ChatTemplate::builtin(*options.chat_template), std::nullopt};
   }
-  return ChatTemplate::parse(read_file(*options.chat_template, kMaxTemplateBytes),
-                             *options.chat_template);
+  return ChatTemplates{ChatTemplate::parse(read_file(*options.chat_template, kMaxTemplateBytes),
+                                           *options.chat_template),
+                       std::nullopt};
+}
+
+// An option that the chosen template cannot use is a mistake, not a wish to be dropped.
+void refuse_unused(const PromptOptions& options, PromptStyle style) {
+  const auto refuse = [](const char* option, const char* needed) {
+    throw UsageError(std::string(option) + " has no effect: prompts are not written by " + needed,
+                     std::string("Leave it out, or choose another --template."));
+  };
+  if (options.file && style != PromptStyle::kFile) refuse("--template-file", "a template file");
+  if (style == PromptStyle::kChat) return;
+  if (options.chat_template) refuse("--chat-template", "a chat template");
+  if (options.system) refuse("--system", "a chat template");
+  if (options.system_place != SystemPlace::kAuto) refuse("--system-place", "a chat template");
+  if (options.date) refuse("--date", "a chat template");
 }
 
 std::optional<std::string> token_text(const Tokenizer& tokenizer, std::optional<std::int32_t> id) {
@@ -68,50 +88,55 @@ std::optional<std::string> token_text(const Tokenizer& tokenizer, std::optional<
   return tokenizer.id_to_token(*id);
 }
 
-// Cuts a rendered conversation at the borders of the assistant's spans.
-PromptText cut_at_spans(const RenderedChat& chat) {
-  PromptText text{{}, false, false};
-  std::size_t at = 0;
-  const auto add = [&](std::size_t end, bool supervised) {
-    if (end > at) text.parts.push_back({chat.text.substr(at, end - at), supervised});
-    at = end;
-  };
-  for (const TextSpan& span : chat.assistant) {
-    add(span.begin, false);
-    add(span.end, true);
-  }
-  add(chat.text.size(), false);
-  return text;
-}
-
-std::tm local_time() {
-  const std::time_t seconds = std::time(nullptr);
-  std::tm local{};
-  ::localtime_r(&seconds, &local);
-  return local;
-}
-
 }  // namespace
 
 PromptTemplate::PromptTemplate(const PromptOptions& options, const Tokenizer& tokenizer)
-    : style_(options.style),
-      system_(options.system),
-      bos_(token_text(tokenizer, tokenizer.bos_id())),
-      eos_(token_text(tokenizer, tokenizer.eos_id())),
-      now_(local_time()) {
-  if (style_ == PromptStyle::kAuto) {
-    const bool has_chat = options.chat_template || !tokenizer.chat_template().empty();
-    style_ = options.file ? PromptStyle::kFile
-             : has_chat   ? PromptStyle::kChat
-                          : PromptStyle::kAlpaca;
-  }
+    : style_(options.style) {
+  choose_style(options, tokenizer);
+  refuse_unused(options, style_);
   if (style_ == PromptStyle::kFile) load_file(options);
-  if (style_ == PromptStyle::kChat) {
-    chat_ = choose_chat_template(options, tokenizer);
-    if (!chat_) {
-      throw UsageError("the model has no chat template",
-                       "Name one with --chat-template, or choose --template alpaca, raw or file.");
+  if (style_ == PromptStyle::kChat) load_chat(options, tokenizer);
+}
+
+void PromptTemplate::choose_style(const PromptOptions& options, const Tokenizer& tokenizer) {
+  if (style_ != PromptStyle::kAuto) return;
+  const bool chat = options.chat_template || !tokenizer.chat_template().empty();
+  style_ = options.file ? PromptStyle::kFile : chat ? PromptStyle::kChat : PromptStyle::kAlpaca;
+}
+
+void PromptTemplate::load_chat(const PromptOptions& options, const Tokenizer& tokenizer) {
+  std::optional<ChatTemplates> chosen = choose_chat_templates(options, tokenizer);
+  if (!chosen) {
+    throw UsageError("the model has no chat template",
+                     "Name one with --chat-template, or choose --template alpaca, raw or file.");
+  }
+  ConversationOptions conversation{.system = options.system,
+                                   .system_place = options.system_place,
+                                   .bos = token_text(tokenizer, tokenizer.bos_id()),
+                                   .eos = token_text(tokenizer, tokenizer.eos_id())};
+  const std::string date = options.date.value_or(today());
+  conversation.now = parse_date(date);
+  chat_.emplace(std::move(chosen->plain), std::move(chosen->with_tools), std::move(conversation));
+  if (chat_->mentions("strftime_now")) {
+    date_ = date;
+  } else if (options.date) {
+    throw UsageError("--date has no effect: the chat template asks for no date", "Leave it out.");
+  }
+  if (options.system) try_system(options);
+}
+
+// Prompts that a user types are not counted as data are, so folding is told here.
+void PromptTemplate::try_system(const PromptOptions& options) {
+  Example question;
+  question.prompt = "x";
+  try {
+    if (options.system_place == SystemPlace::kAuto && chat_->prompt(question).folded_system) {
+      notices_.push_back(
+          "the chat template takes no system message; --system stands at the head "
+          "of the first user turn");
     }
+  } catch (const FileError&) {
+    return;  // the first real prompt will say why
   }
 }
 
@@ -125,13 +150,13 @@ void PromptTemplate::load_file(const PromptOptions& options) {
 }
 
 std::string PromptTemplate::pair_prompt(const Example& example) const {
-  if (style_ == PromptStyle::kRaw) return joined_prompt(example, "\n");
+  if (style_ == PromptStyle::kRaw) return joined_prompt(example.prompt, example.input, "\n");
   if (style_ == PromptStyle::kFile) {
     if (file_text_.find("{input}") != std::string::npos) {
       return fill_placeholders(file_text_, example);
     }
     Example joined;
-    joined.prompt = joined_prompt(example, "\n");
+    joined.prompt = joined_prompt(example.prompt, example.input, "\n");
     return fill_placeholders(file_text_, joined);
   }
   if (example.input.empty()) {
@@ -141,36 +166,14 @@ std::string PromptTemplate::pair_prompt(const Example& example) const {
          example.input + "\n\n### Response:";
 }
 
-Json PromptTemplate::messages_of(const Example& example) const {
-  Json messages = Json::array();
-  const bool has_system = example.kind == ExampleKind::kMessages && !example.messages.empty() &&
-                          example.messages[0].at("role") == "system";
-  if (system_ && !has_system) messages.push_back({{"role", "system"}, {"content", *system_}});
-  if (example.kind == ExampleKind::kMessages) {
-    for (const Json& each : example.messages) messages.push_back(each);
-    return messages;
-  }
-  messages.push_back({{"role", "user"}, {"content", joined_prompt(example, "\n\n")}});
-  messages.push_back({{"role", "assistant"}, {"content", example.completion}});
-  return messages;
-}
-
-ChatOptions PromptTemplate::chat_options(const Example& example, bool add_generation_prompt) const {
-  ChatOptions options;
-  if (example.tools.is_array()) options.variables["tools"] = example.tools;
-  options.add_generation_prompt = add_generation_prompt;
-  options.bos_token = bos_;
-  options.eos_token = eos_;
-  options.now = now_;
-  return options;
+bool PromptTemplate::reads(std::string_view part) const {
+  if (part != "system" && part != "history" && part != "tools") return true;
+  return style_ == PromptStyle::kChat && (part != "tools" || chat_->mentions("tools"));
 }
 
 PromptText PromptTemplate::whole(const Example& example) const {
   if (example.kind == ExampleKind::kText) return {{{example.completion, true}}, true, true};
-  if (style_ == PromptStyle::kChat) {
-    return cut_at_spans(
-        chat_->render_with_spans(messages_of(example), chat_options(example, false)));
-  }
+  if (style_ == PromptStyle::kChat) return chat_->whole(example);
   if (example.kind == ExampleKind::kMessages) {
     throw UsageError("conversations need --template chat");
   }
@@ -181,13 +184,7 @@ PromptText PromptTemplate::whole(const Example& example) const {
 
 PromptText PromptTemplate::prompt(const Example& example) const {
   if (example.kind == ExampleKind::kText) return {{{example.completion, false}}, true, false};
-  if (style_ == PromptStyle::kChat) {
-    Json messages = messages_of(example);
-    while (!messages.empty() && messages.back().at("role") == "assistant") {
-      messages.erase(messages.size() - 1);
-    }
-    return {{{chat_->render(messages, chat_options(example, true)).text, false}}, false, false};
-  }
+  if (style_ == PromptStyle::kChat) return chat_->prompt(example);
   if (example.kind == ExampleKind::kMessages) {
     throw UsageError("conversations need --template chat");
   }

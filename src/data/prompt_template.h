@@ -9,8 +9,9 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "data/conversation.h"
 #include "data/example.h"
-#include "text/chat_template.h"
+#include "data/prompt_text.h"
 #include "text/tokenizer.h"
 
 namespace svtune {
@@ -32,6 +33,8 @@ struct PromptOptions {
   std::optional<std::filesystem::path> file = {};
   std::optional<std::string> system = {};
   std::optional<std::string> chat_template = {};
+  SystemPlace system_place = SystemPlace::kAuto;
+  std::optional<std::string> date = {};
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -47,25 +50,19 @@ struct PromptOptions {
                    "or a Jinja file",
            .value_name = "NAME|FILE",
            .path = PathHint::kFile});
+    visit(self.system_place,
+          {.name = "system_place", .help = "Where the system message of a chat prompt stands"});
+    visit(self.date, {.name = "date",
+                      .help = "Day that a chat template sees where it asks for the date; the day "
+                              "of the run when absent",
+                      .value_name = "YYYY-MM-DD"});
   }
-};
-
-// A piece of the text and whether the model learns to write it.
-struct PromptPart {
-  std::string text;
-  bool supervised = false;
-};
-
-struct PromptText {
-  std::vector<PromptPart> parts;
-  bool add_frame = true;  // the tokenizer's special tokens around the text (<s>, ...)
-  bool add_end = true;    // the end token after the last part
 };
 
 class PromptTemplate {
  public:
-  // Throws UsageError when the style needs a chat template or a file that is not there, and
-  // FileError when a template file is malformed.
+  // Throws UsageError when the style needs a chat template or a file that is not there or has
+  // no use for an option that is given, and FileError when a template file is malformed.
   PromptTemplate(const PromptOptions& options, const Tokenizer& tokenizer);
 
   // The whole example, prompt and answer. Throws FileError when a chat template refuses it.
@@ -73,19 +70,25 @@ class PromptTemplate {
   // The prompt alone, ready for the model's answer.
   PromptText prompt(const Example& example) const;
   PromptStyle style() const { return style_; }
+  // Whether texts depend on this part of an example: "system", "history", "tools".
+  bool reads(std::string_view part) const;
+  // What the template sees as the date, as --date takes it; nothing when it asks for none.
+  const std::optional<std::string>& date() const { return date_; }
+  // What a user should know before prompts are written, e.g. that --system is folded.
+  const std::vector<std::string>& notices() const { return notices_; }
 
  private:
+  void choose_style(const PromptOptions& options, const Tokenizer& tokenizer);
+  void load_chat(const PromptOptions& options, const Tokenizer& tokenizer);
   void load_file(const PromptOptions& options);
+  void try_system(const PromptOptions& options);
   std::string pair_prompt(const Example& example) const;
-  Json messages_of(const Example& example) const;
-  ChatOptions chat_options(const Example& example, bool add_generation_prompt) const;
 
   PromptStyle style_;
   std::string file_text_;
-  std::optional<std::string> system_;
-  std::optional<ChatTemplate> chat_;
-  std::optional<std::string> bos_, eos_;
-  std::tm now_;  // one date for all prompts
+  std::optional<ConversationRenderer> chat_;
+  std::optional<std::string> date_;
+  std::vector<std::string> notices_;
 };
 
 }  // namespace svtune

@@ -2,127 +2,82 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/errors.h"
+#include "data/turns.h"
 
 namespace svtune {
 namespace {
 
-constexpr const char* kRoles[] = {"prompt", "input", "completion", "messages", "text"};
+using FastObject = simdjson::dom::object;
+using FastElement = simdjson::dom::element;
 
-struct Layout {
-  RecordFormat format;
-  const char* prompt;
-  const char* completion;
-};
-constexpr Layout kPairs[] = {
-    {RecordFormat::kAlpaca, "instruction", "output"},
-    {RecordFormat::kPromptCompletion, "prompt", "completion"},
-    {RecordFormat::kQueryResponse, "query", "response"},
-    {RecordFormat::kMetaMath, "query", "response"},
-    {RecordFormat::kQuestionAnswer, "question", "answer"},
-};
-
-const Layout* layout_of(RecordFormat format) {
-  for (const Layout& each : kPairs) {
-    if (each.format == format) return &each;
-  }
-  return nullptr;
+// Text of an optional column; "" when it is absent or null.
+std::string optional_text(const Json& record, const std::string& column) {
+  const auto found = record.find(column);
+  return found != record.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-// Text of a message: a string or a list of {type, text} parts.
-bool content_text(const Json& content, std::string& out) {
-  if (content.is_string()) {
-    out = content.get<std::string>();
-    return true;
+Json value_of(const Json& record, const std::string& column) {
+  const auto found = column.empty() ? record.end() : record.find(column);
+  return found == record.end() ? Json() : *found;
+}
+
+bool is_empty_value(const FastElement& value) {
+  switch (value.type()) {
+    case simdjson::dom::element_type::NULL_VALUE:
+      return true;
+    case simdjson::dom::element_type::STRING:
+      return std::string_view(value).empty();
+    case simdjson::dom::element_type::ARRAY:
+      return simdjson::dom::array(value).size() == 0;
+    case simdjson::dom::element_type::OBJECT:
+      return FastObject(value).size() == 0;
+    default:
+      return false;
   }
-  if (!content.is_array()) return false;
-  for (const Json& part : content) {
-    if (!part.is_object()) return false;
-    const char* key = part.contains("text") ? "text" : "value";
-    if (!part.contains(key) || !part.at(key).is_string()) return false;
-    out += part.at(key).get<std::string>();
+}
+
+// Turns of {who, what} with text and nothing beside them.
+bool has_plain_turns(const FastElement& value, std::string_view who, std::string_view what) {
+  simdjson::dom::array turns;
+  if (value.get(turns) != simdjson::SUCCESS || turns.size() == 0) return false;
+  for (const FastElement& element : turns) {
+    FastObject turn;
+    if (element.get(turn) != simdjson::SUCCESS || turn.size() != 2) return false;
+    for (const auto& field : turn) {
+      if ((field.key != who && field.key != what) || !field.value.is_string()) return false;
+    }
+    if (turn.at_key(who).error() || turn.at_key(what).error()) return false;
   }
   return true;
 }
 
-std::string role_of(const std::string& from) {
-  if (from == "human" || from == "user") return "user";
-  if (from == "gpt" || from == "assistant" || from == "model") return "assistant";
-  return from;
+// Whether a column that plays a part holds what needs no closer look.
+bool is_plain(const FastElement& value, const std::string& part, RecordFormat format) {
+  if (part == "history" || part == "tools" || part == "system") return is_empty_value(value);
+  if (part != "messages") return value.is_string();
+  return format == RecordFormat::kMessages ? has_plain_turns(value, "role", "content")
+                                           : has_plain_turns(value, "from", "value");
 }
 
-bool has_calls(const Json& turn) {
-  const auto calls = turn.find("tool_calls");
-  return calls != turn.end() && calls->is_array() && !calls->empty();
-}
-
-// A message that calls tools may lack its content.
-std::string check_turns(const Json& turns, const char* who, const char* what) {
-  if (!turns.is_array() || turns.empty()) return "the conversation is not a list of messages";
-  for (std::size_t i = 0; i < turns.size(); ++i) {
-    const Json& turn = turns[i];
-    std::string text;
-    const bool named = turn.is_object() && turn.contains(who) && turn.at(who).is_string();
-    const bool silent =
-        named && has_calls(turn) && (!turn.contains(what) || turn.at(what).is_null());
-    if (!named || (!silent && (!turn.contains(what) || !content_text(turn.at(what), text)))) {
-      return "message " + std::to_string(i) + " of the conversation lacks \"" + who + "\" or \"" +
-             what + "\"";
+// All parts plain, the necessary ones exactly once.
+bool has_plain_columns(const FastObject& record, const RecordColumns& columns) {
+  std::size_t needed = 0, found = 0;
+  for (const auto& [part, column] : columns.parts) {
+    const bool optional =
+        part == "history" || part == "tools" || part == "system" || part == "input";
+    if (!optional && record.at_key(column).error()) return false;
+    needed += optional ? 0 : 1;
+    for (const auto& field : record) {
+      if (field.key != column) continue;
+      if (!is_plain(field.value, part, columns.format)) return false;
+      found += optional ? 0 : 1;
     }
   }
-  return "";
-}
-
-// Role and content as the templates expect them; other keys (tool_calls, name) are kept.
-Json normal_messages(const Json& turns, const char* who, const char* what) {
-  Json messages = Json::array();
-  for (const Json& turn : turns) {
-    Json message = {{"role", role_of(turn.at(who).get<std::string>())}};
-    std::string text;
-    if (turn.contains(what) && content_text(turn.at(what), text)) {
-      message["content"] = std::move(text);
-    } else {
-      message["content"] = "";
-    }
-    for (const auto& [key, value] : turn.items()) {
-      if (key != who && key != what && !message.contains(key)) message[key] = value;
-    }
-    messages.push_back(std::move(message));
-  }
-  return messages;
-}
-
-std::string check_text(const Json& record, const std::string& key) {
-  const auto found = record.find(key);
-  if (found == record.end()) return "field \"" + key + "\" is missing";
-  if (!found->is_string()) return "field \"" + key + "\" must be a string";
-  return "";
-}
-
-// The value of the key's last occurrence, as parse_json() takes it.
-bool has_text(const simdjson::dom::object& record, std::string_view key) {
-  bool found = false;
-  for (const auto& field : record) {
-    if (field.key == key) found = field.value.is_string();
-  }
-  return found;
-}
-
-bool has_turns(const simdjson::dom::object& record, std::string_view key, std::string_view who,
-               std::string_view what) {
-  simdjson::dom::array turns;
-  if (record.at_key(key).get(turns) != simdjson::SUCCESS || turns.size() == 0) return false;
-  std::size_t keys = 0;
-  for (const auto& field : record) keys += field.key == key;
-  for (const simdjson::dom::element& element : turns) {
-    simdjson::dom::object turn;
-    if (element.get(turn) != simdjson::SUCCESS || !has_text(turn, who) || !has_text(turn, what)) {
-      return false;
-    }
-  }
-  return keys == 1;
+  return found == needed;
 }
 
 // PiSSA's and SVFT's scripts split MetaMathQA's query at its first newline.
@@ -131,6 +86,35 @@ void split_query(Example& example) {
   if (newline == std::string::npos) return;
   example.input = example.prompt.substr(newline + 1);
   example.prompt.resize(newline);
+}
+
+// TRL's conversational prompt and completion: only the completion is learned. Text on one side
+// is a message of its usual role.
+void append_side(const Json& side, const char* role, bool in_prompt, Example& example) {
+  const std::size_t begin = example.messages.size();
+  if (side.is_array()) {
+    append_turns(side, false, example);
+  } else {
+    append_turns(Json::array({{{"role", role}, {"content", side}}}), false, example);
+  }
+  for (std::size_t i = begin; i < example.notes.size(); ++i) {
+    example.notes[i].in_prompt = in_prompt;
+  }
+}
+
+bool starts_with_system(const Example& example) {
+  return !example.messages.empty() && example.messages[0].at("role") == "system";
+}
+
+// Puts messages without notes in front of the conversation.
+void prepend(const Json& messages, Example& example) {
+  example.messages.insert(example.messages.begin(), messages.begin(), messages.end());
+  example.notes.insert(example.notes.begin(), messages.size(), MessageNote{});
+}
+
+void prepend_system(const std::string& system, Example& example) {
+  if (system.empty() || starts_with_system(example)) return;
+  prepend(Json::array({{{"role", "system"}, {"content", system}}}), example);
 }
 
 }  // namespace
@@ -144,121 +128,191 @@ struct RecordReader::FastParser {
 
 RecordReader::~RecordReader() = default;
 
-RecordReader::RecordReader(RecordFormat format, ColumnMap columns)
-    : format_(format), columns_(std::move(columns)), fast_(std::make_unique<FastParser>()) {
-  for (const auto& [role, name] : columns_) {
-    bool known = false;
-    for (const char* each : kRoles) known = known || role == each;
-    if (!known) {
-      throw UsageError("--columns: unknown role \"" + role + "\"",
-                       "Roles are prompt, input, completion, messages and text.");
-    }
-  }
-}
-
-std::string RecordReader::column(const std::string& role) const {
-  if (const auto found = columns_.find(role); found != columns_.end()) return found->second;
-  const Layout* layout = layout_of(format_);
-  if (layout != nullptr && role == "prompt") return layout->prompt;
-  if (layout != nullptr && role == "completion") return layout->completion;
-  if (role == "messages" && format_ == RecordFormat::kConversations) return "conversations";
-  return role;
+RecordReader::RecordReader(RecordReaderOptions options)
+    : options_(std::move(options)), fast_(std::make_unique<FastParser>()) {
+  check_parts(options_.columns);
 }
 
 std::string RecordReader::settle(const Json& record) {
-  if (format_ != RecordFormat::kAuto) return "";
-  if (columns_.contains("prompt") || columns_.contains("completion")) {
-    format_ = RecordFormat::kPromptCompletion;
-  } else if (columns_.contains("messages")) {
-    format_ = RecordFormat::kMessages;
-  } else if (columns_.contains("text")) {
-    format_ = RecordFormat::kText;
-  }
-  for (const Layout& each : kPairs) {
-    if (format_ == RecordFormat::kAuto && record.contains(each.prompt) &&
-        record.contains(each.completion)) {
-      format_ = each.format;
-    }
-  }
-  if (format_ != RecordFormat::kAuto) return "";
-  if (record.contains("messages")) {
-    format_ = RecordFormat::kMessages;
-  } else if (record.contains("conversations")) {
-    format_ = RecordFormat::kConversations;
-  } else if (record.contains("text")) {
-    format_ = RecordFormat::kText;
-  } else {
-    std::string keys;
-    for (const auto& [key, value] : record.items()) keys += (keys.empty() ? "" : ", ") + key;
-    return "cannot tell prompt and completion from the keys " + keys + "; name them with --columns";
-  }
+  SettledColumns settled =
+      settle_columns(options_.format, options_.columns, record, options_.answers);
+  if (!settled.problem.empty()) return settled.problem;
+  columns_ = std::move(settled.columns);
+  settled_ = true;
   return "";
 }
 
-std::string RecordReader::problem(const Json& record) {
-  if (std::string text = settle(record); !text.empty()) return text;
-  switch (format_) {
-    case RecordFormat::kText:
-      return check_text(record, column("text"));
-    case RecordFormat::kMessages:
-    case RecordFormat::kConversations: {
-      const std::string key = column("messages");
-      if (!record.contains(key)) return "field \"" + key + "\" is missing";
-      return format_ == RecordFormat::kMessages ? check_turns(record.at(key), "role", "content")
-                                                : check_turns(record.at(key), "from", "value");
-    }
-    default: {
-      std::string text = check_text(record, column("prompt"));
-      if (text.empty()) text = check_text(record, column("completion"));
-      return text;
+std::string RecordReader::missing(const Json& record, const std::string& part) const {
+  const std::string column = columns_.of(part);
+  if (record.contains(column)) return "";
+  std::vector<std::string> present;
+  for (const auto& [key, value] : record.items()) present.push_back(key);
+  return "field \"" + column + "\" is missing" + nearest_column(column, present);
+}
+
+// Columns that stand beside prompts and conversations.
+std::string RecordReader::check_side_columns(const Json& record) const {
+  for (const char* part : {"input", "system"}) {
+    const std::string column = columns_.of(part);
+    const Json value = value_of(record, column);
+    if (!value.is_null() && !value.is_string()) {
+      return "field \"" + column + "\" must be a string";
     }
   }
+  std::string problem = tools_problem(value_of(record, columns_.of("tools")));
+  if (problem.empty()) problem = history_problem(value_of(record, columns_.of("history")));
+  return problem;
+}
+
+std::string RecordReader::check_pair(const Json& record) const {
+  for (const char* part : {"prompt", "completion"}) {
+    const std::string column = columns_.of(part);
+    const bool optional = !options_.answers && std::string_view(part) == "completion";
+    if (optional && !record.contains(column)) continue;
+    if (std::string problem = missing(record, part); !problem.empty()) return problem;
+    const Json& value = record.at(column);
+    if (value.is_string() || optional) continue;
+    if (!value.is_array()) return "field \"" + column + "\" must be a string";
+    if (std::string problem = turns_problem(value); !problem.empty()) {
+      return "field \"" + column + "\": " + problem;
+    }
+    if (std::string_view(part) == "prompt" &&
+        !is_empty_value(value_of(record, columns_.of("input")))) {
+      return "field \"" + columns_.of("input") + "\" cannot stand beside a prompt of messages";
+    }
+  }
+  return check_side_columns(record);
+}
+
+std::string RecordReader::check_conversation(const Json& record) const {
+  if (std::string problem = missing(record, "messages"); !problem.empty()) return problem;
+  const Json& turns = record.at(columns_.of("messages"));
+  if (std::string problem = turns_problem(turns); !problem.empty()) return problem;
+  if (std::string problem = check_side_columns(record); !problem.empty()) return problem;
+  const std::string system = optional_text(record, columns_.of("system"));
+  if (system.empty() || conversation(record).messages[0].at("content") == system) return "";
+  return "the column \"" + columns_.of("system") +
+         "\" and the first message are system messages that differ";
+}
+
+std::string RecordReader::check(const Json& record) const {
+  if (columns_.is_pair()) return check_pair(record);
+  if (columns_.format != RecordFormat::kText) return check_conversation(record);
+  std::string problem = missing(record, "text");
+  if (problem.empty() && !record.at(columns_.of("text")).is_string()) {
+    problem = "field \"" + columns_.of("text") + "\" must be a string";
+  }
+  return problem;
+}
+
+std::string RecordReader::problem(const Json& record) {
+  if (!settled_) {
+    if (std::string problem = settle(record); !problem.empty()) return problem;
+  }
+  std::string problem = check(record);
+  if (!problem.empty()) return problem;
+  next_seen_ = 0;
+  for (const auto& [key, value] : record.items()) see(key, svtune::is_empty_value(value));
+  return "";
 }
 
 bool RecordReader::surely_fits(std::string_view text) {
-  if (format_ == RecordFormat::kAuto || !fast_->ready) return false;
-  simdjson::dom::object record;
+  if (!settled_ || !fast_->ready) return false;
+  FastObject record;
   if (fast_->parser.parse(text.data(), text.size()).get(record) != simdjson::SUCCESS) return false;
-  switch (format_) {
-    case RecordFormat::kText:
-      return has_text(record, column("text"));
-    case RecordFormat::kMessages:
-      return has_turns(record, column("messages"), "role", "content");
-    case RecordFormat::kConversations:
-      return has_turns(record, column("messages"), "from", "value");
-    default:
-      return has_text(record, column("prompt")) && has_text(record, column("completion"));
+  if (!has_plain_columns(record, columns_)) return false;
+  next_seen_ = 0;
+  for (const auto& field : record) see(field.key, is_empty_value(field.value));
+  return true;
+}
+
+void RecordReader::see(std::string_view column, bool empty) {
+  // Records mostly have the same columns in the same order.
+  std::size_t at = next_seen_;
+  if (at >= seen_.size() || seen_[at].name != column) {
+    at = 0;
+    while (at < seen_.size() && seen_[at].name != column) ++at;
+  }
+  constexpr std::size_t kMostColumns = 1000;
+  if (at == seen_.size()) {
+    if (at == kMostColumns) return;
+    seen_.push_back({std::string(column), 0});
+  }
+  if (!empty) ++seen_[at].rows;
+  next_seen_ = at + 1;
+}
+
+std::vector<ColumnCount> RecordReader::column_counts() const {
+  std::vector<ColumnCount> counts;
+  for (const Seen& each : seen_) {
+    counts.push_back({each.name, columns_.part_of(each.name), each.rows});
+  }
+  return counts;
+}
+
+void RecordReader::check_mapped_columns() const {
+  if (!settled_ || seen_.empty()) return;
+  std::vector<std::string> present;
+  for (const Seen& each : seen_) present.push_back(each.name);
+  for (const auto& [part, column] : options_.columns) {
+    if (std::find(present.begin(), present.end(), column) != present.end()) continue;
+    if (part == "completion" && !options_.answers) continue;
+    throw UsageError("--columns " + part + "=" + column + ": no record has the column \"" + column +
+                         "\"" + nearest_column(column, present),
+                     "Name a column that is there, or leave " + part + " out.");
   }
 }
 
-Example RecordReader::example(const Json& record) const {
+Example RecordReader::conversation(const Json& record) const {
   Example example;
-  switch (format_) {
-    case RecordFormat::kText:
-      example.kind = ExampleKind::kText;
-      example.completion = record.at(column("text")).get<std::string>();
-      return example;
-    case RecordFormat::kMessages:
-    case RecordFormat::kConversations: {
-      const bool share_gpt = format_ == RecordFormat::kConversations;
-      example.kind = ExampleKind::kMessages;
-      example.messages = normal_messages(record.at(column("messages")), share_gpt ? "from" : "role",
-                                         share_gpt ? "value" : "content");
-      if (const auto tools = record.find("tools"); tools != record.end() && tools->is_array()) {
-        example.tools = *tools;
-      }
-      return example;
-    }
-    default:
-      example.prompt = record.at(column("prompt")).get<std::string>();
-      example.completion = record.at(column("completion")).get<std::string>();
-      if (const auto input = record.find(column("input"));
-          input != record.end() && input->is_string()) {
-        example.input = input->get<std::string>();
-      }
-      if (format_ == RecordFormat::kMetaMath) split_query(example);
-      return example;
+  example.kind = ExampleKind::kMessages;
+  append_turns(record.at(columns_.of("messages")), columns_.format == RecordFormat::kConversations,
+               example);
+  prepend_system(optional_text(record, columns_.of("system")), example);
+  example.tools = tools_list(value_of(record, columns_.of("tools")));
+  return example;
+}
+
+// Prompt and completion of which one is a list of messages.
+void RecordReader::read_sides(const Json& record, Example& example) const {
+  example.kind = ExampleKind::kMessages;
+  Json prompt = record.at(columns_.of("prompt"));
+  const std::string input = optional_text(record, columns_.of("input"));
+  if (prompt.is_string() && !input.empty()) prompt = prompt.get<std::string>() + "\n\n" + input;
+  append_side(prompt, "user", true, example);
+  const Json completion = value_of(record, columns_.of("completion"));
+  if (!completion.is_null()) append_side(completion, "assistant", false, example);
+  if (const Json history = history_messages(value_of(record, columns_.of("history")));
+      !history.is_null()) {
+    prepend(history, example);
   }
+  prepend_system(optional_text(record, columns_.of("system")), example);
+}
+
+Example RecordReader::pair(const Json& record) const {
+  Example example;
+  const Json& prompt = record.at(columns_.of("prompt"));
+  example.tools = tools_list(value_of(record, columns_.of("tools")));
+  if (prompt.is_array() || value_of(record, columns_.of("completion")).is_array()) {
+    read_sides(record, example);
+    return example;
+  }
+  example.prompt = prompt.get<std::string>();
+  example.completion = optional_text(record, columns_.of("completion"));
+  example.input = optional_text(record, columns_.of("input"));
+  example.system = optional_text(record, columns_.of("system"));
+  example.history = history_messages(value_of(record, columns_.of("history")));
+  if (columns_.format == RecordFormat::kMetaMath) split_query(example);
+  return example;
+}
+
+Example RecordReader::example(const Json& record) const {
+  if (columns_.is_pair()) return pair(record);
+  if (columns_.format != RecordFormat::kText) return conversation(record);
+  Example example;
+  example.kind = ExampleKind::kText;
+  example.completion = record.at(columns_.of("text")).get<std::string>();
+  return example;
 }
 
 }  // namespace svtune

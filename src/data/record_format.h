@@ -1,72 +1,80 @@
-// Which fields of a record are prompt and completion: the common data set layouts, found by
-// the first record's keys, and mappings for any other.
+// Records as examples: the common data set layouts, found by the first record's keys, and
+// mappings for any other. Keeps count of the columns, so that nothing is dropped in silence.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
-#include "base/field_info.h"
 #include "data/example.h"
+#include "data/record_columns.h"
 
 namespace svtune {
 
-enum class RecordFormat {
-  kAuto,
-  kPromptCompletion,
-  kAlpaca,
-  kQueryResponse,
-  kMetaMath,
-  kQuestionAnswer,
-  kMessages,
-  kConversations,
-  kText,
+// How many records hold something in a column.
+struct ColumnCount {
+  std::string name;
+  std::string part;  // what the column is read as; "" when it is not read
+  std::int64_t rows = 0;
 };
-inline constexpr EnumName<RecordFormat> kRecordFormatNames[] = {
-    {RecordFormat::kAuto, "auto", "by the keys of the first record"},
-    {RecordFormat::kPromptCompletion, "prompt-completion"},
-    {RecordFormat::kAlpaca, "alpaca", "instruction, input, output"},
-    {RecordFormat::kQueryResponse, "query-response", "MetaMathQA"},
-    {RecordFormat::kMetaMath, "metamath",
-     "query and response; what follows the first line of the query is the input"},
-    {RecordFormat::kQuestionAnswer, "question-answer", "GSM8K"},
-    {RecordFormat::kMessages, "messages", "role and content"},
-    {RecordFormat::kConversations, "conversations", "ShareGPT"},
-    {RecordFormat::kText, "text"},
-};
-constexpr std::span<const EnumName<RecordFormat>> enum_names(RecordFormat) {
-  return kRecordFormatNames;
-}
 
-// Column names by role: prompt, input, completion, messages, text.
-using ColumnMap = std::map<std::string, std::string>;
+struct RecordReaderOptions {
+  RecordFormat format = RecordFormat::kAuto;
+  // Renames the format's columns, e.g. {"prompt": "foo", "completion": "bar"}.
+  ColumnMap columns = {};
+  // False where only the prompt is wanted: records may lack the answer.
+  bool answers = true;
+};
 
 class RecordReader {
  public:
-  // `columns` renames the format's columns, e.g. {"prompt": "foo", "completion": "bar"}.
-  // Throws UsageError for an unknown role.
-  explicit RecordReader(RecordFormat format = RecordFormat::kAuto, ColumnMap columns = {});
+  // Throws UsageError for an unknown part.
+  explicit RecordReader(RecordReaderOptions options);
+  explicit RecordReader(RecordFormat format = RecordFormat::kAuto, ColumnMap columns = {})
+      : RecordReader(RecordReaderOptions{format, std::move(columns)}) {}
   ~RecordReader();
 
-  // "" when the record fits, else what is wrong with it. The first record settles kAuto.
+  // "" when the record fits, else what is wrong with it; a record that fits is counted in
+  // column_counts(). The first record settles kAuto. Throws UsageError when a mapped part does
+  // not belong to the format.
   std::string problem(const Json& record);
-  // Whether the text is a JSON object that certainly fits; much faster than parsing and
-  // problem(). False also when in doubt: settled formats with plain fields only.
+  // Whether the text is a JSON object that certainly fits, and counts it; much faster than
+  // parsing and problem(). False also when in doubt: settled formats with plain fields only.
   bool surely_fits(std::string_view text);
   // Requires: problem(record) was "".
   Example example(const Json& record) const;
-  RecordFormat format() const { return format_; }
+  RecordFormat format() const { return settled_ ? columns_.format : options_.format; }
+
+  // The columns of the records that fit, in the order of their first appearance.
+  std::vector<ColumnCount> column_counts() const;
+  // Throws UsageError for a mapped column that none of the records has.
+  void check_mapped_columns() const;
 
  private:
   struct FastParser;
+  struct Seen {
+    std::string name;
+    std::int64_t rows = 0;  // that hold something
+  };
 
   std::string settle(const Json& record);
-  std::string column(const std::string& role) const;
+  std::string check(const Json& record) const;
+  std::string check_pair(const Json& record) const;
+  std::string check_conversation(const Json& record) const;
+  std::string check_side_columns(const Json& record) const;
+  std::string missing(const Json& record, const std::string& part) const;
+  Example conversation(const Json& record) const;
+  Example pair(const Json& record) const;
+  void read_sides(const Json& record, Example& example) const;
+  void see(std::string_view column, bool empty);
 
-  RecordFormat format_;
-  ColumnMap columns_;
+  RecordReaderOptions options_;
+  RecordColumns columns_;
+  bool settled_ = false;
+  std::vector<Seen> seen_;
+  std::size_t next_seen_ = 0;  // where the next column is expected in seen_
   std::unique_ptr<FastParser> fast_;
 };
 

@@ -47,6 +47,147 @@ TEST(RecordReader, ReadsPairsOfAllLayouts) {
   }
 }
 
+TEST(RecordReader, FindsQuestionAndAnswerUnderOtherNames) {
+  struct Case {
+    const char* text;
+    const char* input;
+  };
+  const Case cases[] = {{R"({"prompt": "p", "response": "c"})", ""},
+                        {R"({"instruction": "p", "response": "c"})", ""},
+                        {R"({"instruction": "p", "context": "i", "response": "c"})", "i"},
+                        {R"({"problem": "p", "solution": "c", "level": "5"})", ""},
+                        {R"({"Question": "p", "Answer": "c"})", ""},
+                        {R"({"input": "p", "output": "c"})", ""}};
+  for (const Case& each : cases) {
+    const Example example = read(each.text);
+    EXPECT_EQ(example.prompt, "p") << each.text;
+    EXPECT_EQ(example.completion, "c") << each.text;
+    EXPECT_EQ(example.input, each.input) << each.text;
+  }
+  RecordReader unclear;
+  EXPECT_THAT(unclear.problem(Json::parse(R"({"problem": "p", "solution": "c", "answer": "d"})")),
+              HasSubstr("solution, answer may all be the completion"));
+}
+
+TEST(RecordReader, ReadsWhatStandsBesidePairs) {
+  RecordReader reader;
+  const Json record = Json::parse(
+      R"({"instruction": "p", "output": "c", "system": "s", "history": [["q", "a"]],
+          "tools": "[{\"name\": \"f\"}]"})");
+  ASSERT_EQ(reader.problem(record), "");
+  EXPECT_FALSE(reader.surely_fits(dump_json(record)));
+  const Example example = reader.example(record);
+  EXPECT_EQ(example.system, "s");
+  EXPECT_EQ(example.history[0]["content"], "q");
+  EXPECT_EQ(example.history[1]["content"], "a");
+  EXPECT_EQ(example.tools[0]["name"], "f");
+  EXPECT_EQ(read(R"({"system_prompt": "", "question": "p", "response": "c"})").prompt, "p");
+  RecordReader orca;
+  const Json other = Json::parse(R"({"system_prompt": "s", "question": "p", "response": "c"})");
+  ASSERT_EQ(orca.problem(other), "");
+  EXPECT_EQ(orca.example(other).system, "s");
+}
+
+TEST(RecordReader, ReadsSystemAndToolsOfConversations) {
+  RecordReader reader;
+  const Json record = Json::parse(
+      R"({"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}],
+          "system": "s", "tools": "[{\"name\": \"f\"}]"})");
+  ASSERT_EQ(reader.problem(record), "");
+  const Example example = reader.example(record);
+  EXPECT_EQ(example.messages[0], Json::parse(R"({"role": "system", "content": "s"})"));
+  EXPECT_EQ(example.messages.size(), 3u);
+  EXPECT_EQ(example.tools[0]["name"], "f");
+  EXPECT_THAT(reader.problem(Json::parse(
+                  R"({"conversations": [{"from": "system", "value": "t"},
+                                        {"from": "gpt", "value": "b"}], "system": "s"})")),
+              HasSubstr("system messages that differ"));
+  EXPECT_EQ(reader.problem(Json::parse(
+                R"({"conversations": [{"from": "system", "value": "s"},
+                                      {"from": "gpt", "value": "b"}], "system": "s"})")),
+            "");
+}
+
+TEST(RecordReader, ReadsEitherSpellingOfTurnsInEitherColumn) {
+  const Json expected = Json::parse(R"([{"role": "user", "content": "a"},
+                                        {"role": "assistant", "content": "b"}])");
+  for (const char* text :
+       {R"({"conversations": [{"role": "user", "content": "a"},
+                              {"role": "assistant", "content": "b"}]})",
+        R"({"messages": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]})"}) {
+    RecordReader reader;
+    ASSERT_EQ(reader.problem(Json::parse(text)), "") << text;
+    EXPECT_EQ(reader.example(Json::parse(text)).messages, expected) << text;
+  }
+}
+
+TEST(RecordReader, ReadsPromptAndCompletionOfMessages) {
+  RecordReader reader;
+  const Json record = Json::parse(
+      R"({"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
+                     {"role": "user", "content": "c"}],
+          "completion": [{"role": "assistant", "content": "d"}]})");
+  ASSERT_EQ(reader.problem(record), "");
+  const Example example = reader.example(record);
+  EXPECT_EQ(example.kind, ExampleKind::kMessages);
+  ASSERT_EQ(example.messages.size(), 4u);
+  EXPECT_EQ(example.messages[3]["content"], "d");
+  EXPECT_TRUE(example.note(1).in_prompt);
+  EXPECT_FALSE(example.note(3).in_prompt);
+  const Json mixed =
+      Json::parse(R"({"prompt": "a", "completion": [{"role": "assistant", "content": "d"}]})");
+  ASSERT_EQ(reader.problem(mixed), "");
+  EXPECT_EQ(reader.example(mixed).messages[0]["content"], "a");
+}
+
+TEST(RecordReader, CountsColumnsThatHoldSomething) {
+  RecordReader reader;
+  for (const char* text :
+       {R"({"instruction": "p", "input": "", "output": "c", "type": "x"})",
+        R"({"instruction": "p", "input": "i", "output": "c", "type": "x", "tags": []})",
+        R"({"instruction": "p", "output": "c", "tags": ["t"], "system": "s"})"}) {
+    if (!reader.surely_fits(text)) {
+      ASSERT_EQ(reader.problem(Json::parse(text)), "");
+    }
+  }
+  std::string counts;
+  for (const ColumnCount& each : reader.column_counts()) {
+    counts += each.name + "/" + each.part + "/" + std::to_string(each.rows) + " ";
+  }
+  EXPECT_EQ(counts,
+            "instruction/prompt/3 input/input/1 output/completion/3 type//2 tags//1 "
+            "system/system/1 ");
+}
+
+TEST(RecordReader, MappedColumnsMustExist) {
+  RecordReader reader(RecordFormat::kAuto, {{"input", "contxt"}});
+  const Json record = Json::parse(R"({"instruction": "p", "output": "c", "context": "i"})");
+  ASSERT_EQ(reader.problem(record), "");
+  try {
+    reader.check_mapped_columns();
+    ADD_FAILURE();
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("\"contxt\"; did you mean \"context\"?"));
+  }
+  RecordReader prompt(RecordFormat::kAuto, {{"prompt", "instrction"}});
+  EXPECT_THAT(prompt.problem(record), HasSubstr("did you mean \"instruction\"?"));
+  RecordReader wrong(RecordFormat::kText, {{"input", "context"}});
+  EXPECT_THROW(wrong.problem(Json::parse(R"({"text": "t"})")), UsageError);
+}
+
+TEST(RecordReader, PromptsNeedNoAnswer) {
+  RecordReader reader(RecordReaderOptions{.answers = false});
+  const Json record = Json::parse(R"({"instruction": "p", "input": "i"})");
+  ASSERT_EQ(reader.problem(record), "");
+  EXPECT_EQ(reader.example(record).prompt, "p");
+  EXPECT_EQ(reader.example(record).input, "i");
+  RecordReader mapped(RecordReaderOptions{.columns = {{"prompt", "q"}}, .answers = false});
+  const Json other = Json::parse(R"({"q": "p"})");
+  ASSERT_EQ(mapped.problem(other), "");
+  EXPECT_EQ(mapped.example(other).prompt, "p");
+  mapped.check_mapped_columns();
+}
+
 TEST(RecordReader, SplitsMetaMathQueriesAtTheFirstNewline) {
   const Example two = read(R"({"query": "a\nb\nc", "response": "r"})", RecordFormat::kMetaMath);
   EXPECT_EQ(two.prompt, "a");
@@ -107,9 +248,15 @@ TEST(RecordReader, FastCheckAgreesWithTheFullOne) {
                          R"({"prompt": "p", "completion": "c")",
                          R"({"prompt": "p", "completion": "c"} x)",
                          "{\"prompt\": \"\xff\", \"completion\": \"c\"}",
+                         R"({"prompt": "p", "prompt": "q"})",
+                         R"({"prompt": "p", "completion": "c", "system": 1})",
+                         R"({"prompt": "p", "completion": "c", "history": ["x"]})",
+                         R"({"prompt": "p", "completion": "c", "input": 1})",
                          R"(["prompt"])"};
   for (const char* text : texts) {
-    RecordReader reader(RecordFormat::kPromptCompletion);
+    RecordReader reader;
+    ASSERT_EQ(reader.problem(Json::parse(R"({"prompt": "p", "completion": "c"})")), "");
+    EXPECT_TRUE(reader.surely_fits(R"({"prompt": "p", "completion": "c"})"));
     EXPECT_FALSE(reader.surely_fits(text)) << text;
   }
   RecordReader undecided;

@@ -32,13 +32,13 @@ struct StartLosses {
   bool quantized = false;  // the adapted model stands on a quantised base
 };
 
-enum class RunPhase { kQuantize, kInitialise, kSamples };
+enum class RunPhase { kData, kQuantize, kInitialise, kSamples };
 
 class RunObserver {
  public:
   virtual ~RunObserver() = default;
   virtual void warning(const std::string& text) { (void)text; }
-  // Parts of a phase, layers or answers; never from two threads at once.
+  // Parts of a phase, records, layers or answers; never from two threads at once.
   virtual void progress(RunPhase phase, std::int64_t done, std::int64_t total) {
     (void)phase;
     (void)done;

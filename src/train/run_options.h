@@ -35,6 +35,7 @@ struct DataFileOptions {
   DataOptions reading;
   PromptOptions prompt;
   bool train_on_prompt = false;
+  bool mask_history = false;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -51,6 +52,9 @@ struct DataFileOptions {
     visit.group("Data", self.prompt);
     visit(self.train_on_prompt,
           {.name = "train_on_prompt", .help = "Learn the prompt as well as the answer"});
+    visit(self.mask_history,
+          {.name = "mask_history",
+           .help = "Learn only the last of the assistant's turns in a conversation"});
   }
 };
 

@@ -4,9 +4,8 @@
 
 namespace svtune {
 
-std::int64_t total_steps(const TrainConfig& config, std::int64_t batches_per_epoch) {
+std::int64_t total_steps(const TrainConfig& config, std::int64_t batches) {
   if (config.max_steps) return *config.max_steps;
-  const std::int64_t batches = config.epochs * batches_per_epoch;
   const std::int64_t a_step = config.batch.gradient_accumulation;
   return std::max<std::int64_t>(1, (batches + a_step - 1) / a_step);
 }

@@ -104,8 +104,8 @@ struct TrainConfig {
   }
 };
 
-// Optimiser steps of the run, from the micro-batches of one epoch (>= 1). Steps do not stop
-// at the end of an epoch; the last one may hold fewer micro-batches.
-std::int64_t total_steps(const TrainConfig& config, std::int64_t batches_per_epoch);
+// Optimiser steps of the run (>= 1), which has so many micro-batches in all its epochs. Steps do
+// not stop at the end of an epoch; the last one may hold fewer micro-batches.
+std::int64_t total_steps(const TrainConfig& config, std::int64_t batches);
 
 }  // namespace svtune

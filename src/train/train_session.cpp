@@ -1,10 +1,14 @@
 #include "train/train_session.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "adapter_files/adapter_file.h"
 #include "base/errors.h"
+#include "base/json.h"
 #include "data/data_losses.h"
 #include "io/load_tokenizer.h"
 #include "libtorch/prelude.h"
@@ -30,17 +34,35 @@ void check_vocabulary(const TrainSession& session) {
   }
 }
 
+// The day that a resumed run began with, which its config.json keeps.
+std::optional<std::string> first_day(const RunOptions& run) {
+  const std::filesystem::path config = run.output / "config.json";
+  if (!run.resume || !std::filesystem::exists(config)) return std::nullopt;
+  const Json stored = read_json_file(config);
+  const auto date = stored.find("date");
+  if (date == stored.end() || !date->is_string()) return std::nullopt;
+  return date->get<std::string>();
+}
+
 void load_data(TrainSession& session, RunObserver& observer) {
-  const DataFileOptions& data = session.options.data;
+  DataFileOptions& data = session.options.data;
+  if (!data.prompt.date) data.prompt.date = first_day(session.options.run);
   const auto encoder = std::make_shared<ExampleEncoder>(
       *session.tokenizer, PromptTemplate(data.prompt, *session.tokenizer),
-      EncodeOptions{session.options.train.batch.max_length, data.train_on_prompt});
-  session.data = std::make_shared<ExampleStore>(data.data, data.reading, encoder);
+      EncodeOptions{session.options.train.batch.max_length, data.train_on_prompt,
+                    data.mask_history});
+  // Of a template that asks for the day, config.json keeps the one that was used.
+  data.prompt.date = encoder->prompt().date();
+  const auto progress = [&observer](std::int64_t done, std::int64_t total) {
+    observer.progress(RunPhase::kData, done, total);
+  };
+  session.data = std::make_shared<ExampleStore>(data.data, data.reading, encoder, progress);
   for (const std::string& loss : data_losses(*session.data)) observer.warning(loss);
   session.batches = std::make_unique<StreamSource>(
       BatchStream(session.data, stream_options(session.options.train)));
   if (data.eval_data) {
-    session.eval_data = std::make_shared<ExampleStore>(*data.eval_data, data.reading, encoder);
+    session.eval_data =
+        std::make_shared<ExampleStore>(*data.eval_data, data.reading, encoder, progress);
     for (const std::string& loss : data_losses(*session.eval_data)) observer.warning(loss);
     session.eval_batches =
         std::make_unique<StreamSource>(eval_stream(session.eval_data, session.options.train));
@@ -102,8 +124,9 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer) {
   session.model = load_model(base.model, {scalar_type(base.dtype), /*check_finite=*/true});
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
   check_vocabulary(session);
+  const TrainConfig& train = session.options.train;
   session.total_steps =
-      total_steps(session.options.train, session.batches->stream().batches_per_epoch());
+      total_steps(train, train.max_steps ? 0 : session.batches->stream().total_batches());
   return session;
 }
 
@@ -126,13 +149,12 @@ Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& ob
 }
 
 double tokens_per_step(const TrainSession& session) {
-  const EncodeStats& stats = session.data->stats();
-  const BatchConfig& batch = session.options.train.batch;
-  const auto kept = static_cast<double>(stats.seen - stats.dropped);
-  const double micro = batch.batch_tokens ? static_cast<double>(*batch.batch_tokens)
-                                          : static_cast<double>(batch.batch_size) *
-                                                static_cast<double>(stats.tokens) / kept;
-  return micro * static_cast<double>(batch.gradient_accumulation);
+  const TrainConfig& train = session.options.train;
+  const BatchStream& stream = session.batches->stream();
+  const std::int64_t a_step = train.batch.gradient_accumulation;
+  // A short run may have fewer micro-batches than a step would take.
+  const std::int64_t micro = train.max_steps ? a_step : std::min(a_step, stream.total_batches());
+  return stream.tokens_per_batch() * static_cast<double>(micro);
 }
 
 MemoryForecast forecast_memory(const TrainSession& session, const Attached& attached) {

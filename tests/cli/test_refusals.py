@@ -220,6 +220,25 @@ class Data(Refusing):
             self.assertEqual(result.returncode, 0, result.stderr)
             self.assertIn("bad.jsonl:4", result.stderr)
 
+    def test_record_that_the_template_refuses_is_named_before_training(self):
+        turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+        rows = [json.dumps({"messages": turns})] * 4
+        rows[2] = json.dumps({"messages": turns[:1] + turns})
+        data = self.data_file("order.jsonl", "\n".join(rows) + "\n")
+        chat = ("--template", "chat", "--chat-template", "mistral")
+        self.refused_train(1, "order.jsonl:3", "alternate", "--skip-bad-lines", data=data, more=chat)
+        result = svtune("eval", "--model", self.model, "--data", data, *chat, "--skip-bad-lines")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("order.jsonl:3", result.stderr)
+
+    def test_columns_are_used_or_named(self):
+        data = self.data_file("more.jsonl", '{"query": "a", "response": "b", "id": 3}\n' * 5)
+        result = svtune("eval", "--model", self.model, "--data", data)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("columns not used: id (5 rows)", result.stderr)
+        self.refused_train(2, "input=misspelt", data=data,
+                           more=("--columns", "input=misspelt,prompt=query"))
+
     def test_records_of_another_kind_are_named(self):
         for name, line, part in (("list", "[1, 2]", ":1"), ("keys", '{"foo": 1}', "foo"),
                                  ("number", '{"query": "a", "response": 3}', "response")):

@@ -1,0 +1,28 @@
+// An example as text, before it becomes tokens.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace svtune {
+
+// A piece of the text and whether the model learns to write it.
+struct PromptPart {
+  std::string text;
+  bool supervised = false;
+  bool muted = false;  // not learned even where the prompt is
+};
+
+struct PromptText {
+  std::vector<PromptPart> parts;
+  bool add_frame = true;           // the tokenizer's special tokens around the text (<s>, ...)
+  bool add_end = true;             // the end token after the last part
+  bool folded_system = false;      // the system message stands in the first user turn
+  std::int64_t lost_messages = 0;  // that the chat template leaves out
+};
+
+// Instruction and further context as one text.
+std::string joined_prompt(const std::string& prompt, const std::string& input, const char* between);
+
+}  // namespace svtune

@@ -1,0 +1,213 @@
+#include "data/turns.h"
+
+#include <optional>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/text_util.h"
+#include "text/chat_template.h"
+
+namespace svtune {
+namespace {
+
+struct RoleName {
+  const char* name;  // lower case
+  const char* role;
+};
+constexpr RoleName kRoleNames[] = {
+    {"user", "user"},          {"human", "user"},
+    {"prompter", "user"},      {"assistant", "assistant"},
+    {"gpt", "assistant"},      {"model", "assistant"},
+    {"chatgpt", "assistant"},  {"bing", "assistant"},
+    {"bard", "assistant"},     {"bot", "assistant"},
+    {"ai", "assistant"},       {"function_call", "assistant"},
+    {"system", "system"},      {"tool", "tool"},
+    {"observation", "tool"},   {"function_response", "tool"},
+    {"tool_response", "tool"},
+};
+
+constexpr const char* kWeightKeys[] = {"weight", "loss_weight", "train", "loss"};
+
+bool has_text_key(const Json& turn, const char* key) {
+  const auto found = turn.find(key);
+  return found != turn.end() && found->is_string();
+}
+
+// Which keys of a turn hold its role and its text; null where there is none.
+struct TurnKeys {
+  const char* who = nullptr;
+  const char* what = nullptr;
+};
+
+TurnKeys keys_of(const Json& turn, bool share_gpt) {
+  TurnKeys keys;
+  if (!turn.is_object()) return keys;
+  const char* who[] = {share_gpt ? "from" : "role", share_gpt ? "role" : "from"};
+  const char* what[] = {share_gpt ? "value" : "content", share_gpt ? "content" : "value"};
+  for (const char* each : who) {
+    if (keys.who == nullptr && has_text_key(turn, each)) keys.who = each;
+  }
+  for (const char* each : what) {
+    if (keys.what == nullptr && turn.contains(each)) keys.what = each;
+  }
+  return keys;
+}
+
+// JSON text as the value it stands for; other text is nothing.
+std::optional<Json> json_of_text(const Json& text) {
+  try {
+    return parse_json(text.get_ref<const std::string&>(), "");
+  } catch (const FileError&) {
+    return std::nullopt;
+  }
+}
+
+// The calls of a turn: a list, its JSON text, or the older "function_call" with one call; null
+// when it calls nothing, a string when the text is malformed.
+Json calls_of(const Json& turn) {
+  if (const auto calls = turn.find("tool_calls"); calls != turn.end() && !is_empty_value(*calls)) {
+    if (!calls->is_string()) return *calls;
+    return json_of_text(*calls).value_or(*calls);
+  }
+  const auto call = turn.find("function_call");
+  if (call == turn.end() || !call->is_object()) return nullptr;
+  return Json::array({{{"type", "function"}, {"function", *call}}});
+}
+
+// 0 or false: not learned; absent, null, 1 or true: learned; anything else is no answer.
+std::optional<bool> learned(const Json& turn, const char* key) {
+  const auto found = turn.find(key);
+  if (found == turn.end() || found->is_null()) return true;
+  if (found->is_boolean()) return found->get<bool>();
+  if (!found->is_number()) return std::nullopt;
+  const double weight = found->get<double>();
+  if (weight == 0) return false;
+  return weight == 1 ? std::optional(true) : std::nullopt;
+}
+
+bool is_muted(const Json& turn) {
+  for (const char* key : kWeightKeys) {
+    if (learned(turn, key) == false) return true;
+  }
+  return false;
+}
+
+std::string turn_problem(const Json& turn, std::size_t index) {
+  const std::string name = "message " + std::to_string(index) + " of the conversation ";
+  const TurnKeys keys = keys_of(turn, false);
+  const Json calls = turn.is_object() ? calls_of(turn) : Json();
+  const bool silent = keys.what == nullptr || turn.at(keys.what).is_null();
+  if (keys.who == nullptr || (silent && calls.is_null())) {
+    return name + "lacks \"role\" or \"content\" (or ShareGPT's \"from\" or \"value\")";
+  }
+  if (!silent && !message_text(turn.at(keys.what))) {
+    return name + "has a content that is neither text nor a list of text parts";
+  }
+  if (!calls.is_null() && !calls.is_array()) return name + "has \"tool_calls\" that are no list";
+  for (const char* key : kWeightKeys) {
+    if (!learned(turn, key)) {
+      return name + "has the " + key + " " + dump_json(turn.at(key)) +
+             "; a turn is learned (1, true) or not (0, false)";
+    }
+  }
+  return "";
+}
+
+Json message_of(const Json& turn, bool share_gpt) {
+  const TurnKeys keys = keys_of(turn, share_gpt);
+  Json message = {{"role", canonical_role(turn.at(keys.who).get<std::string>())}};
+  const bool silent = keys.what == nullptr || turn.at(keys.what).is_null();
+  message["content"] = silent ? std::string() : message_text(turn.at(keys.what)).value();
+  for (const auto& [key, value] : turn.items()) {
+    if (key != keys.who && (keys.what == nullptr || key != keys.what) && !message.contains(key)) {
+      message[key] = value;
+    }
+  }
+  if (Json calls = calls_of(turn); !calls.is_null()) {
+    message.erase("function_call");
+    message["tool_calls"] = std::move(calls);
+  }
+  return message;
+}
+
+MessageNote note_of(const Json& turn, bool share_gpt) {
+  const std::string who = turn.at(keys_of(turn, share_gpt).who).get<std::string>();
+  return {.muted = is_muted(turn), .call_text = to_lower_ascii(who) == "function_call"};
+}
+
+}  // namespace
+
+bool is_empty_value(const Json& value) {
+  if (value.is_string()) return value.get_ref<const std::string&>().empty();
+  return value.is_null() || ((value.is_array() || value.is_object()) && value.empty());
+}
+
+std::string canonical_role(const std::string& name) {
+  const std::string lower = to_lower_ascii(name);
+  for (const RoleName& each : kRoleNames) {
+    if (lower == each.name) return each.role;
+  }
+  return name;
+}
+
+std::string turns_problem(const Json& turns) {
+  if (!turns.is_array() || turns.empty()) return "the conversation is not a list of messages";
+  for (std::size_t i = 0; i < turns.size(); ++i) {
+    if (std::string problem = turn_problem(turns[i], i); !problem.empty()) return problem;
+  }
+  return "";
+}
+
+void append_turns(const Json& turns, bool share_gpt, Example& example) {
+  if (!example.messages.is_array()) example.messages = Json::array();
+  example.notes.resize(example.messages.size());
+  for (const Json& turn : turns) {
+    example.messages.push_back(message_of(turn, share_gpt));
+    example.notes.push_back(note_of(turn, share_gpt));
+  }
+}
+
+std::string history_problem(const Json& history) {
+  if (is_empty_value(history)) return "";
+  const std::string what = "the history is not a list of [question, answer] pairs";
+  if (!history.is_array()) return what;
+  if (history[0].is_object()) return turns_problem(history);
+  for (const Json& pair : history) {
+    if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string() || !pair[1].is_string()) {
+      return what;
+    }
+  }
+  return "";
+}
+
+Json history_messages(const Json& history) {
+  if (is_empty_value(history)) return nullptr;
+  if (history[0].is_object()) {
+    Example example;
+    append_turns(history, false, example);
+    return std::move(example.messages);
+  }
+  Json messages = Json::array();
+  for (const Json& pair : history) {
+    messages.push_back({{"role", "user"}, {"content", pair[0]}});
+    messages.push_back({{"role", "assistant"}, {"content", pair[1]}});
+  }
+  return messages;
+}
+
+std::string tools_problem(const Json& tools) {
+  if (is_empty_value(tools) || tools.is_array()) return "";
+  const std::string what = "the tools are neither a list nor the JSON text of one";
+  if (!tools.is_string()) return what;
+  const std::optional<Json> parsed = json_of_text(tools);
+  return parsed && (parsed->is_array() || parsed->is_null()) ? "" : what;
+}
+
+Json tools_list(const Json& tools) {
+  if (tools.is_array()) return tools;
+  if (is_empty_value(tools)) return nullptr;
+  Json parsed = json_of_text(tools).value();
+  return parsed.empty() ? Json(nullptr) : parsed;
+}
+
+}  // namespace svtune

@@ -1,0 +1,40 @@
+// Conversations as data sets write them, turned into messages as chat templates take them:
+// {"role", "content"} and ShareGPT's {"from", "value"}, roles under all their names, weights of
+// single turns, tools and their calls as objects or as JSON text.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+#include "data/example.h"
+
+namespace svtune {
+
+// "user", "assistant", "system" or "tool" for every name that data sets give these roles, in
+// any capitalisation; other names as they are.
+std::string canonical_role(const std::string& name);
+
+// What is wrong with a list of turns, "" when nothing is. A turn needs a role and text (a
+// string or a list of text parts; an assistant's turn that calls tools may lack it), and its
+// "weight", "loss_weight", "train" or "loss" must say all or nothing.
+std::string turns_problem(const Json& turns);
+
+// Appends the turns to example.messages and example.notes. Keys other than role and content
+// are kept. `share_gpt` prefers "from" and "value" where a turn has both spellings. Requires:
+// turns_problem() was "".
+void append_turns(const Json& turns, bool share_gpt, Example& example);
+
+// Alpaca's history: a list of [question, answer] pairs, or of turns; null and "" are no history.
+std::string history_problem(const Json& history);
+// As messages; null when there is none. Requires: history_problem() was "".
+Json history_messages(const Json& history);
+
+// Tools: a list or the JSON text of one; null and "" are no tools.
+std::string tools_problem(const Json& tools);
+// The list; null when there is none. Requires: tools_problem() was "".
+Json tools_list(const Json& tools);
+
+// Whether a column with this value holds nothing: null, "", [] or {}.
+bool is_empty_value(const Json& value);
+
+}  // namespace svtune
