@@ -13,7 +13,7 @@ import sys
 LEVELS = [["base"], ["formats"], ["jinja"], ["text"], ["data"], ["report", "cli/core"], ["libtorch"],
           ["linalg"], ["quant"], ["nn"],
           ["adapters"], ["models"], ["io"], ["attach", "merge", "spectrum"],
-          ["adapter_files"], ["export", "quantized_base"], ["infer"], ["train"], ["api"],
+          ["adapter_files"], ["export", "quantized_base"], ["infer"], ["eval"], ["train"], ["api"],
           ["cli"]]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 LAST_TORCH_FREE = LEVEL["report"]

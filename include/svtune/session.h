@@ -1,9 +1,11 @@
-// A loaded model, with an adapter or without: log-probabilities, answers, merged weights.
+// A loaded model, with an adapter or without: log-probabilities, answers, evaluations, merged
+// weights.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +44,22 @@ struct MergeSummary {
   std::uint64_t bytes = 0;   // of the weights written
 };
 
+struct EvaluateOptions {
+  std::filesystem::path data;       // examples in any training format
+  std::string task = "perplexity";  // perplexity or exact-match
+  // Any other option of `svtune eval`, as in docs/options.md but with underscores:
+  // {{"limit", "100"}, {"max_new_tokens", "256"}}.
+  std::map<std::string, std::string> settings = {};
+};
+
+struct Evaluation {
+  // By name. perplexity: loss (nats per token), perplexity, tokens; exact-match: accuracy and
+  // standard_error (both of 1), right, questions, unanswered.
+  std::map<std::string, double> figures;
+  std::string text;                   // the same in one line
+  std::vector<std::string> warnings;  // what of the data is left out
+};
+
 // Not to be used from two threads at once. A moved-from session may only be destroyed or assigned.
 class Session {
  public:
@@ -68,6 +86,10 @@ class Session {
   std::vector<std::string> answer(const std::vector<std::string>& prompts,
                                   const AnswerOptions& options = {},
                                   const AnswerCallback& on_text = {});
+
+  // Measures a task on a file of examples. Throws for options that do not exist or do not belong
+  // to the task, for data that are missing or malformed, and for a loss that is not finite.
+  Evaluation evaluate(const EvaluateOptions& options);
 
   // Writes a model directory with the adapter's effect in the weights, in the model's dtype.
   // Throws when there is no adapter or the directory exists.

@@ -2,6 +2,7 @@
 #include "svtune/fine_tune.h"
 
 #include "api/prepare_torch.h"
+#include "api/settings.h"
 #include "base/errors.h"
 #include "libtorch/prelude.h"
 #include "train/training_run.h"
@@ -9,23 +10,14 @@
 namespace svtune {
 namespace {
 
-FieldInput text_input(const std::string& name, const std::string& text) {
-  FieldInput input;
-  input.name = input.label = name;
-  input.texts = {text};
-  input.from_text = true;
-  return input;
-}
-
 TrainOptions options_of(const FineTuneOptions& given) {
   if (given.threads < 0) throw UsageError("threads must be at least 0");
-  std::vector<FieldInput> inputs{text_input("method", given.method)};
-  for (const auto& [name, text] : given.settings) {
-    if (name == "method" || name == "dry_run") {
-      throw UsageError("settings: " + name + " cannot be set there");
-    }
-    inputs.push_back(text_input(name, text));
+  if (given.settings.contains("dry_run")) {
+    throw UsageError("settings: dry_run cannot be set there");
   }
+  std::vector<FieldInput> inputs = setting_inputs(
+      given.settings, {"model", "data", "output", "method", "eval_data", "resume", "threads"});
+  inputs.push_back(text_input("method", given.method));
   TrainOptions options;
   assign_fields([&options] { return list_fields(options); }, inputs,
                 describe_fields<TrainOptions>());
@@ -54,7 +46,7 @@ class Relay final : public RunObserver {
     result_.base_loss = losses.base;
     result_.start_loss = losses.adapted;
   }
-  void step(const StepReport& report, const std::optional<EvalResult>& eval) override {
+  void step(const StepReport& report, const std::optional<MeanLoss>& eval) override {
     if (!on_step_) return;
     FineTuneStep step{report.step,          report.total_steps, report.loss,   report.grad_norm,
                       report.learning_rate, report.tokens,      report.seconds};

@@ -3,8 +3,10 @@
 
 #include "adapter_files/loaded_model.h"
 #include "api/prepare_torch.h"
+#include "api/settings.h"
 #include "base/errors.h"
 #include "data/encode.h"
+#include "eval/evaluate.h"
 #include "infer/score.h"
 #include "infer/text_generation.h"
 #include "io/load_tokenizer.h"
@@ -26,6 +28,15 @@ void check(const AnswerOptions& options) {
   if (options.top_k < 0) throw UsageError("top_k must be at least 0");
   if (!(options.top_p > 0 && options.top_p <= 1)) throw UsageError("top_p must be in (0, 1]");
 }
+
+class Warnings final : public EvalObserver {
+ public:
+  explicit Warnings(std::vector<std::string>& list) : list_(list) {}
+  void warning(const std::string& text) override { list_.push_back(text); }
+
+ private:
+  std::vector<std::string>& list_;
+};
 
 }  // namespace
 
@@ -93,6 +104,22 @@ std::vector<std::string> Session::answer(const std::vector<std::string>& prompts
     answers.push_back(std::move(each.text));
   }
   return answers;
+}
+
+Evaluation Session::evaluate(const EvaluateOptions& options) {
+  std::vector<FieldInput> inputs = setting_inputs(options.settings, {"data", "task"});
+  inputs.push_back(text_input("task", options.task));
+  EvalOptions resolved;
+  assign_fields([&resolved] { return list_fields(resolved); }, inputs,
+                describe_fields<EvalOptions>());
+  resolved.data = options.data;
+  if (resolved.data.empty()) throw UsageError("data must be given");
+  Evaluation evaluation;
+  Warnings observer(evaluation.warnings);
+  const Score score = svtune::evaluate(*state_, state_->tokenizer(), resolved, observer);
+  for (const Figure& each : score.figures) evaluation.figures[each.name] = each.value;
+  evaluation.text = score.text;
+  return evaluation;
 }
 
 MergeSummary Session::merge(const std::filesystem::path& directory) const {

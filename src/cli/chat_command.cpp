@@ -20,7 +20,7 @@ int run(const ChatCommandOptions& options, CommandContext& context) {
   for (const std::string& notice : encoder.prompt().notices()) {
     context.err << "warning: " << notice << "\n";
   }
-  TextOptions text = options.answer.text_options(options.model.model, tokenizer);
+  TextOptions text = text_options(options.answer, end_tokens(options.model.model, tokenizer));
   Example conversation;
   conversation.kind = ExampleKind::kMessages;
   conversation.messages = Json::array();

@@ -2,9 +2,9 @@
 
 #include "base/errors.h"
 #include "cli/core/progress.h"
-#include "cli/json_lines.h"
 #include "data/encode.h"
 #include "data/record_format.h"
+#include "formats/json_lines.h"
 #include "io/load_tokenizer.h"
 
 namespace svtune {
@@ -65,16 +65,6 @@ void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, const TextO
 
 }  // namespace
 
-TextOptions AnswerOptions::text_options(const std::filesystem::path& model,
-                                        const Tokenizer& tokenizer) const {
-  TextOptions options;
-  options.tokens.sampling = sampling;
-  options.tokens.max_new_tokens = max_new_tokens;
-  options.tokens.end_tokens = end_tokens(model, tokenizer);
-  options.stop = stop;
-  return options;
-}
-
 int run(const GenerateCommandOptions& options, CommandContext& context) {
   if (options.prompt.empty() == !options.input.has_value()) {
     throw UsageError("give prompts with --prompt or a file with --input");
@@ -89,7 +79,7 @@ int run(const GenerateCommandOptions& options, CommandContext& context) {
   for (const std::string& notice : encoder.prompt().notices()) {
     context.err << "warning: " << notice << "\n";
   }
-  const TextOptions text = options.answer.text_options(options.model.model, tokenizer);
+  const TextOptions text = text_options(options.answer, end_tokens(options.model.model, tokenizer));
   if (options.input) {
     answer_file(loaded, encoder, text, options);
   } else {

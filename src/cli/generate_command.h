@@ -9,30 +9,9 @@
 #include "cli/shared_steps.h"
 #include "data/prompt_template.h"
 #include "data/record_format.h"
-#include "infer/text_generation.h"
+#include "infer/answer_config.h"
 
 namespace svtune {
-
-// What generate, chat and eval share.
-struct AnswerOptions {
-  SamplingOptions sampling;
-  std::int64_t max_new_tokens = 256;
-  std::vector<std::string> stop;
-
-  template <class Self, class Visitor>
-  static void fields(Self& self, Visitor& visit) {
-    visit(self.max_new_tokens, {.name = "max_new_tokens",
-                                .help = "Longest answer",
-                                .unit = "tokens",
-                                .min = 1,
-                                .max = 1 << 20});
-    visit(self.stop,
-          {.name = "stop", .help = "Text that ends an answer; repeatable", .separator = 0});
-    visit.group("Sampling", self.sampling);
-  }
-
-  TextOptions text_options(const std::filesystem::path& model, const Tokenizer& tokenizer) const;
-};
 
 struct GenerateCommandOptions {
   static constexpr CommandInfo kCommand{
@@ -50,7 +29,7 @@ struct GenerateCommandOptions {
   std::filesystem::path output = "-";
   ColumnMap columns;
   PromptOptions prompt_options;
-  AnswerOptions answer;
+  AnswerConfig answer;
   std::int64_t batch_size = 16;
 
   template <class Self, class Visitor>
@@ -90,7 +69,7 @@ struct ChatCommandOptions {
       .examples = "svtune chat --model model/ --adapter runs/pissa/adapter"};
   ModelOptions model;
   std::optional<std::string> system, chat_template;
-  AnswerOptions answer;
+  AnswerConfig answer;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {

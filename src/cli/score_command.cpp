@@ -1,8 +1,8 @@
 #include "cli/score_command.h"
 
 #include "cli/core/progress.h"
-#include "cli/json_lines.h"
 #include "cli/token_lines.h"
+#include "formats/json_lines.h"
 #include "infer/score.h"
 #include "io/load_tokenizer.h"
 

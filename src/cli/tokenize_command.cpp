@@ -1,8 +1,8 @@
 #include "cli/tokenize_command.h"
 
 #include "base/errors.h"
-#include "cli/json_lines.h"
 #include "cli/token_lines.h"
+#include "formats/json_lines.h"
 #include "io/load_tokenizer.h"
 
 namespace svtune {

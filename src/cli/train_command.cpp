@@ -104,7 +104,7 @@ class Terminal final : public RunObserver {
     context_.out << "Resumed at step " << step << std::endl;
   }
 
-  void step(const StepReport& report, const std::optional<EvalResult>& eval) override {
+  void step(const StepReport& report, const std::optional<MeanLoss>& eval) override {
     if (!training_) start("train", "step");
     training_ = true;
     ProgressSample sample{.done = report.step, .total = report.total_steps};

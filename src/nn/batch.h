@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "data/batch_stream.h"
+
 namespace svtune {
 
 // N tokens, S documents, M supervised positions.
@@ -19,5 +21,8 @@ struct Batch {
   std::int64_t num_tokens() const { return tokens.size(0); }
   std::int64_t num_supervised() const { return supervised.defined() ? supervised.size(0) : 0; }
 };
+
+// The packed documents as tensors.
+Batch to_batch(const PackedBatch& packed);
 
 }  // namespace svtune

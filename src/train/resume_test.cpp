@@ -106,7 +106,7 @@ TEST(Resume, StopFlagSavesAndTheRestGivesTheSameBytes) {
     Session session;
     RunLogOptions options = options_for(parts.path(), 0);
     options.stop = &stop;
-    options.on_step = [&](const StepReport& report, const std::optional<EvalResult>&) {
+    options.on_step = [&](const StepReport& report, const std::optional<MeanLoss>&) {
       stop = report.step == 3;
     };
     RunLog log(std::move(options));
@@ -211,7 +211,7 @@ RunLogOptions evaluated_options(const fs::path& directory, int& evaluations) {
   options.keep_checkpoints = 1;
   options.evaluate = [&evaluations] {
     ++evaluations;
-    EvalResult result;
+    MeanLoss result;
     result.loss = std::abs(2 * evaluations - 4) + 1.0;
     return result;
   };

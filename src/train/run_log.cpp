@@ -19,7 +19,7 @@ bool due(std::int64_t step, std::int64_t every, std::int64_t total) {
 }
 
 MetricPoint point_of(const TrainState& state, const StepReport& report,
-                     const std::optional<EvalResult>& eval) {
+                     const std::optional<MeanLoss>& eval) {
   MetricPoint point;
   point.step = report.step;
   point.loss = report.loss;
@@ -61,8 +61,8 @@ RunLog::~RunLog() = default;
 
 bool RunLog::should_stop() const { return options_.stop != nullptr && options_.stop->load(); }
 
-EvalResult RunLog::evaluate(std::int64_t step) {
-  const EvalResult result = options_.evaluate();
+MeanLoss RunLog::evaluate(std::int64_t step) {
+  const MeanLoss result = options_.evaluate();
   evaluated_step_ = step;
   if (std::isfinite(result.loss) && (!best_ || result.loss < best_->loss)) {
     best_ = BestEval{step, result.loss};
@@ -83,7 +83,7 @@ void RunLog::save(const TrainState& state) {
 
 void RunLog::on_step(const TrainState& state, const StepReport& report) {
   const std::int64_t step = report.step, total = options_.total_steps;
-  std::optional<EvalResult> eval;
+  std::optional<MeanLoss> eval;
   if (options_.evaluate && due(step, options_.eval_every, total)) eval = evaluate(step);
   log(point_of(state, report, eval));
   const bool is_best = best_ && best_->step == step;

@@ -8,9 +8,9 @@
 #include <memory>
 #include <optional>
 
+#include "eval/perplexity.h"
 #include "report/metrics_log.h"
 #include "train/checkpoint.h"
-#include "train/evaluate.h"
 #include "train/train.h"
 
 namespace svtune {
@@ -23,9 +23,9 @@ struct RunLogOptions {
   std::int64_t keep_checkpoints = 1;
   bool tensorboard = true;
   // Runs the evaluation; empty = there is no evaluation data.
-  std::function<EvalResult()> evaluate;
+  std::function<MeanLoss()> evaluate;
   // Told of every step after it was logged, with the evaluation when one was due.
-  std::function<void(const StepReport&, const std::optional<EvalResult>&)> on_step;
+  std::function<void(const StepReport&, const std::optional<MeanLoss>&)> on_step;
   // Set from outside to end the run after the current step; may be null.
   const std::atomic<bool>* stop = nullptr;
 };
@@ -48,7 +48,7 @@ class RunLog final : public TrainObserver {
  private:
   struct Writers;
 
-  EvalResult evaluate(std::int64_t step);
+  MeanLoss evaluate(std::int64_t step);
   void log(const MetricPoint& point);
   void save(const TrainState& state);
 

@@ -9,8 +9,8 @@
 #include <string>
 
 #include "attach/attach.h"
+#include "eval/perplexity.h"
 #include "train/checkpoint.h"
-#include "train/evaluate.h"
 #include "train/memory.h"
 #include "train/train.h"
 
@@ -48,7 +48,7 @@ class RunObserver {
   // Not called when a run goes on from a checkpoint.
   virtual void start_checked(const StartLosses& losses) { (void)losses; }
   virtual void resumed(std::int64_t step) { (void)step; }
-  virtual void step(const StepReport& report, const std::optional<EvalResult>& eval) {
+  virtual void step(const StepReport& report, const std::optional<MeanLoss>& eval) {
     (void)report;
     (void)eval;
   }

@@ -6,7 +6,7 @@
 #include "attach/svd_summary.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
-#include "infer/answers.h"
+#include "eval/numeric_answers.h"
 #include "infer/text_generation.h"
 #include "io/load_tokenizer.h"
 #include "libtorch/prelude.h"

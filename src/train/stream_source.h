@@ -11,8 +11,6 @@
 
 namespace svtune {
 
-Batch to_batch(const PackedBatch& packed);
-
 // One batch per document, for running without packing.
 std::vector<Batch> split_documents(const Batch& batch);
 

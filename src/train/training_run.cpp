@@ -33,6 +33,17 @@ void verify_start(TrainSession& session, const Attached& attached,
   }
 }
 
+MeanLoss held_out_loss(TrainSession& session, const AdapterSet& adapters) {
+  adapters.begin_micro_batch(false, 0);
+  LossMeter meter;
+  session.eval_batches->rewind();
+  while (const std::optional<Batch> batch = session.eval_batches->next()) {
+    meter.add(*session.model.net, *batch);
+  }
+  session.eval_batches->rewind();
+  return meter.mean();
+}
+
 RunLogOptions log_options(TrainSession& session, const Attached& attached, RunObserver& observer) {
   RunLogOptions log;
   log.directory = session.options.run.output;
@@ -42,11 +53,9 @@ RunLogOptions log_options(TrainSession& session, const Attached& attached, RunOb
   log.keep_checkpoints = session.options.train.keep_checkpoints;
   log.stop = observer.stop();
   if (session.eval_batches) {
-    log.evaluate = [&session, &attached] {
-      return evaluate(*session.model.net, &attached.adapters, *session.eval_batches);
-    };
+    log.evaluate = [&session, &attached] { return held_out_loss(session, attached.adapters); };
   }
-  log.on_step = [&observer](const StepReport& step, const std::optional<EvalResult>& eval) {
+  log.on_step = [&observer](const StepReport& step, const std::optional<MeanLoss>& eval) {
     observer.step(step, eval);
   };
   return log;

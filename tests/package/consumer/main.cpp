@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <iostream>
 #include <stdexcept>
 #include <string>
@@ -73,6 +74,29 @@ void train(const std::string& model, const std::string& data, const std::string&
   svtune::Session session({.model = model, .adapter = rest.trained});
 }
 
+// The figures of both tasks, and options that do not belong to one.
+void evaluate(svtune::Session& session, const std::string& data) {
+  std::ofstream(data) << R"({"prompt": "3 + 4", "completion": "The answer is: 7"}
+{"prompt": "1 + 1", "completion": "The answer is: 2"}
+{"prompt": "2 + 5", "completion": "The answer is: 7"}
+)";
+  const auto loss = session.evaluate(
+      {.data = data, .settings = {{"template", "raw"}, {"limit", "3"}, {"batch_size", "2"}}});
+  require(loss.figures.at("loss") > 0 && loss.figures.at("tokens") > 0, "there is no loss");
+  require(std::abs(std::log(loss.figures.at("perplexity")) - loss.figures.at("loss")) < 1e-9,
+          "the perplexity is not that of the loss");
+  const auto exact = session.evaluate(
+      {.data = data,
+       .task = "exact-match",
+       .settings = {{"template", "raw"}, {"limit", "3"}, {"max_new_tokens", "2"}}});
+  require(exact.figures.at("questions") == 3, "three questions were asked");
+  require_error(svtune::ErrorKind::kUsage, "max_length", [&] {
+    session.evaluate({.data = data, .task = "exact-match", .settings = {{"max_length", "9"}}});
+  });
+  require_error(svtune::ErrorKind::kUsage, "data",
+                [&] { session.evaluate({.data = data, .settings = {{"data", "other"}}}); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -108,6 +132,7 @@ int main(int argc, char** argv) try {
       base.answer({"ab"}, options, [&](std::size_t, std::string_view text) { streamed += text; });
   require(answers.size() == 1 && answers[0] == streamed, "the streamed answer differs");
   require(base.answer({"ab"}, options) == answers, "the same seed answers otherwise");
+  evaluate(base, std::string(argv[5]) + ".questions.jsonl");
   train(argv[1], argv[4], argv[5]);
   std::cout << "all verbs work\n";
   return 0;

@@ -1,4 +1,4 @@
-#include "cli/json_lines.h"
+#include "formats/json_lines.h"
 
 #include <array>
 #include <iostream>

@@ -1,4 +1,4 @@
-#include "infer/answers.h"
+#include "eval/numeric_answers.h"
 
 #include <cmath>
 #include <regex>

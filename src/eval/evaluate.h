@@ -1,0 +1,49 @@
+// An evaluation as `svtune eval` and the library ask for it: a task on a file of examples.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "adapter_files/loaded_model.h"
+#include "data/prompt_template.h"
+#include "eval/tasks.h"
+#include "text/tokenizer.h"
+
+namespace svtune {
+
+struct EvalOptions {
+  EvalTask task;
+  std::filesystem::path data;
+  DataOptions reading;
+  PromptOptions prompt;
+  std::int64_t limit = 0;
+  std::int64_t batch_size = 32;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit.choice(self.task, {.name = "task", .help = "What to measure"});
+    visit(self.data, {.name = "data",
+                      .help = "Data in any training format",
+                      .value_name = "FILE",
+                      .required = true,
+                      .path = PathHint::kFile});
+    visit.group("", self.reading);
+    visit(self.limit, {.name = "limit",
+                       .help = "Only the first N examples; 0 = all",
+                       .unit = "examples",
+                       .min = 0});
+    visit(self.batch_size, {.name = "batch_size",
+                            .help = "Examples computed at a time",
+                            .unit = "examples",
+                            .min = 1,
+                            .max = 4096});
+    visit.group("Prompt", self.prompt);
+  }
+};
+
+// Measures the model on the data. Throws what reading the data and the task throw: FileError,
+// UsageError, RunError.
+Score evaluate(LoadedModel& loaded, const Tokenizer& tokenizer, const EvalOptions& options,
+               EvalObserver& observer);
+
+}  // namespace svtune

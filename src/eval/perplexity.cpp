@@ -1,0 +1,57 @@
+#include "eval/perplexity.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "base/errors.h"
+#include "libtorch/prelude.h"
+
+namespace svtune {
+
+void LossMeter::add(Transformer& net, const Batch& batch) {
+  tokens_ += batch.num_tokens();
+  supervised_ += batch.num_supervised();
+  if (batch.num_supervised() > 0) sum_ -= net.log_probs(batch).sum(at::kDouble).item<double>();
+}
+
+MeanLoss LossMeter::mean() const {
+  MeanLoss result{std::numeric_limits<double>::quiet_NaN(), 0, tokens_, supervised_};
+  if (supervised_ > 0) result.loss = sum_ / static_cast<double>(supervised_);
+  result.perplexity = std::exp(result.loss);
+  return result;
+}
+
+EncodeOptions encoding_of(const Perplexity& task) { return {task.max_length}; }
+
+Score run_task(const Perplexity&, const EvalInput& input) {
+  LossMeter meter;
+  for (std::int64_t i = 0; i < input.count;) {
+    PackedBatch packed;
+    const std::int64_t end = std::min(input.count, i + input.batch_size);
+    for (; i < end; ++i) {
+      if (const auto example = input.data.get(i)) append_document(packed, *example);
+    }
+    if (packed.supervised.empty()) continue;
+    meter.add(input.net, to_batch(packed));
+    input.observer.progress({i, input.count, "example", meter.mean().loss});
+  }
+  const MeanLoss mean = meter.mean();
+  if (mean.supervised_tokens == 0) {
+    throw FileError(input.data.records().name(), "no token to predict");
+  }
+  if (!std::isfinite(mean.loss)) {
+    throw RunError(std::string("the loss is ") + (std::isnan(mean.loss) ? "NaN" : "infinite"),
+                   "the weights hold NaN or infinity, or overflow in this dtype; try --dtype fp32");
+  }
+  char text[128];
+  std::snprintf(text, sizeof text, "loss %.6f nats per token, perplexity %.4f, %lld tokens",
+                mean.loss, mean.perplexity, static_cast<long long>(mean.supervised_tokens));
+  return {{{"loss", mean.loss},
+           {"perplexity", mean.perplexity},
+           {"tokens", static_cast<double>(mean.supervised_tokens)}},
+          text};
+}
+
+}  // namespace svtune

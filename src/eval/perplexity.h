@@ -1,0 +1,53 @@
+// Mean negative log likelihood: the task `perplexity`, and the evaluation while training.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+
+#include "base/fields.h"
+#include "eval/task.h"
+#include "nn/batch.h"
+
+namespace svtune {
+
+struct MeanLoss {
+  double loss = 0;        // nats per supervised token; NaN without any
+  double perplexity = 0;  // exp(loss)
+  std::int64_t tokens = 0;
+  std::int64_t supervised_tokens = 0;
+};
+
+// Adds up batches without gradients. Dropout must be off (AdapterSet::begin_micro_batch).
+class LossMeter {
+ public:
+  void add(Transformer& net, const Batch& batch);
+  MeanLoss mean() const;
+
+ private:
+  double sum_ = 0;
+  std::int64_t tokens_ = 0, supervised_ = 0;
+};
+
+struct Perplexity {
+  static constexpr std::string_view kName = "perplexity";
+  static constexpr std::string_view kSummary = "loss on the answers of the data";
+  std::int64_t max_length = 2048;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.max_length, {.name = "max_length",
+                            .help = "Longer examples are truncated",
+                            .unit = "tokens",
+                            .min = 2,
+                            .max = 1 << 24});
+  }
+};
+
+EncodeOptions encoding_of(const Perplexity& task);
+// Figures: loss, perplexity, tokens (supervised). Throws FileError when the data hold no token
+// to predict, RunError when the loss is not finite.
+Score run_task(const Perplexity& task, const EvalInput& input);
+
+}  // namespace svtune

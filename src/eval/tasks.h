@@ -1,0 +1,13 @@
+// The one list of tasks. A new task is a file, a name here and a line in CMakeLists.txt.
+#pragma once
+
+#include <variant>
+
+#include "eval/exact_match.h"
+#include "eval/perplexity.h"
+
+namespace svtune {
+
+using EvalTask = std::variant<Perplexity, ExactMatch>;
+
+}  // namespace svtune
