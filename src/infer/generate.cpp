@@ -59,6 +59,17 @@ at::Tensor last_logits(Transformer& net, const Batch& batch, KvCache& cache) {
   return net.logits(hidden.index_select(0, at::tensor(last, at::TensorOptions().dtype(at::kLong))));
 }
 
+std::int32_t next_token(const at::Tensor& logits, const GenerateOptions& options, Running& sequence,
+                        std::size_t done) {
+  try {
+    return sample_token(logits, options.sampling, sequence.random);
+  } catch (const RunError& error) {
+    throw RunError("prompt " + std::to_string(options.first_index + sequence.index + 1) +
+                       ", new token " + std::to_string(done + 1) + ": " + error.what(),
+                   error.hint());
+  }
+}
+
 // Takes one token for every running sequence and drops those that end.
 void extend(std::vector<Running>& running, const at::Tensor& logits, KvCache& cache,
             const GenerateOptions& options, const TokenCallback& on_token,
@@ -69,7 +80,7 @@ void extend(std::vector<Running>& running, const at::Tensor& logits, KvCache& ca
     Running& sequence = running[s];
     Generated& result = results[sequence.index];
     sequence.last =
-        sample_token(logits[static_cast<std::int64_t>(s)], options.sampling, sequence.random);
+        next_token(logits[static_cast<std::int64_t>(s)], options, sequence, result.ids.size());
     if (std::count(options.end_tokens.begin(), options.end_tokens.end(), sequence.last) > 0) {
       result.reason = StopReason::kEndToken;
       continue;
@@ -98,7 +109,8 @@ std::vector<Generated> generate(Transformer& net,
   KvCache cache(net.spec().num_layers, static_cast<std::int64_t>(prompts.size()));
   std::vector<Running> running;
   for (std::size_t i = 0; i < prompts.size(); ++i) {
-    const std::uint64_t seed = derive_seed(options.sampling.seed, "generate", std::to_string(i));
+    const std::uint64_t seed =
+        derive_seed(options.sampling.seed, "generate", std::to_string(options.first_index + i));
     running.push_back({i, 0, Xoshiro256(seed)});
   }
   at::Tensor logits = last_logits(net, prompt_batch(prompts, net.spec().vocab_size), cache);

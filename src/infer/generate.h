@@ -17,6 +17,9 @@ struct GenerateOptions {
   SamplingOptions sampling;
   std::int64_t max_new_tokens = 256;
   std::vector<std::int32_t> end_tokens;  // any of them ends a sequence and is not returned
+  // Number of the first prompt among all that are asked with this seed: prompts answered in
+  // several calls draw as if they were one batch.
+  std::uint64_t first_index = 0;
 };
 
 struct Generated {
@@ -28,8 +31,9 @@ struct Generated {
 using TokenCallback = std::function<bool(std::size_t index, std::int32_t id)>;
 
 // Continues every prompt. All prompts run as one batch; each draws from its own random
-// stream, derived from the seed and its index, so results do not depend on the company.
-// Throws ModelError for an empty prompt or ids outside the vocabulary.
+// stream, derived from the seed and its number, so results do not depend on the company.
+// Throws ModelError for an empty prompt or ids outside the vocabulary, RunError for logits that
+// are not finite.
 std::vector<Generated> generate(Transformer& net,
                                 const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, const TokenCallback& on_token = {});

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <span>
 
+#include "base/errors.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -14,25 +15,26 @@ struct Candidate {
   double weight;  // unnormalised probability
 };
 
-// Candidates by falling logit, cut to top_k; ties by id, so the order is fixed.
-std::vector<Candidate> ranked(const float* logits, std::int64_t vocab,
-                              const SamplingOptions& options) {
-  std::vector<std::int32_t> ids(static_cast<std::size_t>(vocab));
-  std::iota(ids.begin(), ids.end(), 0);
-  const auto larger = [&](std::int32_t a, std::int32_t b) {
-    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
-  };
-  if (options.top_k > 0 && options.top_k < vocab) {
-    std::partial_sort(ids.begin(), ids.begin() + options.top_k, ids.end(), larger);
-    ids.resize(static_cast<std::size_t>(options.top_k));
-  } else {
-    std::sort(ids.begin(), ids.end(), larger);
-  }
+// Whether `a` comes first: the likelier one, of equals the smaller id.
+bool likelier(const Candidate& a, const Candidate& b) {
+  return a.weight != b.weight ? a.weight > b.weight : a.id < b.id;
+}
+
+void check_finite(std::span<const float> logits) {
+  const auto broken =
+      std::ranges::find_if(logits, [](float value) { return !std::isfinite(value); });
+  if (broken == logits.end()) return;
+  throw RunError("the logits hold " + std::string(std::isnan(*broken) ? "NaN" : "infinity"),
+                 "the weights hold NaN or infinity, or overflow in this dtype; try --dtype fp32");
+}
+
+std::vector<Candidate> weigh(std::span<const float> logits, double temperature) {
+  const double largest = *std::ranges::max_element(logits);
   std::vector<Candidate> list;
-  list.reserve(ids.size());
-  for (const std::int32_t id : ids) {
-    list.push_back(
-        {id, std::exp((static_cast<double>(logits[id]) - logits[ids[0]]) / options.temperature)});
+  list.reserve(logits.size());
+  for (std::size_t id = 0; id < logits.size(); ++id) {
+    list.push_back({static_cast<std::int32_t>(id),
+                    std::exp((static_cast<double>(logits[id]) - largest) / temperature)});
   }
   return list;
 }
@@ -43,17 +45,28 @@ double total_weight(const std::vector<Candidate>& list) {
   return sum;
 }
 
-// Keeps the shortest prefix that holds top_p of the probability.
-void cut_to_nucleus(std::vector<Candidate>& list, double top_p) {
+void keep_likeliest(std::vector<Candidate>& list, std::size_t count) {
+  if (count >= list.size()) return;
+  const auto end = list.begin() + static_cast<std::ptrdiff_t>(count);
+  std::nth_element(list.begin(), end, list.end(), likelier);
+  list.erase(end, list.end());
+  std::sort(list.begin(), list.end(), likelier);
+}
+
+// The shortest list by falling weight that holds top_p of the whole. A heap orders no more than
+// is taken from it.
+std::vector<Candidate> nucleus(std::vector<Candidate> list, double top_p) {
+  const auto later = [](const Candidate& a, const Candidate& b) { return likelier(b, a); };
   const double wanted = top_p * total_weight(list);
-  double sum = 0;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    sum += list[i].weight;
-    if (sum >= wanted) {
-      list.resize(i + 1);
-      return;
-    }
+  std::vector<Candidate> kept;
+  std::make_heap(list.begin(), list.end(), later);
+  for (double sum = 0; sum < wanted && !list.empty();) {
+    std::pop_heap(list.begin(), list.end(), later);
+    kept.push_back(list.back());
+    sum += list.back().weight;
+    list.pop_back();
   }
+  return kept;
 }
 
 }  // namespace
@@ -61,13 +74,14 @@ void cut_to_nucleus(std::vector<Candidate>& list, double top_p) {
 std::int32_t sample_token(const at::Tensor& logits, const SamplingOptions& options,
                           Xoshiro256& random) {
   const at::Tensor row = logits.to(at::kCPU, at::kFloat).contiguous();
-  const float* values = row.const_data_ptr<float>();
-  const std::int64_t vocab = row.numel();
+  const std::span values(row.const_data_ptr<float>(), static_cast<std::size_t>(row.numel()));
+  check_finite(values);
   if (options.temperature <= 0) {
-    return static_cast<std::int32_t>(std::max_element(values, values + vocab) - values);
+    return static_cast<std::int32_t>(std::ranges::max_element(values) - values.begin());
   }
-  std::vector<Candidate> list = ranked(values, vocab, options);
-  if (options.top_p < 1) cut_to_nucleus(list, options.top_p);
+  std::vector<Candidate> list = weigh(values, options.temperature);
+  if (options.top_k > 0) keep_likeliest(list, static_cast<std::size_t>(options.top_k));
+  if (options.top_p < 1) list = nucleus(std::move(list), options.top_p);
   double left = random.uniform() * total_weight(list);
   for (const Candidate& each : list) {
     left -= each.weight;

@@ -35,7 +35,10 @@ struct SamplingOptions {
   }
 };
 
-// logits [V] fp32 -> token id. Temperature 0 takes the smallest id among the largest logits.
+// logits [V] -> token id. Temperature 0 takes the smallest id among the largest logits. Otherwise
+// p = softmax(logits / temperature); top_k keeps the K largest (ties by id), top_p of these the
+// shortest prefix, by falling probability, that holds that share. Throws RunError for logits that
+// hold NaN or infinity.
 std::int32_t sample_token(const at::Tensor& logits, const SamplingOptions& options,
                           Xoshiro256& random);
 

@@ -1,5 +1,7 @@
 #include "infer/score.h"
 
+#include <cmath>
+
 #include "base/errors.h"
 #include "libtorch/prelude.h"
 
@@ -17,6 +19,16 @@ void check_ids(const Sequences& sequences, std::int64_t vocab) {
                          "Was the text tokenised for another model?");
       }
     }
+  }
+}
+
+void check_finite(const std::vector<float>& log_probs, std::size_t sequence) {
+  for (std::size_t i = 0; i < log_probs.size(); ++i) {
+    if (std::isfinite(log_probs[i])) continue;
+    throw RunError("sequence " + std::to_string(sequence) + ": the log-probability of token " +
+                       std::to_string(i + 1) + " is " +
+                       (std::isnan(log_probs[i]) ? "NaN" : "infinite"),
+                   "the weights hold NaN or infinity, or overflow in this dtype; try --dtype fp32");
   }
 }
 
@@ -67,6 +79,7 @@ std::vector<std::vector<float>> score_sequences(Transformer& net, const Sequence
       for (std::size_t s = first; s < last; ++s) {
         const std::size_t count = sequences[s].empty() ? 0 : sequences[s].size() - 1;
         result[s].assign(next, next + count);
+        check_finite(result[s], s);
         next += count;
       }
     }
