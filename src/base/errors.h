@@ -15,6 +15,8 @@ class Error : public std::runtime_error {
   explicit Error(const std::string& message, std::string hint = "")
       : std::runtime_error(message), hint_(std::move(hint)) {}
   const std::string& hint() const noexcept { return hint_; }
+  // For a function that lets the error pass and knows what else helps.
+  void add_to_hint(const std::string& sentence) { hint_ += (hint_.empty() ? "" : " ") + sentence; }
 
  private:
   std::string hint_;

@@ -211,14 +211,16 @@ void AtomicFile::write(const void* data, std::size_t size) {
   bytes_written_ += size;
 }
 
-void AtomicFile::commit(bool sync) {
+void AtomicFile::commit(bool sync) { commit_as(path_, sync); }
+
+void AtomicFile::commit_as(const std::filesystem::path& path, bool sync) {
   if (fd_ < 0) throw FileError(path_.string(), "is already closed");
   flush();
   if (sync && ::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) fail("cannot flush to disk");
   const int fd = std::exchange(fd_, -1);
   if (::close(fd) != 0) fail("cannot close");
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot replace");
-  if (sync) detail::sync_path(path_.parent_path());
+  if (::rename(temporary_.c_str(), path.c_str()) != 0) fail("cannot replace");
+  if (sync) detail::sync_path(path.parent_path());
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {

@@ -39,6 +39,8 @@ class AtomicFile {
   // Flushes, syncs, renames. No write may follow. Without `sync` a power failure may leave an
   // empty or partial file: for what can be made again and is checked on reading.
   void commit(bool sync = true);
+  // The same under another name, e.g. for the part that was written before an error.
+  void commit_as(const std::filesystem::path& path, bool sync = true);
   std::uint64_t bytes_written() const noexcept { return bytes_written_; }
   const std::filesystem::path& path() const noexcept { return path_; }
 

@@ -1,9 +1,11 @@
 #include "cli/generate_command.h"
 
+#include <functional>
+
 #include "base/errors.h"
 #include "cli/core/progress.h"
+#include "cli/questions.h"
 #include "data/encode.h"
-#include "data/record_format.h"
 #include "formats/json_lines.h"
 #include "io/load_tokenizer.h"
 
@@ -15,52 +17,62 @@ struct Question {
   std::vector<std::int32_t> ids;
 };
 
-void answer_prompts(LoadedModel& loaded, const ExampleEncoder& encoder, const TextOptions& text,
+void answer_prompts(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions text,
                     const std::vector<std::string>& prompts, std::ostream& out) {
   for (const std::string& prompt : prompts) {
     Example example;
     example.prompt = prompt;
     generate_text(*loaded.model.net, encoder.tokenizer(), {encoder.encode_prompt(example)}, text,
                   [&](std::size_t, std::string_view piece) { out << piece << std::flush; });
+    ++text.tokens.first_index;
     out << "\n";
   }
 }
 
-void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, const TextOptions& text,
-                 const GenerateCommandOptions& options) {
-  JsonLinesWriter writer(options.output);
-  Progress progress({.label = "generate", .unit = "prompt"});
-  RecordReader reader(RecordFormat::kAuto, options.columns);
-  const auto named = options.columns.find("prompt");
-  const std::string prompt = named == options.columns.end() ? "prompt" : named->second;
-  std::vector<Question> waiting;
-  std::int64_t done = 0;
-  const auto flush = [&] {
-    std::vector<std::vector<std::int32_t>> prompts;
-    for (const Question& each : waiting) prompts.push_back(each.ids);
-    const auto answers = generate_text(*loaded.model.net, encoder.tokenizer(), prompts, text);
-    for (std::size_t i = 0; i < waiting.size(); ++i) {
-      waiting[i].line["answer"] = answers[i].text;
-      writer.write(waiting[i].line);
-    }
-    done += static_cast<std::int64_t>(waiting.size());
-    progress.update({.done = done});
-    waiting.clear();
-  };
+// The questions of --input, one after another.
+void for_each_question(const GenerateCommandOptions& options, const ExampleEncoder& encoder,
+                       const std::function<void(Question)>& each) {
+  QuestionReader reader(options.columns);
   for_each_json_line(*options.input, [&](std::int64_t number, Json line) {
-    Example example;
-    if (line.contains(prompt) && line.at(prompt).is_string()) {
-      example.prompt = line.at(prompt).get<std::string>();
-    } else if (const std::string problem = reader.problem(line); problem.empty()) {
-      example = reader.example(line);
-    } else {
-      throw FileError(line_place(*options.input, number), problem);
+    const std::string place = line_place(*options.input, number);
+    const Example example = reader.question(line, place);
+    std::vector<std::int32_t> ids;
+    try {
+      ids = encoder.encode_prompt(example);
+    } catch (const UsageError&) {
+      throw;
+    } catch (const Error& error) {
+      throw FileError(place, error.what(), error.hint());
     }
-    waiting.push_back({std::move(line), encoder.encode_prompt(example)});
-    if (static_cast<std::int64_t>(waiting.size()) == options.batch_size) flush();
+    each({std::move(line), std::move(ids)});
   });
-  flush();
-  writer.commit();
+}
+
+void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions text,
+                 const GenerateCommandOptions& options) {
+  // A malformed line is found before hours of answers, not after them.
+  if (can_reread(*options.input)) for_each_question(options, encoder, [](const Question&) {});
+  Progress progress({.label = "generate", .unit = "prompt"});
+  write_json_lines(options.output, [&](JsonLinesWriter& writer) {
+    std::vector<Question> waiting;
+    const auto flush = [&] {
+      std::vector<std::vector<std::int32_t>> prompts;
+      for (const Question& each : waiting) prompts.push_back(each.ids);
+      const auto answers = generate_text(*loaded.model.net, encoder.tokenizer(), prompts, text);
+      for (std::size_t i = 0; i < waiting.size(); ++i) {
+        waiting[i].line["answer"] = answers[i].text;
+        writer.write(waiting[i].line);
+      }
+      text.tokens.first_index += waiting.size();
+      progress.update({.done = static_cast<std::int64_t>(text.tokens.first_index)});
+      waiting.clear();
+    };
+    for_each_question(options, encoder, [&](Question question) {
+      waiting.push_back(std::move(question));
+      if (static_cast<std::int64_t>(waiting.size()) == options.batch_size) flush();
+    });
+    flush();
+  });
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ struct GenerateCommandOptions {
       .summary = "Answer prompts",
       .description =
           "Answers the prompts given with --prompt as they stream, or one per line of --input "
-          "(JSON lines with the columns of training data) into --output.",
+          "(JSON lines with the columns of training data, answers may be missing) into "
+          "--output. What was answered before an error is kept as OUTPUT.partial.",
       .examples =
           "svtune generate --model model/ --adapter runs/pissa/adapter --prompt \"Why?\"\n"
           "svtune generate --model model/ --input questions.jsonl --output answers.jsonl"};
@@ -44,9 +45,8 @@ struct GenerateCommandOptions {
                         .help = "Answers of --input, - for standard output",
                         .value_name = "FILE",
                         .path = PathHint::kFile});
-    visit(self.columns, {.name = "columns",
-                         .help = "Columns of --input by role, e.g. prompt=question; lines need "
-                                 "no answer when the column of the prompt is named"});
+    visit(self.columns,
+          {.name = "columns", .help = "Columns of --input by role, e.g. prompt=question"});
     visit(self.batch_size, {.name = "batch_size",
                             .help = "Prompts answered at a time",
                             .unit = "prompts",

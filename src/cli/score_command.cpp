@@ -1,5 +1,9 @@
 #include "cli/score_command.h"
 
+#include <functional>
+#include <optional>
+
+#include "base/errors.h"
 #include "cli/core/progress.h"
 #include "cli/token_lines.h"
 #include "formats/json_lines.h"
@@ -14,6 +18,39 @@ constexpr std::size_t kLinesAtATime = 256;
 struct Line {
   Json value;
   std::vector<std::int32_t> ids;
+};
+
+// One line of the input as token ids that the model knows.
+class LineReader {
+ public:
+  LineReader(const ScoreOptions& options, std::int64_t vocab) : options_(options), vocab_(vocab) {}
+
+  void for_each(const std::function<void(std::int64_t number, Line line)>& each) {
+    for_each_json_line(options_.input, [&](std::int64_t number, Json value) {
+      std::vector<std::int32_t> ids = read(value, line_place(options_.input, number));
+      each(number, {std::move(value), std::move(ids)});
+    });
+  }
+
+ private:
+  std::vector<std::int32_t> read(const Json& value, const std::string& place) {
+    if (!value.contains("ids") && value.contains("text")) {
+      if (!tokenizer_) tokenizer_ = load_tokenizer(options_.model.model);
+      return tokenizer_->encode(text_of(value, place), true);
+    }
+    std::vector<std::int32_t> ids = ids_of(value, place);
+    for (const std::int32_t id : ids) {
+      if (id < vocab_) continue;
+      throw ModelError(place + ": has token id " + std::to_string(id) + ", the model knows 0 to " +
+                           std::to_string(vocab_ - 1),
+                       "Was the text tokenised for another model?");
+    }
+    return ids;
+  }
+
+  const ScoreOptions& options_;
+  std::int64_t vocab_;
+  std::optional<Tokenizer> tokenizer_;
 };
 
 void flush(LoadedModel& loaded, std::vector<Line>& lines, std::int64_t batch_tokens,
@@ -33,28 +70,20 @@ void flush(LoadedModel& loaded, std::vector<Line>& lines, std::int64_t batch_tok
 
 int run(const ScoreOptions& options) {
   LoadedModel loaded = load_for_command(options.model);
-  std::optional<Tokenizer> tokenizer;
-  JsonLinesWriter writer(options.output);
+  LineReader reader(options, loaded.model.spec().vocab_size);
+  // A malformed line is found before the work, not after it.
+  if (can_reread(options.input)) reader.for_each([](std::int64_t, const Line&) {});
   Progress progress({.label = "score", .unit = "line"});
-  std::vector<Line> lines;
-  for_each_json_line(options.input, [&](std::int64_t number, Json value) {
-    const std::string place = line_place(options.input, number);
-    Line line;
-    if (value.contains("ids") || !value.contains("text")) {
-      line.ids = ids_of(value, place);
-    } else {
-      if (!tokenizer) tokenizer = load_tokenizer(options.model.model);
-      line.ids = tokenizer->encode(text_of(value, place), true);
-    }
-    line.value = std::move(value);
-    lines.push_back(std::move(line));
-    if (lines.size() == kLinesAtATime) {
+  write_json_lines(options.output, [&](JsonLinesWriter& writer) {
+    std::vector<Line> lines;
+    reader.for_each([&](std::int64_t number, Line line) {
+      lines.push_back(std::move(line));
+      if (lines.size() < kLinesAtATime) return;
       flush(loaded, lines, options.batch_tokens, writer);
       progress.update({.done = number});
-    }
+    });
+    flush(loaded, lines, options.batch_tokens, writer);
   });
-  flush(loaded, lines, options.batch_tokens, writer);
-  writer.commit();
   return 0;
 }
 

@@ -27,6 +27,11 @@ std::string line_place(const std::filesystem::path& path, std::int64_t line) {
   return (path == "-" ? "standard input" : path.string()) + ":" + std::to_string(line);
 }
 
+bool can_reread(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return path != "-" && std::filesystem::is_regular_file(path, ignored);
+}
+
 void for_each_json_line(const std::filesystem::path& path,
                         const std::function<void(std::int64_t, Json)>& each) {
   const std::unique_ptr<ByteSource> source = open_byte_source(path);
@@ -61,6 +66,31 @@ void JsonLinesWriter::write(const Json& value) {
     file_->write(line);
   } else {
     std::cout << line;
+  }
+}
+
+std::optional<std::filesystem::path> JsonLinesWriter::keep_partial() {
+  if (!file_ || file_->bytes_written() == 0) return std::nullopt;
+  std::filesystem::path path = file_->path();
+  path += ".partial";
+  try {
+    file_->commit_as(path);
+  } catch (const FileError&) {
+    return std::nullopt;  // e.g. of a full disk, which is what failed before
+  }
+  return path;
+}
+
+void write_json_lines(const std::filesystem::path& path,
+                      const std::function<void(JsonLinesWriter& writer)>& work) {
+  JsonLinesWriter writer(path);
+  try {
+    work(writer);
+    writer.commit();
+  } catch (Error& error) {
+    const auto kept = writer.keep_partial();
+    if (kept) error.add_to_hint("What was written before is in " + kept->string() + ".");
+    throw;
   }
 }
 

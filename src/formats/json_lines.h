@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/files.h"
 #include "base/json.h"
@@ -12,6 +13,9 @@ namespace svtune {
 
 // "path:line", as errors name a place; "-" is the standard input.
 std::string line_place(const std::filesystem::path& path, std::int64_t line);
+
+// Whether the file can be read a second time: a regular file, no pipe or standard input.
+bool can_reread(const std::filesystem::path& path);
 
 // Calls `each` with every non-empty line as an object, and its number from 1. Reads plain,
 // .gz and .zst files and "-". Throws FileError "path:line: ..." for a line that is no object.
@@ -24,9 +28,17 @@ class JsonLinesWriter {
   explicit JsonLinesWriter(const std::filesystem::path& path);
   void write(const Json& value);
   void commit();
+  // After a failure: what was written becomes the file "<path>.partial". nullopt when that is
+  // nothing, went to standard output, or cannot be saved. Does not throw FileError.
+  std::optional<std::filesystem::path> keep_partial();
 
  private:
   std::unique_ptr<AtomicFile> file_;  // null: standard output
 };
+
+// Calls `work` with a writer to `path` and commits. When `work` throws an Error, the lines written
+// before are kept as "<path>.partial", and the error's hint says so.
+void write_json_lines(const std::filesystem::path& path,
+                      const std::function<void(JsonLinesWriter& writer)>& work);
 
 }  // namespace svtune

@@ -1,0 +1,26 @@
+// Lines of generate --input as questions: records of training data whose answer may be missing.
+#pragma once
+
+#include <string>
+
+#include "data/record_format.h"
+
+namespace svtune {
+
+class QuestionReader {
+ public:
+  explicit QuestionReader(ColumnMap columns);
+
+  // Prompt, input and whatever else of the line makes the prompt, read as in training. A line
+  // with a text in the column of the prompt is a prompt, others go by the format of the first.
+  // Throws FileError naming `place` when the line holds no prompt.
+  Example question(Json line, const std::string& place);
+
+ private:
+  bool has_prompt(const Json& line) const;
+
+  ColumnMap columns_;
+  RecordReader prompts_, others_;
+};
+
+}  // namespace svtune
