@@ -17,10 +17,13 @@ namespace {
 using test::TempDirectory;
 using test::tiny_decoder;
 
-// A store over pairs of prompt and completion, written out raw.
+struct Pair {
+  std::string prompt, completion;
+};
+
+// A store over pairs, written out raw.
 struct Pairs {
-  explicit Pairs(const std::vector<std::pair<std::string, std::string>>& pairs,
-                 EncodeOptions encode = {}) {
+  explicit Pairs(const std::vector<Pair>& pairs) {
     std::string lines;
     for (const auto& [prompt, completion] : pairs) {
       lines += dump_json({{"prompt", prompt}, {"completion", completion}}) + "\n";
@@ -29,8 +32,8 @@ struct Pairs {
     PromptOptions raw;
     raw.style = PromptStyle::kRaw;
     const Tokenizer tokenizer = test::byte_tokenizer(false);
-    const auto encoder =
-        std::make_shared<ExampleEncoder>(tokenizer, PromptTemplate(raw, tokenizer), encode);
+    const auto encoder = std::make_shared<ExampleEncoder>(tokenizer, PromptTemplate(raw, tokenizer),
+                                                          EncodeOptions{});
     store = std::make_unique<ExampleStore>(directory / "pairs.jsonl", DataOptions{}, encoder);
   }
   TempDirectory directory;
@@ -70,7 +73,7 @@ TEST(Perplexity, IsTheMeanOverTheAnswersTokensWhateverTheBatch) {
 TEST(Perplexity, RefusesALossThatIsNotFinite) {
   const auto net = tiny_decoder();
   net->embedding().fill_(std::nan(""));
-  const Pairs pairs({{"ab", "cde"}});
+  const Pairs pairs({Pair{"ab", "cde"}});
   EvalObserver silent;
   EXPECT_THROW(run_task(Perplexity{}, input_of(*net, pairs, silent, 1)), RunError);
 }

@@ -4,11 +4,55 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/errors.h"
 #include "eval/numeric_answers.h"
+#include "eval/question.h"
 #include "formats/json_lines.h"
 
 namespace svtune {
 namespace {
+
+// A question whose reference holds a number.
+struct Asked {
+  std::int64_t index;  // of the example
+  Question question;
+  double wanted;
+};
+
+std::string place_of(const ExampleStore& data, std::int64_t index) {
+  return data.records().name() + ":" + std::to_string(data.records().line(index));
+}
+
+// Looks at all references before anything is generated. Examples without a number to compare
+// with are left out and named; an evaluation of none is refused.
+std::vector<Asked> questions_of(const EvalInput& input) {
+  std::vector<Asked> asked;
+  std::int64_t without = -1;
+  for (std::int64_t i = 0; i < input.count; ++i) {
+    auto question = question_of(input.data.example(i));
+    const auto wanted = question ? reference_answer(question->reference) : std::nullopt;
+    if (wanted) {
+      asked.push_back({i, std::move(*question), *wanted});
+    } else if (without < 0) {
+      without = i;
+    }
+  }
+  const std::int64_t left_out = input.count - static_cast<std::int64_t>(asked.size());
+  if (asked.empty()) {
+    throw FileError(place_of(input.data, without),
+                    "no reference answer holds a number to compare with",
+                    "exact-match reads the number behind \"#### \" or \"The answer is: \", or a "
+                    "reference that is a number; use --task perplexity for other answers.");
+  }
+  if (left_out > 0) {
+    input.observer.warning(input.data.records().name() + ": " + std::to_string(left_out) + " of " +
+                           std::to_string(input.count) +
+                           " examples have no number in their reference answer and are left out, "
+                           "the first in line " +
+                           std::to_string(input.data.records().line(without)));
+  }
+  return asked;
+}
 
 struct Tally {
   std::int64_t questions = 0, right = 0, unanswered = 0;
@@ -20,19 +64,18 @@ struct Tally {
 };
 
 // Compares one answer with its reference and counts it.
-Json judge(const Example& example, const std::string& answer, Tally& tally) {
-  const auto wanted = reference_answer(example.completion);
+Json judge(const Asked& asked, const std::string& answer, Tally& tally) {
   const auto got = extract_answer(answer);
-  const bool match = wanted && got && *wanted == *got;
+  const bool match = got && *got == asked.wanted;
   ++tally.questions;
   tally.right += match ? 1 : 0;
   tally.unanswered += got ? 0 : 1;
-  return {{"prompt", example.prompt},
-          {"reference", example.completion},
+  return {{"prompt", asked.question.prompt},
+          {"reference", asked.question.reference},
           {"answer", answer},
           {"correct", match},
           {"extracted", got ? Json(*got) : Json(nullptr)},
-          {"expected", wanted ? Json(*wanted) : Json(nullptr)}};
+          {"expected", asked.wanted}};
 }
 
 Score score_of(const Tally& tally) {
@@ -55,33 +98,46 @@ std::string share_right(const Tally& tally) {
   return note;
 }
 
+// Answers all questions, batch by batch; `each` receives what was judged.
+void ask(const ExactMatch& task, const EvalInput& input, const std::vector<Asked>& asked,
+         Tally& tally, const std::function<void(const Json& line)>& each) {
+  const ExampleEncoder& encoder = input.data.encoder();
+  TextOptions text = text_options(task.answer, input.end_tokens);
+  const auto step = static_cast<std::size_t>(input.batch_size);
+  for (std::size_t begin = 0; begin < asked.size(); begin += step) {
+    const std::size_t end = std::min(asked.size(), begin + step);
+    std::vector<std::vector<std::int32_t>> prompts;
+    for (std::size_t i = begin; i < end; ++i) {
+      prompts.push_back(encoder.encode_prompt(input.data.example(asked[i].index)));
+    }
+    text.tokens.first_index = begin;
+    const auto answers = generate_text(input.net, encoder.tokenizer(), prompts, text);
+    for (std::size_t i = begin; i < end; ++i) {
+      each(judge(asked[i], answers[i - begin].text, tally));
+    }
+    input.observer.progress({static_cast<std::int64_t>(end),
+                             static_cast<std::int64_t>(asked.size()),
+                             "question",
+                             {},
+                             share_right(tally)});
+  }
+}
+
 }  // namespace
 
 // The answers are not read by the model, so their length does not matter.
 EncodeOptions encoding_of(const ExactMatch&) { return {std::int64_t{1} << 24}; }
 
 Score run_task(const ExactMatch& task, const EvalInput& input) {
-  const ExampleEncoder& encoder = input.data.encoder();
-  const TextOptions text = text_options(task.answer, input.end_tokens);
-  std::optional<JsonLinesWriter> writer;
-  if (task.answers) writer.emplace(*task.answers);
+  const std::vector<Asked> asked = questions_of(input);
   Tally tally;
-  for (std::int64_t begin = 0; begin < input.count; begin += input.batch_size) {
-    const std::int64_t end = std::min(input.count, begin + input.batch_size);
-    std::vector<std::vector<std::int32_t>> prompts;
-    std::vector<Example> examples;
-    for (std::int64_t i = begin; i < end; ++i) {
-      examples.push_back(input.data.example(i));
-      prompts.push_back(encoder.encode_prompt(examples.back()));
-    }
-    const auto answers = generate_text(input.net, encoder.tokenizer(), prompts, text);
-    for (std::size_t i = 0; i < examples.size(); ++i) {
-      const Json line = judge(examples[i], answers[i].text, tally);
-      if (writer) writer->write(line);
-    }
-    input.observer.progress({end, input.count, "question", {}, share_right(tally)});
+  if (task.answers) {
+    write_json_lines(*task.answers, [&](JsonLinesWriter& writer) {
+      ask(task, input, asked, tally, [&](const Json& line) { writer.write(line); });
+    });
+  } else {
+    ask(task, input, asked, tally, [](const Json&) {});
   }
-  if (writer) writer->commit();
   return score_of(tally);
 }
 

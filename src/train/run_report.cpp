@@ -7,6 +7,7 @@
 #include "base/number_text.h"
 #include "base/text_util.h"
 #include "eval/numeric_answers.h"
+#include "eval/question.h"
 #include "infer/text_generation.h"
 #include "io/load_tokenizer.h"
 #include "libtorch/prelude.h"
@@ -43,34 +44,29 @@ std::vector<ReportFact> stored_facts(const std::filesystem::path& run) {
   return facts;
 }
 
-struct Question {
+struct SampleQuestion {
   ReportSample sample;
   std::vector<std::int32_t> prompt;  // tokens
 };
 
 // Plain texts have no question.
-std::vector<Question> questions_of(const TrainSession& session) {
+std::vector<SampleQuestion> questions_of(const TrainSession& session) {
   const ExampleStore& store = session.eval_data ? *session.eval_data : *session.data;
-  std::vector<Question> questions;
+  std::vector<SampleQuestion> questions;
   const std::int64_t count = std::min(session.options.run.samples, store.size());
   for (std::int64_t i = 0; i < count; ++i) {
     const Example example = store.example(i);
-    if (example.kind == ExampleKind::kText) continue;
-    Question question{{example.prompt, example.completion, {}},
-                      store.encoder().encode_prompt(example)};
-    for (const Json& message : example.messages) {
-      ReportSample& sample = question.sample;
-      std::string& into = message.at("role") == "assistant" ? sample.reference : sample.prompt;
-      into += (into.empty() ? "" : "\n") + message.at("content").get<std::string>();
-    }
-    questions.push_back(std::move(question));
+    const auto question = question_of(example);
+    if (!question) continue;
+    questions.push_back(
+        {{question->prompt, question->reference, {}}, store.encoder().encode_prompt(example)});
   }
   return questions;
 }
 
-void add_answers(TrainSession& session, std::vector<Question>& questions, const char* label) {
+void add_answers(TrainSession& session, std::vector<SampleQuestion>& questions, const char* label) {
   std::vector<std::vector<std::int32_t>> prompts;
-  for (const Question& question : questions) prompts.push_back(question.prompt);
+  for (const SampleQuestion& question : questions) prompts.push_back(question.prompt);
   TextOptions options;
   options.tokens.max_new_tokens = kSampleTokens;
   options.tokens.end_tokens = end_tokens(session.options.model.model, *session.tokenizer);
@@ -120,7 +116,7 @@ RunFiles start_files(const TrainSession& session, const StartReport& start,
 
 std::vector<ReportSample> answer_samples(TrainSession& session, Attached& attached,
                                          RunObserver& observer) {
-  std::vector<Question> questions = questions_of(session);
+  std::vector<SampleQuestion> questions = questions_of(session);
   if (questions.empty()) return {};
   const auto count = static_cast<std::int64_t>(2 * questions.size());
   observer.progress(RunPhase::kSamples, 0, count);
@@ -137,7 +133,7 @@ std::vector<ReportSample> answer_samples(TrainSession& session, Attached& attach
   observer.progress(RunPhase::kSamples, count, count);
 
   std::vector<ReportSample> samples;
-  for (Question& question : questions) samples.push_back(std::move(question.sample));
+  for (SampleQuestion& question : questions) samples.push_back(std::move(question.sample));
   return samples;
 }
 
