@@ -1,4 +1,5 @@
-"""Random models of every decoder family with log-probabilities from transformers.
+"""Random models of every decoder family with log-probabilities and greedy answers from
+transformers.
 
 usage: family_models.py OUTPUT_DIR. Writes one model directory per variant with expected.json;
 exits with 77 when transformers is not installed. Seeds are fixed; logits come from the eager
@@ -35,12 +36,22 @@ VARIANTS = {
     "gemma2": ("Gemma2", dict(head_dim=32, sliding_window=12, query_pre_attn_scalar=48)),
 }
 LENGTHS = (1, 2, 7, 40, 90, 270, 5)
+NEW_TOKENS = 24
 
 
 def log_probs(model, ids):
     with torch.no_grad():
         table = model(torch.tensor([ids])).logits[0].float().log_softmax(-1)
     return [table[i, ids[i + 1]].item() for i in range(len(ids) - 1)]
+
+
+def greedy(model, ids):
+    """New tokens of transformers' own generate(), which nothing ends early."""
+    model.generation_config.eos_token_id = None
+    model.generation_config.pad_token_id = 0
+    prompt = torch.tensor([ids])
+    with torch.no_grad():
+        return model.generate(prompt, do_sample=False, max_new_tokens=NEW_TOKENS)[0, len(ids):].tolist()
 
 
 def main():
@@ -60,7 +71,8 @@ def main():
         model = model_class.from_pretrained(output / name, dtype=torch.float32,
                                             attn_implementation="eager").eval()
         ids = [torch.randint(0, 300, (length,)).tolist() for length in LENGTHS]
-        expected = {"ids": ids, "logprobs": [log_probs(model, each) for each in ids]}
+        expected = {"ids": ids, "logprobs": [log_probs(model, each) for each in ids],
+                    "greedy": [greedy(model, each) for each in ids]}
         (output / name / "expected.json").write_text(json.dumps(expected))
 
 

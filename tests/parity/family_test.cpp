@@ -1,4 +1,4 @@
-// Log-probabilities of random models of every family against transformers.
+// Log-probabilities and greedy answers of random models of every family against transformers.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/json.h"
+#include "infer/generate.h"
 #include "infer/score.h"
 #include "io/model.h"
 #include "libtorch/prelude.h"
@@ -68,6 +69,27 @@ TEST_F(FamilyParity, LogProbabilitiesEqualTransformersInFp32) {
   for (const auto& entry : std::filesystem::directory_iterator(directory())) {
     // Two summation orders in fp32 over three layers; seen: 4e-6.
     EXPECT_LT(largest_error(entry.path(), at::kFloat), 2e-4) << entry.path().filename();
+    ++models;
+  }
+  EXPECT_EQ(models, 11);
+}
+
+// Prompts of 1 to 270 tokens, as one batch and each alone.
+TEST_F(FamilyParity, GreedyTokensEqualTransformers) {
+  std::int64_t models = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory())) {
+    Model model = load_model(entry.path(), {at::kFloat});
+    const Json expected = read_json_file(entry.path() / "expected.json");
+    const auto ids = expected.at("ids").get<std::vector<std::vector<std::int32_t>>>();
+    const auto wanted = expected.at("greedy").get<std::vector<std::vector<std::int32_t>>>();
+    GenerateOptions options;
+    options.max_new_tokens = static_cast<std::int64_t>(wanted.at(0).size());
+    const auto together = generate(*model.net, ids, options);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      EXPECT_EQ(together[i].ids, wanted[i]) << entry.path().filename() << " prompt " << i;
+      EXPECT_EQ(generate(*model.net, {ids[i]}, options)[0].ids, wanted[i])
+          << entry.path().filename() << " prompt " << i << " alone";
+    }
     ++models;
   }
   EXPECT_EQ(models, 11);

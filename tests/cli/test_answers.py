@@ -1,0 +1,136 @@
+"""Answers and evaluations as a user meets them."""
+import json
+
+import fixture
+import harness
+from harness import svtune
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def write_rows(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+class Answers(harness.Base):
+    def answers(self, rows, *more, name="ask"):
+        ask = write_rows(self.root / f"{name}.jsonl", rows)
+        out = self.root / f"{name}.out.jsonl"
+        result = svtune("generate", "--model", self.model, "--input", ask, "--output", out,
+                        "--max-new-tokens", 12, *more)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return [row["answer"] for row in rows_of(out)]
+
+    def test_sampled_answers_do_not_depend_on_the_batch(self):
+        rows, sampling = [{"prompt": "abc"}] * 6, ("--temperature", 1, "--template", "raw")
+        whole = self.answers(rows, *sampling, "--batch-size", 16)
+        self.assertEqual(len(set(whole)), 6, "equal prompts draw apart")
+        self.assertEqual(self.answers(rows, *sampling, "--batch-size", 2), whole)
+        prompts = [part for row in rows for part in ("--prompt", row["prompt"])]
+        result = svtune("generate", "--model", self.model, *prompts, "--max-new-tokens", 12,
+                        *sampling, text=False)
+        self.assertEqual(result.stdout, b"".join(a.encode() + b"\n" for a in whole))
+
+    def test_prompts_of_a_file_are_those_of_training(self):
+        full = {"instruction": "Name it.", "input": "the sky", "output": "blue"}
+        ask = {key: full[key] for key in ("instruction", "input")}
+        as_prompt = {"prompt": full["instruction"], "input": full["input"]}
+        wanted, without = self.answers([full, {"instruction": "Name it."}])
+        self.assertNotEqual(wanted, without)
+        self.assertEqual(self.answers([ask, full]), [wanted, wanted])
+        self.assertEqual(self.answers([as_prompt]), [wanted])
+        self.assertEqual(self.answers([ask], "--columns", "prompt=instruction"), [wanted])
+        renamed = {"ask": full["instruction"], "more": full["input"]}
+        self.assertEqual(self.answers([renamed], "--columns", "prompt=ask,input=more"), [wanted])
+        question = {"question": "Name it.", "answer": "blue"}
+        self.assertEqual(self.answers([question]), [without])
+        self.assertEqual(self.answers([{"question": "Name it."}]), [without])
+
+    def test_malformed_line_is_refused_before_any_answer(self):
+        for command, good in (("generate", {"prompt": "abc"}), ("score", {"ids": [1, 2, 3]})):
+            for bad in ("{\"prompt\"", "{\"nothing\": 1}"):
+                with self.subTest(command=command, bad=bad):
+                    ask = write_rows(self.root / "ask.jsonl", [good] * 3)
+                    ask.write_text(ask.read_text() + bad + "\n" + json.dumps(good) + "\n")
+                    out = self.root / "bad-out.jsonl"
+                    before = sorted(self.root.iterdir())
+                    result = svtune(command, "--model", self.model, "--input", ask,
+                                    "--output", out)
+                    self.refused(result, 1, "ask.jsonl:4")
+                    self.assertEqual(sorted(self.root.iterdir()), before)
+
+    def test_answers_before_an_error_of_a_pipe_are_kept(self):
+        out = self.root / "piped.jsonl"
+        lines = json.dumps({"prompt": "abc"}) + "\n"
+        result = svtune("generate", "--model", self.model, "--input", "-", "--output", out,
+                        "--max-new-tokens", 2, "--batch-size", 1, input=lines * 2 + "[]\n")
+        self.refused(result, 1, "standard input:3", "piped.jsonl.partial")
+        self.assertFalse(out.exists())
+        self.assertEqual(len(rows_of(self.root / "piped.jsonl.partial")), 2)
+
+    def test_logits_that_are_not_finite_are_errors(self):
+        tensors = fixture.model_tensors(1)
+        tensors["model.norm.weight"] = [fixture.HIDDEN], [3e38] * fixture.HIDDEN
+        shape, values = tensors["lm_head.weight"]
+        tensors["lm_head.weight"] = shape, [v * 1e3 for v in values]  # inf - inf in every sum
+        model = fixture.write_model(self.root / "overflows", tensors=tensors)
+        data = write_rows(self.root / "short.jsonl", [{"prompt": "a", "completion": "#### 1"}])
+        commands = [["generate", "--model", model, "--prompt", "abc", *sampling]
+                    for sampling in ([], ["--temperature", 1])]
+        commands += [["eval", "--model", model, "--data", data],
+                     ["eval", "--model", model, "--data", data, "--task", "exact-match"]]
+        for command in commands:
+            with self.subTest(command=command):
+                self.refused(svtune(*command), 1, "NaN")
+        result = svtune("score", "--model", model, input='{"ids": [1, 2, 3]}\n')
+        self.refused(result, 1, "NaN", "sequence 0")
+
+
+class Evaluations(harness.Base):
+    chat = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+
+    def evaluate(self, rows, *more):
+        data = write_rows(self.root / "eval.jsonl", rows)
+        return svtune("eval", "--model", self.model, "--data", data, "--max-new-tokens", 4,
+                      "--task", "exact-match", *more)
+
+    def test_references_of_conversations_are_their_last_answers(self):
+        template = self.root / "chat.jinja"
+        template.write_text(self.chat)
+        answers = self.root / "answers.jsonl"
+        rows = [{"messages": [{"role": "user", "content": f"{a} + 1?"},
+                              {"role": "assistant", "content": f"The answer is: {a + 1}"}]}
+                for a in range(3)]
+        result = self.evaluate(rows, "--chat-template", template, "--answers", answers)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("of 3,", result.stdout)
+        got = [(row["prompt"], row["reference"], row["expected"]) for row in rows_of(answers)]
+        self.assertEqual(got, [(f"{a} + 1?", f"The answer is: {a + 1}", a + 1) for a in range(3)])
+
+    def test_references_without_a_number_are_counted_or_refused(self):
+        good = {"prompt": "3 + 4?", "completion": "#### 7"}
+        word = {"prompt": "Which?", "completion": "the correct answer is answer2"}
+        result = self.evaluate([good, word, good])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("of 2,", result.stdout)
+        self.assertIn("1 of 3 examples have no number", result.stderr)
+        self.assertIn("line 2", result.stderr)
+        self.refused(self.evaluate([word, word]), 1, "eval.jsonl:1", "no reference")
+        self.refused(self.evaluate([{"text": "3 + 4 = 7"}]), 1, "eval.jsonl:1", "no reference")
+
+    def test_options_of_another_task_are_refused(self):
+        data = write_rows(self.root / "one.jsonl", [{"prompt": "3", "completion": "4"}])
+        for task, *option in (("exact-match", "--max-length", 9),
+                              ("perplexity", "--answers", self.root / "x.jsonl")):
+            with self.subTest(task=task):
+                result = svtune("eval", "--model", self.model, "--data", data, "--task", task,
+                                *option)
+                self.refused(result, 2, option[0], "--task")
+                self.assertFalse((self.root / "x.jsonl").exists())
+
+
+if __name__ == "__main__":
+    harness.main()
