@@ -30,8 +30,8 @@ struct AnswerOptions {
   double top_p = 1;        // (0, 1]
   std::uint64_t seed = 0;
   std::vector<std::string> stop = {};  // texts that end an answer and are cut off
-  // The prompt as it is; otherwise it is put into the model's chat template, or into Alpaca's
-  // when the model has none.
+  // The prompt as it is; otherwise it is put into the template that model or adapter was trained
+  // with here, else into the model's chat template, or into Alpaca's when it has none.
   bool raw_prompt = false;
 };
 
@@ -70,7 +70,7 @@ class Session {
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
 
-  // What the files hold beyond what is used.
+  // What the files hold beyond what is used, and prompts written in another way than in training.
   const std::vector<std::string>& warnings() const;
   std::int64_t vocabulary_size() const;  // rows of the embedding
 

@@ -5,6 +5,7 @@
 #include "adapter_files/low_rank_export.h"
 #include "adapter_files/side_file.h"
 #include "base/errors.h"
+#include "io/prompt_files.h"
 #include "libtorch/prelude.h"
 #include "merge/merge.h"
 
@@ -47,7 +48,7 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
   AtomicDirectory output(directory, if_exists);
   const std::filesystem::path& staging = output.staging();
   if (std::holds_alternative<FullConfig>(record.method)) {
-    write_merged(model, adapters, staging);
+    write_merged(model, adapters, staging, record.prompt);
     output.commit();
     return;
   }
@@ -58,13 +59,13 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
     if (has_factors(adapters)) write_lora_export(model, adapters, record, staging, {});
   }
   write_side_file(model, adapters, record, staging);
+  if (record.prompt) write_prompt_files(staging, *record.prompt, model.path);
   output.commit();
 }
 
-LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory, SvdCache* cache) {
-  if (!std::filesystem::is_directory(directory)) {
-    throw FileError(directory.string(), "no such adapter directory");
-  }
+namespace {
+
+LoadedAdapter load_weights(Model& model, const std::filesystem::path& directory, SvdCache* cache) {
   const std::optional<SideFile> side = read_side_file(directory);
   if (side && !std::holds_alternative<LoraConfig>(side->record.method)) {
     return load_own_adapter(model, *side, directory, cache);
@@ -82,6 +83,17 @@ LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory,
     }
   }
   return load_peft_adapter(model, side, directory, cache);
+}
+
+}  // namespace
+
+LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory, SvdCache* cache) {
+  if (!std::filesystem::is_directory(directory)) {
+    throw FileError(directory.string(), "no such adapter directory");
+  }
+  LoadedAdapter loaded = load_weights(model, directory, cache);
+  loaded.record.prompt = read_trained_prompt(directory);
+  return loaded;
 }
 
 bool is_adapter_directory(const std::filesystem::path& directory) {

@@ -12,6 +12,11 @@ void append(std::vector<std::string>& list, const std::vector<std::string>& more
 
 }  // namespace
 
+const TrainedPrompt* LoadedModel::trained_prompt() const {
+  if (adapter && adapter->record.prompt) return &*adapter->record.prompt;
+  return model.prompt ? &*model.prompt : nullptr;
+}
+
 LoadedModel load_with_adapter(const std::filesystem::path& model,
                               const std::optional<std::filesystem::path>& adapter,
                               const LoadOptions& options) {

@@ -15,6 +15,9 @@ struct LoadedModel {
   Model model;
   std::optional<LoadedAdapter> adapter;
   std::vector<std::string> warnings;  // of both, and of the cache of decompositions
+
+  // Of the adapter, else of the model; null when neither says.
+  const TrainedPrompt* trained_prompt() const;
 };
 
 // `adapter` may be absent. An adapter that is rebuilt from decompositions (SVFT) takes them

@@ -37,6 +37,8 @@ std::optional<SideFile> read_side_file(const std::filesystem::path& directory) {
     throw FileError(path.string(), "\"format\" must be " + std::to_string(kFormatVersion),
                     "A newer svtune may have written it.");
   }
+  // Beside weights in a form of PEFT's own the file tells of the prompts only.
+  if (json.contains("prompt") && !json.contains("options")) return std::nullopt;
   try {
     return SideFile{record_from_json(json, path.string()), read_hashes(json, path.string())};
   } catch (const UsageError& error) {

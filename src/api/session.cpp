@@ -1,12 +1,15 @@
 // The public session over the layers below: each verb is one call into one of them.
 #include "svtune/session.h"
 
+#include <algorithm>
+
 #include "adapter_files/loaded_model.h"
 #include "api/prepare_torch.h"
 #include "api/settings.h"
 #include "base/errors.h"
 #include "data/encode.h"
 #include "eval/evaluate.h"
+#include "infer/answer_ends.h"
 #include "infer/score.h"
 #include "infer/text_generation.h"
 #include "io/load_tokenizer.h"
@@ -87,7 +90,13 @@ std::vector<std::string> Session::answer(const std::vector<std::string>& prompts
   const Tokenizer& tokenizer = state_->tokenizer();
   PromptOptions prompt_options;
   if (options.raw_prompt) prompt_options.style = PromptStyle::kRaw;
-  const ExampleEncoder encoder(tokenizer, PromptTemplate(prompt_options, tokenizer), {});
+  std::vector<std::string> warnings;
+  const PromptTemplate prompt =
+      choose_prompt(prompt_options, tokenizer, state_->trained_prompt(), warnings);
+  for (const std::string& warning : warnings) {
+    if (std::ranges::count(state_->warnings, warning) == 0) state_->warnings.push_back(warning);
+  }
+  const ExampleEncoder encoder(tokenizer, prompt, {});
   std::vector<std::vector<std::int32_t>> ids;
   for (const std::string& prompt : prompts) {
     Example example;
@@ -97,8 +106,10 @@ std::vector<std::string> Session::answer(const std::vector<std::string>& prompts
   TextOptions text;
   text.tokens.max_new_tokens = options.max_new_tokens;
   text.tokens.sampling = {options.temperature, options.top_k, options.top_p, options.seed};
-  text.tokens.end_tokens = end_tokens(state_->model.path, tokenizer);
+  const AnswerEnds ends = answer_ends(state_->model.path, tokenizer, prompt);
+  text.tokens.end_tokens = ends.ids;
   text.stop = options.stop;
+  text.stop.insert(text.stop.end(), ends.texts.begin(), ends.texts.end());
   std::vector<std::string> answers;
   for (TextAnswer& each : generate_text(*state_->model.net, tokenizer, ids, text, on_text)) {
     answers.push_back(std::move(each.text));
@@ -124,8 +135,10 @@ Evaluation Session::evaluate(const EvaluateOptions& options) {
 
 MergeSummary Session::merge(const std::filesystem::path& directory) const {
   if (!state_->adapter) throw UsageError("there is no adapter to merge");
+  MergeOptions options;
+  options.prompt = state_->adapter->record.prompt;
   const MergeReport report =
-      merge_to_directory(state_->model, state_->adapter->adapters, directory);
+      merge_to_directory(state_->model, state_->adapter->adapters, directory, options);
   return {report.largest_name, report.largest, report.bytes};
 }
 

@@ -7,6 +7,7 @@
 #include "adapters/methods.h"
 #include "attach/target_modules.h"
 #include "base/json.h"
+#include "data/trained_prompt.h"
 
 namespace svtune {
 
@@ -18,6 +19,9 @@ struct AdapterRecord {
   Json layers = Json::object();
   // The values mean nothing on other weights than those they started from (LoftQ, QPiSSA).
   bool needs_its_base = false;
+  // How prompts were written in training; kept in the files by io/prompt_files.h, not in the
+  // record's JSON.
+  std::optional<TrainedPrompt> prompt = {};
 };
 
 std::string method_name(const MethodConfig& method);

@@ -16,11 +16,10 @@ int run(const ChatCommandOptions& options, CommandContext& context) {
   prompt.style = PromptStyle::kChat;
   prompt.system = options.system;
   prompt.chat_template = options.chat_template;
-  const ExampleEncoder encoder(tokenizer, PromptTemplate(prompt, tokenizer), {});
-  for (const std::string& notice : encoder.prompt().notices()) {
-    context.err << "warning: " << notice << "\n";
-  }
-  TextOptions text = text_options(options.answer, end_tokens(options.model.model, tokenizer));
+  const PromptTemplate chosen = prompt_for_command(loaded, prompt, tokenizer, context);
+  const ExampleEncoder encoder(tokenizer, chosen, {});
+  TextOptions text =
+      text_options(options.answer, answer_ends(options.model.model, tokenizer, chosen));
   Example conversation;
   conversation.kind = ExampleKind::kMessages;
   conversation.messages = Json::array();

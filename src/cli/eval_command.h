@@ -12,9 +12,14 @@ struct EvalCommandOptions {
       .name = "eval",
       .summary = "Measure perplexity or exact-match accuracy",
       .description =
-          "exact-match generates an answer to every question, takes the number after \"The "
-          "answer is: \" and compares it with the reference (after \"#### \" or the same "
-          "phrase). The standard error of the accuracy is printed with it.",
+          "exact-match generates an answer to every question, takes the number behind the last "
+          "\"The answer is\" or \"####\" and compares it with the reference's (of a conversation, "
+          "its last answer). Examples without a number to compare with are left out. The standard "
+          "error of the accuracy is printed with it.\n\n"
+          "Prompts are written as model or adapter were trained here, else by the model's chat "
+          "template. In bf16 a product's rounding depends on how many rows it has, so that "
+          "answers may change with --batch-size; with --dtype fp32 the difference is a millionth "
+          "and hardly ever shows.",
       .examples =
           "svtune eval --model model/ --data test.jsonl\n"
           "svtune eval --task exact-match --model model/ --adapter runs/pissa/adapter "

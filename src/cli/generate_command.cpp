@@ -87,11 +87,11 @@ int run(const GenerateCommandOptions& options, CommandContext& context) {
   }
   LoadedModel loaded = load_for_command(options.model);
   const Tokenizer tokenizer = load_tokenizer(options.model.model);
-  const ExampleEncoder encoder(tokenizer, PromptTemplate(options.prompt_options, tokenizer), {});
-  for (const std::string& notice : encoder.prompt().notices()) {
-    context.err << "warning: " << notice << "\n";
-  }
-  const TextOptions text = text_options(options.answer, end_tokens(options.model.model, tokenizer));
+  const PromptTemplate prompt =
+      prompt_for_command(loaded, options.prompt_options, tokenizer, context);
+  const ExampleEncoder encoder(tokenizer, prompt, {});
+  const TextOptions text =
+      text_options(options.answer, answer_ends(options.model.model, tokenizer, prompt));
   if (options.input) {
     answer_file(loaded, encoder, text, options);
   } else {

@@ -20,7 +20,11 @@ struct GenerateCommandOptions {
       .description =
           "Answers the prompts given with --prompt as they stream, or one per line of --input "
           "(JSON lines with the columns of training data, answers may be missing) into "
-          "--output. What was answered before an error is kept as OUTPUT.partial.",
+          "--output. What was answered before an error is kept as OUTPUT.partial.\n\n"
+          "Prompts are written as model or adapter were trained here, else by the model's chat "
+          "template. In bf16 a product's rounding depends on how many rows it has, so that "
+          "answers, greedy ones too, may change with --batch-size; with --dtype fp32 the "
+          "difference is a millionth and hardly ever shows.",
       .examples =
           "svtune generate --model model/ --adapter runs/pissa/adapter --prompt \"Why?\"\n"
           "svtune generate --model model/ --input questions.jsonl --output answers.jsonl"};

@@ -26,6 +26,7 @@ int run(const MergeCommandOptions& options, CommandContext& context) {
   Progress progress({.label = "merge", .unit = "tensor"});
   MergeOptions merge;
   if (options.output_dtype) merge.dtype = torch_dtype(*options.output_dtype);
+  merge.prompt = loaded.adapter->record.prompt;
   merge.progress = [&](std::int64_t done, std::int64_t total) {
     progress.update({.done = done, .total = total});
   };

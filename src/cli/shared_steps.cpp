@@ -7,6 +7,15 @@
 
 namespace svtune {
 
+PromptTemplate prompt_for_command(const LoadedModel& loaded, const PromptOptions& options,
+                                  const Tokenizer& tokenizer, CommandContext& context) {
+  std::vector<std::string> warnings;
+  PromptTemplate prompt = choose_prompt(options, tokenizer, loaded.trained_prompt(), warnings);
+  for (const std::string& notice : prompt.notices()) warnings.push_back(notice);
+  for (const std::string& warning : warnings) context.err << "warning: " << warning << "\n";
+  return prompt;
+}
+
 LoadedModel load_for_command(const ModelOptions& options) {
   prepare_torch(options.threads);
   LoadOptions load;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "adapter_files/loaded_model.h"
+#include "cli/core/command.h"
 #include "io/model_options.h"
 
 namespace svtune {
@@ -37,6 +38,10 @@ struct AdapterConversion {
     return options;
   }
 };
+
+// The prompt template that the options or the training name; warns when the two differ.
+PromptTemplate prompt_for_command(const LoadedModel& loaded, const PromptOptions& options,
+                                  const Tokenizer& tokenizer, CommandContext& context);
 
 // Sets the thread count, loads, prints the loader's warnings to standard error.
 LoadedModel load_for_command(const ModelOptions& options);

@@ -47,6 +47,8 @@ class ConversationRenderer {
 
   // Whether the template reads a variable or key of this name.
   bool mentions(std::string_view word) const;
+  // The template's own text.
+  const std::string& source() const { return plain_.source(); }
 
  private:
   struct Conversation;

@@ -49,6 +49,10 @@ struct ChatTemplates {
 // The named template, the one in a file, or the model's own; nothing when there is none.
 std::optional<ChatTemplates> choose_chat_templates(const PromptOptions& options,
                                                    const Tokenizer& tokenizer) {
+  if (options.text) {
+    return ChatTemplates{ChatTemplate::parse(*options.text, "the chat template of training"),
+                         std::nullopt};
+  }
   if (!options.chat_template) {
     if (tokenizer.chat_template().empty()) return std::nullopt;
     ChatTemplates own{ChatTemplate::parse(tokenizer.chat_template(), "the model's chat template"),
@@ -91,7 +95,7 @@ std::optional<std::string> token_text(const Tokenizer& tokenizer, std::optional<
 }  // namespace
 
 PromptTemplate::PromptTemplate(const PromptOptions& options, const Tokenizer& tokenizer)
-    : style_(options.style) {
+    : style_(options.style), system_(options.system) {
   choose_style(options, tokenizer);
   refuse_unused(options, style_);
   if (style_ == PromptStyle::kFile) load_file(options);
@@ -141,6 +145,10 @@ void PromptTemplate::try_system(const PromptOptions& options) {
 }
 
 void PromptTemplate::load_file(const PromptOptions& options) {
+  if (options.text) {
+    file_text_ = *options.text;
+    return;
+  }
   if (!options.file) throw UsageError("--template file needs --template-file FILE");
   file_text_ = read_file(*options.file, kMaxTemplateBytes);
   if (file_text_.find("{instruction}") == std::string::npos &&

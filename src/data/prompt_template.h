@@ -35,6 +35,8 @@ struct PromptOptions {
   std::optional<std::string> chat_template = {};
   SystemPlace system_place = SystemPlace::kAuto;
   std::optional<std::string> date = {};
+  // No option: the source of the template itself (kChat, kFile), in place of a file.
+  std::optional<std::string> text = {};
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -69,13 +71,16 @@ class PromptTemplate {
   PromptText whole(const Example& example) const;
   // The prompt alone, ready for the model's answer.
   PromptText prompt(const Example& example) const;
-  PromptStyle style() const { return style_; }
   // Whether texts depend on this part of an example: "system", "history", "tools".
   bool reads(std::string_view part) const;
   // What the template sees as the date, as --date takes it; nothing when it asks for none.
   const std::optional<std::string>& date() const { return date_; }
   // What a user should know before prompts are written, e.g. that --system is folded.
   const std::vector<std::string>& notices() const { return notices_; }
+  PromptStyle style() const { return style_; }  // never kAuto
+  // Source of the template of kChat and kFile; "" otherwise.
+  const std::string& text() const { return chat_ ? chat_->source() : file_text_; }
+  const std::optional<std::string>& system() const { return system_; }
 
  private:
   void choose_style(const PromptOptions& options, const Tokenizer& tokenizer);
@@ -85,6 +90,7 @@ class PromptTemplate {
   std::string pair_prompt(const Example& example) const;
 
   PromptStyle style_;
+  std::optional<std::string> system_;
   std::string file_text_;
   std::optional<ConversationRenderer> chat_;
   std::optional<std::string> date_;

@@ -4,7 +4,7 @@
 #include <stdexcept>
 
 #include "data/data_losses.h"
-#include "io/load_tokenizer.h"
+#include "data/trained_prompt.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -18,10 +18,13 @@ double Score::figure(std::string_view name) const {
 
 Score evaluate(LoadedModel& loaded, const Tokenizer& tokenizer, const EvalOptions& options,
                EvalObserver& observer) {
+  std::vector<std::string> warnings;
+  const PromptTemplate prompt =
+      choose_prompt(options.prompt, tokenizer, loaded.trained_prompt(), warnings);
+  for (const std::string& warning : warnings) observer.warning(warning);
   return std::visit(
       [&](const auto& task) {
-        const auto encoder = std::make_shared<ExampleEncoder>(
-            tokenizer, PromptTemplate(options.prompt, tokenizer), encoding_of(task));
+        const auto encoder = std::make_shared<ExampleEncoder>(tokenizer, prompt, encoding_of(task));
         const ExampleStore data(options.data, options.reading, encoder);
         for (const std::string& loss : data_losses(data)) observer.warning(loss);
         const std::int64_t count =
@@ -30,7 +33,7 @@ Score evaluate(LoadedModel& loaded, const Tokenizer& tokenizer, const EvalOption
                               data,
                               count,
                               options.batch_size,
-                              end_tokens(loaded.model.path, tokenizer),
+                              answer_ends(loaded.model.path, tokenizer, prompt),
                               observer};
         return run_task(task, input);
       },

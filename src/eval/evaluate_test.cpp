@@ -42,7 +42,7 @@ struct Pairs {
 
 EvalInput input_of(Transformer& net, const Pairs& pairs, EvalObserver& observer,
                    std::int64_t batch_size) {
-  return {net, *pairs.store, pairs.store->size(), batch_size, {test::kEos}, observer};
+  return {net, *pairs.store, pairs.store->size(), batch_size, {{test::kEos}, {}}, observer};
 }
 
 TEST(Perplexity, IsTheMeanOverTheAnswersTokensWhateverTheBatch) {

@@ -102,7 +102,7 @@ std::string share_right(const Tally& tally) {
 void ask(const ExactMatch& task, const EvalInput& input, const std::vector<Asked>& asked,
          Tally& tally, const std::function<void(const Json& line)>& each) {
   const ExampleEncoder& encoder = input.data.encoder();
-  TextOptions text = text_options(task.answer, input.end_tokens);
+  TextOptions text = text_options(task.answer, input.ends);
   const auto step = static_cast<std::size_t>(input.batch_size);
   for (std::size_t begin = 0; begin < asked.size(); begin += step) {
     const std::size_t end = std::min(asked.size(), begin + step);

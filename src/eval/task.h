@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "data/example_store.h"
+#include "infer/answer_ends.h"
 #include "models/transformer.h"
 
 namespace svtune {
@@ -51,9 +52,9 @@ class EvalObserver {
 struct EvalInput {
   Transformer& net;
   const ExampleStore& data;
-  std::int64_t count = 0;                // examples to measure, from the first on
-  std::int64_t batch_size = 1;           // examples computed at a time
-  std::vector<std::int32_t> end_tokens;  // ids that end an answer
+  std::int64_t count = 0;       // examples to measure, from the first on
+  std::int64_t batch_size = 1;  // examples computed at a time
+  AnswerEnds ends;              // of generated answers
   EvalObserver& observer;
 };
 

@@ -4,6 +4,7 @@
 #include "adapter_files/low_rank_export.h"
 #include "adapter_files/side_file.h"
 #include "base/errors.h"
+#include "io/prompt_files.h"
 #include "libtorch/prelude.h"
 #include "merge/model_writer.h"
 
@@ -45,6 +46,10 @@ LoraExportReport export_lora(const Model& model, const AdapterSet& adapters,
   const std::filesystem::path target = record.needs_its_base ? staging / "adapter" : staging;
   LoraExportReport report = write_lora_export(model, adapters, record, target, options);
   if (record.needs_its_base) write_side_file(model, adapters, record, target);
+  if (record.prompt) {
+    if (record.needs_its_base) write_prompt_files(staging / "base", *record.prompt, model.path);
+    write_prompt_files(target, *record.prompt, model.path);
+  }
   output.commit();
   return report;
 }
@@ -62,6 +67,8 @@ MergeReport export_residual(const Model& model, const AdapterSet& adapters,
   AtomicDirectory output(directory, options.if_exists);
   std::filesystem::create_directories(output.staging() / "base");
   std::filesystem::create_directories(output.staging() / "adapter");
+  MergeOptions base_options = options;
+  if (!base_options.prompt) base_options.prompt = record.prompt;
   WeightChanges changes;
   std::vector<NamedTensor> tensors = whole_tensors(adapters);
   for (const Linear* layer : adapted_layers(adapters)) {
@@ -72,10 +79,11 @@ MergeReport export_residual(const Model& model, const AdapterSet& adapters,
       tensors.push_back({layer->name() + "." + each.name, each.tensor.detach()});
     }
   }
-  MergeReport report = write_model(model, changes, output.staging() / "base", options);
+  MergeReport report = write_model(model, changes, output.staging() / "base", base_options);
   PeftLoraConfig config = lora_file_config(model, adapters, record, pissa->low_rank);
   config.base_model = (directory / "base").string();
   write_lora_directory(output.staging() / "adapter", config, std::move(tensors));
+  if (record.prompt) write_prompt_files(output.staging() / "adapter", *record.prompt, model.path);
   output.commit();
   return report;
 }

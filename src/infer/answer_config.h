@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "infer/answer_ends.h"
 #include "infer/text_generation.h"
 
 namespace svtune {
@@ -28,7 +29,6 @@ struct AnswerConfig {
   }
 };
 
-// `end_tokens`: ids that end an answer under the model and tokenizer in use.
-TextOptions text_options(const AnswerConfig& config, std::vector<std::int32_t> end_tokens);
+TextOptions text_options(const AnswerConfig& config, const AnswerEnds& ends);
 
 }  // namespace svtune

@@ -20,6 +20,7 @@ constexpr const char* kCompanionFiles[] = {
     "merges.txt",
     "chat_template.jinja",
     "chat_template.json",
+    "svtune.json",
     "LICENSE",
 };
 constexpr const char* kCompanionFolders[] = {"additional_chat_templates"};

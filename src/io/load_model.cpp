@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "io/gguf_source.h"
 #include "io/model.h"
+#include "io/prompt_files.h"
 #include "io/quantized_source.h"
 #include "io/safetensors_source.h"
 #include "libtorch/prelude.h"
@@ -161,6 +162,7 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   Model model;
   model.path = path;
   open_source(model);
+  model.prompt = read_trained_prompt(path);
   ArchSpec spec = parse_arch(model.config, (path / "config.json").string());
   const at::ScalarType dtype = options.dtype.value_or(default_dtype(model.weights->stored_dtype()));
   CheckedLoader loader(*model.weights, dtype, options.check_finite);

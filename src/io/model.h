@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "data/trained_prompt.h"
 #include "models/transformer.h"
 
 namespace svtune {
@@ -49,7 +50,8 @@ struct Model {
   Json config;                 // config.json
   std::shared_ptr<const WeightSource> weights;
   std::unique_ptr<Transformer> net;
-  std::vector<std::string> warnings;  // e.g. tensors of the file that the model does not use
+  std::optional<TrainedPrompt> prompt;  // when a training run says how it wrote prompts
+  std::vector<std::string> warnings;    // e.g. tensors of the file that the model does not use
 
   const ArchSpec& spec() const { return net->spec(); }
   at::ScalarType dtype() const { return net->dtype(); }

@@ -18,8 +18,11 @@ WeightChanges merged_changes(const AdapterSet& adapters) {
 }
 
 MergeReport write_merged(const Model& model, const AdapterSet& adapters,
-                         const std::filesystem::path& directory) {
-  return write_model(model, merged_changes(adapters), directory, {});
+                         const std::filesystem::path& directory,
+                         const std::optional<TrainedPrompt>& prompt) {
+  MergeOptions options;
+  options.prompt = prompt;
+  return write_model(model, merged_changes(adapters), directory, options);
 }
 
 MergeReport merge_to_directory(const Model& model, const AdapterSet& adapters,

@@ -21,6 +21,7 @@ MergeReport merge_to_directory(const Model& model, const AdapterSet& adapters,
 
 // The same into a directory that exists.
 MergeReport write_merged(const Model& model, const AdapterSet& adapters,
-                         const std::filesystem::path& directory);
+                         const std::filesystem::path& directory,
+                         const std::optional<TrainedPrompt>& prompt);
 
 }  // namespace svtune

@@ -6,6 +6,7 @@
 #include "base/errors.h"
 #include "io/base_tensors.h"
 #include "io/companion_files.h"
+#include "io/prompt_files.h"
 #include "io/safetensors_source.h"
 #include "libtorch/prelude.h"
 
@@ -74,6 +75,7 @@ class ModelWriter {
         directory / "config.json",
         dump_json(output_config(), {.indent = 2, .sort_keys = true, .final_newline = true}));
     copy_companion_files(model_.path, directory);
+    if (options_.prompt) write_prompt_files(directory, *options_.prompt, model_.path);
     order_changes(outputs);
     return std::move(report_);
   }

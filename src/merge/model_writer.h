@@ -20,6 +20,7 @@ struct MergeOptions {
   std::optional<at::ScalarType> dtype = {};  // of the weights written; default: the base's
   std::uint64_t max_shard_bytes = kDefaultShardBytes;
   IfExists if_exists = IfExists::kFail;
+  std::optional<TrainedPrompt> prompt = {};  // of the training; default: what the base says
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};  // tensors
 };
 

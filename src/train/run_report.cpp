@@ -8,8 +8,8 @@
 #include "base/text_util.h"
 #include "eval/numeric_answers.h"
 #include "eval/question.h"
+#include "infer/answer_ends.h"
 #include "infer/text_generation.h"
-#include "io/load_tokenizer.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -69,7 +69,11 @@ void add_answers(TrainSession& session, std::vector<SampleQuestion>& questions, 
   for (const SampleQuestion& question : questions) prompts.push_back(question.prompt);
   TextOptions options;
   options.tokens.max_new_tokens = kSampleTokens;
-  options.tokens.end_tokens = end_tokens(session.options.model.model, *session.tokenizer);
+  const ExampleStore& store = session.eval_data ? *session.eval_data : *session.data;
+  const AnswerEnds ends =
+      answer_ends(session.options.model.model, *session.tokenizer, store.encoder().prompt());
+  options.tokens.end_tokens = ends.ids;
+  options.stop = ends.texts;
   const std::vector<TextAnswer> answers =
       generate_text(*session.model.net, *session.tokenizer, prompts, options);
   for (std::size_t i = 0; i < questions.size(); ++i) {

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "data/data_losses.h"
 #include "io/load_tokenizer.h"
+#include "io/prompt_files.h"
 #include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
 #include "train/quantized_base.h"
@@ -44,11 +45,33 @@ std::optional<std::string> first_day(const RunOptions& run) {
   return date->get<std::string>();
 }
 
+// An adapter or model that is trained further keeps its template unless another is named.
+PromptTemplate prompt_of(const TrainSession& session, RunObserver& observer) {
+  const TrainModelOptions& base = session.options.model;
+  std::optional<TrainedPrompt> earlier;
+  if (base.adapter) earlier = read_trained_prompt(*base.adapter);
+  if (!earlier) earlier = read_trained_prompt(base.model);
+  std::vector<std::string> warnings;
+  PromptTemplate prompt = choose_prompt(session.options.data.prompt, *session.tokenizer,
+                                        earlier ? &*earlier : nullptr, warnings);
+  const TurnEnd end = turn_end(prompt, *session.tokenizer);
+  if (prompt.style() == PromptStyle::kChat && !end.id && end.text.empty()) {
+    warnings.emplace_back(
+        "the chat template writes nothing behind an answer: those of the trained model will go on "
+        "to the limit");
+  }
+  for (const std::string& notice : prompt.notices()) warnings.push_back(notice);
+  for (const std::string& warning : warnings) observer.warning(warning);
+  return prompt;
+}
+
 void load_data(TrainSession& session, RunObserver& observer) {
   DataFileOptions& data = session.options.data;
   if (!data.prompt.date) data.prompt.date = first_day(session.options.run);
+  const PromptTemplate prompt = prompt_of(session, observer);
+  session.prompt = trained_prompt(prompt, *session.tokenizer);
   const auto encoder = std::make_shared<ExampleEncoder>(
-      *session.tokenizer, PromptTemplate(data.prompt, *session.tokenizer),
+      *session.tokenizer, prompt,
       EncodeOptions{session.options.train.batch.max_length, data.train_on_prompt,
                     data.mask_history});
   // Of a template that asks for the day, config.json keeps the one that was used.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "attach/attach.h"
+#include "data/trained_prompt.h"
 #include "text/tokenizer.h"
 #include "train/memory.h"
 #include "train/run_observer.h"
@@ -20,6 +21,7 @@ struct TrainSession {
   // A saved adapter that training goes on from; unset: the method makes one.
   std::optional<std::filesystem::path> start_adapter;
   std::optional<Tokenizer> tokenizer;
+  std::optional<TrainedPrompt> prompt;  // as it will be kept with the result
   std::shared_ptr<const ExampleStore> data, eval_data;
   std::unique_ptr<StreamSource> batches, eval_batches;
   std::int64_t total_steps = 0;

@@ -89,6 +89,7 @@ std::filesystem::path save_result(TrainSession& session, const Attached& attache
     const std::filesystem::path target = run / ("model" + suffix);
     MergeOptions merge;
     merge.if_exists = IfExists::kReplace;
+    merge.prompt = session.prompt;
     merge_to_directory(session.model, attached.adapters, target, merge);
     return target;
   }
@@ -133,6 +134,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   enter_quantized_base(session, observer);
   Attached attached = attach_adapters(session, /*initialise=*/!restart, observer);
   if (restart) restore_record(run, attached);
+  attached.record.prompt = session.prompt;
   const RunPlan plan = plan_of(session, attached);
   observer.planned(plan);
   check_memory(plan.memory, available_memory(), process_memory().resident);
