@@ -1,5 +1,7 @@
-// Learning rate over the run: linear warm-up from 0, then constant, linear or half-cosine
-// decay to 0. The values are those of transformers' get_scheduler.
+// Learning rate over the run: linear warm-up, then constant, linear or half-cosine decay to 0.
+// Step k of w warm-up steps takes k / (w + 1) of the peak, so that the first step learns and the
+// one after the warm-up has the whole peak; transformers' get_scheduler takes (k - 1) / w, which
+// spends step 1 on nothing. After the warm-up the values are those of get_scheduler.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +34,7 @@ struct ScheduleConfig {
           {.name = "learning_rate", .help = "Peak learning rate", .min = 0, .max = 1000});
     visit(self.shape, {.name = "schedule", .help = "Learning rate after the warm-up"});
     visit(self.warmup_ratio, {.name = "warmup_ratio",
-                              .help = "Share of the steps in which the rate rises from 0",
+                              .help = "Share of the steps in which the rate rises to its peak",
                               .min = 0,
                               .max = 1});
     visit(self.warmup_steps, {.name = "warmup_steps",
@@ -44,7 +46,8 @@ struct ScheduleConfig {
 
 class Schedule {
  public:
-  // `total_steps` >= 1 optimiser steps; the ratio's warm-up is rounded up to whole steps.
+  // `total_steps` >= 1 optimiser steps. The ratio's warm-up is rounded up to whole steps and
+  // leaves one at least at the peak. Throws UsageError when warmup_steps leaves none.
   Schedule(const ScheduleConfig& config, std::int64_t total_steps);
   // Rate of the update that follows `done` finished updates.
   double rate(std::int64_t done) const;

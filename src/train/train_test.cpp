@@ -182,7 +182,7 @@ TEST(Train, ReportsCountTokensAndRates) {
   EXPECT_EQ(first.supervised_tokens, tokens - 4);
   EXPECT_EQ(first.step, 1);
   EXPECT_EQ(first.total_steps, 3);
-  EXPECT_EQ(first.learning_rate, 0.0);  // the warm-up starts from 0
+  EXPECT_EQ(first.learning_rate, 5e-3);  // one step of warm-up, half way to the peak
   EXPECT_EQ(log.reports[1].learning_rate, 1e-2);
   EXPECT_GT(first.seconds, 0.0);
   EXPECT_NEAR(first.epoch, 4.0 / 24, 1e-12);

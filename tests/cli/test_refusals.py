@@ -74,6 +74,9 @@ class Options(Refusing):
         self.refused(svtune("generate", "--model", self.model, "--prompt", "x",
                             "--columns", "prompt=question"), 2, "--columns", "--input")
 
+    def test_warmup_as_long_as_the_run_is_refused(self):
+        self.refused_train(2, "--warmup-steps 500", "2 steps", more=("--warmup-steps", 500))
+
     def test_unknown_option_suggests_the_nearest(self):
         self.refused(svtune("train", "--learnin-rate", 1), 2, "--learning-rate")
 

@@ -24,6 +24,20 @@ class Training(harness.Base):
         self.assertEqual(again.returncode, 0, again.stderr)
         self.same_files(first / "adapter", second / "adapter")
 
+    def test_a_data_set_of_one_step_is_learnt(self):
+        # 40 rows are one step of the default 4 x 32 sequences.
+        for method in ("lora", "pissa"):
+            run = self.root / f"one-step-{method}"
+            result = svtune("train", "--model", self.model, "--data", self.data, "--output", run,
+                            "--method", method, "--rank", 4, "--samples", 0)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            [step] = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+            self.assertEqual(step["learning_rate"], 2e-5)
+            before = self.root / f"untrained-{method}"
+            self.train(before, "--learning-rate", 0, method=method, steps=1)
+            weights = "adapter/adapter_model.safetensors"
+            self.assertNotEqual((run / weights).read_bytes(), (before / weights).read_bytes())
+
     def test_start_losses_of_base_and_adapter_are_printed_and_equal(self):
         output = self.train(self.root / "start", method="pissa", steps=1).stdout
         line = next(l for l in output.splitlines() if l.startswith("Loss before step 1"))
