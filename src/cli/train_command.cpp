@@ -117,6 +117,11 @@ class Terminal final : public RunObserver {
                      fixed(eval->loss, 4) + ", perplexity " + fixed(eval->perplexity, 2));
   }
 
+  void rescued(std::int64_t step) override {
+    progress_.reset();
+    context_.err << "Step " << step << " is kept in the run's checkpoints" << std::endl;
+  }
+
   void saved(const std::filesystem::path& path, const std::optional<BestEval>& best) override {
     progress_.reset();
     guard_.reset();

@@ -118,6 +118,45 @@ TEST(Resume, StopFlagSavesAndTheRestGivesTheSameBytes) {
   EXPECT_TRUE(final_state(parts.path()) == wanted);
 }
 
+// Data whose row number `bad` cannot be read, the first time it is asked for.
+class FailingSource final : public BatchSource {
+ public:
+  FailingSource(BatchSource& inner, std::int64_t bad) : inner_(inner), bad_(bad) {}
+
+  std::optional<Batch> next() override {
+    if (inner_.position().at("given") == bad_) throw FileError("data.jsonl:7", "is refused");
+    return inner_.next();
+  }
+  void rewind() override { inner_.rewind(); }
+  double epoch() const override { return inner_.epoch(); }
+  Json position() const override { return inner_.position(); }
+  void seek(const Json& position) override { inner_.seek(position); }
+
+ private:
+  BatchSource& inner_;
+  std::int64_t bad_;
+};
+
+TEST(Resume, AnErrorInAStepKeepsTheStepBefore) {
+  const TempDirectory whole, parts;
+  const std::string wanted = undisturbed(whole.path());
+  std::vector<std::int64_t> rescued;
+  {
+    // Micro-batch 9 is the second one of step 5.
+    Session session;
+    FailingSource failing(session.source, 9);
+    TrainState state(session.rig.adapters, failing, session.config.optimizer);
+    RunLogOptions options = options_for(parts.path(), 0);
+    options.on_rescue = [&](std::int64_t step) { rescued.push_back(step); };
+    RunLog log(std::move(options));
+    EXPECT_THROW(train(*session.rig.net, state, session.config, kTotal, log), FileError);
+    EXPECT_THAT(log.checkpoints().steps(), ElementsAre(4));
+  }
+  EXPECT_THAT(rescued, ElementsAre(4));
+  EXPECT_EQ(finish(parts.path()).step, 4);
+  EXPECT_TRUE(final_state(parts.path()) == wanted);
+}
+
 TEST(Resume, KillDuringACheckpointLeavesTheOneBefore) {
   const TempDirectory directory;
   const fs::path& run = directory.path();

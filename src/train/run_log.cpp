@@ -1,6 +1,7 @@
 #include "train/run_log.h"
 
 #include <cmath>
+#include <exception>
 #include <utility>
 
 #include "base/files.h"
@@ -89,6 +90,16 @@ void RunLog::on_step(const TrainState& state, const StepReport& report) {
   const bool is_best = best_ && best_->step == step;
   if (is_best || due(step, options_.save_every, total)) save(state);
   if (options_.on_step) options_.on_step(report, eval);
+}
+
+void RunLog::on_failure(const TrainState& state) noexcept {
+  if (state.step == 0 || saved_step_ == state.step) return;
+  try {
+    save(state);
+    if (options_.on_rescue) options_.on_rescue(state.step);
+  } catch (const std::exception&) {
+    // What ends the run is told already: a full disk, say, fails here once more.
+  }
 }
 
 void RunLog::on_end(const TrainState& state, const TrainResult& result) {

@@ -26,6 +26,8 @@ struct RunLogOptions {
   std::function<MeanLoss()> evaluate;
   // Told of every step after it was logged, with the evaluation when one was due.
   std::function<void(const StepReport&, const std::optional<MeanLoss>&)> on_step;
+  // Told when an error ends the run and a checkpoint of the last whole step was written for it.
+  std::function<void(std::int64_t step)> on_rescue;
   // Set from outside to end the run after the current step; may be null.
   const std::atomic<bool>* stop = nullptr;
 };
@@ -40,6 +42,8 @@ class RunLog final : public TrainObserver {
   void on_step(const TrainState& state, const StepReport& report) override;
   // Saves a checkpoint of the last step when it has none.
   void on_end(const TrainState& state, const TrainResult& result) override;
+  // Saves a checkpoint of the last whole step, where it is not the latest already.
+  void on_failure(const TrainState& state) noexcept override;
   bool should_stop() const override;
 
   const std::optional<BestEval>& best() const { return best_; }

@@ -23,6 +23,20 @@ std::uint64_t micro_batch_seed(std::uint64_t run_seed, std::int64_t step, std::i
   return derive_seed(run_seed, "dropout", std::to_string(step) + "/" + std::to_string(micro));
 }
 
+// Does a part of a step that updates nothing. When it fails, the data go back to where the step
+// began, so that the observer can keep what the last whole step left.
+template <class Work>
+auto or_rescue(TrainState& state, TrainObserver& observer, Work work) {
+  const Json position = state.batches.position();
+  try {
+    return work();
+  } catch (...) {
+    state.batches.seek(position);
+    observer.on_failure(state);
+    throw;
+  }
+}
+
 [[noreturn]] void fail_step(const StepReport& report, const std::string& what,
                             const std::string& hint) {
   throw RunError("step " + std::to_string(report.step) + ": " + what, hint);
@@ -30,11 +44,15 @@ std::uint64_t micro_batch_seed(std::uint64_t run_seed, std::int64_t step, std::i
 
 void require_finite(double value, const char* what, const StepReport& report) {
   if (std::isfinite(value)) return;
+  const std::int64_t good = report.step - 1;
+  std::string hint = "look for broken rows or weights, or lower --learning-rate";
+  if (good > 0) {
+    hint += "; --resume --max-steps " + std::to_string(good) + " saves what was learnt until here";
+  }
   fail_step(report,
             std::string("the ") + what + " is " + (std::isnan(value) ? "NaN" : "infinite") +
                 "; the parameters are those of the step before",
-            "look for broken rows or weights, or lower --learning-rate, and go on from the last "
-            "checkpoint with --resume");
+            hint);
 }
 
 // Adds the gradient of the batch's loss, summed over tokens; returns that sum.
@@ -75,31 +93,35 @@ bool accumulate(Transformer& net, TrainState& state, const TrainConfig& config,
   return true;
 }
 
-}  // namespace
-
-TrainResult train(Transformer& net, TrainState& state, const TrainConfig& config,
-                  std::int64_t total_steps, TrainObserver& observer) {
+// Forward and backward of a step: the gradient of its mean loss, clipped. Returns false when the
+// data have ended.
+bool make_gradient(Transformer& net, TrainState& state, const TrainConfig& config,
+                   StepReport& report) {
   AdamW& optimizer = state.optimizer;
+  optimizer.zero_gradients();
+  if (!accumulate(net, state, config, report)) return false;
+  require_finite(report.loss, "loss", report);
+  // Micro-batches added up sums over tokens.
+  const double mean = 1.0 / static_cast<double>(report.supervised_tokens);
+  report.grad_norm = optimizer.gradient_norm() * mean;
+  require_finite(report.grad_norm, "gradient norm", report);
+  optimizer.scale_gradients(mean * clip_factor(report.grad_norm, config.optimizer.max_grad_norm));
+  return true;
+}
+
+void take_steps(Transformer& net, TrainState& state, const TrainConfig& config,
+                std::int64_t total_steps, TrainObserver& observer, TrainResult& result) {
   const Schedule schedule(config.schedule, total_steps);
-  TrainResult result{state.step, std::numeric_limits<double>::quiet_NaN(), false};
-  net.set_recompute(config.recompute);
   while (state.step < total_steps) {
     result.stopped = observer.should_stop();
     if (result.stopped) break;
     const double start = now();
     StepReport report{.step = state.step + 1, .total_steps = total_steps};
-
-    optimizer.zero_gradients();
-    if (!accumulate(net, state, config, report)) break;
-    require_finite(report.loss, "loss", report);
-
-    // Micro-batches added up sums over tokens; the step's gradient is that of their mean.
-    const double mean = 1.0 / static_cast<double>(report.supervised_tokens);
-    report.grad_norm = optimizer.gradient_norm() * mean;
-    require_finite(report.grad_norm, "gradient norm", report);
-    optimizer.scale_gradients(mean * clip_factor(report.grad_norm, config.optimizer.max_grad_norm));
+    const bool has_data =
+        or_rescue(state, observer, [&] { return make_gradient(net, state, config, report); });
+    if (!has_data) break;
     report.learning_rate = schedule.rate(state.step);
-    optimizer.step(report.learning_rate);
+    state.optimizer.step(report.learning_rate);
     state.adapters.refresh();
 
     state.step = report.step;
@@ -109,10 +131,19 @@ TrainResult train(Transformer& net, TrainState& state, const TrainConfig& config
     state.seconds += report.seconds;
     result.steps = state.step;
     result.last_loss = report.loss;
-    observer.on_step(state, report);
+    or_rescue(state, observer, [&] { observer.on_step(state, report); });
   }
+}
+
+}  // namespace
+
+TrainResult train(Transformer& net, TrainState& state, const TrainConfig& config,
+                  std::int64_t total_steps, TrainObserver& observer) {
+  TrainResult result{state.step, std::numeric_limits<double>::quiet_NaN(), false};
+  net.set_recompute(config.recompute);
+  if (state.step < total_steps) take_steps(net, state, config, total_steps, observer, result);
   state.adapters.begin_micro_batch(false, 0);
-  observer.on_end(state, result);
+  or_rescue(state, observer, [&] { observer.on_end(state, result); });
   return result;
 }
 

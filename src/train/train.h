@@ -55,6 +55,8 @@ class TrainObserver {
   // Between two steps: parameters are updated, gradients are zero.
   virtual void on_step(const TrainState& state, const StepReport& report) = 0;
   virtual void on_end(const TrainState& state, const TrainResult& result) = 0;
+  // An error is about to leave train(); the state is that after the last whole step.
+  virtual void on_failure(const TrainState& state) noexcept { (void)state; }
   // Asked before each step.
   virtual bool should_stop() const { return false; }
 };
@@ -62,7 +64,8 @@ class TrainObserver {
 // Runs from state.step to `total_steps`, or until the data end. The loss of a step is
 // the mean over all its supervised tokens, however they are spread over micro-batches.
 // Throws RunError naming the step, before anything is updated, when loss or gradient is not
-// finite or a step has no supervised token.
+// finite or a step has no supervised token; whatever is thrown, the observer's on_failure comes
+// first.
 TrainResult train(Transformer& net, TrainState& state, const TrainConfig& config,
                   std::int64_t total_steps, TrainObserver& observer);
 

@@ -28,6 +28,11 @@ class Recorder final : public TrainObserver {
     if (at_step) at_step(report);
   }
   void on_end(const TrainState&, const TrainResult&) override { ++ends; }
+  void on_failure(const TrainState& state) noexcept override {
+    ++failures;
+    failed_after = state.step;
+    failed_at = state.batches.position();
+  }
   bool should_stop() const override {
     return static_cast<std::int64_t>(reports.size()) == stop_after;
   }
@@ -35,7 +40,9 @@ class Recorder final : public TrainObserver {
   std::vector<StepReport> reports;
   std::function<void(const StepReport&)> at_step;
   std::int64_t stop_after = -1;
-  int ends = 0;
+  int ends = 0, failures = 0;
+  std::int64_t failed_after = -1;
+  Json failed_at;
 };
 
 TrainConfig quick_config(std::int64_t accumulation) {
@@ -209,6 +216,24 @@ TEST(Train, BrokenWeightStopsBeforeTheUpdateNamingTheStep) {
   }
   EXPECT_EQ(state.step, 3);
   EXPECT_TRUE(same_bits(values_of(rig.adapters), good));
+  EXPECT_EQ(log.failures, 1);
+  EXPECT_EQ(log.failed_after, 3);
+  EXPECT_EQ(log.failed_at.at("given"), 3) << "step 4 must find its data again";
+}
+
+TEST(Train, ErrorsOfTheObserverFindTheStateOfTheirStep) {
+  Rig rig = lora_rig(at::kFloat);
+  CyclicSource source(random_documents(24, 3), 2);
+  const TrainConfig config = quick_config(2);
+  TrainState state(rig.adapters, source, config.optimizer);
+  Recorder log;
+  log.at_step = [](const StepReport& report) {
+    if (report.step == 2) throw FileError("metrics.jsonl", "No space left");
+  };
+  EXPECT_THROW(train(*rig.net, state, config, 10, log), FileError);
+  EXPECT_EQ(log.failures, 1);
+  EXPECT_EQ(log.failed_after, 2);
+  EXPECT_EQ(log.failed_at.at("given"), 4);
 }
 
 TEST(Train, StopsBetweenStepsWhenAsked) {

@@ -58,6 +58,7 @@ RunLogOptions log_options(TrainSession& session, const Attached& attached, RunOb
   log.on_step = [&observer](const StepReport& step, const std::optional<MeanLoss>& eval) {
     observer.step(step, eval);
   };
+  log.on_rescue = [&observer](std::int64_t step) { observer.rescued(step); };
   return log;
 }
 

@@ -311,22 +311,27 @@ class Faults(Refusing):
         output[::hidden] = [1e20] * hidden
         return fixture.write_model(self.root / "overflowing", tensors=tensors)
 
-    def test_loss_that_is_not_finite_names_the_step_and_keeps_the_checkpoint(self):
+    def test_loss_that_is_not_finite_names_the_step_and_keeps_the_one_before(self):
         rows = self.data.read_text().splitlines()
         rows[20] = json.dumps({"query": "~", "response": "~"})
-        run = self.root / "not-finite"
-        arguments = self.train_arguments(run, "--save-every", 1, "--target-modules", "gate_proj",
-                                         steps=10)
-        arguments[2] = self.model_that_overflows_on(ord("~"))
-        arguments[4] = self.data_file("tilde.jsonl", "\n".join(rows) + "\n")
-        result = svtune(*arguments)
-        self.refused(result, 1, "the loss is NaN", "--resume")
-        step = int(result.stderr.split("error: step ")[1].split(":")[0])
-        self.assertGreater(step, 1)
-        [checkpoint] = (run / "checkpoints").glob("step-*")
-        self.assertEqual(checkpoint.name, f"step-{step - 1}")
-        self.assertTrue((checkpoint / "COMPLETE").exists())
-        self.assertEqual(harness.steps_of(run), list(range(1, step)))
+        model = self.model_that_overflows_on(ord("~"))
+        for name, more in (("saved", ["--save-every", 1]), ("rescued", [])):
+            run = self.root / f"not-finite-{name}"
+            arguments = self.train_arguments(run, "--target-modules", "gate_proj", *more, steps=10)
+            arguments[2] = model
+            arguments[4] = self.data_file("tilde.jsonl", "\n".join(rows) + "\n")
+            result = svtune(*arguments)
+            step = int(result.stderr.split("error: step ")[1].split(":")[0])
+            self.assertGreater(step, 1)
+            self.refused(result, 1, "the loss is NaN", f"--resume --max-steps {step - 1}")
+            latest = run / "checkpoints" / f"step-{step - 1}"
+            self.assertTrue((latest / "COMPLETE").exists())
+            self.assertEqual(harness.steps_of(run), list(range(1, step)))
+            # What the hint says brings out the adapter.
+            saved = svtune("train", "--config", run / "config.json", "--resume", "--max-steps",
+                           step - 1)
+            self.assertEqual(saved.returncode, 0, saved.stderr)
+            self.assertTrue((run / "adapter" / "adapter_model.safetensors").exists())
 
     def test_too_little_memory_is_predicted_before_anything_is_computed(self):
         # One text of 14 million tokens: attention's tiles alone would take 200 GiB.
