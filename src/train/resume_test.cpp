@@ -243,6 +243,20 @@ TEST(Resume, MetricsGoOnWhereTheCheckpointStands) {
   }
 }
 
+TEST(RunLog, SavesWhenTheLastCheckpointIsOld) {
+  const TempDirectory directory;
+  Session session;
+  double time = 1000;
+  RunLogOptions options = options_for(directory.path(), 0);
+  options.save_seconds = 600;
+  options.now = [&time] { return time; };
+  options.on_step = [&time](const StepReport&, const std::optional<EvalResult>&) { time += 250; };
+  RunLog log(std::move(options));
+  session.run(log);
+  // Steps end at 1000, 1250, ...; a checkpoint is due 600 seconds after the last.
+  EXPECT_THAT(log.checkpoints().steps(), ElementsAre(4, 7, 10));
+}
+
 // An evaluation that is best at step 4.
 RunLogOptions evaluated_options(const fs::path& directory, int& evaluations) {
   RunLogOptions options = options_for(directory, 2);

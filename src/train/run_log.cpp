@@ -1,5 +1,6 @@
 #include "train/run_log.h"
 
+#include <chrono>
 #include <cmath>
 #include <exception>
 #include <utility>
@@ -13,6 +14,11 @@ namespace {
 
 std::optional<double> if_finite(double value) {
   return std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+double steady_seconds() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(now).count();
 }
 
 bool due(std::int64_t step, std::int64_t every, std::int64_t total) {
@@ -44,6 +50,8 @@ struct RunLog::Writers {
 
 RunLog::RunLog(RunLogOptions options, const std::optional<CheckpointStore::Restored>& restored)
     : options_(std::move(options)), checkpoints_(options_.directory) {
+  if (!options_.now) options_.now = steady_seconds;
+  saved_time_ = options_.now();
   remove_stale_temporaries(options_.directory);
   std::optional<std::int64_t> keep_through;
   if (restored) {
@@ -76,9 +84,17 @@ void RunLog::log(const MetricPoint& point) {
   if (writers_->events) writers_->events->append(point);
 }
 
+bool RunLog::save_is_due(std::int64_t step) const {
+  const bool is_best = best_ && best_->step == step;
+  const bool is_old =
+      options_.save_seconds > 0 && options_.now() - saved_time_ >= options_.save_seconds;
+  return is_best || is_old || due(step, options_.save_every, options_.total_steps);
+}
+
 void RunLog::save(const TrainState& state) {
   checkpoints_.save(state, best_);
   saved_step_ = state.step;
+  saved_time_ = options_.now();
   checkpoints_.prune(options_.keep_checkpoints, best_ ? std::optional(best_->step) : std::nullopt);
 }
 
@@ -87,8 +103,7 @@ void RunLog::on_step(const TrainState& state, const StepReport& report) {
   std::optional<MeanLoss> eval;
   if (options_.evaluate && due(step, options_.eval_every, total)) eval = evaluate(step);
   log(point_of(state, report, eval));
-  const bool is_best = best_ && best_->step == step;
-  if (is_best || due(step, options_.save_every, total)) save(state);
+  if (save_is_due(step)) save(state);
   if (options_.on_step) options_.on_step(report, eval);
 }
 

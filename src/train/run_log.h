@@ -1,5 +1,5 @@
-// The observer of a run directory: metrics.jsonl, TensorBoard events, evaluation and
-// checkpoints every N steps, pruning, and the wish to stop.
+// The observer of a run directory: metrics.jsonl, TensorBoard events, evaluation every N steps,
+// checkpoints by steps and by time, pruning, and the wish to stop.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,8 @@ struct RunLogOptions {
   std::filesystem::path directory;  // of the run; must exist
   std::int64_t total_steps = 0;
   std::int64_t eval_every = 0;  // steps; 0 = at the end only
-  std::int64_t save_every = 0;  // steps; 0 = at the end only
+  std::int64_t save_every = 0;  // steps; 0 = by time and at the end only
+  double save_seconds = 0;      // since the last checkpoint; 0 = never by time
   std::int64_t keep_checkpoints = 1;
   bool tensorboard = true;
   // Runs the evaluation; empty = there is no evaluation data.
@@ -30,6 +31,7 @@ struct RunLogOptions {
   std::function<void(std::int64_t step)> on_rescue;
   // Set from outside to end the run after the current step; may be null.
   const std::atomic<bool>* stop = nullptr;
+  std::function<double()> now = {};  // seconds; empty: steady clock
 };
 
 class RunLog final : public TrainObserver {
@@ -54,6 +56,7 @@ class RunLog final : public TrainObserver {
 
   MeanLoss evaluate(std::int64_t step);
   void log(const MetricPoint& point);
+  bool save_is_due(std::int64_t step) const;
   void save(const TrainState& state);
 
   RunLogOptions options_;
@@ -61,6 +64,7 @@ class RunLog final : public TrainObserver {
   std::unique_ptr<Writers> writers_;
   std::optional<BestEval> best_;
   std::optional<std::int64_t> saved_step_, evaluated_step_;
+  double saved_time_ = 0;  // of the last checkpoint, else of the start; by options_.now
 };
 
 }  // namespace svtune

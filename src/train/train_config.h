@@ -68,7 +68,8 @@ struct TrainConfig {
   Recompute recompute = Recompute::kNone;
   std::int64_t eval_every = 0;
   std::int64_t save_every = 0;
-  std::int64_t keep_checkpoints = 1;
+  double save_minutes = 10;
+  std::int64_t keep_checkpoints = 2;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -92,12 +93,19 @@ struct TrainConfig {
                             .unit = "optimiser steps",
                             .min = 0});
     visit(self.save_every, {.name = "save_every",
-                            .help = "Write a checkpoint every N steps; 0 = at the end only",
+                            .help = "Write a checkpoint every N steps; 0 = by --save-minutes",
                             .unit = "optimiser steps",
                             .min = 0});
+    visit(self.save_minutes,
+          {.name = "save_minutes",
+           .help = "Write a checkpoint after the first step that ends so long after the last "
+                   "one; 0 = by --save-every and at the end only",
+           .unit = "minutes",
+           .min = 0});
     visit(self.keep_checkpoints,
           {.name = "keep_checkpoints",
-           .help = "Latest checkpoints to keep, beside the best one by evaluation",
+           .help = "Latest checkpoints to keep, beside the best one by evaluation; with two, "
+                   "damage to the latest costs only that one",
            .unit = "checkpoints",
            .min = 1,
            .max = 1 << 20});

@@ -50,6 +50,7 @@ RunLogOptions log_options(TrainSession& session, const Attached& attached, RunOb
   log.total_steps = session.total_steps;
   log.eval_every = session.options.train.eval_every;
   log.save_every = session.options.train.save_every;
+  log.save_seconds = 60 * session.options.train.save_minutes;
   log.keep_checkpoints = session.options.train.keep_checkpoints;
   log.stop = observer.stop();
   if (session.eval_batches) {
