@@ -1,5 +1,6 @@
 #include "io/tensor_file.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <span>
@@ -57,8 +58,13 @@ void read_tensors(const std::filesystem::path& path, const std::vector<NamedTens
     if (!problem.empty()) problems.push_back(problem);
   }
   if (!problems.empty()) {
-    throw FileError(path.string(), join(problems, "; "),
-                    "the file belongs to a run with another model, method or rank");
+    constexpr std::size_t kShown = 3;
+    const std::size_t more = problems.size() - std::min(kShown, problems.size());
+    problems.resize(problems.size() - more);
+    throw FileError(
+        path.string(),
+        join(problems, "; ") + (more > 0 ? "; and " + std::to_string(more) + " more tensors" : ""),
+        "the file belongs to a run with another model, method or rank");
   }
   const at::NoGradGuard no_grad;
   for (const NamedTensor& each : into) {

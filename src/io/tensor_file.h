@@ -12,8 +12,8 @@ namespace svtune {
 void write_tensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors);
 
 // Copies each tensor of the file that `into` names; others in the file are left alone. Nothing
-// is copied unless all fit. Throws FileError listing every one that is missing or differs in
-// shape or dtype.
+// is copied unless all fit. Throws FileError naming the first that are missing or differ in shape
+// or dtype, and the number of the others.
 void read_tensors(const std::filesystem::path& path, const std::vector<NamedTensor>& into);
 
 }  // namespace svtune

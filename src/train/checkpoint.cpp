@@ -4,6 +4,7 @@
 #include <charconv>
 #include <fstream>
 #include <map>
+#include <ranges>
 #include <system_error>
 #include <utility>
 
@@ -135,12 +136,16 @@ void CheckpointStore::save(const TrainState& state, const std::optional<BestEval
   folder.commit();
 }
 
-void CheckpointStore::prune(std::int64_t keep, std::optional<std::int64_t> best) const {
-  const std::vector<std::int64_t> all = steps();
-  const auto count = static_cast<std::int64_t>(all.size());
-  for (std::int64_t i = 0; i + keep < count; ++i) {
-    const std::int64_t step = all[static_cast<std::size_t>(i)];
-    if (step != best) remove_checkpoint(path(step));
+void CheckpointStore::prune(std::int64_t written, std::int64_t keep,
+                            std::optional<std::int64_t> best) const {
+  std::vector<std::int64_t> others = steps();
+  std::erase(others, written);
+  std::int64_t kept = 1;
+  for (const std::int64_t step : others | std::views::reverse) {
+    // A later one belongs to a course that the run has left.
+    const bool among_last = step < written && kept < keep;
+    if (among_last) ++kept;
+    if (!among_last && step != best) remove_checkpoint(path(step));
   }
 }
 
@@ -189,22 +194,38 @@ CheckpointStore::Restored CheckpointStore::restore(std::int64_t step, TrainState
 std::optional<CheckpointStore::Restored> CheckpointStore::restore_latest(TrainState& state) {
   remove_stale_temporaries(directory_);
   for (const std::int64_t step : list_steps(directory_, false)) remove_checkpoint(path(step));
-  std::vector<std::int64_t> all = steps();
-  std::vector<std::string> warnings;
-  while (!all.empty()) {
+  std::vector<std::int64_t> left = steps(), damaged;
+  std::vector<std::string> problems;
+  std::optional<Restored> restored;
+  while (!left.empty() && !restored) {
     try {
-      Restored restored = restore(all.back(), state);
-      restored.warnings = std::move(warnings);
-      return restored;
+      restored = restore(left.back(), state);
     } catch (const Error& error) {
-      warnings.emplace_back(error.what());
+      problems.emplace_back(error.what());
+      damaged.push_back(left.back());
     }
-    all.pop_back();
+    left.pop_back();
   }
-  if (warnings.empty()) return std::nullopt;
-  throw FileError(directory_.string(),
-                  "none of the checkpoints can be used; the latest: " + warnings.front(),
-                  "start a new run in another directory");
+  if (!restored && !problems.empty()) {
+    throw FileError(directory_.string(),
+                    "none of the checkpoints can be used; the latest: " + problems.front(),
+                    "remove this folder to begin the run anew with --resume");
+  }
+  for (std::size_t i = 0; i < damaged.size(); ++i) {
+    restored->warnings.push_back(problems[i] + "; the checkpoint is set aside as " +
+                                 set_aside(damaged[i]));
+  }
+  return restored;
+}
+
+std::string CheckpointStore::set_aside(std::int64_t step) const {
+  const std::string name = "damaged-step-" + std::to_string(step);
+  const fs::path aside = directory_ / name;
+  std::error_code error;
+  fs::remove_all(aside, error);
+  fs::rename(path(step), aside, error);
+  if (error) throw FileError(path(step).string(), "cannot rename: " + error.message());
+  return name;
 }
 
 void CheckpointStore::load_adapters(std::int64_t step, const AdapterSet& adapters) const {

@@ -30,8 +30,9 @@ class CheckpointStore {
   // Writes step-N for N = state.step (replacing one of the same step) and, the first time,
   // the frozen state. Throws FileError, leaving earlier checkpoints as they are.
   void save(const TrainState& state, const std::optional<BestEval>& best);
-  // Removes all but the last `keep` checkpoints and the one of step `best`.
-  void prune(std::int64_t keep, std::optional<std::int64_t> best) const;
+  // Removes all but the checkpoint of step `written`, the last `keep` - 1 before it and the one of
+  // step `best`.
+  void prune(std::int64_t written, std::int64_t keep, std::optional<std::int64_t> best) const;
 
   // Steps of the complete checkpoints, ascending. Looks at names and markers only.
   std::vector<std::int64_t> steps() const;
@@ -43,8 +44,9 @@ class CheckpointStore {
     std::vector<std::string> warnings;  // damaged checkpoints that were passed over
   };
   // Goes back to the latest intact checkpoint: parameters, frozen state, moments, counters,
-  // data position. Removes leftovers of interrupted writes. nullopt when there is none to be
-  // tried; throws FileError when there are some and all are damaged.
+  // data position. Removes leftovers of interrupted writes; later checkpoints that are damaged are
+  // renamed to damaged-step-N and do not count any more. nullopt when there is none to be tried;
+  // throws FileError when there are some and all are damaged, which stay as they are.
   std::optional<Restored> restore_latest(TrainState& state);
   // Reads trained leaves and frozen state of one checkpoint into adapters (for the best
   // one, after training). Throws FileError when it is damaged or of another set of leaves.
@@ -56,6 +58,8 @@ class CheckpointStore {
   Json load(std::int64_t step, const AdapterSet& adapters,
             const std::vector<NamedTensor>& into) const;
   Restored restore(std::int64_t step, TrainState& state);
+  // Renames a damaged checkpoint, so that it does not count; returns its new name.
+  std::string set_aside(std::int64_t step) const;
 
   std::filesystem::path directory_;
   std::optional<std::string> frozen_hash_;  // "" when there is no frozen state

@@ -194,6 +194,47 @@ TEST(Resume, DamagedCheckpointIsPassedOverWithAWarning) {
   EXPECT_TRUE(final_state(run) == wanted);
 }
 
+TEST(Resume, DamagedLatestCheckpointCostsOnlyItself) {
+  const TempDirectory directory;
+  const fs::path& run = directory.path();
+  const std::string wanted = undisturbed(run);
+  std::ofstream(run / "checkpoints/step-10/state.json", std::ios::app) << "x";
+  forget_after(run, 10);
+  for (const std::int64_t step : {6, 8})
+    fs::remove_all(run / "checkpoints" / ("step-" + std::to_string(step)));
+  // One checkpoint is kept, and those of 6, 8 and 10 come in the place of the damaged one.
+  Session session;
+  CheckpointStore store(run);
+  const auto restored = store.restore_latest(session.state);
+  ASSERT_TRUE(restored.has_value());
+  EXPECT_EQ(restored->step, 4);
+  EXPECT_TRUE(fs::exists(run / "checkpoints/damaged-step-10/state.json"));
+  RunLogOptions options = options_for(run, 2);
+  options.keep_checkpoints = 1;
+  std::vector<std::int64_t> kept;
+  options.on_step = [&](const StepReport& report, const std::optional<EvalResult>&) {
+    if (report.step % 2 == 0) kept.push_back(CheckpointStore(run).steps().back());
+  };
+  RunLog log(std::move(options), restored);
+  session.run(log);
+  EXPECT_THAT(kept, ElementsAre(6, 8, 10));
+  EXPECT_TRUE(final_state(run) == wanted);
+}
+
+TEST(Resume, PruningNeverTakesTheCheckpointJustWritten) {
+  const TempDirectory directory;
+  Session session;
+  CheckpointStore store(directory.path());
+  for (const std::int64_t step : {3, 5, 7, 64}) {
+    session.state.step = step;
+    store.save(session.state, std::nullopt);
+  }
+  store.prune(7, 2, std::nullopt);
+  EXPECT_THAT(store.steps(), ElementsAre(5, 7));
+  store.prune(5, 1, 7);
+  EXPECT_THAT(store.steps(), ElementsAre(5, 7)) << "the best one stays";
+}
+
 TEST(Resume, AllDamagedIsAnErrorAndNoneIsAFreshStart) {
   const TempDirectory directory;
   Session session;

@@ -95,7 +95,8 @@ void RunLog::save(const TrainState& state) {
   checkpoints_.save(state, best_);
   saved_step_ = state.step;
   saved_time_ = options_.now();
-  checkpoints_.prune(options_.keep_checkpoints, best_ ? std::optional(best_->step) : std::nullopt);
+  checkpoints_.prune(state.step, options_.keep_checkpoints,
+                     best_ ? std::optional(best_->step) : std::nullopt);
 }
 
 void RunLog::on_step(const TrainState& state, const StepReport& report) {
