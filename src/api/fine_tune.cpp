@@ -16,7 +16,7 @@ TrainOptions options_of(const FineTuneOptions& given) {
     throw UsageError("settings: dry_run cannot be set there");
   }
   std::vector<FieldInput> inputs = setting_inputs(
-      given.settings, {"model", "data", "output", "method", "eval_data", "resume", "threads"});
+      given.settings, "FineTuneOptions", {"model", "data", "output", "method", "eval_data", "resume", "threads"});
   inputs.push_back(text_input("method", given.method));
   TrainOptions options;
   assign_fields([&options] { return list_fields(options); }, inputs,

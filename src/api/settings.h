@@ -14,8 +14,9 @@ namespace svtune {
 FieldInput text_input(const std::string& name, const std::string& text);
 
 // `settings` as inputs of assign_fields(). Throws UsageError for a name of `members`: those are
-// members of the public struct, which would silently win.
+// members of the public struct `owner`, which would silently win.
 std::vector<FieldInput> setting_inputs(const std::map<std::string, std::string>& settings,
+                                       const std::string& owner,
                                        std::initializer_list<std::string_view> members);
 
 }  // namespace svtune
