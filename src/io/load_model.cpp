@@ -141,10 +141,7 @@ void open_source(Model& model) {
     open_gguf(model.path, model.config, model.weights);
     return;
   }
-  if (!std::filesystem::is_directory(model.path)) {
-    throw FileError(model.path.string(), "no such model directory",
-                    "Give a Hugging Face model directory or a .gguf file.");
-  }
+  require_model_path(model.path);
   model.config = read_json_file(model.path / "config.json");
   auto files = std::make_shared<SafetensorsSource>(model.path);
   const auto quantization = model.config.find("quantization_config");
@@ -157,6 +154,12 @@ void open_source(Model& model) {
 }
 
 }  // namespace
+
+void require_model_path(const std::filesystem::path& path) {
+  if (path.extension() == ".gguf" || std::filesystem::is_directory(path)) return;
+  throw FileError(path.string(), "no such model directory",
+                  "Give a Hugging Face model directory or a .gguf file.");
+}
 
 Model load_model(const std::filesystem::path& path, const LoadOptions& options) {
   Model model;

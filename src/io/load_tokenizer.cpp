@@ -10,6 +10,7 @@
 #include "formats/gguf.h"
 #include "formats/gguf_config.h"
 #include "formats/gguf_tokenizer.h"
+#include "io/model.h"
 
 namespace svtune {
 namespace {
@@ -57,6 +58,7 @@ constexpr const char* kTurnEnds[] = {"<|im_end|>", "<|eot_id|>", "<end_of_turn>"
 }  // namespace
 
 Tokenizer load_tokenizer(const std::filesystem::path& model) {
+  require_model_path(model);
   if (!is_gguf(model)) return Tokenizer::load(model);
   const ScratchDirectory scratch;
   write_tokenizer_files(GgufFile(model), scratch.path());

@@ -60,6 +60,9 @@ struct Model {
   std::uint64_t fingerprint() const;
 };
 
+// Throws FileError unless `path` is a directory or names a .gguf file.
+void require_model_path(const std::filesystem::path& path);
+
 // `path`: a Hugging Face model directory or a .gguf file. Weights of matching dtype are
 // mapped, not copied. Throws FileError listing all missing, superfluous or misshapen tensors,
 // unsupported config keys, malformed files.

@@ -104,7 +104,10 @@ class Options(Refusing):
 
 class Models(Refusing):
     def test_missing_files_are_named(self):
-        self.refused(svtune("score", "--model", self.root / "none"), 1, "none")
+        for command in ("score", "tokenize"):
+            self.refused(svtune(command, "--model", self.root / "none", input=""), 1,
+                         "none: no such model directory")
+        self.refused_train(1, "none: no such model directory", model=self.root / "none")
         self.refused_score(self.model_with("no-weights", model_safetensors=None), "safetensors")
         self.refused_score(self.model_with("no-config", config_json=None), "config.json")
 
