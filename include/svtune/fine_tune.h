@@ -18,7 +18,7 @@ struct FineTuneOptions {
   std::filesystem::path output;  // run directory to create
   std::string method = "pissa";  // pissa, svft, lora or full
   std::optional<std::filesystem::path> eval_data = {};
-  bool resume = false;  // go on from the latest checkpoint in `output`
+  bool resume = false;  // go on from the latest checkpoint in `output`, or begin without one
   int threads = 0;      // of the whole process; 0: one per core it may use
   // Any other option of `svtune train`, as in docs/options.md but with underscores:
   // {{"rank", "8"}, {"learning_rate", "1e-4"}}.

@@ -104,6 +104,10 @@ class Terminal final : public RunObserver {
     context_.out << "Resumed at step " << step << std::endl;
   }
 
+  void begins_instead() override {
+    context_.out << "Nothing to resume: the run begins" << std::endl;
+  }
+
   void step(const StepReport& report, const std::optional<MeanLoss>& eval) override {
     if (!training_) start("train", "step");
     training_ = true;

@@ -193,6 +193,23 @@ std::uint64_t Model::fingerprint() const {
   return hasher.digest();
 }
 
+std::uint64_t model_hash(const std::filesystem::path& path) {
+  Model model;
+  model.path = path;
+  open_source(model);
+  // Where a model came from and who wrote it changes nothing that is computed.
+  for (const char* key : {"_name_or_path", "transformers_version"}) model.config.erase(key);
+  Hasher64 hasher;
+  hasher.update(dump_json(model.config, {.sort_keys = true}));
+  std::vector<std::string> names = model.weights->names();
+  std::ranges::sort(names);
+  for (const std::string& name : names) {
+    hasher.update(name + " " + hex64(model.weights->hash(name)) + "\n");
+    model.weights->release(name);
+  }
+  return hasher.digest();
+}
+
 std::string dtype_text(at::ScalarType dtype) {
   switch (dtype) {
     case at::kFloat:

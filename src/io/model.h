@@ -68,6 +68,11 @@ void require_model_path(const std::filesystem::path& path);
 // unsupported config keys, malformed files.
 Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
 
+// Identity of the model at `path`, wherever it lies and however it is sharded: a hash over its
+// configuration and the stored bytes of all tensors. Reads every byte once and keeps none in
+// memory. Throws FileError as load_model does.
+std::uint64_t model_hash(const std::filesystem::path& path);
+
 // "fp32" | "bf16" ... of a dtype, for messages and files.
 std::string dtype_text(at::ScalarType dtype);
 

@@ -64,7 +64,7 @@ Json state_json(const TrainState& state, const std::optional<BestEval>& best,
   json["optimizer_steps"] = state.optimizer.steps();
   json["data"] = state.batches.position();
   json["frozen"] = frozen_hash;
-  if (best) json["best"] = {{"step", best->step}, {"loss", best->loss}};
+  if (best) json["best"] = {{"step", best->step}, {"loss", best->loss}, {"data", best->data}};
   return json;
 }
 
@@ -185,15 +185,13 @@ CheckpointStore::Restored CheckpointStore::restore(std::int64_t step, TrainState
   Restored restored{state.step, std::nullopt, {}};
   if (json.contains("best")) {
     const Json& best = json["best"];
-    restored.best =
-        BestEval{value<std::int64_t>(best, "step", folder), value<double>(best, "loss", folder)};
+    restored.best = BestEval{value<std::int64_t>(best, "step", folder),
+                             value<double>(best, "loss", folder), best.value("data", "")};
   }
   return restored;
 }
 
 std::optional<CheckpointStore::Restored> CheckpointStore::restore_latest(TrainState& state) {
-  remove_stale_temporaries(directory_);
-  for (const std::int64_t step : list_steps(directory_, false)) remove_checkpoint(path(step));
   std::vector<std::int64_t> left = steps(), damaged;
   std::vector<std::string> problems;
   std::optional<Restored> restored;
@@ -211,6 +209,8 @@ std::optional<CheckpointStore::Restored> CheckpointStore::restore_latest(TrainSt
                     "none of the checkpoints can be used; the latest: " + problems.front(),
                     "remove this folder to begin the run anew with --resume");
   }
+  remove_stale_temporaries(directory_);
+  for (const std::int64_t step : list_steps(directory_, false)) remove_checkpoint(path(step));
   for (std::size_t i = 0; i < damaged.size(); ++i) {
     restored->warnings.push_back(problems[i] + "; the checkpoint is set aside as " +
                                  set_aside(damaged[i]));

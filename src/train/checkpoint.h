@@ -19,7 +19,8 @@ namespace svtune {
 
 struct BestEval {
   std::int64_t step = 0;
-  double loss = 0;  // nats per supervised token
+  double loss = 0;        // nats per supervised token
+  std::string data = {};  // fingerprint of the evaluation data
 };
 
 class CheckpointStore {

@@ -337,6 +337,22 @@ TEST(RunLog, KeepsTheLastAndTheBestCheckpoint) {
   EXPECT_FALSE(at::equal(later.rig.adapters.trainables()[0].tensor, last));
 }
 
+TEST(RunLog, BestLossOnOtherDataDoesNotCount) {
+  const TempDirectory directory;
+  int evaluations = 0;
+  Session session;
+  RunLogOptions options = evaluated_options(directory.path(), evaluations);
+  options.eval_data = "first";
+  RunLog log(options);
+  session.run(log);
+  Session later;
+  const auto restored = CheckpointStore(directory.path()).restore_latest(later.state);
+  ASSERT_TRUE(restored.has_value());
+  EXPECT_EQ(RunLog(options, restored).best()->step, 4);
+  options.eval_data = "second";
+  EXPECT_FALSE(RunLog(options, restored).best().has_value());
+}
+
 constexpr char kReadEvents[] = R"(
 import json, sys
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -13,6 +13,7 @@
 #include "base/errors.h"
 #include "base/files.h"
 #include "train/checkpoint.h"
+#include "train/run_config.h"
 
 namespace svtune {
 namespace {
@@ -21,7 +22,7 @@ constexpr char kLockFile[] = ".lock";
 constexpr char kRecordFile[] = "checkpoints/initialisation.json";
 
 bool is_run(const std::filesystem::path& path) {
-  return std::filesystem::exists(path / "config.json");
+  return std::filesystem::exists(config_file(path));
 }
 
 bool has_files(const std::filesystem::path& path) {
@@ -32,13 +33,7 @@ bool has_files(const std::filesystem::path& path) {
 }
 
 void check_run_directory(const std::filesystem::path& path, bool resume) {
-  if (resume) {
-    if (!is_run(path)) {
-      throw FileError(path.string(), "there is no run to resume",
-                      "Leave out --resume to start one.");
-    }
-    return;
-  }
+  if (resume && is_run(path)) return;
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) return;
@@ -46,11 +41,13 @@ void check_run_directory(const std::filesystem::path& path, bool resume) {
     throw FileError(path.string(), "is not a directory", "Choose another --output.");
   }
   remove_stale_temporaries(path);  // of a run that was killed before it had a config.json
-  if (has_files(path)) {
+  if (!has_files(path)) return;
+  if (is_run(path)) {
     throw FileError(path.string(), "the run directory is not empty",
-                    is_run(path) ? "Go on with --resume, or choose another --output."
-                                 : "Choose another --output.");
+                    "Go on with --resume, or choose another --output.");
   }
+  throw FileError(path.string(), "the directory is not empty and holds no run",
+                  "Choose another --output.");
 }
 
 }  // namespace
@@ -74,6 +71,8 @@ void restore_record(const std::filesystem::path& run, Attached& attached) {
 
 RunDirectory::Lock::Lock(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / kLockFile;
+  std::error_code ignored;
+  made_file_ = !std::filesystem::exists(path, ignored);
   file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file_ < 0) {
     const int error = errno;
@@ -98,6 +97,7 @@ RunDirectory::RunDirectory(std::filesystem::path path, bool resume) : path_(std:
   // Whether a run is alive matters more than what it has written so far.
   if (std::filesystem::exists(path_ / kLockFile, failed)) lock_.emplace(path_);
   check_run_directory(path_, resume);
+  holds_run_ = is_run(path_);
   created_ = std::filesystem::create_directories(path_, failed);
   if (failed) {
     throw FileError(path_.string(), "cannot create the directory: " + failed.message(),
@@ -107,18 +107,16 @@ RunDirectory::RunDirectory(std::filesystem::path path, bool resume) : path_(std:
 }
 
 void RunDirectory::begin(const TrainOptions& options) {
-  TrainOptions saved = options;
-  saved.run.resume = false;
-  write_file_atomic(path_ / "config.json",
-                    dump_json(fields_to_json(saved), {.indent = 2, .final_newline = true}));
+  begun_ = true;
+  write_file_atomic(config_file(path_),
+                    dump_json(config_of_run(options), {.indent = 2, .final_newline = true}));
 }
 
 RunDirectory::~RunDirectory() {
+  if (begun_) return;
   std::error_code ignored;
-  if (created_ && !is_run(path_)) {
-    std::filesystem::remove(path_ / kLockFile, ignored);
-    std::filesystem::remove(path_, ignored);  // refuses a directory that is not empty
-  }
+  if (lock_ && lock_->made_file()) std::filesystem::remove(path_ / kLockFile, ignored);
+  if (created_) std::filesystem::remove(path_, ignored);  // refuses one that is not empty
 }
 
 }  // namespace svtune

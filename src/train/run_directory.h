@@ -17,9 +17,9 @@ void save_record(const std::filesystem::path& run, const Attached& attached);
 void restore_record(const std::filesystem::path& run, Attached& attached);
 
 // Creates the directory and takes its lock. Throws FileError when another process trains there,
-// when a new run would meet a directory that is not empty, and when there is no run to resume.
-// The lock ends with the object or the process; a directory in which no run has begun goes with
-// the object.
+// and when a new run, which `resume` begins where there is none, would meet a directory that is
+// not empty. The lock ends with the object or the process; a directory in which no run has begun
+// goes with the object.
 class RunDirectory {
  public:
   RunDirectory(std::filesystem::path path, bool resume);
@@ -27,6 +27,8 @@ class RunDirectory {
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 
+  // Whether a run was begun there before.
+  bool holds_run() const { return holds_run_; }
   // Writes config.json: from here on the run exists and can be resumed.
   void begin(const TrainOptions& options);
 
@@ -36,15 +38,17 @@ class RunDirectory {
    public:
     explicit Lock(const std::filesystem::path& directory);
     ~Lock();
+    bool made_file() const { return made_file_; }
     Lock(const Lock&) = delete;
     Lock& operator=(const Lock&) = delete;
 
    private:
     int file_ = -1;
+    bool made_file_ = false;
   };
 
   std::filesystem::path path_;
-  bool created_ = false;
+  bool created_ = false, holds_run_ = false, begun_ = false;
   std::optional<Lock> lock_;
 };
 

@@ -56,7 +56,7 @@ RunLog::RunLog(RunLogOptions options, const std::optional<CheckpointStore::Resto
   std::optional<std::int64_t> keep_through;
   if (restored) {
     keep_through = restored->step;
-    best_ = restored->best;
+    if (restored->best && restored->best->data == options_.eval_data) best_ = restored->best;
     saved_step_ = restored->step;
   }
   const std::filesystem::path metrics = options_.directory / "metrics.jsonl";
@@ -74,7 +74,7 @@ MeanLoss RunLog::evaluate(std::int64_t step) {
   const MeanLoss result = options_.evaluate();
   evaluated_step_ = step;
   if (std::isfinite(result.loss) && (!best_ || result.loss < best_->loss)) {
-    best_ = BestEval{step, result.loss};
+    best_ = BestEval{step, result.loss, options_.eval_data};
   }
   return result;
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "eval/perplexity.h"
 #include "report/metrics_log.h"
@@ -25,6 +26,7 @@ struct RunLogOptions {
   bool tensorboard = true;
   // Runs the evaluation; empty = there is no evaluation data.
   std::function<MeanLoss()> evaluate;
+  std::string eval_data = {};  // fingerprint; a best loss on other data does not count
   // Told of every step after it was logged, with the evaluation when one was due.
   std::function<void(const StepReport&, const std::optional<MeanLoss>&)> on_step;
   // Told when an error ends the run and a checkpoint of the last whole step was written for it.

@@ -48,6 +48,8 @@ class RunObserver {
   // Not called when a run goes on from a checkpoint.
   virtual void start_checked(const StartLosses& losses) { (void)losses; }
   virtual void resumed(std::int64_t step) { (void)step; }
+  // There was nothing to go on from: a run was to be resumed and begins.
+  virtual void begins_instead() {}
   // An error ends the run; a checkpoint of the last whole step was written before.
   virtual void rescued(std::int64_t step) { (void)step; }
   virtual void step(const StepReport& report, const std::optional<MeanLoss>& eval) {

@@ -72,7 +72,9 @@ struct RunOptions {
                         .value_name = "DIR",
                         .required = true,
                         .path = PathHint::kDirectory});
-    visit(self.resume, {.name = "resume", .help = "Go on from the run's latest checkpoint"});
+    visit(self.resume,
+          {.name = "resume",
+           .help = "Go on from the run's latest checkpoint; begin the run where there is none"});
     visit(self.dry_run, {.name = "dry_run",
                          .help = "Show adapted layers, memory and tokens a step; do not train"});
     visit(self.samples, {.name = "samples",

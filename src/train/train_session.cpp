@@ -15,6 +15,7 @@
 #include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
 #include "train/quantized_base.h"
+#include "train/run_config.h"
 
 namespace svtune {
 namespace {
@@ -138,6 +139,9 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer) {
   const bool full = std::holds_alternative<FullConfig>(options.method);
   if (!full) options.targets = or_all_linear(std::move(options.targets));
   check_options(options);
+  if (options.run.resume && std::filesystem::exists(config_file(options.run.output))) {
+    require_same_options(options);
+  }
   TrainSession session;
   session.options = std::move(options);
   const TrainModelOptions& base = session.options.model;

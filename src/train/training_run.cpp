@@ -5,11 +5,13 @@
 #include "adapter_files/adapter_file.h"
 #include "base/errors.h"
 #include "base/files.h"
+#include "base/hash.h"
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
 #include "merge/merge.h"
 #include "train/quantized_base.h"
 #include "train/run_directory.h"
+#include "train/run_inputs.h"
 #include "train/run_log.h"
 #include "train/run_report.h"
 #include "train/start_check.h"
@@ -54,6 +56,7 @@ RunLogOptions log_options(TrainSession& session, const Attached& attached, RunOb
   log.keep_checkpoints = session.options.train.keep_checkpoints;
   log.stop = observer.stop();
   if (session.eval_batches) {
+    log.eval_data = hex64(session.eval_data->fingerprint());
     log.evaluate = [&session, &attached] { return held_out_loss(session, attached.adapters); };
   }
   log.on_step = [&observer](const StepReport& step, const std::optional<MeanLoss>& eval) {
@@ -68,16 +71,38 @@ struct Trained {
   std::optional<BestEval> best;
 };
 
-// All steps; optimiser and gradients are gone afterwards.
-Trained train_steps(TrainSession& session, Attached& attached, RunObserver& observer) {
-  const std::filesystem::path& run = session.options.run.output;
-  TrainState state(attached.adapters, *session.batches, session.options.train.optimizer);
-  std::optional<CheckpointStore::Restored> restored;
-  if (session.options.run.resume) restored = CheckpointStore(run).restore_latest(state);
-  if (restored) {
-    for (const std::string& warning : restored->warnings) observer.warning(warning);
-    observer.resumed(restored->step);
+// What a run goes on with must be what it began with; the options are compared already.
+void check_inputs(const std::filesystem::path& run, const RunInputs& inputs,
+                  RunObserver& observer) {
+  if (const std::optional<RunInputs> begun = read_inputs(run)) {
+    require_same_inputs(*begun, inputs);
+  } else if (has_checkpoint(run)) {
+    observer.warning(run.string() +
+                     ": an older version began this run and kept no hashes of its model; make "
+                     "sure that it is the same");
   }
+}
+
+// Back to the latest checkpoint of a run that goes on. Writes nothing when it cannot go on.
+std::optional<CheckpointStore::Restored> restore_state(const TrainSession& session,
+                                                       TrainState& state, RunObserver& observer) {
+  std::optional<CheckpointStore::Restored> restored =
+      CheckpointStore(session.options.run.output).restore_latest(state);
+  if (!restored) return restored;
+  if (session.total_steps < restored->step) {
+    throw UsageError("the run has done " + std::to_string(restored->step) +
+                         " steps already, more than the " + std::to_string(session.total_steps) +
+                         " asked for",
+                     "Raise --max-steps or --epochs.");
+  }
+  for (const std::string& warning : restored->warnings) observer.warning(warning);
+  observer.resumed(restored->step);
+  return restored;
+}
+
+Trained train_steps(TrainSession& session, const Attached& attached, TrainState& state,
+                    const std::optional<CheckpointStore::Restored>& restored,
+                    RunObserver& observer) {
   RunLog log(log_options(session, attached, observer), restored);
   const TrainResult result =
       train(*session.model.net, state, session.options.train, session.total_steps, log);
@@ -121,8 +146,15 @@ std::filesystem::path save_results(TrainSession& session, const Attached& attach
 TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   const std::filesystem::path& run = given.run.output;
   RunDirectory directory(run, given.run.resume);
+  if (given.run.resume && !directory.holds_run()) observer.begins_instead();
   TrainSession session = prepare_session(given, observer);
-  const bool restart = given.run.resume && has_checkpoint(run);
+  const RunInputs inputs = inputs_of(session);
+  if (directory.holds_run()) check_inputs(run, inputs, observer);
+  const bool restart = directory.holds_run() && has_checkpoint(run);
+  const auto begin = [&] {
+    directory.begin(session.options);
+    save_inputs(run, inputs);
+  };
   std::vector<Batch> documents;
   std::optional<double> base_loss;
   if (!restart) {
@@ -132,7 +164,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
     base_loss = start_loss(*session.model.net, nullptr, documents);
   }
   // A quantised base is written first of all, and a killed run must find it again.
-  if (session.options.model.base_dtype) directory.begin(session.options);
+  if (session.options.model.base_dtype && !restart) begin();
   enter_quantized_base(session, observer);
   Attached attached = attach_adapters(session, /*initialise=*/!restart, observer);
   if (restart) restore_record(run, attached);
@@ -141,12 +173,17 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   observer.planned(plan);
   check_memory(plan.memory, available_memory(), process_memory().resident);
   if (base_loss) verify_start(session, attached, documents, *base_loss, observer);
-  directory.begin(session.options);
+  std::optional<TrainState> state(std::in_place, attached.adapters, *session.batches,
+                                  session.options.train.optimizer);
+  std::optional<CheckpointStore::Restored> restored;
+  if (restart) restored = restore_state(session, *state, observer);
+  begin();
   if (!restart) save_record(run, attached);
   RunFiles files = start_files(session, attached.report, base_loss);
   save_report_json(run, files);
 
-  const Trained trained = train_steps(session, attached, observer);
+  const Trained trained = train_steps(session, attached, *state, restored, observer);
+  state.reset();  // optimiser and gradients
   TrainOutcome outcome{trained.result.steps,   session.total_steps,
                        trained.result.stopped, trained.result.last_loss,
                        trained.best,           {},

@@ -1,6 +1,7 @@
 """What the tests of the program share: a tiny model, data, and the program run as a user does.
 
 Each test file is called as: test_NAME.py PROGRAM [unittest's arguments]"""
+import hashlib
 import json
 import pathlib
 import shutil
@@ -35,6 +36,12 @@ def lines_of(path):
 
 def steps_of(run):
     return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def contents(folder):
+    """Every file below `folder` with a hash of its bytes."""
+    return {str(path): hashlib.sha256(path.read_bytes()).digest()
+            for path in folder.rglob("*") if path.is_file()}
 
 
 class Base(unittest.TestCase):

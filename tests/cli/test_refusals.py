@@ -1,6 +1,5 @@
 """Bad input and faults: one error line, one hint line, the user's files as they were."""
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -9,12 +8,7 @@ import subprocess
 
 import fixture
 import harness
-from harness import svtune
-
-
-def contents(folder):
-    return {str(path): hashlib.sha256(path.read_bytes()).digest()
-            for path in folder.rglob("*") if path.is_file()}
+from harness import contents, svtune
 
 
 @contextlib.contextmanager

@@ -74,6 +74,7 @@ std::string man_page(const ProgramInfo& program, const std::vector<Command>& com
       "Every command that reads \\fB\\-c\\fR, \\fB\\-\\-config\\fR \\fIFILE\\fR takes its options "
       "also\n"
       "from a JSON object with underscores for dashes; flags win over the file.\n"
+      "Paths in it that begin with a dot are relative to the file.\n"
       ".SH COMMANDS\n";
   for (const Command& command : commands) {
     out += ".TP\n" + bold(command.info.name) + "\n" + roff(command.info.summary) + ".\n";
@@ -83,6 +84,8 @@ std::string man_page(const ProgramInfo& program, const std::vector<Command>& com
       ".SH \"EXIT STATUS\"\n.TP\n0\nSuccess.\n.TP\n1\nThe run failed; one line \\fBerror:\\fR and "
       "one "
       "line \\fBhint:\\fR say why.\n.TP\n2\nThe command line or a configuration is wrong.\n"
+      ".TP\n129, 130, 141, 143\nA signal (HUP, INT, PIPE, TERM) stopped training after a "
+      "checkpoint.\n"
       ".SH ENVIRONMENT\n.TP\nNO_COLOR\nNo colours when set.\n.TP\nCI\nPlain lines instead of a "
       "progress bar when set.\n";
   return out;

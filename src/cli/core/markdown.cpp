@@ -54,7 +54,8 @@ std::string markdown_reference(const std::vector<Command>& commands) {
       "Every command that takes `--config FILE` reads the same options from a JSON object, with\n"
       "underscores for dashes (`--learning-rate 1e-4` is `\"learning_rate\": 1e-4`). Flags win "
       "over\n"
-      "the file. Lists are given as `a,b` or by repeating the flag, pairs as `name=value,...`; an\n"
+      "the file. Paths in the file that begin with a dot are relative to it, others to the working\n"
+      "directory. Lists are given as `a,b` or by repeating the flag, pairs as `name=value,...`; an\n"
       "empty text clears them. `none` unsets an optional number.\n";
   for (const Command& command : commands) {
     out += "\n## svtune " + std::string(command.info.name) + "\n\n" +

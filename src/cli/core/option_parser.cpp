@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <set>
 
@@ -164,6 +165,25 @@ class Binding {
   throw UsageError(text.substr(0, text.find('\n')), "--help lists the options");
 }
 
+// A path that begins with a dot lies relative to the configuration file, like those that a run
+// writes of itself; others are taken from the working directory, as on the command line.
+void resolve_paths(std::vector<FieldInput>& inputs, const std::vector<FieldInfo>& known,
+                   const std::filesystem::path& config) {
+  const std::filesystem::path folder =
+      std::filesystem::weakly_canonical(std::filesystem::absolute(config)).parent_path();
+  for (FieldInput& input : inputs) {
+    const auto info =
+        std::ranges::find_if(known, [&](const FieldInfo& each) { return each.name == input.name; });
+    if (info == known.end() || !input.json.is_string()) continue;
+    if (info->kind != FieldKind::kPath && info->path == PathHint::kAny) continue;
+    const std::filesystem::path path = input.json.get<std::string>();
+    if (path.empty() || (*path.begin() != "." && *path.begin() != "..")) continue;
+    std::filesystem::path resolved = (folder / path).lexically_normal();
+    if (!resolved.has_filename()) resolved = resolved.parent_path();
+    input.json = resolved.string();
+  }
+}
+
 }  // namespace
 
 ParsedLine parse_line(const std::vector<FieldInfo>& known, const std::vector<std::string>& args,
@@ -195,7 +215,10 @@ ParsedLine parse_line(const std::vector<FieldInfo>& known, const std::vector<std
 void apply_line(const ParsedLine& line, const FieldSource& source,
                 const std::vector<FieldInfo>& known) {
   std::vector<FieldInput> inputs;
-  if (!line.config.empty()) inputs = json_inputs(read_json_file(line.config), line.config);
+  if (!line.config.empty()) {
+    inputs = json_inputs(read_json_file(line.config), line.config);
+    resolve_paths(inputs, known, line.config);
+  }
   inputs.insert(inputs.end(), line.inputs.begin(), line.inputs.end());
   assign_fields(source, inputs, known);
   const std::vector<std::string> missing = missing_fields(source());

@@ -1,0 +1,112 @@
+#include "train/run_config.h"
+
+#include <algorithm>
+
+#include "base/errors.h"
+#include "base/text_util.h"
+#include "text/chat_template.h"
+
+namespace svtune {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool names_file(const FieldInfo& info) {
+  return info.kind == FieldKind::kPath || info.path != PathHint::kAny;
+}
+
+bool is_builtin_template(const std::string& text) {
+  return std::ranges::count(ChatTemplate::builtin_names(), std::string_view(text)) > 0;
+}
+
+fs::path folder_of(const fs::path& run) { return fs::weakly_canonical(fs::absolute(run)); }
+
+fs::path resolved(const fs::path& folder, const std::string& text) {
+  return (folder / text).lexically_normal();
+}
+
+// With a leading dot, which says: relative to the folder of config.json.
+std::string text_from(const fs::path& folder, const fs::path& file) {
+  const fs::path relative = file.lexically_relative(folder);
+  return *relative.begin() == ".." ? relative.string() : (fs::path(".") / relative).string();
+}
+
+// Standard input and names that are no paths stay as they are.
+std::string path_text(const fs::path& folder, const std::string& given, const Json* earlier) {
+  if (given.empty() || given == "-" || is_builtin_template(given)) return given;
+  const fs::path file = fs::absolute(given).lexically_normal();
+  if (earlier != nullptr && earlier->is_string()) {
+    const std::string text = earlier->get<std::string>();
+    if (resolved(folder, text) == file) return text;
+  }
+  return fs::path(given).is_relative() ? text_from(folder, file) : given;
+}
+
+Json read_config(const fs::path& run) {
+  const fs::path file = config_file(run);
+  return fs::exists(file) ? read_json_file(file) : Json::object();
+}
+
+// Where two options were compared by name their contents are compared instead.
+bool compared_by_content(const FieldInfo& info) { return names_file(info) || info.name == "dtype"; }
+
+std::string shown(const FieldInfo& info, const Json& value) {
+  return value.is_null() ? "not given" : field_value_text(info, value);
+}
+
+}  // namespace
+
+fs::path config_file(const fs::path& run) { return run / "config.json"; }
+
+Json config_of_run(const TrainOptions& options) {
+  TrainOptions saved = options;
+  saved.run.resume = false;
+  Json json = fields_to_json(saved);
+  const fs::path folder = folder_of(options.run.output);
+  const Json earlier = read_config(options.run.output);
+  for (const Field& field : list_fields(saved)) {
+    Json& value = json[field.info.name];
+    if (!names_file(field.info) || !value.is_string()) continue;
+    const auto before = earlier.find(field.info.name);
+    value =
+        path_text(folder, value.get<std::string>(), before == earlier.end() ? nullptr : &*before);
+  }
+  json["output"] = ".";
+  return json;
+}
+
+const std::vector<std::string>& changeable_options() {
+  static const std::vector<std::string> names{
+      "epochs",       "max_steps",        "eval_data", "eval_every", "save_every",
+      "save_minutes", "keep_checkpoints", "samples",   "svd_cache",  "threads",
+      "recompute",    "output",           "resume",    "dry_run"};
+  return names;
+}
+
+void require_same_options(const TrainOptions& options) {
+  const fs::path file = config_file(options.run.output);
+  TrainOptions begun, asked = options;
+  fields_from_json(begun, read_json_file(file), file.string());
+  const Json before = fields_to_json(begun);
+  std::vector<std::string> changed;
+  for (const Field& field : list_fields(asked)) {
+    const FieldInfo& info = field.info;
+    // The options of another method come and go with --method, which is compared itself.
+    if (!before.contains(info.name) || std::ranges::count(changeable_options(), info.name) > 0) {
+      continue;
+    }
+    const Json& was = before.at(info.name);
+    const bool same =
+        compared_by_content(info) ? was.is_null() == info.value.is_null() : was == info.value;
+    if (same) continue;
+    changed.push_back(field_flag(info.name) + " was " + shown(info, was) + ", got " +
+                      shown(info, info.value));
+  }
+  if (changed.empty()) return;
+  throw ModelError(
+      options.run.output.string() + ": a run goes on as it began: " + join(changed, "; "),
+      "Leave these options as they were (--config " + file.string() +
+          " gives them all), or begin a new run in another --output.");
+}
+
+}  // namespace svtune

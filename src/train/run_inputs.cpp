@@ -1,0 +1,109 @@
+#include "train/run_inputs.h"
+
+#include <algorithm>
+#include <span>
+#include <vector>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/hash.h"
+#include "base/text_util.h"
+
+namespace svtune {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kInputsFile[] = "checkpoints/inputs.json";
+
+// With what each entry is called in messages.
+template <class Inputs, class Visit>
+void each_input(Inputs& inputs, Visit visit) {
+  visit("model", inputs.model, "--model: the weights or the configuration are others");
+  visit("data", inputs.data, "--data: the training data have changed");
+  visit("examples", inputs.examples,
+        "--model, --template, --chat-template: another tokenizer or prompt makes other tokens of "
+        "the data");
+  visit("adapter", inputs.adapter, "--adapter: its files have changed");
+  visit("dtype", inputs.dtype, "--dtype: the run computes in another arithmetic");
+}
+
+// Evenly spread, and of a large file among those that were looked at already.
+std::string hash_of_examples(const ExampleStore& store) {
+  constexpr std::int64_t kExamples = 50;
+  Hasher64 hasher;
+  const std::int64_t count = std::min(kExamples, store.size());
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::optional<TokenizedExample> example = store.get(i * store.size() / count);
+    if (!example) continue;
+    hasher.update(std::as_bytes(std::span(example->ids)));
+    for (const bool learnt : example->supervised) hasher.update(learnt ? "+" : "-");
+  }
+  return hex64(hasher.digest());
+}
+
+// The files that say what the adapter is and does.
+std::string hash_of_adapter(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string kind = entry.path().extension().string();
+    if (kind == ".json" || kind == ".safetensors") files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  Hasher64 hasher;
+  for (const fs::path& file : files) {
+    hasher.update(file.filename().string());
+    const MappedFile content(file);
+    hasher.update(content.bytes());
+  }
+  return hex64(hasher.digest());
+}
+
+}  // namespace
+
+RunInputs inputs_of(const TrainSession& session) {
+  const TrainModelOptions& model = session.options.model;
+  return {hex64(model_hash(model.model)), hex64(session.data->fingerprint()),
+          hash_of_examples(*session.data), model.adapter ? hash_of_adapter(*model.adapter) : "",
+          dtype_text(session.model.dtype())};
+}
+
+void save_inputs(const fs::path& run, const RunInputs& inputs) {
+  Json json = Json::object();
+  each_input(inputs, [&json](const char* key, const std::string& value, const char*) {
+    json[key] = value;
+  });
+  fs::create_directories((run / kInputsFile).parent_path());
+  write_file_atomic(run / kInputsFile, dump_json(json, {.indent = 2, .final_newline = true}));
+}
+
+std::optional<RunInputs> read_inputs(const fs::path& run) {
+  const fs::path file = run / kInputsFile;
+  if (!fs::exists(file)) return std::nullopt;
+  const Json json = read_json_file(file);
+  RunInputs inputs;
+  each_input(inputs, [&](const char* key, std::string& value, const char*) {
+    const auto found = json.is_object() ? json.find(key) : json.end();
+    if (found == json.end() || !found->is_string()) {
+      throw FileError(file.string(), std::string("has no usable ") + key);
+    }
+    value = found->get<std::string>();
+  });
+  return inputs;
+}
+
+void require_same_inputs(const RunInputs& begun, const RunInputs& now) {
+  std::vector<std::string> wanted, changed;
+  each_input(begun,
+             [&](const char*, const std::string& value, const char*) { wanted.push_back(value); });
+  std::size_t i = 0;
+  each_input(now, [&](const char*, const std::string& value, const char* text) {
+    if (value != wanted[i++]) changed.emplace_back(text);
+  });
+  if (now.dtype != begun.dtype) changed.back() += " (" + begun.dtype + ", now " + now.dtype + ")";
+  if (changed.empty()) return;
+  throw ModelError("the run cannot go on with this: " + join(changed, "; "),
+                   "Give back what it began with, or begin a new run in another --output.");
+}
+
+}  // namespace svtune

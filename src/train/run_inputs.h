@@ -1,0 +1,30 @@
+// What a run is made from, by content: a resumed run finds its files wherever they were moved to,
+// and notices when one of them holds something else.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "train/train_session.h"
+
+namespace svtune {
+
+struct RunInputs {
+  std::string model;     // hash of configuration and weights
+  std::string data;      // fingerprint of the training data
+  std::string examples;  // hash of the tokens of some of them: tokenizer and prompts
+  std::string adapter;   // hash of the one that training goes on from; "" without
+  std::string dtype;     // of the arithmetic, e.g. "bf16"
+};
+
+RunInputs inputs_of(const TrainSession& session);
+
+// RUN/checkpoints/inputs.json; nullopt when there is none.
+void save_inputs(const std::filesystem::path& run, const RunInputs& inputs);
+std::optional<RunInputs> read_inputs(const std::filesystem::path& run);
+
+// Throws ModelError naming the options whose content is not what the run began with.
+void require_same_inputs(const RunInputs& begun, const RunInputs& now);
+
+}  // namespace svtune

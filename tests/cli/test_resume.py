@@ -1,0 +1,227 @@
+"""What a resumed run may be given anew, what is refused, and where its files may lie."""
+import json
+import os
+import shutil
+
+import fixture
+import harness
+from harness import contents, steps_of, svtune
+
+
+class Resuming(harness.Base):
+    def begin(self, name, *more, steps=4, **options):
+        run = self.root / name
+        self.train(run, "--save-every", 3, *more, steps=steps, **options)
+        return run
+
+    def resume(self, run, *more, **options):
+        return svtune("train", "--config", run / "config.json", "--resume", *more, **options)
+
+    def goes_on(self, run, *more, **options):
+        result = self.resume(run, *more, **options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result
+
+    def stays_out(self, run, result, code, *parts):
+        """Refused briefly and by name; `run` as it was: compare with before."""
+        self.refused(result, code, *parts)
+        self.assertLess(len(result.stderr), 1200)
+
+    def other_data(self, name):
+        """The rows of self.data with as many bytes each, every second one changed."""
+        rows = self.data.read_text().splitlines()
+        for i in range(0, len(rows), 2):
+            rows[i] = rows[i].replace("What", "When")
+        path = self.root / name
+        path.write_text("\n".join(rows) + "\n")
+        return path
+
+
+class Refusals(Resuming):
+    def test_options_that_make_another_run_are_named_and_nothing_is_touched(self):
+        run = self.begin("options")
+        before = contents(run)
+        for flag, *value in (
+                ["--rank", 8], ["--alpha", 64], ["--rslora"], ["--dropout", 0.5],
+                ["--init", "gaussian"], ["--rank-pattern", "q_proj=2"],
+                ["--target-modules", "q_proj"], ["--exclude-modules", "q_proj"],
+                ["--layers-to-transform", 1], ["--seed", 7], ["--batch-size", 2],
+                ["--gradient-accumulation", 2], ["--max-length", 64], ["--no-packing"],
+                ["--train-on-prompt"], ["--learning-rate", 0.01], ["--schedule", "linear"],
+                ["--warmup-ratio", 0.5], ["--weight-decay", 0.1], ["--max-grad-norm", 0.5],
+                ["--template", "raw"], ["--base-dtype", "nf4"], ["--dtype", "bf16"],
+                ["--method", "pissa"], ["--method", "full"]):
+            with self.subTest(flag=flag, value=value):
+                name = flag.replace("--no-", "--")
+                self.stays_out(run, self.resume(run, flag, *value), 1, name)
+                self.assertEqual(contents(run), before)
+        self.stays_out(run, self.resume(run, "--rank", 8), 1, "--rank was 4, got 8")
+        self.stays_out(run, self.resume(run, "--max-steps", 2), 2, "4 steps already")
+        self.assertEqual(contents(run), before)
+        self.goes_on(run)
+
+    def test_changed_contents_are_named_and_nothing_is_touched(self):
+        for method in ("lora", "pissa", "svft", "full"):
+            run = self.begin(f"contents-{method}", method=method)
+            before = contents(run)
+            changed = self.root / f"changed-{method}"
+            shutil.copytree(self.model, changed / "theta")
+            config = json.loads((self.model / "config.json").read_text()) | {"rope_theta": 5000.0}
+            (changed / "theta" / "config.json").write_text(json.dumps(config))
+            tensors = fixture.model_tensors(1)
+            tensors["model.norm.weight"][1][3] = 1.5
+            for flag, value in (("--model", fixture.write_model(changed / "other", seed=7)),
+                                ("--model", fixture.write_model(changed / "norm", tensors=tensors)),
+                                ("--model", changed / "theta"),
+                                ("--data", self.other_data(f"changed-{method}.jsonl"))):
+                with self.subTest(method=method, flag=flag, value=value.name):
+                    self.stays_out(run, self.resume(run, flag, value), 1, flag)
+                    self.assertEqual(contents(run), before)
+            self.goes_on(run)
+
+    def test_another_tokenizer_is_noticed(self):
+        run = self.begin("tokenizer")
+        before = contents(run)
+        other = self.root / "merging"
+        shutil.copytree(self.model, other)
+        tokenizer = json.loads((other / "tokenizer.json").read_text())
+        tokenizer["model"]["vocab"]["Th"] = 257
+        tokenizer["model"]["merges"] = ["T h"]
+        (other / "tokenizer.json").write_text(json.dumps(tokenizer))
+        self.stays_out(run, self.resume(run, "--model", other), 1, "tokenizer")
+        self.assertEqual(contents(run), before)
+
+    def test_failing_commands_leave_the_run_alone(self):
+        run = self.begin("failing")
+        before = contents(run)
+        for code, part, *more in ((1, "nowhere", "--model", self.root / "nowhere"),
+                                  (1, "nowhere.jsonl", "--data", self.root / "nowhere.jsonl"),
+                                  (1, "nowhere.jsonl", "--eval-data", self.root / "nowhere.jsonl"),
+                                  (2, "--eval-every", "--eval-every", 3),
+                                  (2, "--max-steps", "--max-steps", "x")):
+            with self.subTest(part=part):
+                self.stays_out(run, self.resume(run, *more), code, part)
+                self.assertEqual(contents(run), before)
+        self.refused(svtune("train", "--config", run / "config.json"), 1, "--resume")
+        self.assertEqual(contents(run), before)
+
+    def test_checkpoints_that_are_all_damaged_stay_as_they_are(self):
+        run = self.begin("damaged")
+        for state in (run / "checkpoints").glob("step-*/state.safetensors"):
+            state.write_bytes(state.read_bytes()[:-1] + b"x")
+        before = contents(run)
+        self.stays_out(run, self.resume(run), 1, "none of the checkpoints")
+        self.assertEqual(contents(run), before)
+
+    def test_a_directory_without_a_run_is_left_alone(self):
+        folder = self.root / "mine"
+        folder.mkdir()
+        (folder / "notes.txt").write_text("mine")
+        self.refused(svtune(*self.train_arguments(folder, "--resume")), 1, "holds no run")
+        self.assertEqual(os.listdir(folder), ["notes.txt"])
+
+
+class Changes(Resuming):
+    def test_what_may_change_is_taken(self):
+        run = self.begin("changes")
+        steps = 4
+        for more in (["--save-every", 1], ["--save-minutes", 0], ["--keep-checkpoints", 5],
+                     ["--eval-data", self.data, "--eval-every", 2], ["--samples", 1],
+                     ["--threads", 2], ["--no-svd-cache"], ["--recompute", "full"]):
+            steps += 1
+            with self.subTest(more=more):
+                output = self.goes_on(run, "--max-steps", steps, *more).stdout
+                self.assertIn(f"Resumed at step {steps - 1}", output)
+        self.assertEqual(steps_of(run), list(range(1, steps + 1)))
+
+    def test_best_evaluation_on_other_data_is_forgotten(self):
+        run = self.begin("evaluated", "--eval-data", self.data, "--eval-every", 1)
+        other = self.root / "held-out.jsonl"
+        fixture.write_data(other, rows=4, seed=9)
+        self.goes_on(run, "--eval-data", other, "--max-steps", 6)
+        state = json.loads((run / "checkpoints" / "step-6" / "state.json").read_text())
+        self.assertGreater(state["best"]["step"], 4)
+
+    def test_files_may_be_found_elsewhere(self):
+        run = self.begin("moved")
+        other = self.root / "elsewhere"
+        shutil.copytree(self.model, other / "model")
+        shutil.copy(self.data, other / "renamed.jsonl")
+        shutil.move(run, other / "run")
+        self.goes_on(other / "run", "--model", other / "model", "--data", other / "renamed.jsonl",
+                     "--max-steps", 6)
+        self.assertFalse(run.exists())
+        self.assertEqual(steps_of(other / "run"), [1, 2, 3, 4, 5, 6])
+
+
+class Places(Resuming):
+    """Relative paths: the command was given from a folder that holds model, data and run."""
+
+    def project(self, name):
+        folder = self.root / name
+        folder.mkdir()
+        shutil.copytree(self.model, folder / "model")
+        shutil.copy(self.data, folder / "train.jsonl")
+        arguments = self.train_arguments("runs/one", "--save-every", 3, steps=4)
+        arguments[2], arguments[4] = "model", "train.jsonl"
+        result = svtune(*arguments, cwd=folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return folder
+
+    def test_a_run_goes_on_from_any_working_directory(self):
+        folder = self.project("project")
+        for cwd, steps in ((self.root, 5), (folder, 6), (folder / "runs" / "one", 7)):
+            config = os.path.relpath(folder / "runs" / "one" / "config.json", cwd)
+            result = svtune("train", "--config", config, "--resume", "--max-steps", steps, cwd=cwd)
+            self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(steps_of(folder / "runs" / "one"), list(range(1, 8)))
+        again = svtune("train", "--config", folder / "runs" / "one" / "config.json", "--output",
+                       "again", "--max-steps", 2, cwd=self.root)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertTrue((self.root / "again" / "adapter").is_dir())
+
+    def test_a_project_goes_on_where_it_was_moved_to(self):
+        folder = self.project("here")
+        run = folder / "runs" / "one"
+        self.goes_on(run, "--max-steps", 5)
+        there = self.root / "there"
+        shutil.move(folder, there)
+        self.goes_on(there / "runs" / "one", "--max-steps", 6)
+        self.assertFalse(folder.exists())
+        self.assertEqual(steps_of(there / "runs" / "one"), [1, 2, 3, 4, 5, 6])
+
+
+class Beginnings(Resuming):
+    """One command line serves a job that is restarted whatever happened before."""
+
+    def command(self, run):
+        return self.train_arguments(run, "--save-every", 1, "--resume", method="pissa", steps=3)
+
+    def check(self, run, begins):
+        result = svtune(*self.command(run))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual("Nothing to resume" in result.stdout, begins)
+        self.assertEqual(steps_of(run), [1, 2, 3])
+        return run / "adapter"
+
+    def test_nothing_begun_a_killed_start_and_a_finished_run(self):
+        wanted = self.check(self.root / "absent", True)
+        empty = self.root / "empty"
+        empty.mkdir()
+        self.same_files(self.check(empty, True), wanted)
+        killed = self.root / "killed"
+        killed.mkdir()
+        (killed / ".lock").touch()
+        # The process number is above what Linux gives out.
+        (killed / ".config.json.svtune-tmp-4194305-0").write_text('{"model": ')
+        self.same_files(self.check(killed, True), wanted)
+        self.assertEqual(list(killed.glob(".config*")), [])
+        without_checkpoint = self.root / "no-checkpoint"
+        without_checkpoint.mkdir()
+        shutil.copy(self.root / "absent" / "config.json", without_checkpoint)
+        self.same_files(self.check(without_checkpoint, False), wanted)
+        self.same_files(self.check(self.root / "absent", False), wanted)
+
+
+if __name__ == "__main__":
+    harness.main()
