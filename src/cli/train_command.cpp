@@ -169,7 +169,7 @@ int run(const TrainCommandOptions& options, CommandContext& context) {
     context.out << "Stopped after step " << outcome.steps << " of " << outcome.total_steps
                 << ". Go on with:\n  svtune train --config "
                 << (options.run.output / "config.json").string() << " --resume\n";
-    return 0;
+    return interrupt_exit_code();
   }
   context.out << "Report " << outcome.report.string() << "\n"
               << "Peak memory: " << format_bytes(outcome.peak_memory) << "\n";

@@ -14,7 +14,9 @@ struct TrainCommandOptions : TrainOptions {
           "Reads a model and JSON lines, trains, and leaves a run directory with the adapter "
           "(PEFT's files), metrics, TensorBoard events, checkpoints and report.html. Without "
           "target options all linear layers but the head are adapted.\n\n"
-          "Ctrl-C finishes the step, saves and prints the command that goes on. "
+          "Ctrl-C, SIGTERM and SIGHUP (a lost connection) finish the step, save a checkpoint, "
+          "print the command that goes on, and exit with 130, 143 and 129. With --resume one "
+          "command line serves a job that is restarted whatever happened before. "
           "--config RUN/config.json repeats a run to the same bytes.",
       .examples =
           "svtune train --model model/ --data train.jsonl --output runs/pissa\n"

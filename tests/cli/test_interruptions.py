@@ -32,6 +32,14 @@ class Interruptions(harness.Base):
                 return False
         return True
 
+    def reach_or_kill(self, process, moment):
+        """For a process that does not end by itself."""
+        try:
+            self.assertTrue(self.reach(process, moment))
+        except BaseException:
+            process.kill()
+            raise
+
     def held(self, process, condition):
         """Stops the process; lets it go on, and returns False, unless the condition holds then."""
         process.send_signal(signal.SIGSTOP)
@@ -114,23 +122,47 @@ class Interruptions(harness.Base):
 
         self.check_kills(moments, ("pissa",))
 
-    def test_ctrl_c_saves_and_prints_the_command_that_goes_on(self):
-        def attempt(folder, steps):
-            run = folder / "broken"
-            process = self.start(run, "lora", steps)
-            self.reach(process, lambda: lines_of(run / "metrics.jsonl") > 3)
-            process.send_signal(signal.SIGINT)
-            output = process.communicate(timeout=LIMIT)[0]
-            self.assertEqual(process.returncode, 0, output)
-            if "Stopped after step" not in output:
-                return False
-            self.assertIn("--resume", output)
-            resumed = svtune("train", "--config", run / "config.json", "--resume")
-            self.assertEqual(resumed.returncode, 0, resumed.stderr)
-            self.check_same_result(folder, "lora", steps)
-            return True
+    def test_signals_save_and_print_the_command_that_goes_on(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            def attempt(folder, steps, number=number):
+                run = folder / number.name / "broken"
+                process = self.start(run, "lora", steps)
+                self.reach(process, lambda: lines_of(run / "metrics.jsonl") > 3)
+                process.send_signal(number)
+                output = process.communicate(timeout=LIMIT)[0]
+                if "Stopped after step" not in output:
+                    self.assertEqual(process.returncode, 0, output)
+                    return False
+                self.assertEqual(process.returncode, 128 + number, output)
+                self.assertIn("--resume", output)
+                resumed = svtune("train", "--config", run / "config.json", "--resume")
+                self.assertEqual(resumed.returncode, 0, resumed.stderr)
+                self.check_same_result(run.parent, "lora", steps)
+                return True
 
-        self.with_enough_steps(attempt)
+            with self.subTest(signal=number.name):
+                self.with_enough_steps(attempt)
+
+    def test_a_lost_reader_of_the_output_stops_the_run_with_a_checkpoint(self):
+        run = self.root / "reader"
+        arguments = self.train_arguments(run, steps=10 ** 6)
+        process = subprocess.Popen(harness.command(*arguments), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE)
+        self.reach_or_kill(process, lambda: lines_of(run / "metrics.jsonl") > 3)
+        process.stderr.close()  # the next line of progress meets nobody
+        self.assertEqual(process.wait(timeout=LIMIT), 128 + signal.SIGPIPE)
+        self.assertTrue(list((run / "checkpoints").glob("step-*/COMPLETE")))
+
+    def test_nohup_survives_the_terminal(self):
+        run = self.root / "nohup"
+        process = subprocess.Popen(["nohup", *harness.command(*self.train_arguments(
+            run, steps=10 ** 6))], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.reach_or_kill(process, lambda: lines_of(run / "metrics.jsonl") > 3)
+        process.send_signal(signal.SIGHUP)
+        after = lines_of(run / "metrics.jsonl") + 3
+        self.reach_or_kill(process, lambda: lines_of(run / "metrics.jsonl") > after)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=LIMIT), 128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":

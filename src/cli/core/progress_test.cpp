@@ -135,10 +135,11 @@ TEST(Interrupt, FirstSignalSetsTheFlagAndTheSecondEndsTheProcess) {
   {
     const InterruptGuard guard;
     EXPECT_FALSE(interrupt_requested());
-    raise(SIGINT);
+    raise(SIGTERM);
     EXPECT_TRUE(interrupt_requested());
   }
   EXPECT_FALSE(interrupt_requested());
+  EXPECT_EQ(interrupt_exit_code(), 143);
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
