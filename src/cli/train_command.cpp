@@ -61,7 +61,13 @@ class Terminal final : public RunObserver {
  public:
   explicit Terminal(CommandContext& context) : context_(context) {}
 
-  void warning(const std::string& text) override { context_.err << "warning: " << text << "\n"; }
+  void warning(const std::string& text) override {
+    if (progress_) {
+      progress_->print("warning: " + text);
+    } else {
+      context_.err << "warning: " << text << "\n";
+    }
+  }
 
   void progress(RunPhase phase, std::int64_t done, std::int64_t total) override {
     if (phase_ != phase) start(label_of(phase), unit_of(phase));
@@ -74,6 +80,7 @@ class Terminal final : public RunObserver {
 
   void planned(const RunPlan& plan) override {
     progress_.reset();
+    total_steps_ = plan.total_steps;
     const StartReport& start = plan.start;
     const double share =
         100.0 * static_cast<double>(start.trainable) / static_cast<double>(start.total);
@@ -97,11 +104,13 @@ class Terminal final : public RunObserver {
     context_.out << "Loss before step 1: base model " << fixed(losses.base, 6) << ", "
                  << losses.method << (losses.quantized ? " on the quantised base " : " ")
                  << fixed(losses.adapted, 6) << std::endl;
+    start_training(0);
   }
 
   void resumed(std::int64_t step) override {
     guard_.emplace();
     context_.out << "Resumed at step " << step << std::endl;
+    start_training(step);
   }
 
   void begins_instead() override {
@@ -109,8 +118,6 @@ class Terminal final : public RunObserver {
   }
 
   void step(const StepReport& report, const std::optional<MeanLoss>& eval) override {
-    if (!training_) start("train", "step");
-    training_ = true;
     ProgressSample sample{.done = report.step, .total = report.total_steps};
     sample.loss = report.loss;
     sample.tokens_per_second = static_cast<double>(report.tokens) / report.seconds;
@@ -146,12 +153,18 @@ class Terminal final : public RunObserver {
     progress_.emplace(Progress::Settings{.label = label, .unit = unit});
   }
 
+  // Shown before the first step ends, which may take long.
+  void start_training(std::int64_t done) {
+    start("train", "step");
+    progress_->update({.done = done, .total = total_steps_});
+  }
+
   CommandContext& context_;
   std::optional<Progress> progress_;
   std::optional<RunPhase> phase_;
+  std::int64_t total_steps_ = 0;
   // While steps are taken a signal asks for an end; before and after it ends the process.
   std::optional<InterruptGuard> guard_;
-  bool training_ = false;
 };
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace svtune {
 namespace {
 
 constexpr double kRedrawInterval = 0.1;  // seconds
+constexpr char kEraseRest[] = "\x1b[K";  // of the line
 
 double steady_seconds() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -66,6 +67,8 @@ std::string format_duration(double seconds) {
 Progress::Progress(Settings settings) : settings_(std::move(settings)) {
   if (!settings_.write) settings_.write = write_stderr;
   if (!settings_.now) settings_.now = steady_seconds;
+  if (!settings_.terminal) settings_.terminal = [] { return inspect_terminal(STDERR_FILENO); };
+  terminal_ = settings_.terminal();
 }
 
 Progress::~Progress() { finish(); }
@@ -78,16 +81,15 @@ void Progress::update(const ProgressSample& sample) {
     first_time_ = now;
     first_done_ = sample.done;
   }
-  const double interval =
-      settings_.terminal.interactive ? kRedrawInterval : settings_.plain_interval;
+  const double interval = terminal_.interactive ? kRedrawInterval : settings_.plain_interval;
   if (!last_draw_ || now - *last_draw_ >= interval) draw();
 }
 
 void Progress::print(std::string_view line) {
-  if (line_open_) settings_.write("\r\x1b[2K");
+  settings_.write((line_open_ ? "\r" : "") + std::string(line) + (line_open_ ? kEraseRest : "") +
+                  "\n");
   line_open_ = false;
-  settings_.write(std::string(line) + "\n");
-  if (settings_.terminal.interactive && last_draw_) draw();
+  if (terminal_.interactive && last_draw_) draw();
 }
 
 void Progress::finish() {
@@ -100,8 +102,10 @@ void Progress::finish() {
 void Progress::draw() {
   last_draw_ = settings_.now();
   pending_ = false;
-  if (settings_.terminal.interactive) {
-    settings_.write("\r\x1b[2K" + bar_line());
+  if (terminal_.interactive) {
+    terminal_ = settings_.terminal();  // the window may have another width
+    // Written over in one piece and erased only behind its end, so that nothing flickers.
+    settings_.write("\r" + bar_line() + kEraseRest);
     line_open_ = true;
   } else {
     settings_.write(plain_line() + "\n");
@@ -135,12 +139,12 @@ std::string Progress::bar_line() const {
   const std::string tail = "  " + counts + facts(false);
   std::string line = settings_.label;
   // The last column stays free: writing it makes some terminals wrap.
-  const auto width = static_cast<std::size_t>(settings_.terminal.width - 1);
+  const auto width = static_cast<std::size_t>(terminal_.width - 1);
   const std::size_t used = columns(line) + columns(tail) + 3;
   if (sample_.total > 0 && used + 5 <= width) {
     const int cells = static_cast<int>(std::min<std::size_t>(30, width - used));
     const double fraction = static_cast<double>(sample_.done) / static_cast<double>(sample_.total);
-    line += " " + draw_bar(fraction, cells, settings_.terminal.utf8);
+    line += " " + draw_bar(fraction, cells, terminal_.utf8);
   }
   return cut_columns(line + tail, width);
 }

@@ -26,10 +26,11 @@ class Progress {
   struct Settings {
     std::string label;                                 // "train"
     std::string unit = "step";                         // what `done` counts, for plain lines
-    TerminalInfo terminal = {};                        // of the stream that `write` leads to
     double plain_interval = 5;                         // seconds between plain lines
     std::function<void(std::string_view)> write = {};  // empty: standard error
-    std::function<double()> now = {};                  // seconds; empty: steady clock
+    // What `write` leads to; empty: what standard error is at each drawing.
+    std::function<TerminalInfo()> terminal = {};
+    std::function<double()> now = {};  // seconds; empty: steady clock
   };
 
   explicit Progress(Settings settings);
@@ -51,6 +52,7 @@ class Progress {
   std::string plain_line() const;
 
   Settings settings_;
+  TerminalInfo terminal_;
   ProgressSample sample_;
   std::optional<double> first_time_, last_draw_;
   std::int64_t first_done_ = 0;
