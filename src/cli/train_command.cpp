@@ -99,6 +99,12 @@ class Terminal final : public RunObserver {
     out << std::flush;
   }
 
+  void timed(double seconds, double seconds_per_step) override {
+    context_.out << "Time (predicted): " << format_duration(seconds) << ", "
+                 << format("%.3g", seconds_per_step)
+                 << " s a step, beside initialisation and evaluation" << std::endl;
+  }
+
   void start_checked(const StartLosses& losses) override {
     guard_.emplace();
     context_.out << "Loss before step 1: base model " << fixed(losses.base, 6) << ", "

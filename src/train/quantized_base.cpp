@@ -69,6 +69,19 @@ void enter_quantized_base(TrainSession& session, RunObserver& observer) {
   if (std::filesystem::exists(folder / "adapter")) session.start_adapter = folder / "adapter";
 }
 
+void quantize_in_memory(TrainSession& session) {
+  const TrainOptions& options = session.options;
+  if (!options.model.base_dtype) return;
+  const QuantConfig config = quant_config(*options.model.base_dtype, options.tuning);
+  Transformer& net = *session.model.net;
+  for (Linear* layer : net.linears()) {
+    if (layer == &net.head() || !layer->base().defined() || layer->base().quantized()) continue;
+    const at::ScalarType dtype = layer->base().dtype();
+    layer->replace_base(BaseWeight(
+        std::make_shared<QuantizedMatrix>(quantize(layer->base().dense(), config)), dtype));
+  }
+}
+
 std::uint64_t frozen_matrix_bytes(const TrainSession& session) {
   Transformer& net = *session.model.net;
   const std::optional<QuantType>& wanted = session.options.model.base_dtype;

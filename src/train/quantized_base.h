@@ -15,6 +15,10 @@ QuantizePlan quantize_plan(const TrainOptions& options);
 // earlier part of the run has done so, and puts the quantised model in its place.
 void enter_quantized_base(TrainSession& session, RunObserver& observer);
 
+// Rounds the session's matrices plainly and in memory, for rehearsals: products take the time that
+// they will take. Does nothing without --base-dtype.
+void quantize_in_memory(TrainSession& session);
+
 // What the frozen matrices take while training, with the buffer that a quantised base needs.
 std::uint64_t frozen_matrix_bytes(const TrainSession& session);
 

@@ -45,6 +45,11 @@ class RunObserver {
     (void)total;
   }
   virtual void planned(const RunPlan& plan) { (void)plan; }
+  // Of a rehearsal only: what all steps will take, and one of them.
+  virtual void timed(double seconds, double seconds_per_step) {
+    (void)seconds;
+    (void)seconds_per_step;
+  }
   // Not called when a run goes on from a checkpoint.
   virtual void start_checked(const StartLosses& losses) { (void)losses; }
   virtual void resumed(std::int64_t step) { (void)step; }

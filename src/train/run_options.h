@@ -75,8 +75,10 @@ struct RunOptions {
     visit(self.resume,
           {.name = "resume",
            .help = "Go on from the run's latest checkpoint; begin the run where there is none"});
-    visit(self.dry_run, {.name = "dry_run",
-                         .help = "Show adapted layers, memory and tokens a step; do not train"});
+    visit(self.dry_run,
+          {.name = "dry_run",
+           .help = "Show adapted layers, memory, tokens a step and the time it takes; do not "
+                   "train"});
     visit(self.samples, {.name = "samples",
                          .help = "Answers in the report, before and after training",
                          .unit = "answers",

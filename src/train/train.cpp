@@ -76,12 +76,7 @@ bool accumulate(Transformer& net, TrainState& state, const TrainConfig& config,
     if (!batch) break;
     report.tokens += batch->num_tokens();
     report.supervised_tokens += batch->num_supervised();
-    const std::vector<Batch> parts =
-        config.batch.packing ? std::vector{*batch} : split_documents(*batch);
-    for (const Batch& part : parts) {
-      sum += add_gradient(net, state.adapters, part,
-                          micro_batch_seed(config.seed, report.step, run++));
-    }
+    sum += add_micro_batch(net, state.adapters, *batch, config, report.step, run);
   }
   if (taken == 0) return false;
   if (report.supervised_tokens == 0) {
@@ -136,6 +131,17 @@ void take_steps(Transformer& net, TrainState& state, const TrainConfig& config,
 }
 
 }  // namespace
+
+double add_micro_batch(Transformer& net, const AdapterSet& adapters, const Batch& batch,
+                       const TrainConfig& config, std::int64_t step, std::int64_t& number) {
+  const std::vector<Batch> parts =
+      config.batch.packing ? std::vector{batch} : split_documents(batch);
+  double sum = 0;
+  for (const Batch& part : parts) {
+    sum += add_gradient(net, adapters, part, micro_batch_seed(config.seed, step, number++));
+  }
+  return sum;
+}
 
 TrainResult train(Transformer& net, TrainState& state, const TrainConfig& config,
                   std::int64_t total_steps, TrainObserver& observer) {

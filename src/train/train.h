@@ -61,6 +61,11 @@ class TrainObserver {
   virtual bool should_stop() const { return false; }
 };
 
+// Adds the gradient of a micro-batch: that of the loss summed over its tokens, which is returned.
+// `number` counts the runs of the network within the step; dropout follows from both.
+double add_micro_batch(Transformer& net, const AdapterSet& adapters, const Batch& batch,
+                       const TrainConfig& config, std::int64_t step, std::int64_t& number);
+
 // Runs from state.step to `total_steps`, or until the data end. The loss of a step is
 // the mean over all its supervised tokens, however they are spread over micro-batches.
 // Throws RunError naming the step, before anything is updated, when loss or gradient is not

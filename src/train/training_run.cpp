@@ -10,6 +10,7 @@
 #include "libtorch/prelude.h"
 #include "merge/merge.h"
 #include "train/quantized_base.h"
+#include "train/rehearsal.h"
 #include "train/run_directory.h"
 #include "train/run_inputs.h"
 #include "train/run_log.h"
@@ -201,8 +202,15 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
 
 void rehearse_training(const TrainOptions& options, RunObserver& observer) {
   TrainSession session = prepare_session(options, observer);
-  const Attached attached = attach_adapters(session, /*initialise=*/false, observer);
-  observer.planned(plan_of(session, attached));
+  Attached attached = attach_adapters(session, /*initialise=*/false, observer);
+  const RunPlan plan = plan_of(session, attached);
+  observer.planned(plan);
+  check_memory(plan.memory, available_memory(), process_memory().resident);
+  quantize_in_memory(session);
+  const StepTime time =
+      measure_steps(*session.model.net, attached.adapters, *session.batches, session.options.train);
+  const double a_step = time.of_step(plan.tokens_per_step);
+  observer.timed(a_step * static_cast<double>(plan.total_steps), a_step);
 }
 
 }  // namespace svtune

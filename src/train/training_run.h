@@ -24,7 +24,9 @@ struct TrainOutcome {
 // are the caller's business.
 TrainOutcome run_training(const TrainOptions& options, RunObserver& observer);
 
-// What run_training would do, told to observer.planned(); writes and trains nothing.
+// What run_training would do, told to observer.planned() and, from a few micro-batches that are run
+// for it, to observer.timed(). Writes nothing. Throws as run_training does, also when memory is
+// short.
 void rehearse_training(const TrainOptions& options, RunObserver& observer);
 
 }  // namespace svtune
