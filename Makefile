@@ -13,7 +13,7 @@ export SVTUNE_ORACLE_PYTHON ?= $(CURDIR)/.venv/bin/python
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
 export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
 
-.PHONY: all build setup demo test bench format lint install clean help
+.PHONY: all build setup demo test soak bench format lint install clean help
 
 all: build
 
@@ -35,6 +35,12 @@ test: ## set up with the tests' oracles, build everything, run all tests (SVTUNE
 	cmake --preset $(PRESET)
 	cmake --build build/$(PRESET)
 	OMP_WAIT_POLICY=passive ctest --test-dir build/$(PRESET) --output-on-failure --no-tests=error
+
+soak: setup ## the long form of the tests that kill runs and let file calls fail (half an hour)
+	cmake --preset $(PRESET)
+	cmake --build build/$(PRESET) --target svtune_program svtune_failing_files
+	SVTUNE_SOAK=1 OMP_WAIT_POLICY=passive ctest --test-dir build/$(PRESET) --timeout 7200 \
+	  --output-on-failure --no-tests=error -R '^program\.(interruptions|faults)$$'
 
 bench: ## set up as for the tests, measure beside transformers + PEFT, compare with bench/results/
 	tools/setup.sh --test

@@ -3,6 +3,7 @@
 Each test file is called as: test_NAME.py PROGRAM [unittest's arguments]"""
 import hashlib
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import unittest
 
 import fixture
 
+SOAK = os.environ.get("SVTUNE_SOAK", "0") != "0"  # the long form of what is repeated
 LIMIT = 300  # seconds; only a hang takes that long
 _program = []
 

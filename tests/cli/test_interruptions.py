@@ -6,12 +6,13 @@ import signal
 import subprocess
 
 import harness
-from harness import LIMIT, lines_of, steps_of, svtune
+from harness import LIMIT, SOAK, lines_of, steps_of, svtune
 
 
 class Interruptions(harness.Base):
     """Moments of a run are told by what it has written, never by the clock."""
-    KILLS = 3
+    KILLS = 50 if SOAK else 3  # of each method
+    STEPS = (600, 2400, 9600) if SOAK else (60, 240, 960, 3840)
 
     def ended(self, process):
         return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -60,7 +61,7 @@ class Interruptions(harness.Base):
 
     def with_enough_steps(self, attempt):
         """Calls attempt(folder, steps), and again with more steps when the run was too fast."""
-        for steps in (60, 240, 960, 3840):
+        for steps in self.STEPS:
             folder = self.root / f"{self.id()}-{steps}"
             if attempt(folder, steps):
                 return

@@ -1,0 +1,152 @@
+"""Files under fault: every write, rename, creation and flush fails once, for each command that
+writes. The error names the file, nothing else is harmed, and a run goes on to the same bytes.
+
+SVTUNE_FAULT_LIBRARY names the library to preload (failing_files.cpp). With SVTUNE_SOAK=1 each
+call fails in turn; without it, a spread of them, the first and the last among these."""
+import os
+import pathlib
+import re
+import shutil
+import unittest
+
+import fixture
+import harness
+from harness import SOAK, contents, svtune
+
+LIBRARY = os.environ.get("SVTUNE_FAULT_LIBRARY", "")
+SPREAD = 9  # calls that fail, of one command in the short form
+
+
+def real_name(path):
+    """The name that is meant by the last part of a path: without the mark of a temporary."""
+    return re.sub(r"^\.(.*)\.svtune-tmp-\d+-\d+$", r"\1", pathlib.Path(path).name)
+
+
+@unittest.skipUnless(LIBRARY, "SVTUNE_FAULT_LIBRARY names no library")
+class Faults(harness.Base):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.area = cls.root / "area"  # where calls fail
+        cls.log = cls.root / "calls.txt"
+        cls.trained = cls.root / "trained"
+        cls.gguf = fixture.write_gguf(cls.root / "model.gguf")
+        result = svtune(*cls.train_arguments(cls, cls.trained, "--save-every", 2, steps=4))
+        assert result.returncode == 0, result.stderr
+        cls.lines = cls.root / "lines.jsonl"
+        cls.lines.write_text('{"ids": [1, 2, 3]}\n')
+
+    def faulty(self, arguments, at, every=False):
+        """Runs the command with call number `at` failing; returns what failed, or None."""
+        self.log.unlink(missing_ok=True)
+        environment = os.environ | {"LD_PRELOAD": LIBRARY, "FAULT_ROOT": str(self.area),
+                                    "FAULT_AT": str(at), "FAULT_LOG": str(self.log)}
+        if every:
+            environment["FAULT_ALL"] = "1"
+        result = svtune(*arguments, env=environment)
+        return result, self.log.read_text().splitlines() if self.log.exists() else []
+
+    def fresh_area(self):
+        shutil.rmtree(self.area, ignore_errors=True)
+        self.area.mkdir()
+
+    def points(self, count):
+        if SOAK or count <= SPREAD:
+            return range(1, count + 1)
+        return sorted({1 + i * (count - 1) // (SPREAD - 1) for i in range(SPREAD)})
+
+    def beside(self):
+        """Everything that no command here may touch."""
+        return {path: content for path, content in contents(self.root).items()
+                if not path.startswith(str(self.area)) and path != str(self.log)}
+
+    def each_fault(self, arguments, prepare=lambda: None):
+        """Yields (result, failed path) of the command for each call that fails, in a fresh area."""
+        self.fresh_area()
+        prepare()
+        result, calls = self.faulty(arguments, 0, every=True)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertGreater(len(calls), 3)
+        beside = self.beside()
+        for at in self.points(len(calls)):
+            self.fresh_area()
+            prepare()
+            result, [failed] = self.faulty(arguments, at)
+            with self.subTest(command=str(arguments[0]), call=at, of=len(calls), failed=failed):
+                yield result, failed.split(" ", 1)[1]
+                self.assertEqual(self.beside(), beside)
+
+    def named(self, result, failed):
+        self.refused(result, 1)
+        error = next(line for line in result.stderr.splitlines() if line.startswith("error: "))
+        self.assertIn(real_name(failed), error)
+
+    def check_output(self, *arguments):
+        """The output is whole or not there at all, whatever fails."""
+        output = self.area / "out"
+        command = [*arguments, output]
+        self.fresh_area()
+        self.assertEqual(svtune(*command).returncode, 0)
+        whole = contents(self.area)
+        for result, failed in self.each_fault(command):
+            if result.returncode == 0:  # what may fail: flushing a folder, an exchange of names
+                self.assertEqual(contents(self.area), whole)
+            else:
+                self.named(result, failed)
+                self.assertEqual(list(self.area.iterdir()), [])
+
+    def test_merge_export_quantize_and_convert_write_all_or_nothing(self):
+        adapter = ("--model", self.model, "--adapter", self.trained / "adapter")
+        self.check_output("merge", *adapter, "--output")
+        self.check_output("export", *adapter, "--output")
+        self.check_output("export", *adapter, "--form", "residual", "--output")
+        self.check_output("quantize", "--model", self.model, "--method", "qpissa", "--rank", 4,
+                          "--output")
+        self.check_output("convert", self.gguf)
+
+    def test_eval_and_score_write_all_or_nothing(self):
+        self.check_output("eval", "--model", self.model, "--data", self.data, "--template",
+                          "alpaca", "--task", "exact-match", "--limit", 2, "--max-new-tokens", 2,
+                          "--answers")
+        self.check_output("score", "--model", self.model, "--input", self.lines, "--output")
+
+    def check_training(self, method, steps, *more, begun):
+        """A run that fails at a file goes on, with the same command line, to the same bytes."""
+        run = self.area / "run"
+        arguments = self.train_arguments(run, "--save-every", 2, "--no-svd-cache", *more,
+                                         "--resume", method=method, steps=steps)
+        kept = self.root / f"begun-{method}"
+
+        def prepare():
+            if begun:
+                shutil.copytree(kept, run)
+
+        if begun:
+            self.fresh_area()
+            shorter = list(arguments)
+            shorter[shorter.index("--max-steps") + 1] = 2
+            self.assertEqual(svtune(*shorter).returncode, 0)
+            shutil.copytree(run, kept)
+        self.fresh_area()
+        prepare()
+        self.assertEqual(svtune(*arguments).returncode, 0)
+        result_name = "model" if method == "full" else "adapter"
+        whole = contents(run / result_name)
+        for result, failed in self.each_fault(arguments, prepare):
+            if result.returncode != 0:
+                self.named(result, failed)
+                again = svtune(*arguments)
+                self.assertEqual(again.returncode, 0, again.stderr)
+            self.assertEqual(contents(run / result_name), whole)
+            self.assertEqual(harness.steps_of(run), list(range(1, steps + 1)))
+            self.assertEqual([p.name for p in run.rglob("*svtune-tmp*")], [])
+        shutil.rmtree(kept, ignore_errors=True)
+
+    def test_training_goes_on_after_a_fault_to_the_same_bytes(self):
+        for method, more in (("lora", []), ("full", []), ("pissa", ["--base-dtype", "nf4"])):
+            self.check_training(method, 4, *more, begun=False)
+        self.check_training("lora", 4, begun=True)
+
+
+if __name__ == "__main__":
+    harness.main()
