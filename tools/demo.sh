@@ -2,7 +2,8 @@
 # The demo behind `make demo`: fine-tunes SmolLM2-135M-Instruct on arithmetic word problems with
 # PiSSA, SVFT, LoRA and in full, with the same data, batches and steps; measures exact-match
 # accuracy on held-out problems before and after; draws all curves into one report; merges the
-# PiSSA adapter and lets the merged model answer. Everything is written below demo/.
+# PiSSA adapter and lets the merged model answer. Says beforehand how long that takes, and ends with
+# a table. Everything is written below demo/.
 #   usage: [QUICK=1] [MODEL=DIR] tools/demo.sh PROGRAM
 set -euo pipefail
 program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -12,7 +13,7 @@ readonly kOut=demo
 readonly kMethods=(pissa svft lora full)
 # The peak rates differ because the scales of the methods' parameters do.
 declare -rA kMethodOptions=(
-  [pissa]="--svd fast --rank 16 --learning-rate 1e-3"
+  [pissa]="--svd exact --rank 16 --learning-rate 1e-3"
   [svft]="--basis-rank 192 --learning-rate 1e-2"
   [lora]="--rank 16 --learning-rate 2e-3"
   [full]="--learning-rate 1e-4"
@@ -39,6 +40,15 @@ accuracy() {
 }
 percent_of() { sed -n 's/^exact match \([0-9.]*\) %.*/\1/p' "$kOut/logs/eval-$1.txt"; }
 
+# train_options METHOD: fills `options`.
+train_options() {
+  local own
+  read -ra own <<<"${kMethodOptions[$1]}"
+  options=(--model "$model" --data "$kOut/data/train.jsonl" --method "$1" "${own[@]}"
+    --max-steps "$steps" --batch-size "$batch" --gradient-accumulation 1 --seed 1
+    --samples "$samples" --output "$kOut/$1")
+}
+
 rm -rf $kOut
 mkdir -p $kOut/answers $kOut/logs
 
@@ -55,18 +65,31 @@ say "Data: arithmetic word problems, made from a seed"
 svtune demo-data --output $kOut/data --train $((steps * batch)) --test 200 --seed 1
 head -n 1 $kOut/data/train.jsonl
 
+say "How long this will take"
+clock() { date +%s.%N; }
+begin=$(clock)
+"$program" eval --task exact-match --data $kOut/data/test.jsonl --limit 10 --batch-size 10 \
+  --max-new-tokens 64 --model "$model" >/dev/null 2>&1
+estimate="($(clock) - $begin) * (1 + ${#kMethods[@]}) * $questions / 10"
+for method in "${kMethods[@]}"; do
+  train_options "$method"
+  begin=$(clock)
+  a_step=$("$program" train "${options[@]}" --dry-run 2>/dev/null |
+    sed -n 's/^Time (predicted): .*, \([0-9.e+-]*\) s a step.*/\1/p')
+  # Loading and starting a run takes about as long as its rehearsal.
+  estimate="$estimate + $a_step * $steps + $(clock) - $begin"
+done
+awk "BEGIN { t = $estimate; printf \"About %d min %02d s from here, on %d threads.\\n\", t / 60, t % 60, $(nproc) }"
+
 say "Before training"
 accuracy base --model "$model"
 
 declare -A seconds
 for method in "${kMethods[@]}"; do
   say "Training: $method"
-  read -ra options <<<"${kMethodOptions[$method]}"
   begin=$SECONDS
-  svtune train --model "$model" --data $kOut/data/train.jsonl --method "$method" \
-    "${options[@]}" --max-steps $steps --batch-size $batch --gradient-accumulation 1 --seed 1 \
-    --samples $samples \
-    --output "$kOut/$method" | tee "$kOut/logs/train-$method.txt"
+  train_options "$method"
+  svtune train "${options[@]}" | tee "$kOut/logs/train-$method.txt"
   seconds[$method]=$((SECONDS - begin))
   if [ "$method" = full ]; then
     accuracy full --model $kOut/full/model
@@ -84,6 +107,9 @@ svtune merge --model "$model" --adapter $kOut/pissa/adapter --output $kOut/merge
 question=$(sed -n '1s/^{"query": "\(.*\)", "response".*/\1/p' $kOut/data/test.jsonl)
 svtune generate --model $kOut/merged --max-new-tokens 64 --prompt "$question"
 
+printf '\nThe whole demo took %d min %d s. Open %s/report.html for the curves.\n' \
+  $((SECONDS / 60)) $((SECONDS % 60)) "$kOut"
+
 say "Exact match on $questions held-out questions"
 # The loss needs few steps to fall; exact answers need all of the full demo.
 loss_of() { sed -n 's/.*"loss": \([0-9.]*\).*/\1/p' "$kOut/$1/metrics.jsonl" | sed -n "$2"; }
@@ -95,5 +121,3 @@ for method in "${kMethods[@]}"; do
     "$(loss_of "$method" 1p)" "$(loss_of "$method" \$p)" "$(percent_of base)" \
     "$(percent_of "$method")" "${seconds[$method]}"
 done
-printf '\nThe whole demo took %d min %d s. Open %s/report.html for the curves.\n' \
-  $((SECONDS / 60)) $((SECONDS % 60)) "$kOut"
