@@ -1,5 +1,12 @@
 """Training runs and what is made of their results, as a user meets them."""
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import struct
+import subprocess
+import termios
 
 import fixture
 import harness
@@ -83,6 +90,43 @@ class Training(harness.Base):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("Peak memory (predicted)", result.stdout)
         self.assertFalse(run.exists())
+
+    def test_dry_run_measures_the_time_of_a_step_for_every_method(self):
+        for method, *more in (["lora"], ["pissa"], ["svft"], ["full"], ["pissa", "--base-dtype",
+                                                                       "nf4"]):
+            with self.subTest(method=method, more=more):
+                run = self.root / f"timed-{method}"
+                result = svtune(*self.train_arguments(run, "--dry-run", *more, method=method))
+                self.assertEqual(result.returncode, 0, result.stderr)
+                time = next(l for l in result.stdout.splitlines() if l.startswith("Time (pred"))
+                self.assertGreater(float(time.split(", ")[1].split(" s a step")[0]), 0)
+                self.assertFalse(run.exists())
+
+    def test_progress_is_one_line_on_a_terminal_and_plain_lines_elsewhere(self):
+        run = self.root / "terminal"
+        ours, theirs = pty.openpty()
+        columns = 90
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        environment = {k: v for k, v in os.environ.items() if k not in ("CI", "COLUMNS")}
+        with subprocess.Popen(harness.command(*self.train_arguments(run)), stderr=theirs,
+                              stdout=subprocess.DEVNULL,
+                              env=environment | {"TERM": "xterm", "LC_ALL": "C.UTF-8"}) as process:
+            os.close(theirs)
+            shown = b""
+            with contextlib.suppress(OSError):  # the other end is closed
+                while piece := os.read(ours, 4096):
+                    shown += piece
+        os.close(ours)
+        self.assertEqual(process.returncode, 0)
+        self.assertEqual(shown.count(b"\n"), 1, "one line, ended once")
+        drawn = shown.decode().rstrip("\r\n").split("\r")[1:]
+        self.assertIn("train ─", drawn[0])
+        self.assertRegex(drawn[-1], r"━ +6/6  loss \d\.\d+  [\d.]+K? tok/s  [\d.]+ [MG]iB\x1b\[K$")
+        for line in drawn:
+            self.assertLess(len(line.removesuffix("\x1b[K")), columns)
+        plain = self.train(self.root / "no-terminal").stderr
+        self.assertNotIn("\x1b", plain)
+        self.assertRegex(plain, r"train  step 6/6 \(100%\)  loss .* tokens/s")
 
 
 class Results(harness.Base):
