@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "linalg/torch_pch.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {
