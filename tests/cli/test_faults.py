@@ -31,7 +31,7 @@ class Faults(harness.Base):
         cls.log = cls.root / "calls.txt"
         cls.trained = cls.root / "trained"
         cls.gguf = fixture.write_gguf(cls.root / "model.gguf")
-        result = svtune(*cls.train_arguments(cls, cls.trained, "--save-every", 2, steps=4))
+        result = svtune(*cls.train_arguments(cls, cls.trained, method="pissa", steps=2))
         assert result.returncode == 0, result.stderr
         cls.lines = cls.root / "lines.jsonl"
         cls.lines.write_text('{"ids": [1, 2, 3]}\n')
