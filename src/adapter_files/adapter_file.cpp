@@ -1,8 +1,8 @@
 #include "adapter_files/adapter_file.h"
 
 #include "adapter_files/adapter_load.h"
-#include "adapter_files/lora_directory.h"
 #include "adapter_files/low_rank_export.h"
+#include "adapter_files/peft_directory.h"
 #include "adapter_files/side_file.h"
 #include "base/errors.h"
 #include "io/prompt_files.h"
@@ -14,24 +14,14 @@ namespace {
 
 constexpr const char* kPickledFiles[] = {"adapter_model.bin", "adapter_model.pt"};
 
-void save_lora(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,
-               const LoraConfig& lora, const std::filesystem::path& directory) {
-  PeftLoraConfig config = lora_file_config(model, adapters, record, lora.low_rank);
-  if (lora.init == LoraInit::kGaussian) config.init = "gaussian";
-  std::vector<NamedTensor> tensors;
-  for (const Trainable& each : adapters.trainables()) {
-    tensors.push_back({peft_key(adapters, each.name), each.tensor});
-    if (each.name.ends_with("lora_B.bias")) config.branch_bias = true;
-  }
-  if (config.branch_bias) config.init = "true";
-  write_lora_directory(directory, config, std::move(tensors));
-}
-
 void save_state(const AdapterSet& adapters, const std::filesystem::path& directory) {
   std::vector<NamedTensor> tensors = adapters.frozen_state();
   for (const Trainable& each : adapters.trainables()) tensors.push_back({each.name, each.tensor});
   write_tensors(directory / kStateFile, tensors);
 }
+
+// Methods whose state PEFT's file cannot hold.
+bool keeps_state_file(const std::optional<PeftForm>& form) { return !form || !form->complete; }
 
 bool has_factors(const AdapterSet& adapters) {
   for (const Linear* layer : adapted_layers(adapters)) {
@@ -47,16 +37,18 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
   const at::NoGradGuard no_grad;
   AtomicDirectory output(directory, if_exists);
   const std::filesystem::path& staging = output.staging();
-  if (std::holds_alternative<FullConfig>(record.method)) {
+  if (method_traits(record.method).trains_matrix) {
     write_merged(model, adapters, staging, record.prompt);
     output.commit();
     return;
   }
-  if (const auto* lora = std::get_if<LoraConfig>(&record.method)) {
-    save_lora(model, adapters, record, *lora, staging);
-  } else {
-    save_state(adapters, staging);
-    if (has_factors(adapters)) write_lora_export(model, adapters, record, staging, {});
+  const std::optional<PeftForm> form = method_peft_form(record.method, adapted_layers(adapters));
+  if (keeps_state_file(form)) save_state(adapters, staging);
+  if (form) {
+    write_peft_directory(staging, {model, adapters, record.targets, model.path.string()}, *form,
+                         peft_tensors(adapters, *form));
+  } else if (has_factors(adapters)) {
+    write_lora_export(model, adapters, record, staging, {});
   }
   write_side_file(model, adapters, record, staging);
   if (record.prompt) write_prompt_files(staging, *record.prompt, model.path);
@@ -67,7 +59,7 @@ namespace {
 
 LoadedAdapter load_weights(Model& model, const std::filesystem::path& directory, SvdCache* cache) {
   const std::optional<SideFile> side = read_side_file(directory);
-  if (side && !std::holds_alternative<LoraConfig>(side->record.method)) {
+  if (side && keeps_state_file(method_peft_form(side->record.method, {}))) {
     return load_own_adapter(model, *side, directory, cache);
   }
   if (!std::filesystem::exists(directory / kPeftConfigFile)) {

@@ -1,12 +1,13 @@
-// Adapter directories. LoRA and PiSSA are written as PEFT reads them (adapter_config.json,
-// adapter_model.safetensors), for the untouched base model; svtune.json and, where PEFT's
-// file cannot hold the method's state, svtune_state.safetensors lie beside them.
+// Adapter directories: adapter_config.json and adapter_model.safetensors as PEFT reads them, for
+// the untouched base model; svtune.json and, where PEFT's file cannot hold the method's state,
+// svtune_state.safetensors lie beside them.
 //
-//   method   adapter_model.safetensors                svtune_state.safetensors
-//   lora     the factors                              -
-//   pissa    rank 2r difference to the original base  A, B and their initial values
-//   svft     -                                        the method's own tensors
-//   full     a whole model directory instead
+//   the method                        adapter_model.safetensors        svtune_state.safetensors
+//   has a PEFT form                   its tensors                      -
+//   has one that is not complete      a form of the change             its own tensors
+//   has factors of its change         a LoRA of their rank             its own tensors
+//   has neither                       -                                its own tensors
+//   trains matrices                   a whole model directory instead
 #pragma once
 
 #include <filesystem>

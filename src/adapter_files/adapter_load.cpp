@@ -1,9 +1,8 @@
 #include "adapter_files/adapter_load.h"
 
 #include "adapter_files/embedding_change.h"
-#include "adapter_files/lora_directory.h"
+#include "adapter_files/peft_directory.h"
 #include "adapter_files/tensor_filler.h"
-#include "adapters/lora/low_rank_adapter.h"
 #include "attach/attach.h"
 #include "base/errors.h"
 #include "io/base_tensors.h"
@@ -66,22 +65,7 @@ void skip_stored_base(const Model& model, TensorFiller& filler, bool tied) {
   }
 }
 
-void add_branch_biases(const AdapterSet& adapters) {
-  for (Linear* layer : adapted_layers(adapters)) {
-    auto* adapter = dynamic_cast<LowRankAdapter*>(layer->adapter());
-    if (adapter == nullptr) continue;
-    adapter->set_branch_bias(at::zeros({layer->out_features()}, adapter->B().options()));
-  }
-}
-
-MethodConfig method_of(const PeftLoraConfig& config, const std::vector<std::string>& modules) {
-  if (modules.empty()) return FullConfig{};  // the embedding alone
-  const LowRankConfig low_rank = low_rank_config(config, modules);
-  if (config.init == "pissa") return PissaConfig{.low_rank = low_rank};
-  return LoraConfig{low_rank, config.init == "gaussian" ? LoraInit::kGaussian : LoraInit::kKaiming};
-}
-
-TargetSelection select(Model& model, const PeftLoraConfig& config,
+TargetSelection select(Model& model, const PeftConfig& config,
                        const std::filesystem::path& source) {
   try {
     return select_targets(*model.net, config.targets);
@@ -90,11 +74,22 @@ TargetSelection select(Model& model, const PeftLoraConfig& config,
   }
 }
 
-void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftLoraConfig& config,
+// Without stored values the method has made its own, as PEFT does.
+void fill_shared(const MethodState& state, bool stored, TensorFiller& filler) {
+  for (const NamedTensor& each : state.shared()) {
+    const std::string key = kPeftSharedPrefix + each.name;
+    if (stored || filler.holds(key)) filler.fill(key, each.tensor);
+  }
+}
+
+void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftConfig& config,
                     const EmbeddingChange& embedding, const std::filesystem::path& path) {
   const at::NoGradGuard no_grad;
-  if (config.branch_bias) add_branch_biases(adapters);
+  if (config.method.add_parts) {
+    for (Linear* layer : adapted_layers(adapters)) config.method.add_parts(*layer);
+  }
   TensorFiller filler(path);
+  if (adapters.state) fill_shared(*adapters.state, config.method.stores_shared, filler);
   for (const Trainable& each : adapters.trainables()) {
     if (embedding.any() && each.name == "model.embed_tokens.weight") {
       embedding.apply(filler, each.tensor);
@@ -115,7 +110,7 @@ LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
   check_base(model, side, directory);
   NetSnapshot snapshot(*model.net);
   const AttachOptions options{
-      .seed = side.record.seed, .initialise = false, .progress = {}, .cache = cache};
+      .seed = side.record.seed, .initialise = false, .check = false, .cache = cache};
   Attached attached =
       attach_empty(model, side.record.method, side.record.targets, options, directory / kSideFile);
   const at::NoGradGuard no_grad;
@@ -135,25 +130,23 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   const std::filesystem::path config_path = directory / kPeftConfigFile;
   if (side && side->record.needs_its_base) check_base(model, *side, directory);
   LoadedAdapter loaded;
-  const PeftLoraConfig config =
+  const PeftConfig config =
       parse_peft_config(read_json_file(config_path), config_path.string(), loaded.warnings);
   const TargetSelection selection = select(model, config, config_path);
   const EmbeddingChange embedding(config, selection.embedding, config_path.string());
-  const bool repeat_start = config.init == "pissa";
-  if (repeat_start) {
-    loaded.warnings.emplace_back(
-        "init_lora_weights is \"pissa\": the principal part of the given base is taken out again, "
-        "as PEFT does");
-  }
+  const bool repeat_start = !config.method.repeated_start.empty();
+  if (repeat_start) loaded.warnings.push_back(config.method.repeated_start);
   NetSnapshot snapshot(*model.net);
   const TargetOptions targets =
       embedding.any() ? embedding.targets(selection.adapted) : config.targets;
   const AttachOptions options{.seed = side ? side->record.seed : 0,
                               .initialise = repeat_start,
-                              .progress = {},
+                              .check = false,
                               .cache = cache};
-  Attached attached =
-      attach_empty(model, method_of(config, selection.adapted), targets, options, config_path);
+  // Of an embedding alone nothing is left but the whole tensor.
+  const MethodConfig method =
+      selection.adapted.empty() ? whole_matrix_method() : config.method.config(selection.adapted);
+  Attached attached = attach_empty(model, method, targets, options, config_path);
   fill_from_peft(model, attached.adapters, config, embedding, directory / kPeftWeightsFile);
   snapshot.keep();
   loaded.adapters = std::move(attached.adapters);

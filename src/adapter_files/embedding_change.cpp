@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "adapter_files/lora_directory.h"
+#include "adapter_files/peft_directory.h"
 #include "base/errors.h"
 #include "libtorch/prelude.h"
 
@@ -35,9 +35,15 @@ std::vector<std::int64_t> token_ids(const Json& json, const std::string& source)
 
 }  // namespace
 
-EmbeddingChange::EmbeddingChange(const PeftLoraConfig& config, bool adapted,
-                                 const std::string& source)
-    : config_(config), adapted_(adapted), token_rows_(token_ids(config.trainable_tokens, source)) {}
+EmbeddingChange::EmbeddingChange(const PeftConfig& config, bool adapted, const std::string& source)
+    : config_(config),
+      adapted_(adapted),
+      token_rows_(token_ids(config.method.trainable_tokens, source)) {
+  if (adapted && !config.method.embedding) {
+    throw FileError(source, "an adapter of this kind on embed_tokens is not supported",
+                    "Merge the adapter with PEFT and load the merged model.");
+  }
+}
 
 TargetOptions EmbeddingChange::targets(const std::vector<std::string>& layers) const {
   TargetOptions targets;
@@ -60,14 +66,12 @@ void EmbeddingChange::apply(TensorFiller& filler, const at::Tensor& leaf) const 
 }
 
 void EmbeddingChange::add_low_rank(TensorFiller& filler, const at::Tensor& leaf) const {
-  const std::int64_t rank = config_.rank_of(kModule);
-  const double root =
-      config_.rslora ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank);
-  const at::Tensor A = at::zeros({rank, leaf.size(0)}, leaf.options());
-  const at::Tensor B = at::zeros({leaf.size(1), rank}, leaf.options());
-  filler.fill(key_of("lora_embedding_A"), A);
-  filler.fill(key_of("lora_embedding_B"), B);
-  leaf.detach().addmm_(A.t(), B.t(), 1, config_.alpha_of(kModule) / root);
+  const PeftEmbedding change = config_.method.embedding(kModule);
+  const at::Tensor down = at::zeros({change.rank, leaf.size(0)}, leaf.options());
+  const at::Tensor up = at::zeros({leaf.size(1), change.rank}, leaf.options());
+  filler.fill(key_of(change.down), down);
+  filler.fill(key_of(change.up), up);
+  leaf.detach().addmm_(down.t(), up.t(), 1, change.scaling);
 }
 
 void EmbeddingChange::replace_rows(TensorFiller& filler, const at::Tensor& leaf) const {

@@ -12,8 +12,8 @@ namespace svtune {
 class EmbeddingChange {
  public:
   // `adapted`: the configuration's targets match the embedding. Throws FileError when
-  // trainable_token_indices name anything but embed_tokens.
-  EmbeddingChange(const PeftLoraConfig& config, bool adapted, const std::string& source);
+  // trainable_token_indices name anything but embed_tokens, or the method adapts no embedding.
+  EmbeddingChange(const PeftConfig& config, bool adapted, const std::string& source);
 
   bool any() const { return adapted_ || !token_rows_.empty(); }
   // Targets that adapt exactly `layers` and train the embedding whole.
@@ -25,7 +25,7 @@ class EmbeddingChange {
   void add_low_rank(TensorFiller& filler, const at::Tensor& leaf) const;
   void replace_rows(TensorFiller& filler, const at::Tensor& leaf) const;
 
-  const PeftLoraConfig& config_;
+  const PeftConfig& config_;
   bool adapted_;
   std::vector<std::int64_t> token_rows_;  // ids of replaced tokens
 };

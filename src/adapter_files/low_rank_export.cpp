@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "adapter_files/lora_directory.h"
+#include "adapter_files/peft_directory.h"
 #include "base/errors.h"
 #include "io/base_tensors.h"
 #include "libtorch/prelude.h"
@@ -77,7 +77,7 @@ at::Tensor pad_to(const at::Tensor& factor, std::int64_t dimension, std::int64_t
 }  // namespace
 
 void require_adapters(const AdapterSet& adapters, const char* form) {
-  if (adapters.method != FullConfig::kName && !adapted_layers(adapters).empty()) return;
+  if (!adapted_layers(adapters).empty()) return;
   throw UsageError(std::string("a fully trained model has no ") + form,
                    "Its model directory already holds everything; or merge it.");
 }
@@ -88,14 +88,6 @@ LowRankDelta recompress(const LowRankDelta& delta, const Truncation& truncation,
   const auto [Qa, Ra] = lapack::qr(delta.down.to(at::kDouble).t());
   const auto [P, S, Zh] = lapack::svd(at::mm(Rb, Ra.t()) * delta.scale);
   return cut(at::mm(Qb, P), S, at::mm(Qa, Zh.t()), truncation, error, norm);
-}
-
-PeftLoraConfig lora_file_config(const Model& model, const AdapterSet& adapters,
-                                const AdapterRecord& record, const LowRankConfig& low_rank) {
-  PeftLoraConfig config = peft_config(low_rank, names_of(adapted_layers(adapters)));
-  config.targets = explicit_targets(*model.net, adapters, record.targets);
-  config.base_model = model.path.string();
-  return config;
 }
 
 LoraExportReport write_lora_export(const Model& model, const AdapterSet& adapters,
@@ -112,17 +104,16 @@ LoraExportReport write_lora_export(const Model& model, const AdapterSet& adapter
     report.largest_relative_error =
         std::max(report.largest_relative_error, report.layers.back().relative_error);
   }
+  const PlainLowRankForm plain = plain_low_rank_form(report.rank);
   std::vector<NamedTensor> tensors = whole_tensors(adapters);
   for (std::size_t i = 0; i < deltas.size(); ++i) {
     const LowRankDelta& delta = deltas[i];
-    const std::string& name = report.layers[i].name;
-    tensors.push_back({name + ".lora_A.weight", pad_to(delta.down, 0, report.rank)});
-    tensors.push_back({name + ".lora_B.weight", pad_to(delta.up * delta.scale, 1, report.rank)});
+    const std::string layer = report.layers[i].name + ".";
+    tensors.push_back({layer + plain.down, pad_to(delta.down, 0, report.rank)});
+    tensors.push_back({layer + plain.up, pad_to(delta.up * delta.scale, 1, report.rank)});
   }
-  LowRankConfig plain;
-  plain.rank = report.rank;
-  write_lora_directory(directory, lora_file_config(model, adapters, record, plain),
-                       std::move(tensors));
+  write_peft_directory(directory, {model, adapters, record.targets, model.path.string()},
+                       plain.form, std::move(tensors));
   return report;
 }
 

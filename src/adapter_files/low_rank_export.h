@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "adapter_files/adapter_config.h"
 #include "attach/adapter_record.h"
 #include "base/files.h"
 #include "io/model.h"
@@ -35,10 +34,6 @@ struct LoraExportReport {
   std::vector<ExportedLayer> layers;
   double largest_relative_error = 0;
 };
-
-// PEFT's configuration for these adapters' factors as they are, patterns included.
-PeftLoraConfig lora_file_config(const Model& model, const AdapterSet& adapters,
-                                const AdapterRecord& record, const LowRankConfig& low_rank);
 
 // Throws UsageError when nothing but whole weights trained, which has no such form.
 void require_adapters(const AdapterSet& adapters, const char* form);

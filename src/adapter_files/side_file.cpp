@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "adapter_files/lora_directory.h"
+#include "adapter_files/peft_directory.h"
 #include "base/errors.h"
 #include "base/files.h"
 #include "io/base_tensors.h"

@@ -1,4 +1,4 @@
-// What a method gets and gives when it is attached to one layer.
+// What a method gets and gives, and the functions it may have.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "nn/adapter.h"
+#include "nn/method_state.h"
 
 namespace svtune {
 
@@ -18,6 +19,8 @@ struct LayerSite {
   const BaseWeight& base;
   std::uint64_t seed;         // this layer's own stream: a function of run seed, method and name
   SvdCache* cache = nullptr;  // for decompositions; may be absent
+  std::shared_ptr<MethodState> state = {};  // what make_state() made; null for most methods
+  const LowRankDelta* start = nullptr;      // what a quantised base leaves to the adapter, if any
 };
 
 struct AdapterInit {
@@ -26,12 +29,33 @@ struct AdapterInit {
   Json report = Json::object();  // what the start report shows of this layer (rank, SVD, ...)
 };
 
+// What others must know of a method, for its options.
+struct MethodTraits {
+  bool trains_matrix = false;     // the weight itself: saved as a model, all of it by default
+  bool needs_dense_base = false;  // a quantised base is refused
+  // Part of the forward is a constant in backward, made again by refresh(), as the method's paper
+  // has it: gradients are not those of the function of all leaves.
+  bool constant_in_backward = false;
+};
+
 // A method is a config struct with
-//   static constexpr const char* kName, kSummary;
+//   static constexpr std::string_view kName, kSummary;
 //   template <class Self, class Visitor> static void fields(Self&, Visitor&);
-// and two functions found by overload:
-//   AdapterInit make_adapter(const Config&, const LayerSite&);   // initialises
-//   AdapterInit make_empty_adapter(const Config&, const LayerSite&);  // shapes only, for loading
-// Both throw ModelError naming the layer when the method cannot serve it.
+//   bool operator==(const Config&) const = default;
+// and functions found by overload, in its folder; those in brackets have a default:
+//   AdapterInit make_adapter(const Config&, const LayerSite&);         // initialises
+//   AdapterInit make_empty_adapter(const Config&, const LayerSite&);   // shapes only, for loading
+//   [MethodTraits traits(const Config&);]                              // all false
+//   [void check_layer(const Config&, const LayerSite&);]               // before any work
+//   [std::unique_ptr<MethodState> make_state(const Config&, std::span<const LayerSite>);]   // none
+// A base that the run quantises for itself (adapters/quantized_start.h):
+//   [QuantizedStart<Trained> quantized_start(const Config&);]          // rounded plainly
+//   [void check_dense_start(const Config&);]                           // every start is possible
+// PEFT's files (adapters/peft_form.h); without them the method has a state file of its own:
+//   [std::optional<PeftForm> peft_form(const Config&, const std::vector<Linear*>&);]
+//   [std::optional<PeftForm> residual_form(const Config&, const std::vector<Linear*>&);]
+//   [std::optional<PeftReading<Config>> read_peft(PeftKeys&, std::type_identity<Config>);]
+// check_layer() and the makers throw ModelError naming the layer when the method cannot serve it,
+// check_layer() UsageError as well where options contradict each other.
 
 }  // namespace svtune

@@ -1,8 +1,14 @@
-// The one list of methods. A new method is a folder, a line here and a line in CMakeLists.txt;
-// command line, JSON, docs and the contract tests come from this list.
+// The one list of methods, and what any of them is asked for. A new method is a folder, a line
+// here and its files in CMakeLists.txt; command line, JSON, docs and the contract tests come from
+// this list.
 #pragma once
 
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
 #include <variant>
+#include <vector>
 
 #include "adapters/full/full.h"
 #include "adapters/lora/lora.h"
@@ -12,5 +18,29 @@
 namespace svtune {
 
 using MethodConfig = std::variant<PissaConfig, SvftConfig, LoraConfig, FullConfig>;
+
+// The functions of adapters/method.h for whichever method it is, with their defaults.
+std::string method_name(const MethodConfig& method);
+MethodTraits method_traits(const MethodConfig& method);
+void check_method_layer(const MethodConfig& method, const LayerSite& site);
+std::unique_ptr<MethodState> make_method_state(const MethodConfig& method,
+                                               std::span<const LayerSite> sites);
+AdapterInit make_method_adapter(const MethodConfig& method, const LayerSite& site);
+AdapterInit make_empty_method_adapter(const MethodConfig& method, const LayerSite& site);
+
+QuantizedStart<MethodConfig> method_quantized_start(const MethodConfig& method);
+void check_method_dense_start(const MethodConfig& method);
+
+std::optional<PeftForm> method_peft_form(const MethodConfig& method,
+                                         const std::vector<Linear*>& layers);
+std::optional<PeftForm> method_residual_form(const MethodConfig& method,
+                                             const std::vector<Linear*>& layers);
+// By the first method that knows the file's peft_type and keys; otherwise a problem in `keys`.
+std::optional<PeftReading<MethodConfig>> read_peft_method(PeftKeys& keys);
+
+// The method that trains a matrix as a whole: of modules that are saved whole.
+MethodConfig whole_matrix_method();
+// The method that trains two given factors on a frozen base.
+MethodConfig low_rank_method(const LowRankConfig& low_rank);
 
 }  // namespace svtune

@@ -19,10 +19,6 @@ struct RecordedOptions {
 
 }  // namespace
 
-std::string method_name(const MethodConfig& method) {
-  return std::visit([](const auto& config) { return std::string(config.kName); }, method);
-}
-
 Json options_to_json(const MethodConfig& method, const TargetOptions& targets) {
   return fields_to_json(RecordedOptions{method, targets});
 }

@@ -24,8 +24,6 @@ struct AdapterRecord {
   std::optional<TrainedPrompt> prompt = {};
 };
 
-std::string method_name(const MethodConfig& method);
-
 // The method's and the targets' options as one flat object, with "method".
 Json options_to_json(const MethodConfig& method, const TargetOptions& targets);
 

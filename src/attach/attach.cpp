@@ -18,10 +18,6 @@ struct Plan {
   bool parts_head = false;  // a tied head becomes a tensor of its own
 };
 
-bool has_targets(const TargetOptions& targets) {
-  return fields_to_json(targets) != fields_to_json(TargetOptions{});
-}
-
 bool is_below_any(const std::string& parameter, const std::vector<std::string>& modules) {
   return std::ranges::any_of(modules, [&](const auto& m) { return is_below_module(parameter, m); });
 }
@@ -78,46 +74,59 @@ Plan plan_targets(Transformer& net, const TargetOptions& targets, const std::str
   return plan;
 }
 
-LayerSite site_of(const Linear& layer, std::uint64_t seed) {
-  return {layer.name(), layer.base(), seed};
+// Where a method is asked for an adapter, and what it is asked with.
+class Sites {
+ public:
+  Sites(const MethodConfig& method, const Plan& plan, const AttachOptions& options) {
+    for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+      const Linear& layer = *plan.layers[i];
+      LayerSite site{layer.name(), layer.base(),
+                     derive_seed(options.seed, method_name(method), layer.name())};
+      site.cache = options.cache;
+      if (options.starts) {
+        const auto start = options.starts->find(layer.name());
+        if (start != options.starts->end()) site.start = &start->second;
+      }
+      all_.push_back(site);
+      if (!plan.whole[i]) adapted_.push_back(site);
+    }
+  }
+
+  const std::vector<LayerSite>& all() const { return all_; }          // in the plan's order
+  const std::vector<LayerSite>& adapted() const { return adapted_; }  // of the method itself
+  void set_state(const std::shared_ptr<MethodState>& state) {
+    for (LayerSite& site : all_) site.state = state;
+  }
+
+ private:
+  std::vector<LayerSite> all_, adapted_;
+};
+
+// The method for the layers that it adapts, and the one that trains matrices for the others.
+struct Methods {
+  const MethodConfig& adapted;
+  const MethodConfig whole = whole_matrix_method();
+  const MethodConfig& of(bool is_whole) const { return is_whole ? whole : adapted; }
+};
+
+// What cannot be is refused before any decomposition starts.
+void check_layers(const Methods& methods, const Plan& plan, const Sites& sites) {
+  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+    check_method_layer(methods.of(plan.whole[i]), sites.all()[i]);
+  }
 }
 
-// A rank that cannot be is refused before any decomposition starts.
-void check_ranks(const MethodConfig& method, const Plan& plan) {
-  std::visit(
-      [&]<class Config>(const Config& config) {
-        if constexpr (requires { config.low_rank; }) {
-          for (std::size_t i = 0; i < plan.layers.size(); ++i) {
-            if (plan.whole[i]) continue;
-            const LayerSite site = site_of(*plan.layers[i], 0);
-            low_rank_shape(config.low_rank, site);
-            if constexpr (requires { check_layer(config, site); }) check_layer(config, site);
-          }
-        }
-      },
-      method);
-}
-
-AdapterInit init_layer(const MethodConfig& method, const Linear& layer, bool whole,
-                       const AttachOptions& options) {
-  LayerSite site = site_of(layer, derive_seed(options.seed, method_name(method), layer.name()));
-  site.cache = options.cache;
-  if (whole) return make_adapter(FullConfig{}, site);
-  return std::visit(
-      [&](const auto& config) {
-        return options.initialise ? make_adapter(config, site) : make_empty_adapter(config, site);
-      },
-      method);
-}
-
-std::vector<AdapterInit> init_layers(const MethodConfig& method, const Plan& plan,
+std::vector<AdapterInit> init_layers(const Methods& methods, const Plan& plan, const Sites& sites,
                                      const AttachOptions& options) {
   const auto count = static_cast<std::int64_t>(plan.layers.size());
   std::vector<AdapterInit> inits(plan.layers.size());
   for_each_matrix(
       count,
       [&](std::int64_t i) {
-        inits[i] = init_layer(method, *plan.layers[i], plan.whole[i], options);
+        const MethodConfig& method = methods.of(plan.whole[i]);
+        const LayerSite& site = sites.all()[i];
+        inits[i] = options.initialise ? make_method_adapter(method, site)
+                                      : make_empty_method_adapter(method, site);
       },
       options.progress);
   return inits;
@@ -146,6 +155,7 @@ std::int64_t trainable_count(Adapter& adapter) {
 }
 
 void place(Model& model, const Plan& plan, std::vector<AdapterInit> inits, Attached& result) {
+  const bool trains_matrix = method_traits(result.record.method).trains_matrix;
   Transformer& net = *model.net;
   if (plan.parts_head && net.head_is_tied()) net.untie_head();
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
@@ -156,7 +166,7 @@ void place(Model& model, const Plan& plan, std::vector<AdapterInit> inits, Attac
       model.weights->release(layer.name() + ".weight");
     }
     result.adapters.layers.push_back(&layer);
-    const bool beside = plan.whole[i] && result.adapters.method != FullConfig::kName;
+    const bool beside = plan.whole[i] && !trains_matrix;
     if (!beside) result.record.layers[layer.name()] = inits[i].report;
   }
   for (const NamedParameter& each : plan.extras) {
@@ -169,11 +179,12 @@ void place(Model& model, const Plan& plan, std::vector<AdapterInit> inits, Attac
 }
 
 StartReport start_report(const AdapterSet& adapters, const AdapterRecord& record) {
+  const bool trains_matrix = method_traits(record.method).trains_matrix;
   StartReport report;
   report.method = adapters.method;
   for (const Linear* layer : adapters.layers) {
     const bool whole = layer->adapter()->plain_weight().defined();
-    if (whole && adapters.method != FullConfig::kName) {
+    if (whole && !trains_matrix) {
       report.extras.push_back(layer->name() + ".weight");
       continue;
     }
@@ -192,21 +203,26 @@ Attached attach(Model& model, const MethodConfig& method, const TargetOptions& t
                 const AttachOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const std::string name = method_name(method);
-  const bool full = std::holds_alternative<FullConfig>(method);
-  const Plan plan = full && !has_targets(targets) ? plan_everything(*model.net)
-                                                  : plan_targets(*model.net, targets, name, full);
+  const bool trains_matrix = method_traits(method).trains_matrix;
+  const Plan plan = trains_matrix && targets == TargetOptions{}
+                        ? plan_everything(*model.net)
+                        : plan_targets(*model.net, targets, name, trains_matrix);
   for (const Linear* layer : plan.layers) {
     if (layer->adapter())
       throw ModelError(layer->name() + ": the layer already carries an adapter");
   }
-  if (options.initialise) check_ranks(method, plan);
+  const Methods methods{method};
+  Sites sites(method, plan, options);
+  if (options.check) check_layers(methods, plan, sites);
 
   Attached result;
   const std::int64_t total = count_parameters(*model.net);
   result.adapters.method = name;
   result.adapters.config = options_to_json(method, targets);
+  result.adapters.state = make_method_state(method, sites.adapted());
+  sites.set_state(result.adapters.state);
   result.record = {method, targets, options.seed};
-  place(model, plan, init_layers(method, plan, options), result);
+  place(model, plan, init_layers(methods, plan, sites, options), result);
   result.report = start_report(result.adapters, result.record);
   result.report.total = total;
   result.report.init_seconds =

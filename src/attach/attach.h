@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,9 +25,14 @@ struct AttachOptions {
   // false: tensors of the right shapes without any initialisation work (no decomposition),
   // for loading values afterwards.
   bool initialise = true;
+  // false: without the method's checks of its options. Files of other tools may hold what it
+  // would not start with, such as factors of any rank.
+  bool check = true;
   // Called after each layer, never from two threads at once.
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};
   SvdCache* cache = nullptr;  // for decompositions; must outlive the call
+  // What a quantised base leaves to the adapter of each layer; must outlive the call.
+  const std::map<std::string, LowRankDelta>* starts = nullptr;
 };
 
 struct AdaptedLayer {
@@ -52,11 +58,11 @@ struct Attached {
   StartReport report;
 };
 
-// For `full` without any target option every tensor of the model trains; with target options
-// only the matched matrices do. A tied embedding and head train as one tensor there; named in
-// modules_to_save (or adapted) they part, as in PEFT.
-// Throws UsageError for targets that match nothing, ModelError naming the layer when the
-// method cannot serve it; the model is unchanged then.
+// For a method that trains matrices, without any target option every tensor of the model trains;
+// with target options only the matched matrices do. A tied embedding and head train as one tensor
+// there; named in modules_to_save (or adapted) they part, as in PEFT. Throws UsageError for targets
+// that match nothing or options that contradict each other, ModelError naming the layer when the
+// method cannot serve it, each before any layer is initialised; the model is unchanged then.
 Attached attach(Model& model, const MethodConfig& method, const TargetOptions& targets,
                 const AttachOptions& options = {});
 

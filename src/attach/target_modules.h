@@ -61,6 +61,7 @@ struct TargetOptions {
           {.name = "ensure_weight_tying",
            .help = "Keep a tied embedding and head one tensor when modules_to_save names one"});
   }
+  bool operator==(const TargetOptions&) const = default;
 };
 
 struct TargetSelection {

@@ -1,7 +1,7 @@
 #include "export/export.h"
 
-#include "adapter_files/lora_directory.h"
 #include "adapter_files/low_rank_export.h"
+#include "adapter_files/peft_directory.h"
 #include "adapter_files/side_file.h"
 #include "base/errors.h"
 #include "io/prompt_files.h"
@@ -14,21 +14,6 @@ namespace {
 at::Tensor residual_weight(const LowRankDelta& initial, const at::Tensor& base) {
   return at::addmm(base, initial.up.to(base.scalar_type()), initial.down.to(base.scalar_type()), 1,
                    -initial.scale);
-}
-
-LowRankDelta initial_factors(const Linear& layer) {
-  LowRankDelta initial{{}, {}, 1.0};
-  for (const NamedTensor& each : layer.adapter()->frozen_state()) {
-    if (each.name == "initial_A") initial.down = each.tensor;
-    if (each.name == "initial_B") initial.up = each.tensor;
-  }
-  const auto delta = layer.adapter()->low_rank_delta();
-  if (!initial.down.defined() || !initial.up.defined() || !delta) {
-    throw UsageError(layer.name() + ": only PiSSA has a residual base",
-                     "Export a LoRA or merge instead.");
-  }
-  initial.scale = delta->scale;
-  return initial;
 }
 
 }  // namespace
@@ -59,9 +44,11 @@ MergeReport export_residual(const Model& model, const AdapterSet& adapters,
                             const MergeOptions& options) {
   const at::NoGradGuard no_grad;
   require_adapters(adapters, "residual form");
-  const auto* pissa = std::get_if<PissaConfig>(&record.method);
-  if (pissa == nullptr) {
-    throw UsageError(method_name(record.method) + " has no residual base; only pissa does",
+  const std::optional<PeftForm> form =
+      method_residual_form(record.method, adapted_layers(adapters));
+  if (!form) {
+    throw UsageError(method_name(record.method) +
+                         " has no residual base: it does not start from a part of the weights",
                      "Export a LoRA or merge instead.");
   }
   AtomicDirectory output(directory, options.if_exists);
@@ -70,19 +57,16 @@ MergeReport export_residual(const Model& model, const AdapterSet& adapters,
   MergeOptions base_options = options;
   if (!base_options.prompt) base_options.prompt = record.prompt;
   WeightChanges changes;
-  std::vector<NamedTensor> tensors = whole_tensors(adapters);
   for (const Linear* layer : adapted_layers(adapters)) {
-    changes[layer->name() + ".weight"] = [initial = initial_factors(*layer)](const at::Tensor& W) {
-      return residual_weight(initial, W);
-    };
-    for (const Trainable& each : layer->adapter()->trainables()) {
-      tensors.push_back({layer->name() + "." + each.name, each.tensor.detach()});
-    }
+    changes[layer->name() + ".weight"] =
+        [start = layer->adapter()->start_in_base().value()](const at::Tensor& W) {
+          return residual_weight(start, W);
+        };
   }
   MergeReport report = write_model(model, changes, output.staging() / "base", base_options);
-  PeftLoraConfig config = lora_file_config(model, adapters, record, pissa->low_rank);
-  config.base_model = (directory / "base").string();
-  write_lora_directory(output.staging() / "adapter", config, std::move(tensors));
+  write_peft_directory(output.staging() / "adapter",
+                       {model, adapters, record.targets, (directory / "base").string()}, *form,
+                       peft_tensors(adapters, *form));
   if (record.prompt) write_prompt_files(output.staging() / "adapter", *record.prompt, model.path);
   output.commit();
   return report;

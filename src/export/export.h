@@ -1,6 +1,6 @@
-// Other forms of a trained adapter: a LoRA that any PEFT-compatible server takes, and for
-// PiSSA the residual base with its adapter. Source: the conversion of methods such as PiSSA
-// into LoRA, PiSSA 2404.02948 appendix; the difference form avoids its cancellation.
+// Other forms of a trained adapter: a LoRA that any PEFT-compatible server takes, and where the
+// adapter started from a part of W, the base without that part. Source: the conversion of methods
+// such as PiSSA into LoRA, PiSSA 2404.02948 appendix; the difference form avoids its cancellation.
 #pragma once
 
 #include <filesystem>
@@ -22,8 +22,9 @@ LoraExportReport export_lora(const Model& model, const AdapterSet& adapters,
                              const LoraExportOptions& options = {});
 
 // directory/base: the model with W - s·B₀A₀ in place of W; directory/adapter: A and B for it,
-// with init_lora_weights true. PiSSA only (UsageError otherwise). In bf16 the residual is
-// rounded once, so its logits differ from the trained ones by that rounding; fp32 has none.
+// as PEFT reads them. Only of methods that start from a part of W (UsageError otherwise). In bf16
+// the residual is rounded once, so its logits differ from the trained ones by that rounding; fp32
+// has none.
 MergeReport export_residual(const Model& model, const AdapterSet& adapters,
                             const AdapterRecord& record, const std::filesystem::path& directory,
                             const MergeOptions& options = {});

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "nn/base_weight.h"
+#include "nn/named_tensor.h"
 
 namespace svtune {
 
@@ -47,11 +48,6 @@ struct AdapterMemory {
   std::int64_t gradient_bytes = 0;  // of a dense gradient while backward passes the layer
 };
 
-struct NamedTensor {
-  std::string name;
-  at::Tensor tensor;
-};
-
 class Adapter {
  public:
   Adapter() = default;
@@ -75,6 +71,10 @@ class Adapter {
   // to a decomposition of merged_weight() - W otherwise.
   virtual std::optional<LowRankDelta> low_rank_delta() const { return std::nullopt; }
 
+  // The part of W that the trained tensors started from, where there is one: W without it is
+  // the base on which they stand alone.
+  virtual std::optional<LowRankDelta> start_in_base() const { return std::nullopt; }
+
   // Frozen tensors that belong to the adapter's state (initial factors, bases): written to
   // checkpoints once and needed to go on. Empty for most methods.
   virtual std::vector<NamedTensor> frozen_state() const { return {}; }
@@ -83,8 +83,9 @@ class Adapter {
   virtual AdapterMemory memory(std::int64_t tokens) const = 0;
 
   // Called after trainable or frozen tensors were changed from outside (optimiser step,
-  // load, move into a flat buffer): remake copies in the compute dtype here.
-  virtual void refresh() {}
+  // load, move into a flat buffer): remake what follows from them here, such as copies in the
+  // compute dtype. `base` is the one that forward() gets.
+  virtual void refresh(const BaseWeight& base) { (void)base; }
 
   // Called before each micro-batch. `seed` is a function of run seed, step and layer, so
   // dropout depends on nothing else and a resumed run draws the same masks.

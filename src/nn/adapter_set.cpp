@@ -27,7 +27,14 @@ std::vector<NamedTensor> AdapterSet::frozen_state() const {
       all.push_back({layer->name() + "." + each.name, std::move(each.tensor)});
     }
   }
+  if (state) {
+    for (NamedTensor& each : state->shared()) all.push_back(std::move(each));
+  }
   return all;
+}
+
+std::vector<NamedTensor> AdapterSet::changing_state() const {
+  return state ? state->changing() : std::vector<NamedTensor>{};
 }
 
 std::int64_t AdapterSet::num_trainable() const {
@@ -37,7 +44,14 @@ std::int64_t AdapterSet::num_trainable() const {
 }
 
 void AdapterSet::refresh() const {
-  for (const Linear* layer : layers) layer->adapter()->refresh();
+  if (state) state->refresh();
+  for (const Linear* layer : layers) layer->adapter()->refresh(layer->base());
+}
+
+at::Tensor AdapterSet::penalty() const { return state ? state->penalty() : at::Tensor(); }
+
+void AdapterSet::after_step(std::int64_t step, std::int64_t total) const {
+  if (state) state->after_step(step, total);
 }
 
 void AdapterSet::begin_micro_batch(bool training, std::uint64_t seed) const {

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "nn/linear.h"
+#include "nn/method_state.h"
 
 namespace svtune {
 
@@ -22,15 +24,20 @@ struct AdapterSet {
   Json config;                  // the method's resolved options
   std::vector<Linear*> layers;  // each carries an adapter; owned by the model
   std::vector<ExtraTrainable> extras;
+  std::shared_ptr<MethodState> state;  // null for most methods
 
   // All trained leaves under unique full names: "<layer>.<suffix>", extras by their own name.
   // The order is fixed: layers in model order, then extras.
   std::vector<Trainable> trainables() const;
-  // Frozen tensors of all adapters under full names.
+  // Frozen tensors of all adapters under full names, then those that they share.
   std::vector<NamedTensor> frozen_state() const;
+  std::vector<NamedTensor> changing_state() const;  // see MethodState::changing
   std::int64_t num_trainable() const;
 
-  void refresh() const;  // see Adapter::refresh
+  void refresh() const;        // see Adapter::refresh
+  at::Tensor penalty() const;  // see MethodState::penalty
+  // see MethodState::after_step
+  void after_step(std::int64_t step, std::int64_t total) const;
   // Seeds each layer's adapter with a stream of its own.
   void begin_micro_batch(bool training, std::uint64_t seed) const;
 };

@@ -39,4 +39,10 @@ at::Tensor Linear::effective_weight() const {
   return adapter_ ? adapter_->merged_weight(base_) : base_.dense_high_precision();
 }
 
+std::vector<std::string> names_of(const std::vector<Linear*>& layers) {
+  std::vector<std::string> names;
+  for (const Linear* layer : layers) names.push_back(layer->name());
+  return names;
+}
+
 }  // namespace svtune

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "nn/adapter.h"
 #include "nn/base_weight.h"
@@ -44,5 +45,7 @@ class Linear {
   at::Tensor bias_;
   std::unique_ptr<Adapter> adapter_;
 };
+
+std::vector<std::string> names_of(const std::vector<Linear*>& layers);
 
 }  // namespace svtune

@@ -185,21 +185,19 @@ std::uint64_t write_base(const Model& model, const std::vector<Task>& tasks,
   return bytes;
 }
 
-// The factors as a LoRA on the base just written: saved by the code that saves any adapter.
+// The factors as an adapter on the base just written: saved by the code that saves any adapter.
 void write_adapter(const std::vector<Task>& tasks, const QuantizePlan& plan,
                    const std::filesystem::path& staging, const std::filesystem::path& directory) {
   Model base = load_model(staging / "base");
   base.path = directory / "base";  // where it will lie
-  const LoraConfig config{plan.low_rank, LoraInit::kKaiming};
-  Attached attached = attach(base, config, plan.targets, {.seed = plan.seed, .initialise = false});
-  std::map<std::string, at::Tensor> leaves;
-  for (const Trainable& each : attached.adapters.trainables()) leaves[each.name] = each.tensor;
+  std::map<std::string, LowRankDelta> starts;
+  for (const Task& task : tasks) {
+    if (task.low_rank) starts[task.layer->name()] = {task.result->down, task.result->up, 1.0};
+  }
+  Attached attached = attach(base, plan.trained(plan.low_rank), plan.targets,
+                             {.seed = plan.seed, .starts = &starts});
   for (const Task& task : tasks) {
     if (!task.low_rank) continue;
-    const double root = std::sqrt(task.low_rank->scaling);
-    const at::NoGradGuard no_grad;
-    leaves.at(task.layer->name() + ".lora_A.weight").copy_(task.result->down / root);
-    leaves.at(task.layer->name() + ".lora_B.weight").copy_(task.result->up / root);
     attached.record.layers[task.layer->name()]["rounds"] = task.report.rounds;
   }
   attached.adapters.refresh();

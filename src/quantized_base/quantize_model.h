@@ -1,7 +1,7 @@
 // Writes a quantised base model and, for LoftQ and QPiSSA, the adapter that starts on it:
 //
 //   directory/base      the model in bitsandbytes' layout, all linear layers but the head
-//   directory/adapter   a LoRA for that base, as PEFT reads it
+//   directory/adapter   the adapter for that base
 //
 // The two belong together: the quantised matrices hold what the low-rank part does not.
 // Sources: QLoRA 2305.14314; LoftQ 2310.08659; PiSSA 2404.02948 section 4.
@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "adapters/lora/lora.h"
+#include "adapters/methods.h"
 #include "attach/target_modules.h"
 #include "base/files.h"
 #include "io/model.h"
@@ -71,7 +71,9 @@ struct QuantizePlan {
   LowRankQuantMethod method = LowRankQuantMethod::kPlain;
   QuantTuning tuning;
   LowRankConfig low_rank;  // of LoftQ and QPiSSA
-  TargetOptions targets;   // their layers; all linear layers when nothing is named
+  // The method that trains their low-rank part, given its final sizes.
+  std::function<MethodConfig(const LowRankConfig&)> trained = low_rank_method;
+  TargetOptions targets;  // their layers; all linear layers when nothing is named
   std::uint64_t seed = 0;
 };
 

@@ -98,6 +98,15 @@ std::vector<NamedTensor> parameters_of(const std::vector<Trainable>& trainables)
   return list;
 }
 
+// Adds what the method changes from step to step without a gradient.
+std::vector<NamedTensor> with_changing_state(std::vector<NamedTensor> list,
+                                             const AdapterSet& adapters) {
+  for (const NamedTensor& each : adapters.changing_state()) {
+    list.push_back({"method/" + each.name, each.tensor});
+  }
+  return list;
+}
+
 void remove_checkpoint(const fs::path& path) {
   // Without its marker a half-removed folder does not count any more.
   std::error_code ignored;
@@ -128,7 +137,7 @@ void CheckpointStore::save(const TrainState& state, const std::optional<BestEval
   }
   AtomicDirectory folder(path(state.step), IfExists::kReplace);
   const fs::path& staging = folder.staging();
-  write_tensors(staging / kTensors, state.optimizer.state());
+  write_tensors(staging / kTensors, with_changing_state(state.optimizer.state(), state.adapters));
   write_file_atomic(staging / kState, dump_json(state_json(state, best, *frozen_hash_), 2) + "\n");
   const Json marker = {{kTensors, hash_of(staging / kTensors)},
                        {kState, hash_of(staging / kState)}};
@@ -168,7 +177,7 @@ Json CheckpointStore::load(std::int64_t step, const AdapterSet& adapters,
   require_intact(folder);
   const Json json = read_json_file(folder / kState);
   load_frozen(value<std::string>(json, "frozen", folder), adapters);
-  read_tensors(folder / kTensors, into);
+  read_tensors(folder / kTensors, with_changing_state(into, adapters));
   adapters.refresh();
   return json;
 }

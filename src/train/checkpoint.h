@@ -1,6 +1,7 @@
 // Checkpoints of a run:
 //   checkpoints/frozen.safetensors  frozen state of the adapters, written once per run
-//   checkpoints/step-N/             state.safetensors  trained leaves and AdamW moments
+//   checkpoints/step-N/             state.safetensors  trained leaves, AdamW moments, and what
+//                                                      the method changes without a gradient
 //                                   state.json         step, tokens, data position, best
 //                                   COMPLETE           hashes of both, written last
 // A folder is filled under a temporary name, synced and renamed; one without a COMPLETE that

@@ -108,7 +108,7 @@ double forecast_ratio(const Case& each) {
   model.weights = std::make_shared<NoFile>();
   model.net = test::random_model(medium_spec(), each.dtype);
   TargetOptions targets;
-  if (!std::holds_alternative<FullConfig>(each.method)) targets.target_modules = {"all-linear"};
+  if (!method_traits(each.method).trains_matrix) targets.target_modules = {"all-linear"};
   Attached attached = attach(model, each.method, targets);
   MemoryRequest request = request_of(model, attached, each);
   request.program_bytes = before;

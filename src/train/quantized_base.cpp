@@ -10,31 +10,6 @@ namespace {
 
 constexpr char kQuantizedFolder[] = "quantized";
 
-// What each method wants of a quantised base.
-struct StartOf {
-  QuantizePlan& plan;
-
-  void operator()(const PissaConfig& pissa) const {
-    if (fields_to_json(pissa).at("singular_values") != "principal") {
-      throw UsageError("a quantised PiSSA trains the principal singular values",
-                       "Leave out --singular-values, or --base-dtype.");
-    }
-    plan.method = LowRankQuantMethod::kQpissa;
-    plan.low_rank = pissa.low_rank;
-  }
-  void operator()(const LoraConfig& lora) const {
-    if (lora.init != LoraInit::kLoftq) return;
-    plan.method = LowRankQuantMethod::kLoftq;
-    plan.low_rank = lora.low_rank;
-  }
-  void operator()(const FullConfig&) const {
-    throw UsageError("full fine-tuning trains the matrices that --base-dtype would quantise",
-                     "Leave out --base-dtype, or choose another method.");
-  }
-  // Rounded plainly: U and V are those of the rounded W.
-  void operator()(const SvftConfig&) const {}
-};
-
 double bits_of(QuantType type, const QuantTuning& tuning) {
   if (type == QuantType::kInt8) return 8;
   return 4 + (tuning.double_quant ? 8.127 : 32.0) / static_cast<double>(tuning.block_size);
@@ -48,7 +23,12 @@ QuantizePlan quantize_plan(const TrainOptions& options) {
   plan.tuning = options.tuning;
   plan.targets = options.targets;
   plan.seed = options.train.seed;
-  std::visit(StartOf{plan}, options.method);
+  const QuantizedStart<MethodConfig> start = method_quantized_start(options.method);
+  plan.method = start.method;
+  if (start.method != LowRankQuantMethod::kPlain) {
+    plan.low_rank = start.low_rank;
+    plan.trained = start.trained;
+  }
   quant_config(plan.type, plan.tuning);
   return plan;
 }

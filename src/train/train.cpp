@@ -65,8 +65,14 @@ double add_gradient(Transformer& net, const AdapterSet& adapters, const Batch& b
   return loss.item<double>();
 }
 
-// The same for all micro-batches of a step; fills tokens and loss of the report. Returns false
-// when the data have ended.
+// Gradients are sums over tokens here, so that of a penalty counts once per token.
+void add_penalty(const AdapterSet& adapters, std::int64_t supervised_tokens) {
+  const at::Tensor penalty = adapters.penalty();
+  if (penalty.defined()) (penalty * static_cast<double>(supervised_tokens)).backward();
+}
+
+// The gradient of all micro-batches of a step and of the penalty; fills tokens and loss of the
+// report. Returns false when the data have ended.
 bool accumulate(Transformer& net, TrainState& state, const TrainConfig& config,
                 StepReport& report) {
   double sum = 0;
@@ -85,6 +91,7 @@ bool accumulate(Transformer& net, TrainState& state, const TrainConfig& config,
               "not cut away");
   }
   report.loss = sum / static_cast<double>(report.supervised_tokens);
+  add_penalty(state.adapters, report.supervised_tokens);
   return true;
 }
 
@@ -117,6 +124,7 @@ void take_steps(Transformer& net, TrainState& state, const TrainConfig& config,
     if (!has_data) break;
     report.learning_rate = schedule.rate(state.step);
     state.optimizer.step(report.learning_rate);
+    state.adapters.after_step(report.step, total_steps);
     state.adapters.refresh();
 
     state.step = report.step;

@@ -100,25 +100,21 @@ void check_options(const TrainOptions& options) {
   if (options.train.eval_every > 0 && !options.data.eval_data) {
     throw UsageError("--eval-every needs --eval-data FILE");
   }
-  const auto* lora = std::get_if<LoraConfig>(&options.method);
   if (options.model.base_dtype && options.model.adapter) {
     throw UsageError(
         "--adapter goes on with the base it was trained on; --base-dtype makes another",
         "Leave out one of the two.");
   }
-  if (options.model.base_dtype) quantize_plan(options);
-  if (!options.model.base_dtype && lora && lora->init == LoraInit::kLoftq) {
-    throw UsageError("--init loftq repairs what quantisation takes away and needs --base-dtype",
-                     "Add --base-dtype nf4, or choose another --init.");
+  if (options.model.base_dtype) {
+    quantize_plan(options);
+  } else {
+    check_method_dense_start(options.method);
   }
 }
 
 // The adapter to go on from decides what it is; options that say otherwise are a mistake.
 void check_method_options(const TrainOptions& options, const AdapterRecord& record) {
-  const Json asked = options_to_json(options.method, {});
-  const Json saved = options_to_json(record.method, {});
-  const Json untouched = options_to_json(TrainOptions{}.method, {});
-  if (asked == saved || asked == untouched) return;
+  if (options.method == record.method || options.method == TrainOptions{}.method) return;
   throw UsageError("--adapter is of the method " + method_name(record.method) +
                        " with options of its own; the method options given differ",
                    "Leave out --method and its options.");
@@ -136,8 +132,9 @@ Attached attach_saved(TrainSession& session, RunObserver& observer) {
 }  // namespace
 
 TrainSession prepare_session(TrainOptions options, RunObserver& observer) {
-  const bool full = std::holds_alternative<FullConfig>(options.method);
-  if (!full) options.targets = or_all_linear(std::move(options.targets));
+  if (!method_traits(options.method).trains_matrix) {
+    options.targets = or_all_linear(std::move(options.targets));
+  }
   check_options(options);
   if (options.run.resume && std::filesystem::exists(config_file(options.run.output))) {
     require_same_options(options);

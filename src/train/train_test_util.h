@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "adapters/lora/lora.h"
-#include "adapters/lora/low_rank_adapter.h"
+#include "adapters/low_rank/low_rank_adapter.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "libtorch/prelude.h"

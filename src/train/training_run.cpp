@@ -113,7 +113,7 @@ Trained train_steps(TrainSession& session, const Attached& attached, TrainState&
 std::filesystem::path save_result(TrainSession& session, const Attached& attached,
                                   const std::string& suffix) {
   const std::filesystem::path run = session.options.run.output;
-  if (attached.report.method == FullConfig::kName) {
+  if (method_traits(attached.record.method).trains_matrix) {
     const std::filesystem::path target = run / ("model" + suffix);
     MergeOptions merge;
     merge.if_exists = IfExists::kReplace;

@@ -13,6 +13,7 @@
 #include "io/tiny_model_test_util.h"
 #include "libtorch/prelude.h"
 #include "quantized_base/quantize_model.h"
+#include "train/checkpoint.h"
 #include "train/optimizer.h"
 
 namespace svtune {
@@ -67,12 +68,13 @@ class Contract : public testing::TestWithParam<Case> {
 
   Model load(at::ScalarType dtype) const { return load_model(directory_ / "model", {dtype}); }
 
-  Attached attach_to(Model& model, std::uint64_t seed = 5) const {
+  Attached attach_to(Model& model, std::uint64_t seed = 5, bool initialise = true) const {
     TargetOptions targets;
-    if (GetParam().method.index() != MethodConfig(FullConfig{}).index()) {
+    if (!method_traits(GetParam().method).trains_matrix) {
       targets.target_modules = {"all-linear"};
     }
-    Attached attached = attach(model, GetParam().method, targets, {.seed = seed});
+    Attached attached =
+        attach(model, GetParam().method, targets, {.seed = seed, .initialise = initialise});
     attached.adapters.refresh();
     return attached;
   }
@@ -105,6 +107,9 @@ TEST_P(Contract, StartsAtTheBaseModelInBf16) {
 }
 
 TEST_P(Contract, GradientsMatchFiniteDifferences) {
+  if (method_traits(GetParam().method).constant_in_backward) {
+    GTEST_SKIP() << "part of the forward is a constant in backward: tested beside the method";
+  }
   Model model = load(at::kDouble);
   const Attached attached = attach_to(model);
   test::disturb(attached.adapters, 0.02);
@@ -174,7 +179,7 @@ TEST_P(Contract, OnlyTheIntendedTensorsTrain) {
 }
 
 TEST_P(Contract, SavedAndLoadedGivesTheSameLogits) {
-  if (GetParam().name == "full") GTEST_SKIP() << "full fine-tuning is saved as a model (merge)";
+  if (method_traits(GetParam().method).trains_matrix) GTEST_SKIP() << "saved as a model (merge)";
   Model model = load(at::kFloat);
   const Attached attached = attach_to(model);
   test::disturb(attached.adapters);
@@ -191,6 +196,50 @@ TEST_P(Contract, SavedAndLoadedGivesTheSameLogits) {
     ++files;
   }
   EXPECT_GE(files, 2);
+}
+
+// One text over and over.
+class OneText final : public BatchSource {
+ public:
+  std::optional<Batch> next() override { return test::one_document(test::tiny_tokens()); }
+  void rewind() override {}
+  double epoch() const override { return 0; }
+  Json position() const override { return Json::object(); }
+  void seek(const Json&) override {}
+};
+
+class SaveEveryStep final : public TrainObserver {
+ public:
+  explicit SaveEveryStep(CheckpointStore& store) : store_(store) {}
+  void on_step(const TrainState& state, const StepReport&) override {
+    store_.save(state, std::nullopt);
+  }
+  void on_end(const TrainState&, const TrainResult&) override {}
+
+ private:
+  CheckpointStore& store_;
+};
+
+TEST_P(Contract, ResumedTrainingGivesTheSameBytes) {
+  constexpr std::int64_t kSteps = 4;
+  TrainConfig config;
+  config.batch.gradient_accumulation = 1;
+  const auto run = [&](bool resumed) {
+    Model model = load(at::kBFloat16);
+    Attached attached = attach_to(model, 5, !resumed);
+    OneText text;
+    TrainState state(attached.adapters, text, config.optimizer);
+    CheckpointStore store(directory_ / "run");
+    EXPECT_EQ(store.restore_latest(state).has_value(), resumed);
+    SaveEveryStep observer(store);
+    train(*model.net, state, config, kSteps, observer);
+    return read_file(store.path(kSteps) / "state.safetensors", 1 << 26);
+  };
+  const std::string whole = run(false);
+  for (const std::int64_t step : {kSteps, kSteps - 1}) {
+    std::filesystem::remove_all(CheckpointStore(directory_ / "run").path(step));
+  }
+  EXPECT_TRUE(run(true) == whole);
 }
 
 TEST_P(Contract, SameSeedSameBits) {
@@ -260,9 +309,7 @@ TEST_P(QuantizedContract, MergedWeightEqualsForward) {
 std::vector<Case> quantized_cases() {
   std::vector<Case> list;
   for (const Case& each : cases()) {
-    const bool needs_dense = std::holds_alternative<PissaConfig>(each.method) ||
-                             std::holds_alternative<FullConfig>(each.method);
-    if (!needs_dense) list.push_back(each);
+    if (!method_traits(each.method).needs_dense_base) list.push_back(each);
   }
   return list;
 }
@@ -279,29 +326,40 @@ TEST(ContractCases, CoverEveryMethod) {
   EXPECT_EQ(seen.size(), std::variant_size_v<MethodConfig>);
 }
 
-TEST(ContractRank, ImpossibleRankIsRefusedByLayerName) {
-  const auto directory =
-      std::filesystem::path(testing::TempDir()) / ("contract-rank-" + std::to_string(::getpid()));
-  test::write_tiny_model(directory, {.layers = 2});
-  for (const std::string method : {"lora", "pissa"}) {
-    Model model = load_model(directory, {at::kFloat});
-    LoraConfig lora;
-    PissaConfig pissa;
-    // k_proj is [16, 32]: the smallest of the adapted weights.
-    lora.low_rank.rank = pissa.low_rank.rank = 17;
-    const MethodConfig config = method == "lora" ? MethodConfig(lora) : MethodConfig(pissa);
-    TargetOptions targets;
-    targets.target_modules = {"all-linear"};
-    try {
-      attach(model, config, targets, {});
-      ADD_FAILURE() << method << " accepted rank 17 on a [16, 32] weight";
-    } catch (const ModelError& error) {
-      EXPECT_NE(std::string(error.what()).find("k_proj"), std::string::npos) << error.what();
-    }
-    for (Linear* layer : model.net->linears()) EXPECT_EQ(layer->adapter(), nullptr);
-  }
-  std::filesystem::remove_all(directory);
+// Options that no layer, or not every layer, can have. k_proj is [16, 32]: the smallest.
+std::vector<Case> impossible_cases() {
+  LoraConfig lora;
+  lora.low_rank.rank = 17;
+  PissaConfig pissa;
+  pissa.low_rank.rank = 17;
+  PissaConfig range;
+  range.low_rank.rank = 2;
+  range.singular_values = "15:17";
+  return {{"lora_rank", lora},
+          {"pissa_rank", pissa},
+          {"pissa_range", range},
+          {"svft_basis_rank", SvftConfig{.basis_rank = 17}},
+          {"svft_bandwidth", SvftConfig{.bandwidth = 16}},
+          {"svft_topk", SvftConfig{.pattern = SvftPattern::kTopK, .bandwidth = 1}}};
 }
+
+class ImpossibleOptions : public Contract {};
+
+TEST_P(ImpossibleOptions, AreRefusedByLayerNameBeforeAnyLayerIsMade) {
+  Model model = load(at::kFloat);
+  AttachOptions options;
+  options.progress = [](std::int64_t, std::int64_t) { ADD_FAILURE() << "a layer was made"; };
+  try {
+    attach(model, GetParam().method, {.target_modules = {"all-linear"}}, options);
+    ADD_FAILURE() << "accepted";
+  } catch (const ModelError& error) {
+    EXPECT_NE(std::string(error.what()).find("k_proj"), std::string::npos) << error.what();
+  }
+  for (Linear* layer : model.net->linears()) EXPECT_EQ(layer->adapter(), nullptr);
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, ImpossibleOptions, testing::ValuesIn(impossible_cases()),
+                         [](const auto& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace svtune

@@ -18,7 +18,7 @@ QUOTE = re.compile(r"^<!-- from (\S+) -->\n+```cpp\n(.*?)^```$", re.M | re.S)
 
 def method_names(source):
     text = (source / "src/adapters/methods.h").read_text("utf-8")
-    configs = re.search(r"MethodConfig = std::variant<([^>]*)>", text)[1]
+    configs = re.search(r"MethodConfig =\s*std::variant<([^>]*)>", text)[1]
     headers = "".join((source / "src" / path).read_text("utf-8") for path in INCLUDE.findall(text))
     names = []
     for config in CONFIG.findall(configs):

@@ -162,7 +162,7 @@ TEST(AdapterFileOracle, PeftLoadsWhatSvtuneWrites) {
       export_lora(model, attached.adapters, attached.record, directory / (name + "-lora"),
                   {.tolerance = 1e-7});
       exchange.add(name + "-lora", base, directory / (name + "-lora"), logits);
-      if (attached.adapters.method != "pissa") continue;
+      if (!attached.adapters.layers[0]->adapter()->start_in_base()) continue;
       const std::filesystem::path residual = directory / (name + "-residual");
       export_residual(model, attached.adapters, attached.record, residual);
       exchange.add(name + "-residual", residual / "base", residual / "adapter", logits);

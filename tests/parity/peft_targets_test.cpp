@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "adapter_files/adapter_config.h"
+#include "adapters/low_rank/peft_lora.h"
 #include "attach/target_modules.h"
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
@@ -21,21 +22,23 @@ Json outcome(Transformer& net, const Json& json) {
   Json result = Json::object();
   try {
     std::vector<std::string> warnings;
-    const PeftLoraConfig config = parse_peft_config(json, "config", warnings);
+    const PeftConfig config = parse_peft_config(json, "config", warnings);
+    PeftKeys keys(json, "config", warnings);
+    const PeftLoraKeys lora = read_peft_lora(keys);
     const TargetSelection selection = select_targets(net, config.targets);
     result["layers"] = Json::object();
     for (const std::string& name : selection.adapted) {
-      const auto rank = static_cast<double>(config.rank_of(name));
-      result["layers"][name] = {config.rank_of(name),
-                                config.alpha_of(name) / (config.rslora ? std::sqrt(rank) : rank)};
+      const auto rank = static_cast<double>(lora.rank_of(name));
+      result["layers"][name] = {lora.rank_of(name),
+                                lora.alpha_of(name) / (lora.rslora ? std::sqrt(rank) : rank)};
     }
     // The same through svtune's own options, whose patterns are sorted.
-    const LowRankConfig own = low_rank_config(config, selection.adapted);
+    const LowRankConfig own = low_rank_config(lora, selection.adapted);
     for (const std::string& name : selection.adapted) {
       const LayerSite site{name, BaseWeight(at::zeros({64, 64})), 0};
       const LowRankShape shape = low_rank_shape(own, site);
-      EXPECT_EQ(shape.rank, config.rank_of(name)) << json.dump() << " " << name;
-      EXPECT_EQ(shape.alpha, config.alpha_of(name)) << json.dump() << " " << name;
+      EXPECT_EQ(shape.rank, lora.rank_of(name)) << json.dump() << " " << name;
+      EXPECT_EQ(shape.alpha, lora.alpha_of(name)) << json.dump() << " " << name;
     }
     result["embedding"] = selection.embedding;
     result["saved"] = selection.saved;

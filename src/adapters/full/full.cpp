@@ -8,10 +8,12 @@ namespace svtune {
 
 FullAdapter::FullAdapter(const at::Tensor& weight, at::ScalarType compute_dtype)
     : weight_(weight.requires_grad_(true)), compute_dtype_(compute_dtype) {
-  refresh();
+  remake_copy();
 }
 
-void FullAdapter::refresh() {
+void FullAdapter::refresh(const BaseWeight&) { remake_copy(); }
+
+void FullAdapter::remake_copy() {
   // Shares the master's storage when the dtypes agree.
   compute_copy_ = weight_.detach().to(compute_dtype_);
 }
@@ -32,11 +34,16 @@ AdapterMemory FullAdapter::memory(std::int64_t) const {
   return memory;
 }
 
-AdapterInit make_adapter(const FullConfig&, const LayerSite& site) {
-  if (site.base.quantized()) {
-    throw ModelError(site.name + ": a quantised matrix cannot train as a whole",
-                     "Give the original model, or train a LoRA on this one.");
-  }
+MethodTraits traits(const FullConfig&) { return {.trains_matrix = true, .needs_dense_base = true}; }
+
+void check_layer(const FullConfig&, const LayerSite& site) {
+  if (!site.base.quantized()) return;
+  throw ModelError(site.name + ": a quantised matrix cannot train as a whole",
+                   "Give the original model, or train a LoRA on this one.");
+}
+
+AdapterInit make_adapter(const FullConfig& config, const LayerSite& site) {
+  check_layer(config, site);
   AdapterInit init;
   // A fresh copy: the base may be a read-only view of the user's file.
   const at::ScalarType high = site.base.dtype() == at::kDouble ? at::kDouble : at::kFloat;
@@ -48,6 +55,11 @@ AdapterInit make_adapter(const FullConfig&, const LayerSite& site) {
 
 AdapterInit make_empty_adapter(const FullConfig& config, const LayerSite& site) {
   return make_adapter(config, site);
+}
+
+QuantizedStart<FullConfig> quantized_start(const FullConfig&) {
+  throw UsageError("full fine-tuning trains the matrices that --base-dtype would quantise",
+                   "Leave out --base-dtype, or choose another method.");
 }
 
 }  // namespace svtune

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "adapters/method.h"
+#include "adapters/quantized_start.h"
 #include "base/fields.h"
 
 namespace svtune {
@@ -12,6 +13,7 @@ struct FullConfig {
   static constexpr std::string_view kSummary = "all weights train";
   template <class Self, class Visitor>
   static void fields(Self&, Visitor&) {}
+  bool operator==(const FullConfig&) const = default;
 };
 
 class FullAdapter final : public Adapter {
@@ -24,15 +26,21 @@ class FullAdapter final : public Adapter {
   std::vector<Trainable> trainables() override;
   at::Tensor plain_weight() const override { return weight_; }
   AdapterMemory memory(std::int64_t tokens) const override;
-  void refresh() override;
+  void refresh(const BaseWeight& base) override;
 
  private:
+  void remake_copy();
+
   at::Tensor weight_;
   at::Tensor compute_copy_;
   at::ScalarType compute_dtype_;
 };
 
+MethodTraits traits(const FullConfig& config);
+void check_layer(const FullConfig& config, const LayerSite& site);
 AdapterInit make_adapter(const FullConfig& config, const LayerSite& site);
 AdapterInit make_empty_adapter(const FullConfig& config, const LayerSite& site);
+// Throws UsageError: the matrices that train are those that would be quantised.
+QuantizedStart<FullConfig> quantized_start(const FullConfig& config);
 
 }  // namespace svtune

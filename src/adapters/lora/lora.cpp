@@ -1,40 +1,18 @@
 #include "adapters/lora/lora.h"
 
+#include <algorithm>
 #include <cmath>
 
-#include "adapters/lora/low_rank_adapter.h"
-#include "adapters/module_match.h"
+#include "adapters/low_rank/low_rank_adapter.h"
+#include "adapters/low_rank/peft_lora.h"
 #include "base/errors.h"
-#include "base/random.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {
 
-// fp32 factors; fp64 for an fp64 base, so that tests can differentiate numerically.
-at::TensorOptions factor_options(const BaseWeight& base) {
-  return at::TensorOptions().dtype(base.dtype() == at::kDouble ? at::kDouble : at::kFloat);
-}
-
-at::Tensor random_A(const LoraConfig& config, const LayerSite& site, std::int64_t rank) {
-  const std::int64_t in = site.base.in_features();
-  Xoshiro256 random(site.seed);
-  std::vector<float> values(static_cast<std::size_t>(rank * in));
-  const double bound = 1.0 / std::sqrt(static_cast<double>(in));
-  const double deviation = 1.0 / static_cast<double>(rank);
-  for (float& value : values) {
-    value = static_cast<float>(config.init == LoraInit::kKaiming
-                                   ? (2.0 * random.uniform() - 1.0) * bound
-                                   : random.normal() * deviation);
-  }
-  return at::tensor(values, at::TensorOptions().dtype(at::kFloat))
-      .view({rank, in})
-      .to(factor_options(site.base).device(site.base.device()));
-}
-
 AdapterInit finish(const LowRankShape& shape, const LoraConfig& config, const LayerSite& site,
-                   const at::Tensor& A) {
-  const at::Tensor B = at::zeros({site.base.out_features(), shape.rank}, A.options());
+                   const at::Tensor& A, const at::Tensor& B) {
   AdapterInit init;
   init.adapter = std::make_unique<LowRankAdapter>(
       A, B, LowRankOptions{shape.scaling, config.low_rank.dropout, site.base.dtype()});
@@ -42,46 +20,84 @@ AdapterInit finish(const LowRankShape& shape, const LoraConfig& config, const La
   return init;
 }
 
-}  // namespace
-
-LowRankShape stored_low_rank_shape(const LowRankConfig& config, const LayerSite& site) {
-  LowRankShape shape{};
-  shape.rank = match_pattern(config.rank_pattern, site.name).value_or(config.rank);
-  const double common = config.alpha.value_or(static_cast<double>(shape.rank));
-  shape.alpha = match_pattern(config.alpha_pattern, site.name).value_or(common);
-  const auto rank = static_cast<double>(shape.rank);
-  shape.scaling = shape.alpha / (config.rslora ? std::sqrt(rank) : rank);
-  return shape;
+at::Tensor zero_B(const LowRankShape& shape, const LayerSite& site) {
+  return at::zeros({site.base.out_features(), shape.rank}, factor_options(site.base));
 }
 
-LowRankShape low_rank_shape(const LowRankConfig& config, const LayerSite& site) {
-  const LowRankShape shape = stored_low_rank_shape(config, site);
-  const std::int64_t limit = std::min(site.base.in_features(), site.base.out_features());
-  if (shape.rank < 1 || shape.rank > limit) {
-    throw ModelError(site.name + ": rank " + std::to_string(shape.rank) +
-                         " is impossible for a weight [" +
-                         std::to_string(site.base.out_features()) + ", " +
-                         std::to_string(site.base.in_features()) + "], allowed are 1 to " +
-                         std::to_string(limit),
-                     "Lower --rank, or give this layer its own with --rank-pattern.");
-  }
-  return shape;
+bool has_branch_bias(const std::vector<Linear*>& layers) {
+  return std::ranges::any_of(layers, [](const Linear* layer) {
+    const auto* adapter = dynamic_cast<const LowRankAdapter*>(layer->adapter());
+    return adapter != nullptr && adapter->has_branch_bias();
+  });
+}
+
+void add_branch_bias(Linear& layer) {
+  auto& adapter = dynamic_cast<LowRankAdapter&>(*layer.adapter());
+  adapter.set_branch_bias(at::zeros({layer.out_features()}, adapter.B().options()));
+}
+
+}  // namespace
+
+void check_layer(const LoraConfig& config, const LayerSite& site) {
+  low_rank_shape(config.low_rank, site);
 }
 
 AdapterInit make_adapter(const LoraConfig& config, const LayerSite& site) {
+  const LowRankShape shape = low_rank_shape(config.low_rank, site);
+  if (site.start != nullptr) {
+    // s·BA is the given product for every scaling.
+    const double root = std::sqrt(shape.scaling / site.start->scale);
+    const auto options = factor_options(site.base);
+    return finish(shape, config, site, (site.start->down / root).to(options),
+                  (site.start->up / root).to(options));
+  }
   if (config.init == LoraInit::kLoftq) {
     throw ModelError(site.name + ": LoftQ starts where a base is quantised, not on a given one",
                      "Quantise the model with the method loftq first.");
   }
-  const LowRankShape shape = low_rank_shape(config.low_rank, site);
-  return finish(shape, config, site, random_A(config, site, shape.rank));
+  const at::Tensor A = config.init == LoraInit::kKaiming ? uniform_factor(site, shape.rank)
+                                                         : normal_factor(site, shape.rank);
+  return finish(shape, config, site, A, zero_B(shape, site));
 }
 
 AdapterInit make_empty_adapter(const LoraConfig& config, const LayerSite& site) {
   const LowRankShape shape = stored_low_rank_shape(config.low_rank, site);
-  return finish(shape, config, site,
-                at::zeros({shape.rank, site.base.in_features()},
-                          factor_options(site.base).device(site.base.device())));
+  const at::Tensor A = at::zeros({shape.rank, site.base.in_features()}, factor_options(site.base));
+  return finish(shape, config, site, A, zero_B(shape, site));
+}
+
+QuantizedStart<LoraConfig> quantized_start(const LoraConfig& config) {
+  if (config.init != LoraInit::kLoftq) return {};
+  return {LowRankQuantMethod::kLoftq, config.low_rank,
+          [](const LowRankConfig& low_rank) { return LoraConfig{low_rank, LoraInit::kKaiming}; }};
+}
+
+void check_dense_start(const LoraConfig& config) {
+  if (config.init != LoraInit::kLoftq) return;
+  throw UsageError("--init loftq repairs what quantisation takes away and needs --base-dtype",
+                   "Add --base-dtype nf4, or choose another --init.");
+}
+
+std::optional<PeftForm> peft_form(const LoraConfig& config, const std::vector<Linear*>& layers) {
+  PeftLoraKeys keys = peft_lora_keys(config.low_rank, names_of(layers));
+  if (config.init == LoraInit::kGaussian) keys.init = PeftLoraInit::kGaussian;
+  keys.branch_bias = has_branch_bias(layers);
+  if (keys.branch_bias) keys.init = PeftLoraInit::kUniform;
+  return peft_lora_form(keys);
+}
+
+std::optional<PeftReading<LoraConfig>> read_peft(PeftKeys& keys, std::type_identity<LoraConfig>) {
+  const PeftLoraKind kind = peft_lora_kind(keys);
+  if (!kind.lora || kind.dora || kind.pissa) return std::nullopt;
+  const PeftLoraKeys lora = read_peft_lora(keys);
+  auto reading = peft_lora_reading<LoraConfig>(lora);
+  reading.config = [lora](const std::vector<std::string>& modules) {
+    const bool gaussian = lora.init == PeftLoraInit::kGaussian;
+    return LoraConfig{low_rank_config(lora, modules),
+                      gaussian ? LoraInit::kGaussian : LoraInit::kKaiming};
+  };
+  if (lora.branch_bias) reading.add_parts = add_branch_bias;
+  return reading;
 }
 
 }  // namespace svtune

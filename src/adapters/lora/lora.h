@@ -3,13 +3,16 @@
 // PEFT's configuration, so that files mean the same in both.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <span>
-#include <string>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
+#include "adapters/low_rank/low_rank_config.h"
 #include "adapters/method.h"
+#include "adapters/peft_form.h"
+#include "adapters/quantized_start.h"
 #include "base/fields.h"
 
 namespace svtune {
@@ -22,36 +25,10 @@ inline constexpr EnumName<LoraInit> kLoraInitNames[] = {
 };
 constexpr std::span<const EnumName<LoraInit>> enum_names(LoraInit) { return kLoraInitNames; }
 
-// What LoRA and PiSSA share: sizes and scale of the two factors.
-struct LowRankConfig {
-  std::int64_t rank = 16;
-  std::optional<double> alpha = {};  // default: the rank, so that the scaling is 1
-  bool rslora = false;
-  double dropout = 0.0;
-  std::map<std::string, std::int64_t> rank_pattern = {};
-  std::map<std::string, double> alpha_pattern = {};
-
-  template <class Self, class Visitor>
-  static void fields(Self& self, Visitor& visit) {
-    visit(self.rank,
-          {.name = "rank", .help = "Rank r of the factors A and B", .min = 1, .max = 65536});
-    visit(self.alpha, {.name = "alpha",
-                       .help = "Numerator of the scaling alpha / rank (default: the rank)",
-                       .above = 0});
-    visit(self.rslora,
-          {.name = "rslora", .help = "Scale by alpha / sqrt(rank) instead of alpha / rank"});
-    visit(self.dropout,
-          {.name = "dropout", .help = "Dropout on the adapter's input", .min = 0, .below = 1});
-    visit(self.rank_pattern,
-          {.name = "rank_pattern", .help = "Other ranks for layers whose name ends like a key"});
-    visit(self.alpha_pattern,
-          {.name = "alpha_pattern", .help = "Other alphas for layers whose name ends like a key"});
-  }
-};
-
 struct LoraConfig {
   static constexpr std::string_view kName = "lora";
   static constexpr std::string_view kSummary = "low-rank update, random A and zero B";
+  static constexpr std::string_view kPeftType = kPeftLora;
   LowRankConfig low_rank;
   LoraInit init = LoraInit::kKaiming;
 
@@ -60,20 +37,18 @@ struct LoraConfig {
     visit.group("", self.low_rank);
     visit(self.init, {.name = "init", .help = "How A starts"});
   }
+  bool operator==(const LoraConfig&) const = default;
 };
-
-// Rank and scaling of one layer after the patterns. Throws ModelError naming the layer when
-// the rank exceeds min(in, out).
-struct LowRankShape {
-  std::int64_t rank;
-  double alpha;
-  double scaling;
-};
-LowRankShape low_rank_shape(const LowRankConfig& config, const LayerSite& site);
-// The same without that limit: files of other tools may hold factors of any rank.
-LowRankShape stored_low_rank_shape(const LowRankConfig& config, const LayerSite& site);
 
 AdapterInit make_adapter(const LoraConfig& config, const LayerSite& site);
 AdapterInit make_empty_adapter(const LoraConfig& config, const LayerSite& site);
+void check_layer(const LoraConfig& config, const LayerSite& site);
+
+QuantizedStart<LoraConfig> quantized_start(const LoraConfig& config);
+// Throws UsageError for LoftQ, which repairs a rounding that such a base has not.
+void check_dense_start(const LoraConfig& config);
+
+std::optional<PeftForm> peft_form(const LoraConfig& config, const std::vector<Linear*>& layers);
+std::optional<PeftReading<LoraConfig>> read_peft(PeftKeys& keys, std::type_identity<LoraConfig>);
 
 }  // namespace svtune

@@ -6,7 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "adapters/lora/low_rank_adapter.h"
+#include "adapters/low_rank/low_rank_adapter.h"
+#include "adapters/low_rank/peft_lora.h"
 #include "base/errors.h"
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
@@ -14,6 +15,8 @@
 
 namespace svtune {
 namespace {
+
+constexpr char kPrincipal[] = "principal";
 
 struct Segment {
   SpectrumPart part = SpectrumPart::kPrincipal;
@@ -28,7 +31,7 @@ std::optional<std::int64_t> index_of(std::string_view text) {
 }
 
 Segment parse_segment(const std::string& text) {
-  if (text == "principal") return {SpectrumPart::kPrincipal};
+  if (text == kPrincipal) return {SpectrumPart::kPrincipal};
   if (text == "medium") return {SpectrumPart::kMedium};
   if (text == "minor") return {SpectrumPart::kMinor};
   const std::vector<std::string_view> bounds = split(text, ':');
@@ -85,13 +88,17 @@ AdapterInit finish(const LowRankShape& shape, const PissaConfig& config, const L
   return init;
 }
 
-at::ScalarType factor_dtype(const BaseWeight& base) {
-  return base.dtype() == at::kDouble ? at::kDouble : at::kFloat;
-}
-
 }  // namespace
 
+MethodTraits traits(const PissaConfig&) { return {.needs_dense_base = true}; }
+
 void check_layer(const PissaConfig& config, const LayerSite& site) {
+  if (site.base.quantized()) {
+    throw ModelError(site.name +
+                         ": PiSSA takes its start from the full weights, these are "
+                         "quantised already",
+                     "Give the original model with --base-dtype nf4, which quantises the rest.");
+  }
   const Segment segment = segment_of(config, low_rank_shape(config.low_rank, site).rank);
   const std::int64_t n = std::min(site.base.in_features(), site.base.out_features());
   if (segment.part == SpectrumPart::kRange && segment.end > n) {
@@ -104,18 +111,13 @@ void check_layer(const PissaConfig& config, const LayerSite& site) {
 }
 
 AdapterInit make_adapter(const PissaConfig& config, const LayerSite& site) {
-  if (site.base.quantized()) {
-    throw ModelError(site.name +
-                         ": PiSSA takes its start from the full weights, these are "
-                         "quantised already",
-                     "Give the original model with --base-dtype nf4, which quantises the rest.");
-  }
+  check_layer(config, site);
   const LowRankShape shape = low_rank_shape(config.low_rank, site);
   const TruncatedSvd svd = decompose(config, site, shape.rank);
   // Dividing by the scaling makes s·B₀A₀ the rank-r product for every alpha.
   const at::Tensor root = (svd.S / shape.scaling).sqrt();
-  const at::Tensor A0 = (root.unsqueeze(1) * svd.V.t()).to(factor_dtype(site.base)).contiguous();
-  const at::Tensor B0 = (svd.U * root.unsqueeze(0)).to(factor_dtype(site.base)).contiguous();
+  const at::Tensor A0 = (root.unsqueeze(1) * svd.V.t()).to(factor_options(site.base)).contiguous();
+  const at::Tensor B0 = (svd.U * root.unsqueeze(0)).to(factor_options(site.base)).contiguous();
   AdapterInit init = finish(shape, config, site, A0, B0);
   init.report["svd"] = svd.certificate.algorithm;
   if (!svd.certificate.fallback.empty()) init.report["svd_fallback"] = svd.certificate.fallback;
@@ -126,10 +128,35 @@ AdapterInit make_adapter(const PissaConfig& config, const LayerSite& site) {
 
 AdapterInit make_empty_adapter(const PissaConfig& config, const LayerSite& site) {
   const LowRankShape shape = low_rank_shape(config.low_rank, site);
-  const auto options =
-      at::TensorOptions().dtype(factor_dtype(site.base)).device(site.base.device());
+  const at::TensorOptions options = factor_options(site.base);
   return finish(shape, config, site, at::zeros({shape.rank, site.base.in_features()}, options),
                 at::zeros({site.base.out_features(), shape.rank}, options));
+}
+
+QuantizedStart<LoraConfig> quantized_start(const PissaConfig& config) {
+  if (config.singular_values != kPrincipal) {
+    throw UsageError("a quantised PiSSA trains the principal singular values",
+                     "Leave out --singular-values, or --base-dtype.");
+  }
+  return {LowRankQuantMethod::kQpissa, config.low_rank,
+          [](const LowRankConfig& low_rank) { return LoraConfig{low_rank, LoraInit::kKaiming}; }};
+}
+
+std::optional<PeftForm> residual_form(const PissaConfig& config,
+                                      const std::vector<Linear*>& layers) {
+  return peft_lora_form(peft_lora_keys(config.low_rank, names_of(layers)));
+}
+
+std::optional<PeftReading<PissaConfig>> read_peft(PeftKeys& keys, std::type_identity<PissaConfig>) {
+  const PeftLoraKind kind = peft_lora_kind(keys);
+  if (!kind.lora || kind.dora || !kind.pissa) return std::nullopt;
+  const PeftLoraKeys lora = read_peft_lora(keys);
+  auto reading = peft_lora_reading<PissaConfig>(lora);
+  reading.config = [lora](const std::vector<std::string>& modules) {
+    return PissaConfig{.low_rank = low_rank_config(lora, modules)};
+  };
+  reading.repeated_start = kPeftPissaStart;
+  return reading;
 }
 
 }  // namespace svtune

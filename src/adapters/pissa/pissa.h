@@ -23,6 +23,7 @@ constexpr std::span<const EnumName<PissaSvd>> enum_names(PissaSvd) { return kPis
 struct PissaConfig {
   static constexpr std::string_view kName = "pissa";
   static constexpr std::string_view kSummary = "low-rank update from principal singular triplets";
+  static constexpr std::string_view kPeftType = kPeftLora;
   LowRankConfig low_rank;
   PissaSvd svd = PissaSvd::kExact;
   std::int64_t niter = 16;
@@ -43,13 +44,26 @@ struct PissaConfig {
                    "or the values A to B - 1, as many as the rank",
            .value_name = "principal|medium|minor|A:B"});
   }
+  bool operator==(const PissaConfig&) const = default;
 };
 
+MethodTraits traits(const PissaConfig& config);
+
 // Throws UsageError for singular values that are not understood, not as many as the layer's
-// rank, or not principal with the fast SVD, ModelError naming the layer for ones it has not.
+// rank, or not principal with the fast SVD, ModelError naming the layer for ones it has not and
+// for a quantised base.
 void check_layer(const PissaConfig& config, const LayerSite& site);
 
 AdapterInit make_adapter(const PissaConfig& config, const LayerSite& site);
 AdapterInit make_empty_adapter(const PissaConfig& config, const LayerSite& site);
+
+// QPiSSA. Throws UsageError for other parts of the spectrum than the principal one.
+QuantizedStart<LoraConfig> quantized_start(const PissaConfig& config);
+
+// The residual base with A and B as they are. For the untouched base the change has rank 2r, from
+// which the start cannot be told: PiSSA keeps a state file.
+std::optional<PeftForm> residual_form(const PissaConfig& config,
+                                      const std::vector<Linear*>& layers);
+std::optional<PeftReading<PissaConfig>> read_peft(PeftKeys& keys, std::type_identity<PissaConfig>);
 
 }  // namespace svtune

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "adapters/lora/low_rank_adapter.h"
+#include "adapters/low_rank/low_rank_adapter.h"
 #include "base/errors.h"
 #include "libtorch/prelude.h"
 

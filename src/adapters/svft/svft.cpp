@@ -30,30 +30,6 @@ std::int64_t directions(const SvftConfig& config, const BaseWeight& base) {
   return config.basis_rank == 0 ? n : config.basis_rank;
 }
 
-void check_layer(const SvftConfig& config, const LayerSite& site) {
-  const std::int64_t limit = std::min(site.base.in_features(), site.base.out_features());
-  const std::int64_t n = directions(config, site.base);
-  if (n > limit) {
-    throw ModelError(site.name + ": basis rank " + std::to_string(n) +
-                         " is impossible for a weight " + shape_of(site.base) +
-                         ", allowed are 1 to " + std::to_string(limit),
-                     "Lower --basis-rank, or leave it at 0 for all directions.");
-  }
-  if (config.pattern == SvftPattern::kTopK && site.base.in_features() != site.base.out_features()) {
-    throw ModelError(site.name +
-                         ": the topk pattern compares u_i with v_j and needs a square "
-                         "weight, this one is " +
-                         shape_of(site.base),
-                     "Choose --pattern banded or random, or target square layers only.");
-  }
-  if (config.pattern != SvftPattern::kPlain && config.bandwidth >= n) {
-    throw ModelError(site.name + ": bandwidth " + std::to_string(config.bandwidth) +
-                         " does not fit a basis of " + std::to_string(n) +
-                         " directions, allowed are 0 to " + std::to_string(n - 1),
-                     "Lower --bandwidth.");
-  }
-}
-
 Decomposition decompose(const SvftConfig& config, const LayerSite& site) {
   try {
     if (config.basis_rank == 0) {
@@ -128,6 +104,30 @@ AdapterInit finish(const SvftConfig& config, const LayerSite& site, SvftSetup se
 }
 
 }  // namespace
+
+void check_layer(const SvftConfig& config, const LayerSite& site) {
+  const std::int64_t limit = std::min(site.base.in_features(), site.base.out_features());
+  const std::int64_t n = directions(config, site.base);
+  if (n > limit) {
+    throw ModelError(site.name + ": basis rank " + std::to_string(n) +
+                         " is impossible for a weight " + shape_of(site.base) +
+                         ", allowed are 1 to " + std::to_string(limit),
+                     "Lower --basis-rank, or leave it at 0 for all directions.");
+  }
+  if (config.pattern == SvftPattern::kTopK && site.base.in_features() != site.base.out_features()) {
+    throw ModelError(site.name +
+                         ": the topk pattern compares u_i with v_j and needs a square "
+                         "weight, this one is " +
+                         shape_of(site.base),
+                     "Choose --pattern banded or random, or target square layers only.");
+  }
+  if (config.pattern != SvftPattern::kPlain && config.bandwidth >= n) {
+    throw ModelError(site.name + ": bandwidth " + std::to_string(config.bandwidth) +
+                         " does not fit a basis of " + std::to_string(n) +
+                         " directions, allowed are 0 to " + std::to_string(n - 1),
+                     "Lower --bandwidth.");
+  }
+}
 
 std::int64_t svft_count(const SvftConfig& config, std::int64_t n) {
   return banded_count(n, config.pattern == SvftPattern::kPlain ? 0 : config.bandwidth);

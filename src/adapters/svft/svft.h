@@ -56,13 +56,16 @@ struct SvftConfig {
     visit(self.gate, {.name = "gate", .help = "Multiply M by a trained sigmoid, one per layer"});
     visit(self.basis, {.name = "basis", .help = "How the adapter file keeps U and V"});
   }
+  bool operator==(const SvftConfig&) const = default;
 };
 
 // Trained entries of M in a layer with n singular directions, without a gate.
 std::int64_t svft_count(const SvftConfig& config, std::int64_t n);
 
 // Throws ModelError naming the layer: basis_rank above min(in, out), bandwidth not below the
-// number of directions, top-k on a weight that is not square, weights that are not finite.
+// number of directions, top-k on a weight that is not square.
+void check_layer(const SvftConfig& config, const LayerSite& site);
+// The same, and ModelError for weights that are not finite.
 AdapterInit make_adapter(const SvftConfig& config, const LayerSite& site);
 // Decomposes only when the basis is to be recomputed.
 AdapterInit make_empty_adapter(const SvftConfig& config, const LayerSite& site);

@@ -45,7 +45,7 @@ SvftAdapter::SvftAdapter(SvftSetup setup) : setup_(std::move(setup)) {
   if (!setup_.store_basis) {
     probe_ = setup_.values_follow ? at::zeros({Uh.size(1)}, at::kFloat) : probe();
   }
-  refresh();
+  remake_values();
 }
 
 at::Tensor SvftAdapter::probe() const {
@@ -99,7 +99,9 @@ void SvftAdapter::finish_loading() {
   whole_.reset();
 }
 
-void SvftAdapter::refresh() {
+void SvftAdapter::refresh(const BaseWeight&) { remake_values(); }
+
+void SvftAdapter::remake_values() {
   const at::NoGradGuard no_grad;
   finish_loading();
   dense_ = at::Tensor();

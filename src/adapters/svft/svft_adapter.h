@@ -43,7 +43,7 @@ class SvftAdapter final : public Adapter {
   AdapterMemory memory(std::int64_t tokens) const override;
   // Throws ModelError naming the layer when loaded positions are impossible or a recomputed
   // basis is not the one that the loaded values belong to.
-  void refresh() override;
+  void refresh(const BaseWeight& base) override;
 
   std::int64_t count() const { return M_.size(0); }
 
@@ -52,6 +52,7 @@ class SvftAdapter final : public Adapter {
   // would change U M Vᵀ.
   at::Tensor probe() const;
   void finish_loading();
+  void remake_values();
   bool basis_is_whole(const BaseWeight& base);
   SvftFactors factors() const;
 

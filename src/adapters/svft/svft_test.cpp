@@ -34,7 +34,7 @@ void set_values(Adapter& adapter, double deviation, std::uint64_t seed = 9) {
   for (const Trainable& each : adapter.trainables()) {
     each.tensor.detach().copy_(seeded(each.tensor.sizes(), seed) * deviation);
   }
-  adapter.refresh();
+  adapter.refresh({});
 }
 
 double distance(const at::Tensor& got, const at::Tensor& expected) {
@@ -160,7 +160,7 @@ TEST(Svft, FullBandReachesAnyTarget) {
   }
   const at::Tensor M = at::mm(at::mm(U.t(), target.to(at::kFloat) - base.dense()), V);
   adapter->trainables()[0].tensor.detach().copy_(M.flatten());
-  adapter->refresh();
+  adapter->refresh(base);
   EXPECT_LT(distance(adapter->merged_weight(base), target), 1e-5);
 }
 
@@ -189,8 +189,8 @@ TEST(Svft, GateStartsHalfOpenAndScales) {
   const at::Tensor values = seeded({58}, 10);
   gated->trainables()[0].tensor.detach().copy_(values);
   plain->trainables()[0].tensor.detach().copy_(values * 0.5);
-  gated->refresh();
-  plain->refresh();
+  gated->refresh(base);
+  plain->refresh(base);
   EXPECT_LT(distance(gated->merged_weight(base), plain->merged_weight(base)), 1e-7);
 }
 
@@ -218,7 +218,7 @@ void transfer(Adapter& from, Adapter& to) {
   for (std::size_t i = 0; i < leaves.size(); ++i) {
     into[i].tensor.detach().copy_(leaves[i].tensor);
   }
-  to.refresh();
+  to.refresh({});
 }
 
 TEST(Svft, ReloadsToTheSameBits) {

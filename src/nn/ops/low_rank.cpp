@@ -1,18 +1,13 @@
 #include "nn/ops/low_rank.h"
 
 #include "libtorch/prelude.h"
+#include "nn/ops/base_holder.h"
 
 namespace svtune {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-// Carries the base weight from forward to backward.
-struct BaseHolder : torch::CustomClassHolder {
-  explicit BaseHolder(BaseWeight weight) : base(std::move(weight)) {}
-  BaseWeight base;
-};
 
 struct LowRankLinear : torch::autograd::Function<LowRankLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& A,

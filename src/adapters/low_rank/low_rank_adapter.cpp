@@ -1,7 +1,8 @@
-#include "adapters/lora/low_rank_adapter.h"
+#include "adapters/low_rank/low_rank_adapter.h"
 
 #include <utility>
 
+#include "adapters/dropout.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -13,7 +14,7 @@ LowRankAdapter::LowRankAdapter(const at::Tensor& A, const at::Tensor& B, LowRank
       A0_(std::move(A0)),
       B0_(std::move(B0)),
       options_(options) {
-  refresh();
+  remake_factors();
 }
 
 void LowRankAdapter::set_branch_bias(const at::Tensor& bias) {
@@ -27,7 +28,14 @@ std::optional<LowRankDelta> LowRankAdapter::low_rank_delta() const {
   return LowRankDelta{at::cat({A, A - A0_}, 0), at::cat({B - B0_, B0_}, 1), options_.scaling};
 }
 
-void LowRankAdapter::refresh() {
+std::optional<LowRankDelta> LowRankAdapter::start_in_base() const {
+  if (!A0_.defined()) return std::nullopt;
+  return LowRankDelta{A0_, B0_, options_.scaling};
+}
+
+void LowRankAdapter::refresh(const BaseWeight&) { remake_factors(); }
+
+void LowRankAdapter::remake_factors() {
   const LowRankDelta delta = *low_rank_delta();
   factors_ = {delta.down.to(options_.compute_dtype), delta.up.to(options_.compute_dtype),
               options_.scaling, A0_.defined()};
@@ -76,12 +84,7 @@ void LowRankAdapter::begin_micro_batch(bool training, std::uint64_t seed) {
 }
 
 at::Tensor LowRankAdapter::dropout_mask(const at::Tensor& x) const {
-  if (!training_ || options_.dropout <= 0) return {};
-  const double keep = 1.0 - options_.dropout;
-  const at::Generator generator = at::detail::createCPUGenerator(mask_seed_);
-  const at::Tensor mask =
-      at::empty(x.sizes(), x.options().device(at::kCPU)).bernoulli_(keep, generator).div_(keep);
-  return mask.to(x.device());
+  return training_ ? dropout_mask_for(x, options_.dropout, mask_seed_) : at::Tensor();
 }
 
 }  // namespace svtune

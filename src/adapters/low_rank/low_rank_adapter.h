@@ -1,4 +1,4 @@
-// The adapter behind LoRA and PiSSA: W + s·(B·A − B₀·A₀), with A₀, B₀ absent for LoRA.
+// The adapter behind LoRA, PiSSA and DoRA: W + s·(B·A − B₀·A₀), with A₀, B₀ absent for LoRA.
 //
 // With initial factors the product is formed as s·(ΔB·A + B₀·ΔA), ΔA = A − A₀, ΔB = B − B₀:
 // the same value, but exactly zero at the start, and small updates survive a bf16 base.
@@ -26,9 +26,10 @@ class LowRankAdapter final : public Adapter {
   at::Tensor merged_weight(const BaseWeight& base) const override;
   std::vector<Trainable> trainables() override;
   std::optional<LowRankDelta> low_rank_delta() const override;
+  std::optional<LowRankDelta> start_in_base() const override;
   std::vector<NamedTensor> frozen_state() const override;
   AdapterMemory memory(std::int64_t tokens) const override;
-  void refresh() override;
+  void refresh(const BaseWeight& base) override;
   void begin_micro_batch(bool training, std::uint64_t seed) override;
 
   std::int64_t rank() const { return A_.size(0); }
@@ -37,9 +38,12 @@ class LowRankAdapter final : public Adapter {
   const at::Tensor& B() const { return B_; }
   // PEFT's lora_bias: an extra trained bias [out] on the branch, multiplied by the scaling.
   void set_branch_bias(const at::Tensor& bias);
+  // What multiplies the branch's input in this micro-batch; undefined: nothing.
+  at::Tensor dropout_mask(const at::Tensor& x) const;
+  bool has_branch_bias() const { return branch_bias_.defined(); }
 
  private:
-  at::Tensor dropout_mask(const at::Tensor& x) const;
+  void remake_factors();
 
   at::Tensor A_, B_, A0_, B0_, branch_bias_;
   LowRankOptions options_;

@@ -1,0 +1,100 @@
+#include "adapter_files/peft_directory.h"
+
+#include <algorithm>
+#include <set>
+
+#include "adapter_files/adapter_config.h"
+#include "base/files.h"
+#include "libtorch/prelude.h"
+
+namespace svtune {
+namespace {
+
+std::vector<std::string> last_parts(const std::vector<std::string>& names) {
+  std::set<std::string> parts;
+  for (const std::string& name : names) parts.insert(name.substr(name.rfind('.') + 1));
+  return {parts.begin(), parts.end()};
+}
+
+// The shortest target list that means exactly the adapted layers of this model.
+TargetOptions explicit_targets(Transformer& net, const AdapterSet& adapters,
+                               const TargetOptions& targets) {
+  const std::vector<std::string> names = names_of(adapted_layers(adapters));
+  TargetOptions out;
+  out.modules_to_save = targets.modules_to_save;
+  out.bias = targets.bias;
+  out.ensure_weight_tying = targets.ensure_weight_tying && net.head_is_tied();
+  out.target_modules = last_parts(names);
+  if (select_targets(net, out).adapted != names) out.target_modules = names;
+  return out;
+}
+
+}  // namespace
+
+std::vector<Linear*> adapted_layers(const AdapterSet& adapters) {
+  std::vector<Linear*> layers;
+  for (Linear* layer : adapters.layers) {
+    if (!layer->adapter()->plain_weight().defined()) layers.push_back(layer);
+  }
+  return layers;
+}
+
+std::string peft_key(const AdapterSet& adapters, const std::string& trainable) {
+  constexpr std::string_view kBias = ".bias";
+  if (!trainable.ends_with(kBias)) return trainable;
+  const std::string module = trainable.substr(0, trainable.size() - kBias.size());
+  const std::vector<std::string> adapted = names_of(adapted_layers(adapters));
+  return std::ranges::count(adapted, module) > 0 ? module + ".base_layer.bias" : trainable;
+}
+
+std::vector<NamedTensor> whole_tensors(const AdapterSet& adapters) {
+  std::vector<NamedTensor> list;
+  for (const Linear* layer : adapters.layers) {
+    const at::Tensor weight = layer->adapter()->plain_weight();
+    if (weight.defined()) list.push_back({layer->name() + ".weight", weight.detach()});
+  }
+  for (const ExtraTrainable& extra : adapters.extras) {
+    list.push_back({peft_key(adapters, extra.name), extra.tensor.detach()});
+  }
+  return list;
+}
+
+std::vector<NamedTensor> peft_tensors(const AdapterSet& adapters, const PeftForm& form) {
+  std::vector<NamedTensor> list = whole_tensors(adapters);
+  for (const Linear* layer : adapted_layers(adapters)) {
+    Adapter& adapter = *layer->adapter();
+    std::vector<NamedTensor> own;
+    if (form.tensors) {
+      own = form.tensors(adapter);
+    } else {
+      for (const Trainable& each : adapter.trainables()) own.push_back({each.name, each.tensor});
+    }
+    for (NamedTensor& each : own) {
+      list.push_back({layer->name() + "." + each.name, each.tensor.detach()});
+    }
+  }
+  return list;
+}
+
+void write_peft_directory(const std::filesystem::path& path, const PeftDirectory& directory,
+                          const PeftForm& form, std::vector<NamedTensor> tensors) {
+  const AdapterSet& adapters = directory.adapters;
+  const TargetOptions targets = explicit_targets(*directory.model.net, adapters, directory.targets);
+  if (targets.ensure_weight_tying) {
+    // PEFT reads a tensor that two modules share under both names.
+    const auto shared = std::ranges::find(tensors, "model.embed_tokens.weight", &NamedTensor::name);
+    if (shared != tensors.end()) tensors.push_back({"lm_head.weight", shared->tensor.clone()});
+  }
+  for (NamedTensor& each : tensors) each.name = kPeftKeyPrefix + each.name;
+  if (form.stores_shared && adapters.state) {
+    for (const NamedTensor& each : adapters.state->shared()) {
+      tensors.push_back({kPeftSharedPrefix + each.name, each.tensor});
+    }
+  }
+  write_tensors(path / kPeftWeightsFile, tensors);
+  write_file_atomic(path / kPeftConfigFile,
+                    dump_json(peft_config_json(form, targets, directory.base_model),
+                              {.indent = 2, .sort_keys = true}));
+}
+
+}  // namespace svtune

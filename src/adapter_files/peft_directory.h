@@ -1,0 +1,46 @@
+// The two files of an adapter directory that PEFT reads and writes.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "adapters/peft_form.h"
+#include "attach/target_modules.h"
+#include "io/model.h"
+#include "io/tensor_file.h"
+#include "nn/adapter_set.h"
+
+namespace svtune {
+
+inline constexpr char kPeftConfigFile[] = "adapter_config.json";
+inline constexpr char kPeftWeightsFile[] = "adapter_model.safetensors";
+inline constexpr char kPeftKeyPrefix[] = "base_model.model.";  // of what belongs to a module
+inline constexpr char kPeftSharedPrefix[] = "base_model.";     // of what all modules share
+
+// The layers whose matrix has an adapter beside it (not those that train whole).
+std::vector<Linear*> adapted_layers(const AdapterSet& adapters);
+
+// Key of a trained tensor in PEFT's file, without the prefix: biases of adapted layers lie
+// below "base_layer".
+std::string peft_key(const AdapterSet& adapters, const std::string& trainable);
+
+// Tensors that train beside the factors: modules saved whole, biases. Keys without prefix.
+std::vector<NamedTensor> whole_tensors(const AdapterSet& adapters);
+
+// What the adapters' tensors are in this form, and the whole tensors. Keys without prefix.
+std::vector<NamedTensor> peft_tensors(const AdapterSet& adapters, const PeftForm& form);
+
+// What adapter_config.json says beside the form.
+struct PeftDirectory {
+  const Model& model;
+  const AdapterSet& adapters;
+  const TargetOptions& targets;  // as given; written as the shortest list that means the same
+  std::string base_model;        // base_model_name_or_path
+};
+
+// Writes both files; the names in `tensors` lack the prefix.
+void write_peft_directory(const std::filesystem::path& path, const PeftDirectory& directory,
+                          const PeftForm& form, std::vector<NamedTensor> tensors);
+
+}  // namespace svtune

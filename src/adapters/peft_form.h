@@ -1,0 +1,58 @@
+// How a method stands in PEFT's files: as data that the file code writes and reads.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "adapters/peft_keys.h"
+#include "base/json.h"
+#include "nn/linear.h"
+
+namespace svtune {
+
+struct PeftForm {
+  std::string type;         // peft_type
+  Json keys;                // the type's own keys of adapter_config.json
+  std::string own_biases;   // what the type calls "biases of adapted layers" in the key bias
+  bool ties_words = false;  // the type knows ensure_weight_tying
+  // Loading the files gives the adapter back whole; otherwise svtune's state file lies beside
+  // them.
+  bool complete = true;
+  // Tensors of one layer as the file holds them; unset: the trained ones under their own names.
+  std::function<std::vector<NamedTensor>(Adapter&)> tensors = {};
+  bool stores_shared = false;  // MethodState::shared() is in the file
+};
+
+// PEFT's adapter on an embedding E [vocab, hidden]: E + scaling · (up · down)ᵀ.
+struct PeftEmbedding {
+  std::string down, up;  // suffixes of the tensors [rank, vocab] and [hidden, rank]
+  std::int64_t rank = 0;
+  double scaling = 1;
+};
+
+// What adapter_config.json says, in the words of one method.
+template <class Config>
+struct PeftReading {
+  // The options that mean the same on these modules.
+  std::function<Config(const std::vector<std::string>& modules)> config;
+  std::string own_biases;  // see PeftForm
+  // What PEFT does again with the base on loading, and so do we; empty: nothing.
+  std::string repeated_start = {};
+  bool stores_shared = false;
+  // Adds what this file holds beside the method's own tensors.
+  std::function<void(Linear&)> add_parts = {};
+  std::function<PeftEmbedding(const std::string& module)> embedding = {};  // unset: cannot adapt it
+  Json trainable_tokens;  // trainable_token_indices as written; null when absent
+};
+
+// The form of a LoRA with rank `rank`, alpha = rank, and no patterns, and its factors' names.
+struct PlainLowRankForm {
+  PeftForm form;
+  std::string down, up;
+};
+PlainLowRankForm plain_low_rank_form(std::int64_t rank);
+
+}  // namespace svtune

@@ -1,0 +1,70 @@
+#include "adapters/peft_keys.h"
+
+namespace svtune {
+namespace {
+
+bool is_empty_value(const Json& value) {
+  return value.is_null() || value == Json(false) ||
+         ((value.is_object() || value.is_array()) && value.empty());
+}
+
+}  // namespace
+
+PeftKeys::PeftKeys(const Json& json, const std::string& source, std::vector<std::string>& warnings)
+    : json_(json), reader_(json, source), warnings_(warnings) {}
+
+std::string PeftKeys::type() const {
+  const auto found = json_.find("peft_type");
+  return found != json_.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+const Json* PeftKeys::find(const std::string& key) {
+  known_.insert(key);
+  return reader_.find(key);
+}
+
+std::int64_t PeftKeys::integer_or(const std::string& key, std::int64_t fallback) {
+  known_.insert(key);
+  return reader_.integer_or(key, fallback);
+}
+
+double PeftKeys::number_or(const std::string& key, double fallback) {
+  known_.insert(key);
+  return reader_.number_or(key, fallback);
+}
+
+bool PeftKeys::boolean_or(const std::string& key, bool fallback) {
+  known_.insert(key);
+  return reader_.boolean_or(key, fallback);
+}
+
+std::string PeftKeys::text_or(const std::string& key, const std::string& fallback) {
+  known_.insert(key);
+  return reader_.text_or(key, fallback);
+}
+
+void PeftKeys::ignore(std::initializer_list<const char*> keys) {
+  known_.insert(keys.begin(), keys.end());
+}
+
+void PeftKeys::refuse(std::initializer_list<const char*> keys) {
+  for (const char* key : keys) {
+    known_.insert(key);
+    const auto found = json_.find(key);
+    if (found == json_.end() || is_empty_value(*found)) continue;
+    problem(std::string(key) + " changes what the adapter computes and is not supported");
+  }
+}
+
+void PeftKeys::wrong(const std::string& key, const std::string& need) {
+  problem(key + " must be " + need);
+}
+
+void PeftKeys::finish() {
+  for (const auto& [key, value] : json_.items()) {
+    if (!known_.contains(key)) warnings_.push_back("unknown key " + key + " is ignored");
+  }
+  reader_.finish("");
+}
+
+}  // namespace svtune

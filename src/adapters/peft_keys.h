@@ -1,0 +1,46 @@
+// Reads PEFT's adapter_config.json key by key: what is asked for is known, what is not asked for
+// draws a warning, and every problem is reported at once.
+#pragma once
+
+#include <initializer_list>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/config_reader.h"
+#include "base/json.h"
+
+namespace svtune {
+
+class PeftKeys {
+ public:
+  // `json` is an object, and outlives this.
+  PeftKeys(const Json& json, const std::string& source, std::vector<std::string>& warnings);
+
+  std::string type() const;  // peft_type; empty when it is no text
+
+  // These know the key from then on; null counts as absent.
+  const Json* find(const std::string& key);
+  std::int64_t integer_or(const std::string& key, std::int64_t fallback);  // at least 1
+  double number_or(const std::string& key, double fallback);
+  bool boolean_or(const std::string& key, bool fallback);
+  std::string text_or(const std::string& key, const std::string& fallback);
+  // Keys without effect on a trained adapter.
+  void ignore(std::initializer_list<const char*> keys);
+  // Keys that change what the adapter computes: a problem unless empty, false or null.
+  void refuse(std::initializer_list<const char*> keys);
+
+  void problem(const std::string& text) { reader_.problem(text); }
+  void wrong(const std::string& key, const std::string& need);
+
+  // Throws FileError with all problems. Call once, at the end.
+  void finish();
+
+ private:
+  const Json& json_;
+  ConfigReader reader_;
+  std::vector<std::string>& warnings_;
+  std::set<std::string> known_;
+};
+
+}  // namespace svtune
