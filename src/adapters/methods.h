@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "adapters/dora/dora.h"
 #include "adapters/full/full.h"
 #include "adapters/lora/lora.h"
 #include "adapters/pissa/pissa.h"
@@ -17,7 +18,7 @@
 
 namespace svtune {
 
-using MethodConfig = std::variant<PissaConfig, SvftConfig, LoraConfig, FullConfig>;
+using MethodConfig = std::variant<PissaConfig, SvftConfig, LoraConfig, DoraConfig, FullConfig>;
 
 // The functions of adapters/method.h for whichever method it is, with their defaults.
 std::string method_name(const MethodConfig& method);

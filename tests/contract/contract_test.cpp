@@ -53,6 +53,12 @@ std::vector<Case> cases() {
     const int index = static_cast<int>(pattern);
     list.push_back({"svft_" + std::string(kSvftPatternNames[index].name), svft});
   }
+  DoraConfig dora;
+  dora.low_rank.rank = 3;
+  dora.low_rank.alpha = 6;
+  list.push_back({"dora", dora});
+  dora.init = DoraInit::kPissa;
+  list.push_back({"dora_pissa", dora});
   list.push_back({"full", FullConfig{}});
   return list;
 }
@@ -338,6 +344,8 @@ std::vector<Case> impossible_cases() {
   return {{"lora_rank", lora},
           {"pissa_rank", pissa},
           {"pissa_range", range},
+          {"dora_rank", DoraConfig{lora.low_rank}},
+          {"dora_pissa_rank", DoraConfig{lora.low_rank, DoraInit::kPissa}},
           {"svft_basis_rank", SvftConfig{.basis_rank = 17}},
           {"svft_bandwidth", SvftConfig{.bandwidth = 16}},
           {"svft_topk", SvftConfig{.pattern = SvftPattern::kTopK, .bandwidth = 1}}};

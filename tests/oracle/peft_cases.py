@@ -56,6 +56,10 @@ CASES = {
     "tokens": dict(r=4, target_modules=["q_proj"], trainable_token_indices=[3, 10, 17]),
     "tokens_named": dict(r=4, target_modules=["q_proj"], trainable_token_indices={"embed_tokens": [24, 3]}),
     "embedding_only": dict(r=5, use_rslora=True, target_modules=["embed_tokens"]),
+    "dora": dict(r=4, lora_alpha=8, use_dora=True, target_modules="all-linear"),
+    "dora_patterns": dict(r=4, lora_alpha=8, use_dora=True, use_rslora=True, target_modules=MLP, lora_dropout=0.1,
+                          init_lora_weights="gaussian", rank_pattern={"up_proj": 9}, bias="lora_only"),
+    "dora-pissa": dict(r=4, lora_alpha=8, use_dora=True, init_lora_weights="pissa", target_modules=["q_proj", "down_proj"]),
 }
 
 

@@ -118,6 +118,9 @@ std::vector<Variant> variants() {
   PissaConfig pissa{.low_rank = {.rank = 4, .alpha = 6.0}};
   PissaConfig pissa_patterns{
       .low_rank = {.rank = 4, .rslora = true, .rank_pattern = {{"q_proj", 7}}}};
+  DoraConfig dora{.low_rank = {.rank = 4, .alpha = 6.0}};
+  DoraConfig dora_pissa{.low_rank = {.rank = 4, .alpha = 6.0, .rank_pattern = {{"q_proj", 7}}},
+                        .init = DoraInit::kPissa};
   const TargetOptions all{.target_modules = {"all-linear"}};
   return {
       {"lora", plain, {}},
@@ -130,7 +133,10 @@ std::vector<Variant> variants() {
       {"saved_mlp", plain, {.modules_to_save = {"layers.1.mlp", "o_proj"}}},
       {"one_layer", plain, {.target_modules = {"q_proj", "lm_head"}, .layers_to_transform = {1}}},
       {"pissa", pissa, all},
-      {"pissa_patterns", pissa_patterns, {.modules_to_save = {"lm_head"}}}};
+      {"pissa_patterns", pissa_patterns, {.modules_to_save = {"lm_head"}}},
+      {"dora", dora, all},
+      {"dora_biases", dora, {.target_modules = {"q_proj"}, .bias = TrainedBias::kLoraOnly}},
+      {"dora_pissa", dora_pissa, all}};
 }
 
 TEST(AdapterFileOracle, PeftLoadsWhatSvtuneWrites) {
