@@ -15,10 +15,12 @@
 #include "adapters/lora/lora.h"
 #include "adapters/pissa/pissa.h"
 #include "adapters/svft/svft.h"
+#include "adapters/vera/vera.h"
 
 namespace svtune {
 
-using MethodConfig = std::variant<PissaConfig, SvftConfig, LoraConfig, DoraConfig, FullConfig>;
+using MethodConfig =
+    std::variant<PissaConfig, SvftConfig, LoraConfig, DoraConfig, VeraConfig, FullConfig>;
 
 // The functions of adapters/method.h for whichever method it is, with their defaults.
 std::string method_name(const MethodConfig& method);

@@ -163,6 +163,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"svft_truncated_bf16", truncated(), kBf16},
                     Case{"svft_recompute_bf16", SvftConfig{}, kBf16, Recompute::kFull},
                     Case{"dora", DoraConfig{}}, Case{"dora_bf16", DoraConfig{}, kBf16},
+                    Case{"vera", VeraConfig{}}, Case{"vera_bf16", VeraConfig{}, kBf16},
                     Case{"full", FullConfig{}}, Case{"full_bf16", FullConfig{}, kBf16},
                     Case{"full_recompute", FullConfig{}, at::kFloat, Recompute::kFull}),
     [](const testing::TestParamInfo<Case>& info) { return info.param.name; });

@@ -59,6 +59,10 @@ std::vector<Case> cases() {
   list.push_back({"dora", dora});
   dora.init = DoraInit::kPissa;
   list.push_back({"dora_pissa", dora});
+  VeraConfig vera{.rank = 24};
+  list.push_back({"vera", vera});
+  vera.save_projection = false;
+  list.push_back({"vera_key", vera});
   list.push_back({"full", FullConfig{}});
   return list;
 }

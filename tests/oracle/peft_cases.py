@@ -14,7 +14,7 @@ import sys
 import warnings
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, VeraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
@@ -60,6 +60,11 @@ CASES = {
     "dora_patterns": dict(r=4, lora_alpha=8, use_dora=True, use_rslora=True, target_modules=MLP, lora_dropout=0.1,
                           init_lora_weights="gaussian", rank_pattern={"up_proj": 9}, bias="lora_only"),
     "dora-pissa": dict(r=4, lora_alpha=8, use_dora=True, init_lora_weights="pissa", target_modules=["q_proj", "down_proj"]),
+    "vera": dict(config=VeraConfig, r=12, d_initial=0.5, target_modules="all-linear"),
+    "vera_key": dict(config=VeraConfig, r=40, projection_prng_key=11, save_projection=False,
+                     target_modules=["q_proj", "v_proj", "down_proj"], modules_to_save=["lm_head"]),
+    "vera_bias": dict(config=VeraConfig, r=8, vera_dropout=0.1, bias="vera_only", layers_to_transform=[0, 2],
+                      target_modules=["q_proj", "up_proj"]),
 }
 
 
@@ -81,7 +86,9 @@ def write(out, directories):
     for directory in directories:
         for case, options in CASES.items():
             torch.manual_seed(7)
-            model = get_peft_model(base_model(directory), LoraConfig(task_type="CAUSAL_LM", **options)).eval()
+            options = dict(options)
+            config = options.pop("config", LoraConfig)(task_type="CAUSAL_LM", **options)
+            model = get_peft_model(base_model(directory), config).eval()
             with torch.no_grad():
                 for parameter in model.parameters():
                     if parameter.requires_grad:

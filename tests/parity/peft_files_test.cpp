@@ -121,6 +121,8 @@ std::vector<Variant> variants() {
   DoraConfig dora{.low_rank = {.rank = 4, .alpha = 6.0}};
   DoraConfig dora_pissa{.low_rank = {.rank = 4, .alpha = 6.0, .rank_pattern = {{"q_proj", 7}}},
                         .init = DoraInit::kPissa};
+  VeraConfig vera{.rank = 12, .d_initial = 0.5};
+  VeraConfig vera_key{.rank = 40, .projection_prng_key = 5, .save_projection = false};
   const TargetOptions all{.target_modules = {"all-linear"}};
   return {
       {"lora", plain, {}},
@@ -136,7 +138,11 @@ std::vector<Variant> variants() {
       {"pissa_patterns", pissa_patterns, {.modules_to_save = {"lm_head"}}},
       {"dora", dora, all},
       {"dora_biases", dora, {.target_modules = {"q_proj"}, .bias = TrainedBias::kLoraOnly}},
-      {"dora_pissa", dora_pissa, all}};
+      {"dora_pissa", dora_pissa, all},
+      {"vera", vera, all},
+      {"vera_key", vera_key, {.target_modules = {"q_proj", "down_proj"}}},
+      {"vera_biases", vera, {.target_modules = {"q_proj"}, .bias = TrainedBias::kLoraOnly}},
+      {"vera_tied", vera, {.modules_to_save = {"embed_tokens"}, .ensure_weight_tying = true}}};
 }
 
 TEST(AdapterFileOracle, PeftLoadsWhatSvtuneWrites) {
