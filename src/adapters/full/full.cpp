@@ -6,8 +6,9 @@
 
 namespace svtune {
 
-FullAdapter::FullAdapter(const at::Tensor& weight, at::ScalarType compute_dtype)
-    : weight_(weight.requires_grad_(true)), compute_dtype_(compute_dtype) {
+FullAdapter::FullAdapter(const at::Tensor& weight, at::ScalarType compute_dtype,
+                         std::optional<std::uint64_t> seed)
+    : weight_(weight.requires_grad_(true)), compute_dtype_(compute_dtype), seed_(seed) {
   remake_copy();
 }
 
@@ -15,7 +16,9 @@ void FullAdapter::refresh(const BaseWeight&) { remake_copy(); }
 
 void FullAdapter::remake_copy() {
   // Shares the master's storage when the dtypes agree.
-  compute_copy_ = weight_.detach().to(compute_dtype_);
+  const at::Tensor master = weight_.detach();
+  compute_copy_ =
+      seed_ ? round_stochastically(master, compute_dtype_, *seed_) : master.to(compute_dtype_);
 }
 
 at::Tensor FullAdapter::forward(const at::Tensor& x, const BaseWeight&) {
@@ -48,7 +51,9 @@ AdapterInit make_adapter(const FullConfig& config, const LayerSite& site) {
   // A fresh copy: the base may be a read-only view of the user's file.
   const at::ScalarType high = site.base.dtype() == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor master = site.base.dense().to(high, /*non_blocking=*/false, /*copy=*/true);
-  init.adapter = std::make_unique<FullAdapter>(master, site.base.dtype());
+  std::optional<std::uint64_t> seed;
+  if (config.rounding != Rounding::kNearest) seed = rounding_seed(0, site.name + ".weight");
+  init.adapter = std::make_unique<FullAdapter>(master, site.base.dtype(), seed);
   init.releases_base = true;
   return init;
 }

@@ -1,25 +1,38 @@
 // Full fine-tuning of a matrix: the weight itself trains, as an fp32 master with a copy in
-// the compute dtype. The base is given back, since the master holds everything.
+// the compute dtype. The base is given back, since the master holds everything. A 16-bit copy is
+// rounded stochastically, each weight by its own fixed random number: rounded to nearest, updates
+// below half a step would change nothing until they add up. Source: Gupta et al. 1502.02551.
 #pragma once
+
+#include <optional>
 
 #include "adapters/method.h"
 #include "adapters/quantized_start.h"
 #include "base/fields.h"
+#include "nn/ops/stochastic_round.h"
 
 namespace svtune {
 
 struct FullConfig {
   static constexpr std::string_view kName = "full";
   static constexpr std::string_view kSummary = "all weights train";
+  Rounding rounding = Rounding::kAuto;
+
   template <class Self, class Visitor>
-  static void fields(Self&, Visitor&) {}
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.rounding, {.name = "rounding",
+                          .help = "How the fp32 weights become those of a 16-bit model, when it "
+                                  "computes and when it is saved"});
+  }
   bool operator==(const FullConfig&) const = default;
 };
 
 class FullAdapter final : public Adapter {
  public:
-  // `weight` [out, in] fp32 (fp64 in tests) becomes the trained leaf.
-  FullAdapter(const at::Tensor& weight, at::ScalarType compute_dtype);
+  // `weight` [out, in] fp32 (fp64 in tests) becomes the trained leaf. `seed` is of its copy's
+  // stochastic rounding; unset: to nearest.
+  FullAdapter(const at::Tensor& weight, at::ScalarType compute_dtype,
+              std::optional<std::uint64_t> seed);
 
   at::Tensor forward(const at::Tensor& x, const BaseWeight& base) override;
   at::Tensor merged_weight(const BaseWeight& base) const override;
@@ -34,6 +47,7 @@ class FullAdapter final : public Adapter {
   at::Tensor weight_;
   at::Tensor compute_copy_;
   at::ScalarType compute_dtype_;
+  std::optional<std::uint64_t> seed_;
 };
 
 MethodTraits traits(const FullConfig& config);
