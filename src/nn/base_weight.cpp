@@ -8,10 +8,15 @@
 namespace svtune {
 namespace {
 
-// The matrix in a buffer of this thread, valid until the next call. It grows to the largest
-// matrix and stays: the products of a model reuse it layer after layer.
-at::Tensor dequantized_in_buffer(const QuantizedMatrix& matrix, at::ScalarType dtype) {
+// It grows to the largest matrix and stays: the products of a model reuse it layer after layer.
+at::Tensor& product_buffer() {
   thread_local at::Tensor buffer;
+  return buffer;
+}
+
+// The matrix in the buffer of this thread, valid until the next call.
+at::Tensor dequantized_in_buffer(const QuantizedMatrix& matrix, at::ScalarType dtype) {
+  at::Tensor& buffer = product_buffer();
   const std::int64_t count = matrix.out_features() * matrix.in_features();
   if (!buffer.defined() || buffer.scalar_type() != dtype || buffer.numel() < count) {
     buffer = at::Tensor();  // give the old one back first
@@ -45,7 +50,37 @@ struct QuantizedLinear : torch::autograd::Function<QuantizedLinear> {
   }
 };
 
+// The branch in x's dtype; its own rounding is relative to itself.
+at::Tensor rounded(const ThinProduct& branch) {
+  at::Tensor sum;
+  if (branch.bias.defined()) {
+    sum = at::addmm(branch.bias.to(branch.left.scalar_type()), branch.left, branch.right, 1,
+                    branch.scale);
+  } else {
+    sum = at::empty({branch.left.size(0), branch.right.size(1)}, branch.left.options());
+    sum.addmm_(branch.left, branch.right, 0, branch.scale);
+  }
+  return branch.mask.defined() ? sum.mul_(branch.mask) : sum;
+}
+
+// x · weight + branch, weight [k, n]. The products of 16-bit types accumulate in fp32 what they
+// start from, so the small term goes first and the large product onto it.
+at::Tensor product_sum(const at::Tensor& x, const at::Tensor& weight, const ThinProduct& branch) {
+  if (x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kHalf) {
+    return rounded(branch).addmm_(x, weight);
+  }
+  at::Tensor sum = at::mm(x, weight);
+  if (branch.mask.defined()) {
+    sum.add_(at::mm(branch.left, branch.right).mul_(branch.mask), branch.scale);
+  } else {
+    sum.addmm_(branch.left, branch.right, 1, branch.scale);
+  }
+  return branch.bias.defined() ? sum.add_(branch.bias.to(sum.scalar_type())) : sum;
+}
+
 }  // namespace
+
+void release_product_buffer() { product_buffer() = at::Tensor(); }
 
 BaseWeight::BaseWeight(at::Tensor dense) : dense_(std::move(dense)) {
   if (dense_.dim() != 2 || !at::isFloatingType(dense_.scalar_type())) {
@@ -79,11 +114,23 @@ at::Tensor BaseWeight::matmul(const at::Tensor& x) const {
   if (at::GradMode::is_enabled() && x.requires_grad()) {
     return QuantizedLinear::apply(x, c10::make_intrusive<MatrixHolder>(quantized_));
   }
-  return at::linear(x, dequantized_in_buffer(*quantized_, dtype_));
+  return at::linear(x, operand());
+}
+
+at::Tensor BaseWeight::matmul(const at::Tensor& x, const ThinProduct& branch) const {
+  return product_sum(x, operand().t(), branch);
+}
+
+at::Tensor BaseWeight::matmul_transposed(const at::Tensor& grad, const ThinProduct& branch) const {
+  return product_sum(grad, operand(), branch);
 }
 
 at::Tensor BaseWeight::matmul_transposed(const at::Tensor& grad) const {
-  return at::mm(grad, quantized_ ? dequantized_in_buffer(*quantized_, dtype_) : dense_);
+  return at::mm(grad, operand());
+}
+
+at::Tensor BaseWeight::operand() const {
+  return quantized_ ? dequantized_in_buffer(*quantized_, dtype_) : dense_;
 }
 
 at::Tensor BaseWeight::dense() const {

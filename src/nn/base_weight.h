@@ -10,6 +10,18 @@
 
 namespace svtune {
 
+// What a method adds to a product: scale · left right (∘ mask) (+ bias).
+struct ThinProduct {
+  at::Tensor left;   // [T, k]
+  at::Tensor right;  // [k, n]
+  double scale = 1.0;
+  at::Tensor mask = {};  // [T, n] or undefined
+  at::Tensor bias = {};  // [n], added once, or undefined
+};
+
+// Frees the buffer in which this thread's products had quantised matrices.
+void release_product_buffer();
+
 class BaseWeight {
  public:
   BaseWeight() = default;  // no weight: an adapter that replaces it owns the product
@@ -30,7 +42,12 @@ class BaseWeight {
 
   // x [T, in] -> x Wᵀ [T, out]. Differentiable in x; the weight gets no gradient.
   at::Tensor matmul(const at::Tensor& x) const;
-  // grad [T, out] -> grad W [T, in], for hand-written backward passes; builds no graph.
+  // x Wᵀ + branch and grad W + branch, for the passes of an adapter; they build no graph. Terms
+  // are summed in fp32 and rounded once: added to a product that lies on the grid of a 16-bit
+  // type already, a branch below half a step would be lost whole, always.
+  at::Tensor matmul(const at::Tensor& x, const ThinProduct& branch) const;
+  at::Tensor matmul_transposed(const at::Tensor& grad, const ThinProduct& branch) const;
+  // grad [T, out] -> grad W [T, in]; builds no graph.
   at::Tensor matmul_transposed(const at::Tensor& grad) const;
 
   // The matrix [out, in] in dtype(): a view when it is stored dense, else a fresh copy.
@@ -39,6 +56,9 @@ class BaseWeight {
   at::Tensor dense_high_precision() const;
 
  private:
+  // The matrix as products take it; of a quantised one in the thread's buffer.
+  at::Tensor operand() const;
+
   at::Tensor dense_;
   std::shared_ptr<const QuantizedMatrix> quantized_;
   at::ScalarType dtype_ = at::kFloat;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <map>
 #include <set>
 
 #include "adapter_files/adapter_file.h"
@@ -163,6 +164,62 @@ TEST_P(Contract, MergedWeightEqualsForward) {
     EXPECT_LT(max_difference(forward, merged), 1e-8) << layer->name();
   }
   EXPECT_GT(seed, 0);
+}
+
+// Leaves at their start plus `deviation` times fixed noise.
+void place_at(const AdapterSet& adapters, const std::vector<at::Tensor>& start, double deviation) {
+  const at::NoGradGuard no_grad;
+  const std::vector<Trainable> leaves = adapters.trainables();
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    const at::Tensor noise = test::random_tensor(start[i].sizes().vec(), deviation, 7 + i);
+    leaves[i].tensor.detach().copy_(start[i] + noise);
+  }
+  adapters.refresh();
+}
+
+// How much of a layer's change is in its output, and how large that is.
+struct Effect {
+  double got = 0, wanted = 0, base = 0;  // <y - y0, x ΔWᵀ>, |x ΔWᵀ|², |y0|²
+};
+
+Effect effect_of(const AdapterSet& adapters, const std::map<std::string, at::Tensor>& weights) {
+  const at::NoGradGuard no_grad;
+  Effect sum;
+  std::uint64_t seed = 60;
+  for (Linear* layer : adapters.layers) {
+    const at::Tensor x =
+        test::random_tensor({2048, layer->in_features()}, 1, seed++).to(at::kBFloat16);
+    const at::Tensor wide = x.to(at::kDouble), before = weights.at(layer->name()).to(at::kDouble);
+    const at::Tensor base = wide.mm(before.t());
+    const at::Tensor wanted = wide.mm((layer->effective_weight().to(at::kDouble) - before).t());
+    const at::Tensor got = layer->forward(x).to(at::kDouble) - base;
+    sum.got += (got * wanted).sum().item<double>();
+    sum.wanted += wanted.square().sum().item<double>();
+    sum.base += base.square().sum().item<double>();
+  }
+  return sum;
+}
+
+TEST_P(Contract, AnUpdateFarBelowHalfAStepMovesTheMeanInBf16) {
+  std::map<std::string, at::Tensor> weights;
+  for (const Model base = load(at::kBFloat16); const Linear* layer : base.net->linears()) {
+    weights[layer->name()] = layer->base().dense().clone();
+  }
+  Model model = load(at::kBFloat16);
+  const Attached attached = attach_to(model);
+  std::vector<at::Tensor> start;
+  for (const Trainable& each : attached.adapters.trainables()) {
+    start.push_back(each.tensor.detach().clone());
+  }
+  // Half a step of bf16 is between 2e-3 and 4e-3 of a value. Small changes are linear.
+  constexpr double kTried = 1e-4, kWanted = 4e-4;
+  place_at(attached.adapters, start, kTried);
+  const Effect tried = effect_of(attached.adapters, weights);
+  const double size = std::sqrt(tried.wanted / tried.base);
+  place_at(attached.adapters, start, kTried * kWanted / size);
+  const Effect effect = effect_of(attached.adapters, weights);
+  // The noise of the rounding is three times the update, over the root of a million values.
+  EXPECT_NEAR(effect.got / effect.wanted, 1, 0.03);
 }
 
 TEST_P(Contract, OnlyTheIntendedTensorsTrain) {

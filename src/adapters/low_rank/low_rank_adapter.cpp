@@ -42,9 +42,7 @@ void LowRankAdapter::remake_factors() {
 }
 
 at::Tensor LowRankAdapter::forward(const at::Tensor& x, const BaseWeight& base) {
-  at::Tensor y = low_rank_linear(x, base, factors_, A_, B_, dropout_mask(x));
-  if (!branch_bias_.defined()) return y;
-  return y + (branch_bias_ * options_.scaling).to(y.scalar_type());
+  return low_rank_linear(x, base, factors_, {A_, B_, branch_bias_}, dropout_mask(x));
 }
 
 at::Tensor LowRankAdapter::merged_weight(const BaseWeight& base) const {

@@ -35,7 +35,7 @@ SvftGradients factored_gradients(const CallHolder& call, const at::Tensor& grad,
   if (factored) {
     result.x = at::mm(grad_Z.t(), f.Vh);
   } else {
-    result.x = call.base.matmul_transposed(grad).addmm_(grad_Z.t(), f.Vh);
+    result.x = call.base.matmul_transposed(grad, {.left = grad_Z.t(), .right = f.Vh});
   }
   return result;
 }
@@ -63,7 +63,8 @@ struct SvftLinear : torch::autograd::Function<SvftLinear> {
       const bool factored = form == SvftForm::kFactored;
       const at::Tensor mixed =
           factors.pattern->apply(factors.values, kept, factored ? factors.sigma : at::Tensor());
-      y = factored ? at::mm(mixed.t(), factors.Uh) : base.matmul(x).addmm_(mixed.t(), factors.Uh);
+      y = factored ? at::mm(mixed.t(), factors.Uh)
+                   : base.matmul(x, {.left = mixed.t(), .right = factors.Uh});
     }
     ctx->save_for_backward({kept, M, gate.value_or(at::Tensor())});
     ctx->saved_data["call"] =

@@ -9,14 +9,23 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+// The framework takes no undefined tensors as inputs, an absent optional is fine.
+std::optional<at::Tensor> present(const at::Tensor& tensor) {
+  return tensor.defined() ? std::optional(tensor) : std::nullopt;
+}
+
 struct LowRankLinear : torch::autograd::Function<LowRankLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& A,
-                            const at::Tensor& B, const std::optional<at::Tensor>& optional_mask,
-                            const BaseWeight& base, const LowRankFactors& factors) {
-    at::Tensor y = base.matmul(x);
+                            const at::Tensor& B, const std::optional<at::Tensor>& optional_bias,
+                            const std::optional<at::Tensor>& optional_mask, const BaseWeight& base,
+                            const LowRankFactors& factors) {
     const at::Tensor mask = optional_mask.value_or(at::Tensor());
     const at::Tensor input = mask.defined() ? x * mask : x;
-    y.addmm_(at::mm(input, factors.down.t()), factors.up.t(), 1, factors.scale);
+    const at::Tensor bias = optional_bias ? *optional_bias * factors.scale : at::Tensor();
+    const at::Tensor y = base.matmul(x, {.left = at::mm(input, factors.down.t()),
+                                         .right = factors.up.t(),
+                                         .scale = factors.scale,
+                                         .bias = bias});
     ctx->save_for_backward({x, mask, factors.down, factors.up});
     ctx->saved_data["base"] = c10::IValue::make_capsule(c10::make_intrusive<BaseHolder>(base));
     ctx->saved_data["scale"] = factors.scale;
@@ -24,6 +33,7 @@ struct LowRankLinear : torch::autograd::Function<LowRankLinear> {
     ctx->saved_data["paired"] = factors.paired;
     ctx->saved_data["grad_x"] = x.requires_grad();
     ctx->saved_data["factor_dtype"] = A.scalar_type();
+    ctx->saved_data["biased"] = bias.defined();
     (void)B;
     return y;
   }
@@ -47,18 +57,18 @@ struct LowRankLinear : torch::autograd::Function<LowRankLinear> {
     }
     const at::Tensor grad_A = at::mm(grad_down.t(), input).to(factor_dtype);
 
+    at::Tensor grad_bias;
+    if (ctx->saved_data["biased"].toBool()) {
+      grad_bias = grad.sum({0}, /*keepdim=*/false, factor_dtype).mul_(scale);
+    }
     at::Tensor grad_x;
     if (ctx->saved_data["grad_x"].toBool()) {
       const auto base =
           c10::static_intrusive_pointer_cast<BaseHolder>(ctx->saved_data["base"].toCapsule());
-      grad_x = base->base.matmul_transposed(grad);
-      if (mask.defined()) {
-        grad_x.add_(at::mm(grad_hidden, down).mul_(mask));
-      } else {
-        grad_x.addmm_(grad_hidden, down);
-      }
+      grad_x =
+          base->base.matmul_transposed(grad, {.left = grad_hidden, .right = down, .mask = mask});
     }
-    return {grad_x, grad_A, grad_B, at::Tensor(), at::Tensor(), at::Tensor()};
+    return {grad_x, grad_A, grad_B, grad_bias, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -82,12 +92,10 @@ struct TrainableLinear : torch::autograd::Function<TrainableLinear> {
 }  // namespace
 
 at::Tensor low_rank_linear(const at::Tensor& x, const BaseWeight& base,
-                           const LowRankFactors& factors, const at::Tensor& A, const at::Tensor& B,
+                           const LowRankFactors& factors, const LowRankLeaves& leaves,
                            const at::Tensor& dropout_mask) {
-  // The framework takes no undefined tensors as inputs, an absent optional is fine.
-  const std::optional<at::Tensor> mask =
-      dropout_mask.defined() ? std::optional(dropout_mask) : std::nullopt;
-  return LowRankLinear::apply(x, A, B, mask, base, factors);
+  return LowRankLinear::apply(x, leaves.A, leaves.B, present(leaves.bias), present(dropout_mask),
+                              base, factors);
 }
 
 at::Tensor trainable_linear(const at::Tensor& x, const at::Tensor& compute_copy,

@@ -1,5 +1,5 @@
 // Linear layer with a low-rank update, as one differentiable operator:
-//   y = x Wᵀ + s · (x Dᵀ) Uᵀ,   D = down [k, in], U = up [out, k].
+//   y = x Wᵀ + s · ((x Dᵀ) Uᵀ + b),   D = down [k, in], U = up [out, k], b [out] or absent.
 // The gradient never forms a dense [out, in] matrix and saves x only.
 #pragma once
 
@@ -21,10 +21,15 @@ struct LowRankFactors {
   bool paired = false;
 };
 
-// x [T, in] -> [T, out]. Gradients go to x, A and B (fp32 leaves; the factors are copies).
+// The trained tensors (fp32; the factors are copies). `bias` is undefined without b.
+struct LowRankLeaves {
+  at::Tensor A, B, bias;
+};
+
+// x [T, in] -> [T, out]. Gradients go to x and the leaves.
 // `dropout_mask` [T, in] multiplies the branch's input; undefined = no dropout.
 at::Tensor low_rank_linear(const at::Tensor& x, const BaseWeight& base,
-                           const LowRankFactors& factors, const at::Tensor& A, const at::Tensor& B,
+                           const LowRankFactors& factors, const LowRankLeaves& leaves,
                            const at::Tensor& dropout_mask = {});
 
 // x Wcᵀ where Wc [out, in] is the compute copy of the trained leaf W (fp32 master).
