@@ -5,6 +5,7 @@
 #include "api/settings.h"
 #include "base/errors.h"
 #include "libtorch/prelude.h"
+#include "svtune/memory.h"
 #include "train/training_run.h"
 
 namespace svtune {
@@ -61,11 +62,20 @@ class Relay final : public RunObserver {
   std::atomic<bool> stop_{false};
 };
 
+// A caller's process goes on without what training needed, also when it failed.
+struct MemoryRelease {
+  MemoryRelease() = default;
+  MemoryRelease(const MemoryRelease&) = delete;
+  MemoryRelease& operator=(const MemoryRelease&) = delete;
+  ~MemoryRelease() { release_memory(); }
+};
+
 }  // namespace
 
 FineTuneResult fine_tune(const FineTuneOptions& options, const FineTuneObserver& on_step) {
   const TrainOptions resolved = options_of(options);
   prepare_torch(options.threads);
+  const MemoryRelease release;
   FineTuneResult result;
   Relay relay(on_step, result);
   TrainOutcome outcome = run_training(resolved, relay);

@@ -9,7 +9,6 @@
 #include <string>
 
 #include "libtorch/prelude.h"
-#include "nn/cpu_allocator.h"
 
 namespace svtune {
 namespace {
@@ -44,7 +43,6 @@ void bound_product_caches() {
 
 void prepare_torch(std::int64_t threads) {
   bound_product_caches();
-  install_caching_allocator();
   at::set_num_threads(
       static_cast<int>(threads > 0 ? threads : std::min(allowed_cores(), quota_cores())));
 }

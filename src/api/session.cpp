@@ -15,6 +15,7 @@
 #include "io/load_tokenizer.h"
 #include "libtorch/prelude.h"
 #include "merge/merge.h"
+#include "svtune/memory.h"
 
 namespace svtune {
 namespace {
@@ -61,9 +62,17 @@ Session::Session(const SessionOptions& options) {
   state_ = std::make_unique<State>(load_with_adapter(options.model, options.adapter, load));
 }
 
-Session::~Session() = default;
+Session::~Session() {
+  if (!state_) return;
+  state_.reset();
+  release_memory();
+}
 Session::Session(Session&&) noexcept = default;
-Session& Session::operator=(Session&&) noexcept = default;
+Session& Session::operator=(Session&& other) noexcept {
+  const Session replaced(std::move(*this));
+  state_ = std::move(other.state_);
+  return *this;
+}
 
 const std::vector<std::string>& Session::warnings() const { return state_->warnings; }
 

@@ -1,6 +1,7 @@
 #include "nn/cpu_allocator.h"
 
 #include <c10/core/CPUAllocator.h>
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -19,6 +20,9 @@ constexpr std::size_t kHeader = 64;                   // bytes in front of every
 constexpr std::size_t kLarge = std::size_t{1} << 18;  // smaller blocks go to the C library
 constexpr std::size_t kHugePage = std::size_t{1} << 21;
 constexpr std::size_t kSlack = std::size_t{32} << 20;
+// The need of late is that of the last one or two windows, each long enough to hand out this
+// many times its peak: a few training steps.
+constexpr std::size_t kWindow = 16;
 
 // What stands in front of the memory handed out.
 struct Header {
@@ -56,10 +60,10 @@ class Cache {
       const Free found = *best;
       free_.erase(best);
       stats_.cached -= found.bytes;
-      grow_live(found.bytes);
+      hand_out(found.bytes);
       return header(found.block, found.bytes);
     }
-    grow_live(bytes);
+    hand_out(bytes);
     trim();
     void* block = map_block(bytes);
     if (block == nullptr) {
@@ -84,11 +88,13 @@ class Cache {
   void start_anew() {
     const std::lock_guard lock(mutex_);
     drop_all();
-    stats_.peak = stats_.live;
+    former_peak_ = peak_ = stats_.live;
+    handed_out_ = 0;
   }
 
   AllocatorStats stats() {
     const std::lock_guard lock(mutex_);
+    stats_.peak = std::max(peak_, former_peak_);
     return stats_;
   }
 
@@ -103,15 +109,21 @@ class Cache {
     return static_cast<char*>(block) + kHeader;
   }
 
-  void grow_live(std::size_t bytes) {
+  void hand_out(std::size_t bytes) {
     stats_.live += bytes;
-    stats_.peak = std::max(stats_.peak, stats_.live);
+    peak_ = std::max(peak_, stats_.live);
+    handed_out_ += bytes;
+    if (handed_out_ / kWindow < std::max<std::uint64_t>(peak_, kSlack)) return;
+    former_peak_ = peak_;
+    peak_ = stats_.live;
+    handed_out_ = 0;
   }
 
-  // Keeps live and cached blocks together near the largest need so far: the longest unused
+  // Keeps live and cached blocks together near the largest need of late: the longest unused
   // ones go back to the system.
   void trim() {
-    const std::size_t allowed = stats_.peak + stats_.peak / 16 + kSlack;
+    const std::uint64_t peak = std::max(peak_, former_peak_);
+    const std::uint64_t allowed = peak + peak / 16 + kSlack;
     while (!free_.empty() && stats_.live + stats_.cached > allowed) drop_oldest();
   }
 
@@ -129,6 +141,8 @@ class Cache {
   std::mutex mutex_;
   std::list<Free> free_;  // newest first
   AllocatorStats stats_;
+  std::uint64_t peak_ = 0, former_peak_ = 0;  // largest live bytes of this window and the last
+  std::uint64_t handed_out_ = 0;              // bytes in this window
 };
 
 // Never destroyed: tensors with static lifetime may be freed after it would be.
@@ -198,6 +212,9 @@ void install_caching_allocator() {
 
 AllocatorStats allocator_stats() { return cache().stats(); }
 
-void release_cached_blocks() { cache().start_anew(); }
+void release_cached_blocks() {
+  cache().start_anew();
+  ::malloc_trim(0);
+}
 
 }  // namespace svtune

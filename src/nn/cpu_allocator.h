@@ -14,12 +14,14 @@ void install_caching_allocator();
 
 struct AllocatorStats {
   std::uint64_t live = 0;    // bytes in use by tensors, large blocks only
-  std::uint64_t cached = 0;  // bytes kept for reuse
-  std::uint64_t peak = 0;    // largest `live` so far
+  std::uint64_t cached = 0;  // bytes kept for reuse: with `live` not much above `peak`
+  std::uint64_t peak = 0;    // largest `live` of late: it falls when tensors stay smaller
 };
 AllocatorStats allocator_stats();
 
-// Gives all cached blocks back to the system and starts `peak` anew, for a phase of its own.
+// Gives all cached blocks back to the system, and what the C library keeps of freed memory, and
+// starts `peak` anew: at the end of a phase that needed more than the next one does. Also of use
+// to a process without the allocator.
 void release_cached_blocks();
 
 }  // namespace svtune

@@ -4,6 +4,7 @@
 
 #include "base/errors.h"
 #include "libtorch/prelude.h"
+#include "nn/cpu_allocator.h"
 
 namespace svtune {
 namespace {
@@ -45,6 +46,8 @@ void enter_quantized_base(TrainSession& session, RunObserver& observer) {
     };
     quantize_model(session.model, quantize_plan(options), folder, quantize);
   }
+  session.model = {};  // gives the dense matrices back before the quantised ones are read
+  release_cached_blocks();
   session.model = load_model(folder / "base", {scalar_type(options.model.dtype)});
   if (std::filesystem::exists(folder / "adapter")) session.start_adapter = folder / "adapter";
 }

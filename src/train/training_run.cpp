@@ -9,6 +9,7 @@
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
 #include "merge/merge.h"
+#include "nn/cpu_allocator.h"
 #include "train/quantized_base.h"
 #include "train/rehearsal.h"
 #include "train/run_directory.h"
@@ -168,6 +169,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   if (session.options.model.base_dtype && !restart) begin();
   enter_quantized_base(session, observer);
   Attached attached = attach_adapters(session, /*initialise=*/!restart, observer);
+  release_cached_blocks();  // what decompositions and the base's loss needed
   if (restart) restore_record(run, attached);
   attached.record.prompt = session.prompt;
   const RunPlan plan = plan_of(session, attached);

@@ -3,6 +3,7 @@
 //   usage: consumer MODEL ADAPTER MERGED DATA RUN    (MERGED and RUN are directories to create)
 #include <svtune/errors.h>
 #include <svtune/fine_tune.h>
+#include <svtune/memory.h>
 #include <svtune/session.h>
 #include <svtune/svtune.h>
 #include <svtune/version.h>
