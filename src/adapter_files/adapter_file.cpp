@@ -37,8 +37,9 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
   const at::NoGradGuard no_grad;
   AtomicDirectory output(directory, if_exists);
   const std::filesystem::path& staging = output.staging();
-  if (method_traits(record.method).trains_matrix) {
-    write_merged(model, adapters, staging, record.prompt);
+  if (const MethodTraits traits = method_traits(record.method); traits.trains_matrix) {
+    write_merged(model, adapters, staging,
+                 {.prompt = record.prompt, .rounding = {traits.rounding}});
     output.commit();
     return;
   }

@@ -74,6 +74,20 @@ at::Tensor pad_to(const at::Tensor& factor, std::int64_t dimension, std::int64_t
   return at::cat({factor, at::zeros(missing, factor.options())}, dimension);
 }
 
+// With the scale in them, as it is in B. PEFT gives every adapted layer one as soon as one has.
+bool add_branch_biases(const AdapterSet& adapters, std::vector<NamedTensor>& tensors) {
+  const std::vector<Linear*> layers = adapted_layers(adapters);
+  const auto bias_of = [](const Linear* layer) { return layer->adapter()->output_bias(); };
+  if (std::ranges::none_of(layers, [&](auto each) { return bias_of(each).defined(); }))
+    return false;
+  for (const Linear* layer : layers) {
+    const at::Tensor bias = bias_of(layer);
+    tensors.push_back({layer->name() + ".lora_B.bias",
+                       bias.defined() ? bias : at::zeros({layer->out_features()}, at::kFloat)});
+  }
+  return true;
+}
+
 }  // namespace
 
 void require_adapters(const AdapterSet& adapters, const char* form) {
@@ -104,7 +118,7 @@ LoraExportReport write_lora_export(const Model& model, const AdapterSet& adapter
     report.largest_relative_error =
         std::max(report.largest_relative_error, report.layers.back().relative_error);
   }
-  const PlainLowRankForm plain = plain_low_rank_form(report.rank);
+  PlainLowRankForm plain = plain_low_rank_form(report.rank);
   std::vector<NamedTensor> tensors = whole_tensors(adapters);
   for (std::size_t i = 0; i < deltas.size(); ++i) {
     const LowRankDelta& delta = deltas[i];
@@ -112,6 +126,8 @@ LoraExportReport write_lora_export(const Model& model, const AdapterSet& adapter
     tensors.push_back({layer + plain.down, pad_to(delta.down, 0, report.rank)});
     tensors.push_back({layer + plain.up, pad_to(delta.up * delta.scale, 1, report.rank)});
   }
+  if (add_branch_biases(adapters, tensors)) plain.form.keys["lora_bias"] = report.branch_bias = true;
+  report.modules_to_save = record.targets.modules_to_save;
   write_peft_directory(directory, {model, adapters, record.targets, model.path.string()},
                        plain.form, std::move(tensors));
   return report;

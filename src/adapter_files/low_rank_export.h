@@ -33,6 +33,9 @@ struct LoraExportReport {
   std::int64_t rank = 0;  // of the file: the largest of the layers
   std::vector<ExportedLayer> layers;
   double largest_relative_error = 0;
+  // What some servers of LoRA do not read.
+  std::vector<std::string> modules_to_save;
+  bool branch_bias = false;  // lora_bias
 };
 
 // Throws UsageError when nothing but whole weights trained, which has no such form.

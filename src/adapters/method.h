@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "nn/adapter.h"
 #include "nn/method_state.h"
+#include "nn/ops/stochastic_round.h"
 
 namespace svtune {
 
@@ -33,6 +34,7 @@ struct AdapterInit {
 struct MethodTraits {
   bool trains_matrix = false;     // the weight itself: saved as a model, all of it by default
   bool needs_dense_base = false;  // a quantised base is refused
+  Rounding rounding = Rounding::kAuto;  // of a trained matrix, when it is saved in 16 bits
   // Part of the forward is a constant in backward, made again by refresh(), as the method's paper
   // has it: gradients are not those of the function of all leaves.
   bool constant_in_backward = false;

@@ -6,15 +6,38 @@
 
 namespace svtune {
 
+namespace {
+
+std::vector<std::string> server_notes(const LoraExportReport& report) {
+  std::vector<std::string> notes;
+  if (!report.modules_to_save.empty()) {
+    notes.push_back("It holds modules_to_save (" + join(report.modules_to_save, ", ") +
+                    "): PEFT reads them, vLLM and other servers refuse them; merge instead");
+  }
+  if (report.branch_bias) {
+    notes.emplace_back(
+        "It holds lora_bias: PEFT reads it, vLLM and other servers refuse it; merge instead");
+  }
+  return notes;
+}
+
+}  // namespace
+
 int run(const ExportCommandOptions& options, CommandContext& context) {
   if (options.form == ExportForm::kResidual && (options.tolerance || options.max_rank)) {
     throw UsageError("--tolerance and --max-rank belong to --form lora");
+  }
+  const RoundingOptions& rounding = options.rounding;
+  if (options.form == ExportForm::kLora &&
+      (rounding.mode != Rounding::kAuto || rounding.seed > 0)) {
+    throw UsageError("--rounding and --seed belong to --form residual");
   }
   LoadedModel loaded = load_for_command(options.paths.input());
   const LoadedAdapter& adapter = *loaded.adapter;
   if (options.form == ExportForm::kResidual) {
     const MergeReport report =
-        export_residual(loaded.model, adapter.adapters, adapter.record, options.paths.output, {});
+        export_residual(loaded.model, adapter.adapters, adapter.record, options.paths.output,
+                        {.rounding = options.rounding});
     context.out << "Wrote the residual model (" << format_bytes(report.bytes) << ") to "
                 << (options.paths.output / "base").string() << " and its adapter to "
                 << (options.paths.output / "adapter").string() << "\n";
@@ -33,6 +56,7 @@ int run(const ExportCommandOptions& options, CommandContext& context) {
   context.out << "Wrote a rank " << report.rank << " LoRA of " << report.layers.size()
               << " layers to " << options.paths.output.string() << "\n"
               << "Largest relative error " << report.largest_relative_error << "\n";
+  for (const std::string& note : server_notes(report)) context.out << note << "\n";
   return 0;
 }
 

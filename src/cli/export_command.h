@@ -4,6 +4,7 @@
 #include "cli/convert_command.h"
 #include "cli/core/command.h"
 #include "cli/shared_steps.h"
+#include "merge/rounding.h"
 
 namespace svtune {
 
@@ -19,8 +20,8 @@ struct ExportCommandOptions {
       .name = "export",
       .summary = "Write an adapter as plain LoRA, or PiSSA's residual model",
       .description =
-          "The LoRA form has its scale baked in and one rank, so every server reads "
-          "it. With --tolerance it is cut to the smallest rank whose error stays below "
+          "The LoRA form has its scale baked in and one rank, as servers want it. With --tolerance "
+          "it is cut to the smallest rank whose error stays below "
           "that share of the update.",
       .examples =
           "svtune export --model model/ --adapter run/adapter --form lora "
@@ -29,6 +30,7 @@ struct ExportCommandOptions {
   ExportForm form = ExportForm::kLora;
   std::optional<double> tolerance;
   std::optional<std::int64_t> max_rank;
+  RoundingOptions rounding;  // of the residual model
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -39,6 +41,7 @@ struct ExportCommandOptions {
                            .above = 0,
                            .below = 1});
     visit(self.max_rank, {.name = "max_rank", .help = "Largest rank of the LoRA form", .min = 1});
+    visit.group("", self.rounding);
   }
 };
 

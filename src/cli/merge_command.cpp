@@ -27,6 +27,7 @@ int run(const MergeCommandOptions& options, CommandContext& context) {
   MergeOptions merge;
   if (options.output_dtype) merge.dtype = torch_dtype(*options.output_dtype);
   merge.prompt = loaded.adapter->record.prompt;
+  merge.rounding = options.rounding;
   merge.progress = [&](std::int64_t done, std::int64_t total) {
     progress.update({.done = done, .total = total});
   };
@@ -37,6 +38,9 @@ int run(const MergeCommandOptions& options, CommandContext& context) {
               << " weights to " << options.paths.output.string() << "\n"
               << "Largest change " << report.largest << " in " << report.largest_name << ", "
               << report.changes.size() << " weights changed\n";
+  if (const std::string text = rounding_summary(report); !text.empty()) {
+    context.out << text << "\n";
+  }
   return 0;
 }
 

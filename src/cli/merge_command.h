@@ -4,6 +4,7 @@
 #include "cli/convert_command.h"
 #include "cli/core/command.h"
 #include "cli/shared_steps.h"
+#include "merge/rounding.h"
 
 namespace svtune {
 
@@ -12,17 +13,20 @@ struct MergeCommandOptions {
       .name = "merge",
       .summary = "Write the model with the adapter merged into its weights",
       .description =
-          "Computes in fp32, rounds once to the output's dtype and reports the "
-          "largest change of a weight.",
+          "Computes in fp32 and rounds once to the output's dtype. Reports the largest change of "
+          "a weight and how much of the update the dtype keeps; svtune_merge.json in the output "
+          "says it of each weight.",
       .examples = "svtune merge --model model/ --adapter run/adapter --output merged/"};
   AdapterConversion paths;
   std::optional<FileDtype> output_dtype;
+  RoundingOptions rounding;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     visit.group("", self.paths);
     visit(self.output_dtype,
           {.name = "output_dtype", .help = "Type of the written weights (default: the model's)"});
+    visit.group("", self.rounding);
   }
 };
 

@@ -69,6 +69,11 @@ class Terminal final : public RunObserver {
     }
   }
 
+  void note(const std::string& text) override {
+    progress_.reset();
+    context_.out << text << std::endl;
+  }
+
   void progress(RunPhase phase, std::int64_t done, std::int64_t total) override {
     if (phase_ != phase) start(label_of(phase), unit_of(phase));
     phase_ = phase;

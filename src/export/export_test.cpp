@@ -5,6 +5,7 @@
 
 #include "adapter_files/adapter_file.h"
 #include "adapter_files/low_rank_export.h"
+#include "adapters/lora/low_rank_adapter.h"
 #include "attach/attach.h"
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
@@ -166,6 +167,110 @@ TEST_F(Export, MergeRoundsOnceAndReportsTheLargestChange) {
     largest = std::max(largest, change);
   }
   EXPECT_DOUBLE_EQ(report.largest, largest);
+}
+
+// A LoRA with a bias on the branch, as PEFT's lora_bias makes it.
+void add_biases(const AdapterSet& adapters) {
+  std::uint64_t seed = 300;
+  for (Linear* layer : adapters.layers) {
+    auto& adapter = dynamic_cast<LowRankAdapter&>(*layer->adapter());
+    adapter.set_branch_bias(test::random_tensor({layer->out_features()}, 0.5, seed++));
+  }
+}
+
+TEST_F(Export, TheBranchBiasIsMergedAndExported) {
+  const LoraConfig lora{.low_rank = {.rank = 4, .alpha = 12.0}};
+  for (const std::string family : {"llama", "qwen3", "qwen2", "gemma"}) {
+    SCOPED_TRACE(family);
+    Model model = load({.family = family});
+    TargetOptions targets{.target_modules = {"q_proj", "v_proj"}};
+    if (family == "llama") targets.target_modules = {"o_proj", "up_proj"};
+    const Attached attached = attach(model, lora, targets, {});
+    add_biases(attached.adapters);
+    test::disturb(attached.adapters);
+    const at::Tensor expected = test::logits_of(model);
+    merge_to_directory(model, attached.adapters, directory_ / ("merged-" + family));
+    Model merged = load_model(directory_ / ("merged-" + family));
+    EXPECT_TRUE(merged.warnings.empty());
+    // fp32 logits of size 3; the sums run in another order.
+    EXPECT_LT(test::max_difference(test::logits_of(merged), expected), 1e-5);
+    const LoraExportReport report =
+        export_lora(model, attached.adapters, attached.record, directory_ / ("lora-" + family));
+    EXPECT_TRUE(report.branch_bias);
+    Model base = load_model(model.path);
+    const LoadedAdapter loaded = load_adapter(base, directory_ / ("lora-" + family));
+    EXPECT_LT(test::max_difference(test::logits_of(base), expected), 1e-5);
+    EXPECT_EQ(loaded.adapters.num_trainable(), attached.adapters.num_trainable());
+  }
+}
+
+TEST_F(Export, ABiasThatTheFamilyCannotHaveIsRefused) {
+  Model model = load({.family = "gemma"});
+  const Attached attached = attach(model, LoraConfig{}, {.target_modules = {"up_proj"}}, {});
+  add_biases(attached.adapters);
+  try {
+    merge_to_directory(model, attached.adapters, directory_ / "merged");
+    FAIL() << "a bias was dropped or written where no program reads it";
+  } catch (const ModelError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("model.layers.0.mlp.up_proj: lora_bias"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "merged"));
+}
+
+// The bytes of the weights that a merge with these options writes.
+std::string merged_bytes(const Model& model, const AdapterSet& adapters,
+                         const std::filesystem::path& directory, MergeOptions options,
+                         MergeReport* report = nullptr) {
+  options.if_exists = IfExists::kReplace;
+  const MergeReport made = merge_to_directory(model, adapters, directory, options);
+  if (report != nullptr) *report = made;
+  return read_file(directory / "model.safetensors", 1 << 26);
+}
+
+TEST_F(Export, AnUpdateBelowHalfAStepSurvivesTheMerge) {
+  for (const at::ScalarType dtype : {at::kBFloat16, at::kHalf}) {
+    Model model = load({.dtype = at::kBFloat16, .hidden_size = 64});
+    const Attached attached = attach(model, LoraConfig{.low_rank = {.rank = 4}}, kAllLinear, {});
+    // Weights of size 0.15 lie on steps of 1/1024 and finer, the update is of size 2e-5.
+    test::disturb(attached.adapters, 5e-5);
+    const auto merge = [&](Rounding mode, std::uint64_t seed, MergeReport* report = nullptr) {
+      return merged_bytes(model, attached.adapters, directory_ / "merged",
+                          {.dtype = dtype, .rounding = {mode, seed}}, report);
+    };
+    MergeReport nearest, stochastic, automatic;
+    merge(Rounding::kNearest, 0, &nearest);
+    const std::string first = merge(Rounding::kStochastic, 0, &stochastic);
+    EXPECT_EQ(merge(Rounding::kStochastic, 0), first);
+    EXPECT_NE(merge(Rounding::kStochastic, 1), first);
+    merge(Rounding::kAuto, 0, &automatic);
+    EXPECT_LT(nearest.kept.share(), 0.9);
+    // The noise of 160,000 weights is about fifteen times the update.
+    EXPECT_NEAR(stochastic.kept.share(), 1, 0.2);
+    EXPECT_NEAR(automatic.kept.share(), 1, 0.2);
+    EXPECT_GT(nearest.kept.relative_error(), 0.5);
+    EXPECT_THAT(rounding_summary(automatic), HasSubstr("of the update"));
+    const Json stored =
+        parse_json(read_file(directory_ / "merged" / kMergeReportFile, 1 << 20), "report");
+    EXPECT_EQ(stored.at("changes").size(), automatic.changes.size());
+    EXPECT_DOUBLE_EQ(stored.at("update_kept").get<double>(), automatic.kept.share());
+  }
+}
+
+TEST_F(Export, AutomaticRoundingIsNearestWhereThatKeepsTheUpdate) {
+  Model model = load({.dtype = at::kBFloat16});
+  const Attached attached = attach(model, LoraConfig{.low_rank = {.rank = 4}}, kAllLinear, {});
+  test::disturb(attached.adapters, 0.3);
+  MergeReport report;
+  const std::string bytes =
+      merged_bytes(model, attached.adapters, directory_ / "merged", {}, &report);
+  for (const WeightChange& each : report.changes) EXPECT_FALSE(each.stochastic) << each.name;
+  EXPECT_EQ(merged_bytes(model, attached.adapters, directory_ / "merged",
+                         {.rounding = {Rounding::kNearest}}),
+            bytes);
+  // fp32 keeps everything.
+  merged_bytes(model, attached.adapters, directory_ / "merged", {.dtype = at::kFloat}, &report);
+  EXPECT_NEAR(report.kept.share(), 1, 1e-6);
+  EXPECT_EQ(rounding_summary(report), "");
 }
 
 TEST_F(Export, MergedModelCanBeSharded) {

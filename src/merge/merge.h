@@ -12,16 +12,16 @@ namespace svtune {
 WeightChanges merged_changes(const AdapterSet& adapters);
 
 // Streams tensor by tensor into a new model directory with config.json and the tokenizer's
-// files. Memory: the largest tensor in fp32, a few times. A tied head that trained apart is
+// files. A bias that an adapter adds goes to the layer's bias, which is made where the family
+// has one. Memory: the largest tensor in fp32, a few times. A tied head that trained apart is
 // written as its own tensor. Throws ModelError naming the layer when a merged weight is not
-// finite; nothing is left behind then.
+// finite or a bias has no place; nothing is left behind then.
 MergeReport merge_to_directory(const Model& model, const AdapterSet& adapters,
                                const std::filesystem::path& directory,
                                const MergeOptions& options = {});
 
 // The same into a directory that exists.
 MergeReport write_merged(const Model& model, const AdapterSet& adapters,
-                         const std::filesystem::path& directory,
-                         const std::optional<TrainedPrompt>& prompt);
+                         const std::filesystem::path& directory, const MergeOptions& options);
 
 }  // namespace svtune

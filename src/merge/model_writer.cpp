@@ -1,7 +1,9 @@
 #include "merge/model_writer.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <set>
 
 #include "base/errors.h"
 #include "io/base_tensors.h"
@@ -9,6 +11,7 @@
 #include "io/prompt_files.h"
 #include "io/safetensors_source.h"
 #include "libtorch/prelude.h"
+#include "merge/added_bias.h"
 
 namespace svtune {
 namespace {
@@ -20,7 +23,7 @@ struct Output {
   std::vector<std::int64_t> shape;
 };
 
-std::vector<Output> list_outputs(Transformer& net, bool own_head) {
+std::vector<Output> list_outputs(Transformer& net, bool own_head, const AddedBiases& added) {
   std::vector<Output> outputs;
   for (const NamedParameter& each : net.parameters()) {
     outputs.push_back({each.name, each.tensor->sizes().vec()});
@@ -29,17 +32,28 @@ std::vector<Output> list_outputs(Transformer& net, bool own_head) {
     if (linear == &net.head() && !own_head) continue;
     outputs.push_back(
         {linear->name() + ".weight", {linear->out_features(), linear->in_features()}});
+    if (std::ranges::count(added.layers, linear->name()) > 0) {
+      outputs.push_back({linear->name() + ".bias", {linear->out_features()}});
+    }
   }
   return outputs;
+}
+
+// Whatever the locale.
+std::string fixed_text(double value, int digits) {
+  char text[64];
+  const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::fixed, digits);
+  return {text, end.ptr};
 }
 
 std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
   return {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()};
 }
 
-WeightChange measure(const std::string& name, const at::Tensor& before, const at::Tensor& after) {
-  const at::Tensor change = after.to(before.scalar_type()) - before;
-  WeightChange result{name.substr(0, name.rfind('.')), 0, 0};
+WeightChange measure(const std::string& name, const at::Tensor& before,
+                     const RoundedWeight& written) {
+  const at::Tensor change = written.values.to(before.scalar_type()) - before;
+  WeightChange result{name.substr(0, name.rfind('.')), 0, 0, written.kept, written.stochastic};
   if (name.ends_with(".bias")) result.name = name;
   if (change.numel() == 0) return result;
   result.largest = change.abs().max().item<double>();
@@ -49,23 +63,45 @@ WeightChange measure(const std::string& name, const at::Tensor& before, const at
   return result;
 }
 
+Json report_json(const MergeReport& report, const RoundingOptions& rounding) {
+  Json json = Json::object();
+  json["dtype"] = dtype_text(report.dtype);
+  json["rounding"] = std::string(enum_name(rounding.mode));
+  json["seed"] = rounding.seed;
+  json["update_kept"] = report.kept.share();
+  json["relative_error"] = report.kept.relative_error();
+  json["changes"] = Json::array();
+  for (const WeightChange& each : report.changes) {
+    json["changes"].push_back({{"name", each.name},
+                               {"largest", each.largest},
+                               {"relative_norm", each.relative_norm},
+                               {"rounding", each.stochastic ? "stochastic" : "nearest"},
+                               {"update_kept", each.kept.share()},
+                               {"relative_error", each.kept.relative_error()}});
+  }
+  return json;
+}
+
 class ModelWriter {
  public:
   ModelWriter(const Model& model, const WeightChanges& changes, const MergeOptions& options)
       : model_(model), changes_(changes), options_(options) {
     report_.dtype = options.dtype.value_or(model.weights->stored_dtype());
     own_head_ = !model.net->head_is_tied() || changes.contains(kHeadWeight);
+    std::set<std::string> names;
+    for (const auto& [name, change] : changes) names.insert(name);
+    added_ = added_biases(*model.net, names);
   }
 
   MergeReport write(const std::filesystem::path& directory) {
-    const std::vector<Output> outputs = list_outputs(*model_.net, own_head_);
+    const std::vector<Output> outputs = list_outputs(*model_.net, own_head_, added_);
     std::vector<TensorSpec> specs;
     for (const Output& each : outputs)
       specs.push_back({each.name, dtype_of(report_.dtype), each.shape});
     CheckpointWriter writer(directory, specs, options_.max_shard_bytes);
     std::int64_t done = 0;
     for (const TensorSpec& each : writer.order()) {
-      const at::Tensor tensor = values(each.name);
+      const at::Tensor tensor = values(each.name, each.shape);
       writer.write(each.name, bytes_of(tensor));
       report_.bytes += tensor.nbytes();
       if (options_.progress) options_.progress(++done, static_cast<std::int64_t>(specs.size()));
@@ -77,25 +113,38 @@ class ModelWriter {
     copy_companion_files(model_.path, directory);
     if (options_.prompt) write_prompt_files(directory, *options_.prompt, model_.path);
     order_changes(outputs);
+    write_file_atomic(
+        directory / kMergeReportFile,
+        dump_json(report_json(report_, options_.rounding), {.indent = 2, .final_newline = true}));
     return std::move(report_);
   }
 
  private:
-  at::Tensor values(const std::string& name) {
+  at::Tensor values(const std::string& name, const std::vector<std::int64_t>& shape) {
     const auto change = changes_.find(name);
-    if (change == changes_.end()) {
-      return base_tensor(model_, name, report_.dtype).contiguous();
-    }
+    if (change == changes_.end()) return before(name, shape, report_.dtype).contiguous();
     const at::ScalarType high = report_.dtype == at::kDouble ? at::kDouble : at::kFloat;
-    const at::Tensor before = base_tensor(model_, name, high);
-    const at::Tensor after = change->second(before).to(report_.dtype).contiguous();
-    if (!std::isfinite(after.sum(at::kDouble).item<double>())) {
+    const at::Tensor base = before(name, shape, high);
+    const RoundedWeight written =
+        round_weight(name, base, change->second(base), report_.dtype, options_.rounding);
+    if (!std::isfinite(written.values.sum(at::kDouble).item<double>())) {
       throw ModelError(
           "tensor " + name + " is not finite after merging (as " + dtype_text(report_.dtype) + ")",
           "The adapter holds NaN or infinity, or the values exceed the dtype's range.");
     }
-    measured_[name] = measure(name, before, after);
-    return after;
+    measured_[name] = measure(name, base, written);
+    return written.values;
+  }
+
+  // The base's tensor; an added bias is zero there.
+  at::Tensor before(const std::string& name, const std::vector<std::int64_t>& shape,
+                    at::ScalarType dtype) const {
+    constexpr std::string_view kBias = ".bias";
+    if (name.ends_with(kBias) &&
+        std::ranges::count(added_.layers, name.substr(0, name.size() - kBias.size())) > 0) {
+      return at::zeros(shape, dtype);
+    }
+    return base_tensor(model_, name, dtype);
   }
 
   void order_changes(const std::vector<Output>& outputs) {
@@ -103,6 +152,7 @@ class ModelWriter {
       const auto found = measured_.find(each.name);
       if (found == measured_.end()) continue;
       report_.changes.push_back(found->second);
+      report_.kept.add(found->second.kept);
       if (found->second.largest >= report_.largest) {
         report_.largest = found->second.largest;
         report_.largest_name = found->second.name;
@@ -122,6 +172,7 @@ class ModelWriter {
       if (config.contains(name)) config[name] = text;
     }
     if (model_.spec().tied_head && own_head_) config["tie_word_embeddings"] = false;
+    for (const std::string& key : added_.config_keys) config[key] = true;
     return config;
   }
 
@@ -130,10 +181,26 @@ class ModelWriter {
   const MergeOptions& options_;
   MergeReport report_;
   bool own_head_ = false;
+  AddedBiases added_;
   std::map<std::string, WeightChange> measured_;
 };
 
 }  // namespace
+
+std::string rounding_summary(const MergeReport& report) {
+  const bool narrow = report.dtype == at::kBFloat16 || report.dtype == at::kHalf;
+  if (!narrow || report.changes.empty()) return "";
+  const auto worst = std::ranges::min_element(
+      report.changes, {}, [](const WeightChange& each) { return each.kept.share(); });
+  const auto stochastic = std::ranges::count_if(
+      report.changes, [](const WeightChange& each) { return each.stochastic; });
+  const auto percent = [](double share) { return fixed_text(100 * share, 1) + " %"; };
+  return dtype_text(report.dtype) + " keeps " + percent(report.kept.share()) +
+         " of the update (least: " + percent(worst->kept.share()) + " in " + worst->name +
+         "), relative error " + fixed_text(report.kept.relative_error(), 3) + ", " +
+         std::to_string(stochastic) + " of " + std::to_string(report.changes.size()) +
+         " weights rounded stochastically";
+}
 
 MergeReport write_model(const Model& model, const WeightChanges& changes,
                         const std::filesystem::path& directory, const MergeOptions& options) {

@@ -39,6 +39,8 @@ struct ArchSpec {
   bool query_key_value_bias = false;
   bool output_bias = false;
   bool mlp_bias = false;
+  // The family's config.json has attention_bias (for q, k, v and o) and mlp_bias.
+  bool optional_attention_bias = false, optional_mlp_bias = false;
   Activation activation = Activation::kSilu;
 
   double attention_scale = 0.0;

@@ -178,4 +178,11 @@ ArchSpec parse_arch(const Json& config, const std::string& source) {
   return spec;
 }
 
+std::string bias_key(const ArchSpec& spec, const std::string& module) {
+  const auto within = [&](const char* part) { return module.find(part) != std::string::npos; };
+  if (spec.optional_attention_bias && within(".self_attn.")) return "attention_bias";
+  if (spec.optional_mlp_bias && within(".mlp.")) return "mlp_bias";
+  return "";
+}
+
 }  // namespace svtune

@@ -31,4 +31,8 @@ const std::vector<Family>& families();
 // missing or malformed keys, and keys that change the mathematics but are not supported.
 ArchSpec parse_arch(const Json& config, const std::string& source);
 
+// The key of config.json that gives biases to linear layers of this one's kind, e.g.
+// "attention_bias" for "model.layers.0.self_attn.q_proj"; empty when the family has no such key.
+std::string bias_key(const ArchSpec& spec, const std::string& module);
+
 }  // namespace svtune

@@ -61,6 +61,10 @@ class Adapter {
   // The weight [out, in] that gives the same output, in fp32 (fp64 for an fp64 base).
   virtual at::Tensor merged_weight(const BaseWeight& base) const = 0;
 
+  // What the adapter adds to every row of the output whatever the input, [out] in fp32 (fp64);
+  // undefined: nothing. Merging adds it to the layer's bias.
+  virtual at::Tensor output_bias() const { return {}; }
+
   virtual std::vector<Trainable> trainables() = 0;
 
   // The leaf that stands for the whole weight [out, in], for adapters that are nothing but

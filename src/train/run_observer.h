@@ -38,6 +38,8 @@ class RunObserver {
  public:
   virtual ~RunObserver() = default;
   virtual void warning(const std::string& text) { (void)text; }
+  // A fact about what is written, one line.
+  virtual void note(const std::string& text) { (void)text; }
   // Parts of a phase, records, layers or answers; never from two threads at once.
   virtual void progress(RunPhase phase, std::int64_t done, std::int64_t total) {
     (void)phase;

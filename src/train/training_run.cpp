@@ -112,14 +112,16 @@ Trained train_steps(TrainSession& session, const Attached& attached, TrainState&
 }
 
 std::filesystem::path save_result(TrainSession& session, const Attached& attached,
-                                  const std::string& suffix) {
+                                  const std::string& suffix, RunObserver& observer) {
   const std::filesystem::path run = session.options.run.output;
-  if (method_traits(attached.record.method).trains_matrix) {
+  if (const MethodTraits traits = method_traits(attached.record.method); traits.trains_matrix) {
     const std::filesystem::path target = run / ("model" + suffix);
     MergeOptions merge;
     merge.if_exists = IfExists::kReplace;
     merge.prompt = session.prompt;
-    merge_to_directory(session.model, attached.adapters, target, merge);
+    merge.rounding.mode = traits.rounding;
+    const MergeReport report = merge_to_directory(session.model, attached.adapters, target, merge);
+    if (const std::string text = rounding_summary(report); !text.empty()) observer.note(text);
     return target;
   }
   const std::filesystem::path target = run / ("adapter" + suffix);
@@ -130,7 +132,7 @@ std::filesystem::path save_result(TrainSession& session, const Attached& attache
 // Writes the last state, and the best one by evaluation beside it.
 std::filesystem::path save_results(TrainSession& session, const Attached& attached,
                                    const Trained& trained, RunObserver& observer) {
-  const std::filesystem::path last = save_result(session, attached, "");
+  const std::filesystem::path last = save_result(session, attached, "", observer);
   observer.saved(last, std::nullopt);
   const std::optional<BestEval>& best = trained.best;
   if (!best || best->step == trained.result.steps) return last;
@@ -138,7 +140,7 @@ std::filesystem::path save_results(TrainSession& session, const Attached& attach
   const std::vector<std::int64_t> kept = checkpoints.steps();
   if (std::ranges::find(kept, best->step) == kept.end()) return last;
   checkpoints.load_adapters(best->step, attached.adapters);
-  observer.saved(save_result(session, attached, "-best"), best);
+  observer.saved(save_result(session, attached, "-best", observer), best);
   checkpoints.load_adapters(trained.result.steps, attached.adapters);
   return last;
 }

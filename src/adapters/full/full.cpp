@@ -37,7 +37,9 @@ AdapterMemory FullAdapter::memory(std::int64_t) const {
   return memory;
 }
 
-MethodTraits traits(const FullConfig&) { return {.trains_matrix = true, .needs_dense_base = true}; }
+MethodTraits traits(const FullConfig& config) {
+  return {.trains_matrix = true, .needs_dense_base = true, .rounding = config.rounding};
+}
 
 void check_layer(const FullConfig&, const LayerSite& site) {
   if (!site.base.quantized()) return;

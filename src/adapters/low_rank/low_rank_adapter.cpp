@@ -53,6 +53,10 @@ at::Tensor LowRankAdapter::merged_weight(const BaseWeight& base) const {
                    1, delta.scale);
 }
 
+at::Tensor LowRankAdapter::output_bias() const {
+  return branch_bias_.defined() ? branch_bias_.detach() * options_.scaling : at::Tensor();
+}
+
 std::vector<Trainable> LowRankAdapter::trainables() {
   std::vector<Trainable> list{{"lora_A.weight", A_, {}}, {"lora_B.weight", B_, {}}};
   // Decay would pull principal components towards zero instead of towards W.

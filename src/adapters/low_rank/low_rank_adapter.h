@@ -24,6 +24,7 @@ class LowRankAdapter final : public Adapter {
 
   at::Tensor forward(const at::Tensor& x, const BaseWeight& base) override;
   at::Tensor merged_weight(const BaseWeight& base) const override;
+  at::Tensor output_bias() const override;
   std::vector<Trainable> trainables() override;
   std::optional<LowRankDelta> low_rank_delta() const override;
   std::optional<LowRankDelta> start_in_base() const override;

@@ -19,6 +19,11 @@ inline void require_activation(ConfigReader& config, const std::string& key,
   }
 }
 
+inline void read_attention_bias(ConfigReader& config, ArchSpec& spec) {
+  spec.optional_attention_bias = true;
+  spec.query_key_value_bias = spec.output_bias = config.boolean_or("attention_bias", false);
+}
+
 inline void reject_softcaps(ConfigReader& config) {
   for (const char* key : {"attn_logit_softcapping", "final_logit_softcapping"}) {
     if (config.find(key) != nullptr) {

@@ -14,9 +14,7 @@ void parse_common(ConfigReader& config, ArchSpec& spec) {
   spec.activation = Activation::kGeluTanh;
   spec.tied_head = config.boolean_or("tie_word_embeddings", true);
   spec.head_dim = config.integer_or("head_dim", 256);
-  const bool attention_bias = config.boolean_or("attention_bias", false);
-  spec.query_key_value_bias = attention_bias;
-  spec.output_bias = attention_bias;
+  read_attention_bias(config, spec);
 }
 
 }  // namespace

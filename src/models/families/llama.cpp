@@ -5,9 +5,8 @@
 namespace svtune {
 
 void parse_llama(ConfigReader& config, ArchSpec& spec) {
-  const bool attention_bias = config.boolean_or("attention_bias", false);
-  spec.query_key_value_bias = attention_bias;
-  spec.output_bias = attention_bias;
+  read_attention_bias(config, spec);
+  spec.optional_mlp_bias = true;
   spec.mlp_bias = config.boolean_or("mlp_bias", false);
   require_activation(config, "hidden_act", {"silu", "swish"});
   reject_softcaps(config);

@@ -26,9 +26,7 @@ void parse_qwen2(ConfigReader& config, ArchSpec& spec) {
 void parse_qwen3(ConfigReader& config, ArchSpec& spec) {
   spec.query_key_norm = true;
   spec.head_dim = config.integer_or("head_dim", 128);
-  const bool attention_bias = config.boolean_or("attention_bias", false);
-  spec.query_key_value_bias = attention_bias;
-  spec.output_bias = attention_bias;
+  read_attention_bias(config, spec);
   spec.attention_scale = 1.0 / std::sqrt(static_cast<double>(spec.head_dim));
   require_activation(config, "hidden_act", {"silu", "swish"});
   reject_softcaps(config);
