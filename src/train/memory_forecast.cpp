@@ -117,6 +117,12 @@ void add_adapters(MemoryRequest& request, Transformer& net, const AdapterSet& ad
   for (const NamedTensor& each : adapters.frozen_state()) {
     request.adapter_bytes += each.tensor.nbytes();
   }
+  for (const NamedTensor& each : adapters.changing_state()) {
+    request.adapter_bytes += each.tensor.nbytes();
+  }
+  if (adapters.state) {
+    request.adapter_bytes += static_cast<std::uint64_t>(adapters.state->held_bytes());
+  }
   request.blocks = net.spec().num_layers - first;
   request.trainable_parameters = adapters.num_trainable();
   request.trains_head =

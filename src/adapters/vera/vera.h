@@ -35,8 +35,10 @@ struct VeraConfig {
                       .max = 65536});
     visit(self.d_initial,
           {.name = "d_initial", .help = "Start of the vector that scales the rows of A"});
-    visit(self.dropout,
-          {.name = "dropout", .help = "Dropout on the adapter's input", .min = 0, .below = 1});
+    visit(self.dropout, {.name = "dropout",
+                         .help = "Dropout on what the shared matrix A receives",
+                         .min = 0,
+                         .below = 1});
     visit(self.projection_prng_key,
           {.name = "projection_prng_key", .help = "Seed of the shared matrices", .min = 0});
     visit(self.save_projection,
