@@ -146,12 +146,12 @@ bool text_like(FieldKind kind) { return kind == FieldKind::kString || kind == Fi
 
 }  // namespace
 
-std::string field_flag(std::string_view name) {
-  std::string flag = "--" + std::string(name);
-  for (char& c : flag) {
-    if (c == '_') c = '-';
+std::string field_use_text(const FieldInfo& info) {
+  std::string text = condition_text(info.when);
+  if (!info.instead_of.empty()) {
+    text += (text.empty() ? "" : "; ") + ("instead of " + field_flag(info.instead_of));
   }
-  return flag;
+  return text;
 }
 
 std::string check_field(const FieldInfo& info, const Json& value) {

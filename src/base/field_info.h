@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/field_condition.h"
 #include "base/json.h"
 
 namespace svtune {
@@ -46,6 +47,9 @@ struct FieldSpec {
   bool required = false;             // may not stay empty
   bool positional = false;           // given without its flag's name
   PathHint path = PathHint::kAny;
+  FieldCondition when = {};          // given where this does not hold, the option is refused
+  bool keys_are_layers = false;      // of a map: patterns of layer names, each to match one
+  std::string_view instead_of = "";  // the option that this one replaces: never both
 };
 
 enum class FieldKind { kBool, kInteger, kNumber, kString, kPath, kEnum };
@@ -77,6 +81,9 @@ struct FieldInfo {
   // When the option exists only for some values of another one: "method", {"lora", "pissa"}.
   std::string owner;
   std::vector<std::string> owner_values;
+  FieldCondition when;     // its own and its groups'
+  std::string instead_of;  // empty: none
+  bool keys_are_layers = false;
   bool selects = false;  // the option's value decides which other options exist
 };
 
@@ -86,8 +93,8 @@ struct Field {
   std::function<void(const Json&)> assign;
 };
 
-// "learning_rate" -> "--learning-rate".
-std::string field_flag(std::string_view name);
+// "only with --svd fast; instead of --epochs": when the option may be given; empty: always.
+std::string field_use_text(const FieldInfo& info);
 
 // Empty when `value` fits, else a sentence: "got 0, allowed 1 to 65536".
 std::string check_field(const FieldInfo& info, const Json& value);

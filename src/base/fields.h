@@ -12,7 +12,8 @@
 // visit.group("Optimiser", self.optimiser) lists a nested struct under a heading; its keys lie
 // in the same flat object. visit.choice(self.adapter, {.name = "method", ...}) lists a
 // std::variant of config structs that have kName and kSummary: the option names the
-// alternative, whose own options follow. Choices do not nest.
+// alternative, whose own options follow. Choices do not nest. An option, a group or a choice that
+// has a meaning only in some company says so (base/field_condition.h).
 #pragma once
 
 #include <functional>
@@ -40,11 +41,14 @@ class FieldLister {
   }
 
   template <class T>
-  void group(std::string_view title, T& nested) {
+  void group(std::string_view title, T& nested, const FieldCondition& when = {}) {
     const std::string outer = group_;
+    const FieldCondition outer_when = when_;
     if (!title.empty()) group_ = title;
+    when_ = when_ && when;
     T::fields(nested, *this);
     group_ = outer;
+    when_ = outer_when;
   }
 
   template <class... Alternatives>
@@ -58,7 +62,7 @@ class FieldLister {
     info.value = info.choices[member.index()].name;
     const std::string name = info.name;
     add({std::move(info), [&member](const Json& value) { select(member, value); }});
-    std::visit([&](auto& active) { list_alternative(name, active); }, member);
+    std::visit([&](auto& active) { list_alternative(name, active, spec.when); }, member);
   }
 
   std::vector<Field> take() { return std::move(fields_); }
@@ -77,16 +81,17 @@ class FieldLister {
   }
 
   template <class T>
-  void list_alternative(const std::string& selector, T& active) {
+  void list_alternative(const std::string& selector, T& active, const FieldCondition& when) {
     owner_ = selector;
     owner_value_ = T::kName;
-    group("", active);
+    group("", active, when);
     owner_.clear();
     owner_value_.clear();
   }
 
   std::vector<Field> fields_;
   std::string group_, owner_, owner_value_;
+  FieldCondition when_;
 };
 
 template <class T>
@@ -109,8 +114,13 @@ struct FieldInput {
 using FieldSource = std::function<std::vector<Field>()>;
 
 // Later inputs win. `known` is every option that exists for some choice. Throws UsageError
-// that gathers all problems: unknown name (with the nearest), wrong type, out of range.
+// that gathers all problems: unknown name (with the nearest), wrong type, out of range, given
+// where it does not apply. A saved configuration holds every option: a default in JSON counts as
+// not given, and where two options exclude each other, text replaces JSON.
 void assign_fields(const FieldSource& source, const std::vector<FieldInput>& inputs,
+                   const std::vector<FieldInfo>& known);
+// The same without judging whether options apply: for a record of what was done.
+void assign_record(const FieldSource& source, const std::vector<FieldInput>& inputs,
                    const std::vector<FieldInfo>& known);
 
 // The inputs in a JSON object; throws UsageError when `json` is no object.
@@ -120,6 +130,8 @@ std::vector<FieldInput> json_inputs(const Json& json, const std::string& source_
 std::vector<std::string> missing_fields(const std::vector<Field>& fields);
 
 namespace detail {
+Field* find_field(std::vector<Field>& fields, std::string_view name);  // nullptr: none
+bool is_unset(const Json& value);  // null, "" or an empty list or map
 std::vector<FieldInfo> describe_all(const FieldSource& source);
 Json fields_json(const std::vector<Field>& fields);
 }  // namespace detail
@@ -138,11 +150,12 @@ Json fields_to_json(const T& options) {
   return detail::fields_json(list_fields(copy));
 }
 
-// Reads `json` over `options`. Throws UsageError and leaves `options` alone when it does not fit.
+// Reads a record over `options`. Throws UsageError and leaves `options` alone when it does not
+// fit.
 template <class T>
 void fields_from_json(T& options, const Json& json, const std::string& source_name) {
   T copy = options;
-  assign_fields([&copy] { return list_fields(copy); }, json_inputs(json, source_name),
+  assign_record([&copy] { return list_fields(copy); }, json_inputs(json, source_name),
                 describe_fields<T>());
   options = std::move(copy);
 }

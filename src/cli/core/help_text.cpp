@@ -107,6 +107,7 @@ std::string option_facts(const FieldInfo& info) {
   }
   if (const std::string range = field_range_text(info); !range.empty()) facts.push_back(range);
   if (!info.unit.empty()) facts.push_back("in " + info.unit);
+  if (const std::string use = field_use_text(info); !use.empty()) facts.push_back(use);
   return join(facts, "; ");
 }
 

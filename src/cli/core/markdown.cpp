@@ -35,12 +35,17 @@ std::string allowed_cell(const FieldInfo& info) {
   return out + (info.unit.empty() ? "" : " (" + info.unit + ")");
 }
 
+std::string meaning_cell(const FieldInfo& info) {
+  const std::string use = field_use_text(info);
+  return info.help + (use.empty() ? "" : " (" + use + ")");
+}
+
 std::string table(const OptionGroup& group) {
   std::string out = "**" + cell(group.title) + "**\n\n";
   out += "| Option | Allowed | Default | Meaning |\n|---|---|---|---|\n";
   for (const FieldInfo& info : group.options) {
     out += "| " + code(cell(option_signature(info))) + " | " + cell(allowed_cell(info)) + " | " +
-           cell(default_cell(info)) + " | " + cell(info.help) + " |\n";
+           cell(default_cell(info)) + " | " + cell(meaning_cell(info)) + " |\n";
   }
   return out;
 }
@@ -54,9 +59,15 @@ std::string markdown_reference(const std::vector<Command>& commands) {
       "Every command that takes `--config FILE` reads the same options from a JSON object, with\n"
       "underscores for dashes (`--learning-rate 1e-4` is `\"learning_rate\": 1e-4`). Flags win "
       "over\n"
-      "the file. Paths in the file that begin with a dot are relative to it, others to the working\n"
-      "directory. Lists are given as `a,b` or by repeating the flag, pairs as `name=value,...`; an\n"
-      "empty text clears them. `none` unsets an optional number.\n";
+      "the file. Paths in the file that begin with a dot are relative to it, others to the working
+"
+      "directory. Lists are given as `a,b` or by repeating the flag, pairs as `name=value,...`; an
+"
+      "empty text clears them. `none` unsets an optional number. An option given where it does "
+      "not
+"
+      "apply is refused; of two that exclude each other, a flag replaces the file's.
+";
   for (const Command& command : commands) {
     out += "\n## svtune " + std::string(command.info.name) + "\n\n" +
            std::string(command.info.summary) + ".\n\n";
