@@ -150,6 +150,18 @@ TEST(Application, MissingPartsAreNamed) {
   EXPECT_THAT(usage_failure({"fit", "m", "--packing=maybe"}), HasSubstr("error: "));
 }
 
+TEST(Application, TextThatLooksLikeAnOptionIsAValue) {
+  EXPECT_EQ(options_of({"fit", "m", "--note", "--help"})["note"], "--help");
+  EXPECT_EQ(options_of({"fit", "m", "--note", "-h"})["note"], "-h");
+  EXPECT_EQ(options_of({"fit", "m", "--note=--help"})["note"], "--help");
+  EXPECT_EQ(options_of({"fit", "m", "--stop", "--help", "--stop=--rank", "--rank", "2"})["stop"],
+            (Json{"--help", "--rank"}));
+  EXPECT_EQ(options_of({"fit", "m", "--note=--rank"})["note"], "--rank");
+  EXPECT_THAT(usage_failure({"fit", "m", "--note", "--rank", "8"}),
+              HasSubstr("hint: Write --note=--rank if that is the value."));
+  EXPECT_THAT(call({"fit", "--max-steps", "--help"}).out, HasSubstr("Usage"));
+}
+
 TEST(Application, CommandsAreFoundOrSuggested) {
   EXPECT_EQ(usage_failure({"fti"}), "error: unknown command fti\nhint: did you mean fit?\n");
   EXPECT_EQ(usage_failure({}), "error: no command given\nhint: svtune help lists the commands\n");

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <set>
+#include <span>
 
 #include "base/errors.h"
 #include "base/text_util.h"
@@ -23,7 +24,7 @@ std::string no_flag(const FieldInfo& info) { return "--no-" + field_flag(info.na
 // One CLI11 option a name; texts are collected and read later, when the types are settled.
 class Binding {
  public:
-  explicit Binding(const std::vector<FieldInfo>& known) {
+  Binding(const std::vector<FieldInfo>& known, std::span<const std::string> args) : args_(args) {
     for (const FieldInfo& info : known) {
       if (seen_.insert(info.name).second) bind(info);
     }
@@ -137,17 +138,28 @@ class Binding {
     return info.positional ? field_placeholder(info) : field_flag(info.name);
   }
 
-  // `--model --rank 8` would otherwise take "--rank" for the model's path.
+  // `--model --rank 8` would otherwise take "--rank" for the model's path. A text that is meant to
+  // be the name of an option is joined by a sign; --help is one that people do ask about.
   void check_texts(const FieldInfo& info, const std::vector<std::string>& texts) const {
     const std::vector<std::string> all = flags();
     for (const std::string& text : texts) {
-      if (text.starts_with("--") && std::find(all.begin(), all.end(), text) != all.end()) {
-        throw UsageError(label(info) + ": got the option " + text + ", need a value (" +
-                         field_type_text(info) + ")");
-      }
+      if (!text.starts_with("--") || std::ranges::count(all, text) == 0) continue;
+      if (text == "--help" || !stands_apart(info, text)) continue;
+      throw UsageError(label(info) + ": got the option " + text + ", need a value (" +
+                           field_type_text(info) + ")",
+                       "Write " + label(info) + "=" + text + " if that is the value.");
     }
   }
 
+  // Whether the text follows the option as an argument of its own.
+  bool stands_apart(const FieldInfo& info, const std::string& text) const {
+    for (std::size_t i = 0; i + 1 < args_.size(); ++i) {
+      if (args_[i] == label(info) && args_[i + 1] == text) return true;
+    }
+    return false;
+  }
+
+  std::span<const std::string> args_;
   CLI::App app_;
   std::set<std::string> seen_;
   std::vector<Bound> bound_;
@@ -184,17 +196,33 @@ void resolve_paths(std::vector<FieldInput>& inputs, const std::vector<FieldInfo>
   }
 }
 
+// --help anywhere but as the value of an option that takes free text: `--prompt --help` is a
+// prompt.
+bool asks_for_help(const std::vector<FieldInfo>& known, std::span<const std::string> args) {
+  const auto takes_text = [&](const std::string& flag) {
+    return std::ranges::any_of(known, [&](const FieldInfo& info) {
+      return info.kind == FieldKind::kString && !info.positional && field_flag(info.name) == flag;
+    });
+  };
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    if (args[i] != "-h" && args[i] != "--help") continue;
+    if (i == 0 || !takes_text(args[i - 1])) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 ParsedLine parse_line(const std::vector<FieldInfo>& known, const std::vector<std::string>& args,
                       const CommandInfo& command) {
   ParsedLine line;
   const auto end = std::find(args.begin(), args.end(), "--");
-  if (std::find(args.begin(), end, "-h") != end || std::find(args.begin(), end, "--help") != end) {
+  const std::span<const std::string> before_end(args.begin(), end);
+  if (asks_for_help(known, before_end)) {
     line.help = true;
     return line;
   }
-  Binding binding(known);
+  Binding binding(known, before_end);
   CLI::App& app = binding.app();
   app.set_help_flag();
   app.allow_extras();
