@@ -1,6 +1,8 @@
 // The public training entry over train/training_run.h.
 #include "svtune/fine_tune.h"
 
+#include <utility>
+
 #include "api/prepare_torch.h"
 #include "api/settings.h"
 #include "base/errors.h"
@@ -11,23 +13,34 @@
 namespace svtune {
 namespace {
 
+FieldInput json_input(const std::string& name, Json value) {
+  FieldInput input;
+  input.name = input.label = name;
+  input.json = std::move(value);
+  return input;
+}
+
+// What the struct has a member for; a default counts as not given.
+std::vector<FieldInput> member_inputs(const FineTuneOptions& given) {
+  std::vector<FieldInput> inputs{
+      json_input("method", given.method),          json_input("model", given.model.string()),
+      json_input("threads", given.threads),        json_input("data", given.data.string()),
+      json_input("output", given.output.string()), json_input("resume", given.resume)};
+  if (given.eval_data) inputs.push_back(json_input("eval_data", given.eval_data->string()));
+  return inputs;
+}
+
 TrainOptions options_of(const FineTuneOptions& given) {
-  if (given.threads < 0) throw UsageError("threads must be at least 0");
   if (given.settings.contains("dry_run")) {
-    throw UsageError("settings: dry_run cannot be set there");
+    throw UsageError("settings: a fine-tuning run has no dry_run");
   }
-  std::vector<FieldInput> inputs = setting_inputs(
-      given.settings, "FineTuneOptions", {"model", "data", "output", "method", "eval_data", "resume", "threads"});
-  inputs.push_back(text_input("method", given.method));
+  std::vector<FieldInput> inputs =
+      setting_inputs(given.settings, "FineTuneOptions",
+                     {"model", "data", "output", "method", "eval_data", "resume", "threads"});
+  for (FieldInput& each : member_inputs(given)) inputs.push_back(std::move(each));
   TrainOptions options;
   assign_fields([&options] { return list_fields(options); }, inputs,
                 describe_fields<TrainOptions>());
-  options.model.model = given.model;
-  options.model.threads = given.threads;
-  options.data.data = given.data;
-  options.data.eval_data = given.eval_data;
-  options.run.output = given.output;
-  options.run.resume = given.resume;
   const std::vector<std::string> missing = missing_fields(list_fields(options));
   if (!missing.empty()) throw UsageError("model, data and output must be given");
   return options;

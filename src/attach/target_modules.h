@@ -43,23 +43,28 @@ struct TargetOptions {
                    "the head (default: all-linear)"});
     visit(self.target_regex, {.name = "target_regex",
                               .help = "Regular expression that the whole path of a module to "
-                                      "adapt matches, instead of --target-modules"});
+                                      "adapt matches",
+                              .instead_of = "target_modules"});
     visit(self.exclude_modules,
           {.name = "exclude_modules", .help = "Modules to leave alone, by name or path end"});
-    visit(self.exclude_regex,
-          {.name = "exclude_regex", .help = "The same as a regular expression over whole paths"});
-    visit(
-        self.layers_to_transform,
-        {.name = "layers_to_transform", .help = "Adapt only layers with these indices", .min = 0});
-    visit(self.layers_pattern,
-          {.name = "layers_pattern", .help = "Name before the layer index, e.g. layers"});
+    visit(self.exclude_regex, {.name = "exclude_regex",
+                               .help = "The same as a regular expression over whole paths",
+                               .instead_of = "exclude_modules"});
+    visit(self.layers_to_transform, {.name = "layers_to_transform",
+                                     .help = "Adapt only layers with these indices",
+                                     .min = 0,
+                                     .when = only_with("target_modules")});
+    visit(self.layers_pattern, {.name = "layers_pattern",
+                                .help = "Name before the layer index, e.g. layers",
+                                .when = only_with("layers_to_transform")});
     visit(self.modules_to_save,
           {.name = "modules_to_save",
            .help = "Modules that train and are saved whole, e.g. lm_head,embed_tokens,norm"});
     visit(self.bias, {.name = "bias", .help = "Which biases train"});
     visit(self.ensure_weight_tying,
           {.name = "ensure_weight_tying",
-           .help = "Keep a tied embedding and head one tensor when modules_to_save names one"});
+           .help = "Keep a tied embedding and head one tensor when modules_to_save names one",
+           .when = only_with("modules_to_save")});
   }
   bool operator==(const TargetOptions&) const = default;
 };

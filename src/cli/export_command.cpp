@@ -1,6 +1,5 @@
 #include "cli/export_command.h"
 
-#include "base/errors.h"
 #include "base/text_util.h"
 #include "export/export.h"
 
@@ -24,14 +23,6 @@ std::vector<std::string> server_notes(const LoraExportReport& report) {
 }  // namespace
 
 int run(const ExportCommandOptions& options, CommandContext& context) {
-  if (options.form == ExportForm::kResidual && (options.tolerance || options.max_rank)) {
-    throw UsageError("--tolerance and --max-rank belong to --form lora");
-  }
-  const RoundingOptions& rounding = options.rounding;
-  if (options.form == ExportForm::kLora &&
-      (rounding.mode != Rounding::kAuto || rounding.seed > 0)) {
-    throw UsageError("--rounding and --seed belong to --form residual");
-  }
   LoadedModel loaded = load_for_command(options.paths.input());
   const LoadedAdapter& adapter = *loaded.adapter;
   if (options.form == ExportForm::kResidual) {

@@ -39,9 +39,13 @@ struct ExportCommandOptions {
     visit(self.tolerance, {.name = "tolerance",
                            .help = "Largest error of the LoRA form, relative to the update",
                            .above = 0,
-                           .below = 1});
-    visit(self.max_rank, {.name = "max_rank", .help = "Largest rank of the LoRA form", .min = 1});
-    visit.group("", self.rounding);
+                           .below = 1,
+                           .when = only_with("form", "lora")});
+    visit(self.max_rank, {.name = "max_rank",
+                          .help = "Largest rank of the LoRA form",
+                          .min = 1,
+                          .when = only_with("form", "lora")});
+    visit.group("", self.rounding, only_with("form", "residual"));
   }
 };
 

@@ -78,12 +78,8 @@ void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions
 }  // namespace
 
 int run(const GenerateCommandOptions& options, CommandContext& context) {
-  if (options.prompt.empty() == !options.input.has_value()) {
+  if (options.prompt.empty() && !options.input) {
     throw UsageError("give prompts with --prompt or a file with --input");
-  }
-  if (!options.columns.empty() && !options.input) {
-    throw UsageError("--columns names the columns of --input, which is not given",
-                     "Add --input FILE, or leave out --columns.");
   }
   LoadedModel loaded = load_for_command(options.model);
   const Tokenizer tokenizer = load_tokenizer(options.model.model);

@@ -44,18 +44,23 @@ struct GenerateCommandOptions {
     visit(self.input, {.name = "input",
                        .help = "Prompts as JSON lines",
                        .value_name = "FILE",
-                       .path = PathHint::kFile});
+                       .path = PathHint::kFile,
+                       .instead_of = "prompt"});
     visit(self.output, {.name = "output",
-                        .help = "Answers of --input, - for standard output",
+                        .help = "Answers, - for standard output",
                         .value_name = "FILE",
-                        .path = PathHint::kFile});
-    visit(self.columns,
-          {.name = "columns", .help = "Columns of --input by role, e.g. prompt=question"});
+                        .path = PathHint::kFile,
+                        .when = only_with("input")});
+    visit(self.columns, {.name = "columns",
+                         .help = "Columns of --input by role, e.g. prompt=question; lines need "
+                                 "no answer when the column of the prompt is named",
+                         .when = only_with("input")});
     visit(self.batch_size, {.name = "batch_size",
                             .help = "Prompts answered at a time",
                             .unit = "prompts",
                             .min = 1,
-                            .max = 4096});
+                            .max = 4096,
+                            .when = only_with("input")});
     visit.group("Prompt", self.prompt_options);
     visit.group("Answer", self.answer);
   }

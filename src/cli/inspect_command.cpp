@@ -182,10 +182,6 @@ int run(const InspectOptions& options, CommandContext& context) {
   const std::filesystem::path& path = options.path;
   if (!std::filesystem::exists(path)) throw FileError(path.string(), "no such file or directory");
   if (options.spectrum) return inspect_spectrum(path, options.tensors, options.drawing, context);
-  if (fields_to_json(options.drawing) != fields_to_json(SpectrumCommandOptions{})) {
-    throw UsageError("--adapter, --rank, --output, --threads and --svd-cache belong to --spectrum",
-                     "Add --spectrum.");
-  }
   if (path.extension() == ".gguf") {
     inspect_gguf(options, context.out);
   } else if (path.extension() == ".safetensors") {

@@ -36,7 +36,7 @@ struct InspectOptions {
     visit(self.tensors, {.name = "tensors", .help = "List every tensor"});
     visit(self.spectrum,
           {.name = "spectrum", .help = "Decompose the weights of a model or a run's model"});
-    visit.group("Spectrum", self.drawing);
+    visit.group("Spectrum", self.drawing, only_with("spectrum"));
   }
 };
 

@@ -14,12 +14,6 @@ namespace {
 
 QuantizePlan plan_of(const QuantizeCommandOptions& options) {
   QuantizePlan plan;
-  const bool low_rank =
-      options.method == QuantizeMethod::kLoftq || options.method == QuantizeMethod::kQpissa;
-  if (options.base_dtype && !low_rank) {
-    throw UsageError("--base-dtype belongs to loftq and qpissa; the other methods name their codes",
-                     "Leave out --base-dtype.");
-  }
   plan.type = options.base_dtype.value_or(QuantType::kNf4);
   plan.tuning = options.tuning;
   plan.low_rank = options.low_rank;

@@ -44,6 +44,8 @@ struct QuantizeCommandOptions {
           "svtune train --model quantized/base --adapter quantized/adapter --data train.jsonl "
           "--output runs/qpissa\n"
           "svtune quantize --model model/ --method nf4 --quant-scales absmax --output nf4/"};
+  static constexpr FieldCondition kLowRankMethods = only_with("method", "loftq|qpissa");
+
   std::filesystem::path model, output;
   QuantizeMethod method = QuantizeMethod::kQpissa;
   std::optional<QuantType> base_dtype;
@@ -60,11 +62,16 @@ struct QuantizeCommandOptions {
     visit(self.output, kOutputDirectoryField);
     visit(self.method, {.name = "method", .help = "What is written"});
     visit(self.base_dtype,
-          {.name = "base_dtype", .help = "Codes of loftq and qpissa (default: nf4)"});
-    visit.group("Low-rank part of loftq and qpissa", self.low_rank);
-    visit.group("Quantisation", self.tuning);
-    visit.group("Targets of the low-rank part", self.targets);
-    visit(self.seed, {.name = "seed", .help = "Seed of the decompositions", .min = 0});
+          {.name = "base_dtype", .help = "Codes (default: nf4)", .when = kLowRankMethods});
+    visit.group("Low-rank part", self.low_rank, kLowRankMethods);
+    visit.group("Quantisation", static_cast<BlockTuning&>(self.tuning),
+                only_with("method", "nf4|fp4|loftq|qpissa") &&
+                    (not_with("base_dtype") || only_with("base_dtype", "nf4|fp4")));
+    visit.group("Quantisation", static_cast<RoundTuning&>(self.tuning), kLowRankMethods);
+    visit.group("Targets of the low-rank part", self.targets, kLowRankMethods);
+    visit(
+        self.seed,
+        {.name = "seed", .help = "Seed of the decompositions", .min = 0, .when = kLowRankMethods});
     visit(self.threads, kThreadsField);
     visit(self.errors, {.name = "errors", .help = "Norms of the error table"});
   }

@@ -44,20 +44,25 @@ struct PromptOptions {
     visit(self.file, {.name = "template_file",
                       .help = "Prompt text with {instruction} (or {prompt}) and {input}",
                       .value_name = "FILE",
-                      .path = PathHint::kFile});
-    visit(self.system, {.name = "system", .help = "System message of chat prompts"});
+                      .path = PathHint::kFile,
+                      .when = only_with("template", "auto|file")});
+    const FieldCondition chat = only_with("template", "auto|chat") && not_with("template_file");
+    visit(self.system, {.name = "system", .help = "System message of chat prompts", .when = chat});
     visit(self.chat_template,
           {.name = "chat_template",
            .help = "Chat template in place of the model's: chatml, llama2, llama3, mistral, gemma "
                    "or a Jinja file",
            .value_name = "NAME|FILE",
-           .path = PathHint::kFile});
-    visit(self.system_place,
-          {.name = "system_place", .help = "Where the system message of a chat prompt stands"});
+           .path = PathHint::kFile,
+           .when = chat});
+    visit(self.system_place, {.name = "system_place",
+                              .help = "Where the system message of a chat prompt stands",
+                              .when = chat});
     visit(self.date, {.name = "date",
                       .help = "Day that a chat template sees where it asks for the date; the day "
                               "of the run when absent",
-                      .value_name = "YYYY-MM-DD"});
+                      .value_name = "YYYY-MM-DD",
+                      .when = chat});
   }
 };
 

@@ -26,12 +26,15 @@ struct SamplingOptions {
     visit(self.top_k, {.name = "top_k",
                        .help = "Sample among the K likeliest tokens; 0 = all",
                        .min = 0,
-                       .max = 1e7});
+                       .max = 1e7,
+                       .when = only_with("temperature")});
     visit(self.top_p, {.name = "top_p",
                        .help = "Sample among the likeliest tokens that hold this probability",
                        .max = 1,
-                       .above = 0});
-    visit(self.seed, {.name = "seed", .help = "Seed of all random choices"});
+                       .above = 0,
+                       .when = only_with("temperature")});
+    visit(self.seed,
+          {.name = "seed", .help = "Seed of all random choices", .when = only_with("temperature")});
   }
 };
 

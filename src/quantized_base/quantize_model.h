@@ -22,16 +22,11 @@
 
 namespace svtune {
 
-// How the matrices are rounded, whatever stands beside them.
-struct QuantTuning {
+// How blocks of 4-bit codes are rounded, whatever stands beside them.
+struct BlockTuning {
   std::int64_t block_size = 64;
   std::optional<ScaleChoice> scales = {};
   bool double_quant = false;
-  std::int64_t iters = 5;
-  bool refit = true;
-  bool best_round = true;
-  bool extrapolate = true;
-  bool spread_ranks = false;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -45,6 +40,19 @@ struct QuantTuning {
                                 "--double-quant; absmax gives bitsandbytes' bytes)"});
     visit(self.double_quant,
           {.name = "double_quant", .help = "Store the scales of 4-bit blocks in 8 bits"});
+  }
+};
+
+// The rounds of LoftQ and QPiSSA.
+struct RoundTuning {
+  std::int64_t iters = 5;
+  bool refit = true;
+  bool best_round = true;
+  bool extrapolate = true;
+  bool spread_ranks = false;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
     visit(self.iters, {.name = "quant_iters",
                        .help = "Rounds of LoftQ and QPiSSA between rounding and decomposition",
                        .unit = "rounds",
@@ -54,14 +62,17 @@ struct QuantTuning {
                        .help = "Decompose what is left once more after the last rounding"});
     visit(self.best_round, {.name = "quant_best",
                             .help = "Keep the round of smallest error and stop when it grows"});
-    visit(self.extrapolate,
-          {.name = "quant_extrapolate",
-           .help = "Move each round on by the low-rank part's last change; needs --quant-best"});
+    visit(self.extrapolate, {.name = "quant_extrapolate",
+                             .help = "Move each round on by the low-rank part's last change",
+                             .when = only_with("quant_best")});
     visit(self.spread_ranks, {.name = "quant_spread_ranks",
                               .help = "Give each layer the rank that pays there, with as many "
-                                      "parameters as --rank everywhere"});
+                                      "parameters as --rank everywhere",
+                              .when = not_with("rank_pattern")});
   }
 };
+
+struct QuantTuning : BlockTuning, RoundTuning {};
 
 // The rounding of one matrix. Throws UsageError when the options contradict each other.
 QuantConfig quant_config(QuantType type, const QuantTuning& tuning);

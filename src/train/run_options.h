@@ -25,7 +25,8 @@ struct TrainModelOptions : ModelOptions {
     ModelOptions::fields(self, visit);
     visit(self.base_dtype, {.name = "base_dtype",
                             .help = "Quantise the frozen matrices: plainly (QLoRA), as QPiSSA "
-                                    "with --method pissa, as LoftQ with --init loftq"});
+                                    "with --method pissa, as LoftQ with --init loftq",
+                            .when = not_with("adapter")});
   }
 };
 
@@ -59,6 +60,11 @@ struct DataFileOptions {
 };
 
 struct RunOptions {
+  // Exact decompositions of the untouched weights are kept.
+  static constexpr FieldCondition kDecomposes =
+      (only_with("method", "svft") || only_with("svd", "exact") || only_with("adapter")) &&
+      (only_with("method", "svft") || not_with("base_dtype"));
+
   std::filesystem::path output;
   bool resume = false;
   bool dry_run = false;
@@ -74,7 +80,8 @@ struct RunOptions {
                         .path = PathHint::kDirectory});
     visit(self.resume,
           {.name = "resume",
-           .help = "Go on from the run's latest checkpoint; begin the run where there is none"});
+           .help = "Go on from the run's latest checkpoint; begin the run where there is none",
+           .when = not_with("dry_run")});
     visit(self.dry_run,
           {.name = "dry_run",
            .help = "Show adapted layers, memory, tokens a step and the time it takes; do not "
@@ -86,7 +93,8 @@ struct RunOptions {
                          .max = 100});
     visit(self.svd_cache,
           {.name = "svd_cache",
-           .help = "Keep decompositions on disk and read them again (svtune cache list)"});
+           .help = "Keep decompositions on disk and read them again (svtune cache list)",
+           .when = kDecomposes});
   }
 };
 
@@ -102,10 +110,15 @@ struct TrainOptions {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     visit.group("Model", self.model);
-    visit.group("Quantised base", self.tuning);
+    visit.group("Quantised base", static_cast<BlockTuning&>(self.tuning),
+                only_with("base_dtype", "nf4|fp4"));
+    visit.group(
+        "Quantised base", static_cast<RoundTuning&>(self.tuning),
+        only_with("base_dtype") && (only_with("method", "pissa") || only_with("init", "loftq")));
     visit.group("Data", self.data);
-    visit.choice(self.method, {.name = "method", .help = "What trains"});
-    visit.group("Targets", self.targets);
+    visit.choice(self.method,
+                 {.name = "method", .help = "What trains", .when = not_with("adapter")});
+    visit.group("Targets", self.targets, not_with("adapter"));
     visit.group("Training", self.train);
     visit.group("Run", self.run);
   }

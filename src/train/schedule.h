@@ -38,9 +38,10 @@ struct ScheduleConfig {
                               .min = 0,
                               .max = 1});
     visit(self.warmup_steps, {.name = "warmup_steps",
-                              .help = "Length of the warm-up, instead of --warmup-ratio",
+                              .help = "Length of the warm-up",
                               .unit = "steps",
-                              .min = 0});
+                              .min = 0,
+                              .instead_of = "warmup_ratio"});
   }
 };
 

@@ -42,10 +42,12 @@ struct BatchConfig {
                             .min = 1,
                             .max = 1 << 20});
     visit(self.batch_tokens, {.name = "batch_tokens",
-                              .help = "Size of a micro-batch, instead of --batch-size",
+                              .help = "Size of a micro-batch",
                               .unit = "tokens",
                               .min = 2,
-                              .max = 1 << 28});
+                              .max = 1 << 28,
+                              .when = only_with("packing"),
+                              .instead_of = "batch_size"});
     visit(self.gradient_accumulation, {.name = "gradient_accumulation",
                                        .help = "Micro-batches of one optimiser step",
                                        .unit = "micro-batches",
@@ -79,9 +81,10 @@ struct TrainConfig {
                         .min = 1,
                         .max = 1 << 20});
     visit(self.max_steps, {.name = "max_steps",
-                           .help = "Length of the run, instead of --epochs",
+                           .help = "Length of the run",
                            .unit = "optimiser steps",
-                           .min = 1});
+                           .min = 1,
+                           .instead_of = "epochs"});
     visit(self.seed,
           {.name = "seed", .help = "Every random choice of the run follows from it", .min = 0});
     visit.group("Batches", self.batch);
@@ -89,9 +92,10 @@ struct TrainConfig {
     visit.group("Optimiser", self.optimizer);
     visit(self.recompute, {.name = "recompute", .help = "What is computed again in backward"});
     visit(self.eval_every, {.name = "eval_every",
-                            .help = "Evaluate on --eval-data every N steps; 0 = at the end only",
+                            .help = "Evaluate every N steps; 0 = at the end only",
                             .unit = "optimiser steps",
-                            .min = 0});
+                            .min = 0,
+                            .when = only_with("eval_data")});
     visit(self.save_every, {.name = "save_every",
                             .help = "Write a checkpoint every N steps; 0 = by --save-minutes",
                             .unit = "optimiser steps",

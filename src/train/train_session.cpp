@@ -94,17 +94,6 @@ void load_data(TrainSession& session, RunObserver& observer) {
 }
 
 void check_options(const TrainOptions& options) {
-  if (!options.train.batch.packing && options.train.batch.batch_tokens) {
-    throw UsageError("--batch-tokens needs packing", "Leave out --no-packing.");
-  }
-  if (options.train.eval_every > 0 && !options.data.eval_data) {
-    throw UsageError("--eval-every needs --eval-data FILE");
-  }
-  if (options.model.base_dtype && options.model.adapter) {
-    throw UsageError(
-        "--adapter goes on with the base it was trained on; --base-dtype makes another",
-        "Leave out one of the two.");
-  }
   if (options.model.base_dtype) {
     quantize_plan(options);
   } else {
@@ -112,12 +101,12 @@ void check_options(const TrainOptions& options) {
   }
 }
 
-// The adapter to go on from decides what it is; options that say otherwise are a mistake.
-void check_method_options(const TrainOptions& options, const AdapterRecord& record) {
-  if (options.method == record.method || options.method == TrainOptions{}.method) return;
-  throw UsageError("--adapter is of the method " + method_name(record.method) +
-                       " with options of its own; the method options given differ",
-                   "Leave out --method and its options.");
+// Without target options full fine-tuning trains everything; else all linear layers are meant
+// where none is named.
+TargetOptions resolved_targets(const TrainOptions& options) {
+  const bool whole = method_traits(options.method).trains_matrix;
+  const bool none = fields_to_json(options.targets) == fields_to_json(TargetOptions{});
+  return whole && none ? options.targets : or_all_linear(options.targets);
 }
 
 Attached attach_saved(TrainSession& session, RunObserver& observer) {
@@ -125,16 +114,12 @@ Attached attach_saved(TrainSession& session, RunObserver& observer) {
   LoadedAdapter loaded =
       load_adapter(session.model, *session.start_adapter, cache ? &cache->svd : nullptr);
   for (const std::string& warning : loaded.warnings) observer.warning(warning);
-  if (session.options.model.adapter) check_method_options(session.options, loaded.record);
   return adopt(session.model, std::move(loaded));
 }
 
 }  // namespace
 
 TrainSession prepare_session(TrainOptions options, RunObserver& observer) {
-  if (!method_traits(options.method).trains_matrix) {
-    options.targets = or_all_linear(std::move(options.targets));
-  }
   check_options(options);
   if (options.run.resume && std::filesystem::exists(config_file(options.run.output))) {
     require_same_options(options);
@@ -166,8 +151,8 @@ Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& ob
   attach_options.progress = [&observer](std::int64_t done, std::int64_t total) {
     observer.progress(RunPhase::kInitialise, done, total);
   };
-  Attached attached =
-      attach(session.model, session.options.method, session.options.targets, attach_options);
+  const TargetOptions targets = resolved_targets(session.options);
+  Attached attached = attach(session.model, session.options.method, targets, attach_options);
   if (!cache) return attached;
   attached.report.cached = cache->svd.found();
   for (const std::string& text : cache_warnings(*cache)) observer.warning(text);

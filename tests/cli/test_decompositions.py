@@ -107,7 +107,8 @@ class Decompositions(harness.Base):
         self.assertIn(f"{self.WEIGHTS} decompositions read", each.stdout)
         self.assertIn("model.layers.1.mlp.up_proj", each.stdout)
         self.assertNotIn("medium", each.stdout)
-        self.refused(svtune("inspect", self.model, "--rank", 3), 2, "belong to --spectrum")
+        self.refused(svtune("inspect", self.model, "--rank", 3), 2,
+                     "--rank: applies only with --spectrum")
 
 
 if __name__ == "__main__":

@@ -71,6 +71,47 @@ class Options(Refusing):
     def test_warmup_as_long_as_the_run_is_refused(self):
         self.refused_train(2, "--warmup-steps 500", "2 steps", more=("--warmup-steps", 500))
 
+    def test_options_without_a_meaning_here_say_where_they_have_one(self):
+        for more, *parts in (
+                (("--quant-iters", 5), "--quant-iters", "--base-dtype"),
+                (("--quant-block-size", 64), "--quant-block-size", "--base-dtype"),
+                (("--double-quant",), "--double-quant", "--base-dtype"),
+                (("--base-dtype", "nf4", "--quant-iters", 5), "--quant-iters", "loftq"),
+                (("--template-file", "nosuch"), "--template-file", "--template is alpaca"),
+                (("--chat-template", "nosuch"), "--chat-template", "--template is alpaca"),
+                (("--system", "x"), "--system", "--template is alpaca"),
+                (("--method", "pissa", "--niter", 4), "--niter", "--svd fast"),
+                (("--method", "pissa", "--oversample", 4), "--oversample", "--svd fast"),
+                (("--method", "pissa", "--base-dtype", "nf4", "--svd", "fast"), "--svd",
+                 "--base-dtype"),
+                (("--epochs", 2), "--epochs", "--max-steps", "exclude each other"),
+                (("--eval-every", 1), "--eval-every", "--eval-data"),
+                (("--no-svd-cache",), "--svd-cache", "--method svft")):
+            with self.subTest(more):
+                self.refused_train(2, *parts, more=more)
+
+    def test_saved_adapter_brings_its_own_method_and_targets(self):
+        self.train(self.root / "begun", steps=1)
+        adapter = ("--adapter", self.root / "begun" / "adapter")
+        own = ["train", "--model", self.model, "--data", self.data, "--output",
+               self.root / "more", *adapter]
+        for more in (("--target-modules", "q_proj"), ("--exclude-modules", "v_proj"),
+                     ("--method", "lora"), ("--rank", 4), ("--base-dtype", "nf4")):
+            self.refused(svtune(*own, *more), 2, more[0] + ": does not go with --adapter")
+        # What the first run recorded is no wish, so its configuration serves the second.
+        config = json.loads((self.root / "begun" / "config.json").read_text())
+        for given in ("method", "rank", "dropout"):
+            del config[given]
+        recorded = self.data_file("recorded.json", json.dumps(config))
+        result = svtune("train", "--config", recorded, "--output", self.root / "more", *adapter)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_prompt_may_look_like_an_option(self):
+        result = svtune("generate", "--model", self.model, "--prompt", "--help",
+                        "--max-new-tokens", 1)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertNotIn("Usage", result.stdout)
+
     def test_unknown_option_suggests_the_nearest(self):
         self.refused(svtune("train", "--learnin-rate", 1), 2, "--learning-rate")
 

@@ -33,16 +33,26 @@ struct PissaConfig {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     visit.group("", self.low_rank);
-    visit(self.svd, {.name = "svd", .help = "Decomposition that gives the start"});
-    visit(self.niter,
-          {.name = "niter", .help = "Subspace iterations of --svd fast", .min = 0, .max = 1000});
-    visit(self.oversample,
-          {.name = "oversample", .help = "Extra vectors of --svd fast", .min = 0, .max = 4096});
+    // On a quantised base the rounds of QPiSSA decompose in their own way.
+    visit(self.svd, {.name = "svd",
+                     .help = "Decomposition that gives the start",
+                     .when = not_with("base_dtype")});
+    visit(self.niter, {.name = "niter",
+                       .help = "Subspace iterations",
+                       .min = 0,
+                       .max = 1000,
+                       .when = only_with("svd", "fast")});
+    visit(self.oversample, {.name = "oversample",
+                            .help = "Extra vectors of the subspace",
+                            .min = 0,
+                            .max = 4096,
+                            .when = only_with("svd", "fast")});
     visit(self.singular_values,
           {.name = "singular_values",
            .help = "Which part of the descending spectrum trains: its beginning, middle or end, "
                    "or the values A to B - 1, as many as the rank",
-           .value_name = "principal|medium|minor|A:B"});
+           .value_name = "principal|medium|minor|A:B",
+           .when = not_with("base_dtype")});
   }
   bool operator==(const PissaConfig&) const = default;
 };

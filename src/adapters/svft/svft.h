@@ -43,11 +43,11 @@ struct SvftConfig {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     visit(self.pattern, {.name = "pattern", .help = "Which entries of M train"});
-    visit(self.bandwidth,
-          {.name = "bandwidth",
-           .help = "Diagonals d on either side: n(2d+1) - d(d+1) entries (not for plain)",
-           .min = 0,
-           .max = 65535});
+    visit(self.bandwidth, {.name = "bandwidth",
+                           .help = "Diagonals d on either side: n(2d+1) - d(d+1) entries",
+                           .min = 0,
+                           .max = 65535,
+                           .when = only_with("pattern", "banded|random|topk")});
     visit(self.basis_rank,
           {.name = "basis_rank",
            .help = "Leading singular directions to use; 0 = all. The rest of W stays",
