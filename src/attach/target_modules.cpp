@@ -27,8 +27,9 @@ bool any_ends_at_dot(const std::string& name, const std::vector<std::string>& en
 std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
 bool wants_all_linear(const TargetOptions& options) {
-  return options.target_modules.size() == 1 &&
-         to_lower_ascii(options.target_modules[0]) == kAllLinear;
+  return std::ranges::any_of(options.target_modules, [](const std::string& item) {
+    return to_lower_ascii(item) == kAllLinear;
+  });
 }
 
 void check(const TargetOptions& options) {
@@ -189,11 +190,12 @@ TargetSelection select_targets(Transformer& net, const TargetOptions& options) {
   const std::set<std::string> linear_set(linears.begin(), linears.end());
   const std::vector<std::string> names = module_names(net);
 
+  const bool all_linear = wants_all_linear(options);
   TargetSelection selection;
   for (const std::string& name : names) {
     if (is_excluded(name, options)) continue;
-    if (wants_all_linear(options)) {
-      if (linear_set.contains(name) && name != net.head().name()) selection.adapted.push_back(name);
+    if (all_linear && linear_set.contains(name) && name != net.head().name()) {
+      selection.adapted.push_back(name);
     } else if (is_named(name, options)) {
       if (linear_set.contains(name)) {
         selection.adapted.push_back(name);

@@ -25,7 +25,8 @@ constexpr std::span<const EnumName<TrainedBias>> enum_names(TrainedBias) {
 }
 
 struct TargetOptions {
-  std::vector<std::string> target_modules = {};  // {"all-linear"}: every linear layer but the head
+  // "all-linear", alone or among names: every linear layer but the head.
+  std::vector<std::string> target_modules = {};
   std::optional<std::string> target_regex = {};
   std::vector<std::string> exclude_modules = {};
   std::optional<std::string> exclude_regex = {};
@@ -39,8 +40,8 @@ struct TargetOptions {
   static void fields(Self& self, Visitor& visit) {
     visit(self.target_modules,
           {.name = "target_modules",
-           .help = "Modules to adapt, by name or the end of their path; all-linear for all but "
-                   "the head (default: all-linear)"});
+           .help = "Modules to adapt, by name or the end of their path; all-linear, also among "
+                   "names, for all but the head (default: all-linear)"});
     visit(self.target_regex, {.name = "target_regex",
                               .help = "Regular expression that the whole path of a module to "
                                       "adapt matches",

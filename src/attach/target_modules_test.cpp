@@ -50,6 +50,14 @@ TEST_F(TargetModules, AllLinearLeavesTheHead) {
   EXPECT_EQ(std::ranges::count(adapted, "lm_head"), 0);
 }
 
+TEST_F(TargetModules, AllLinearAmongNamesMeansWhatItSays) {
+  test::write_tiny_model(directory_ / "untied", {.family = "llama"});
+  model_ = load_model(directory_ / "untied");
+  const auto adapted = select({.target_modules = {"all-linear", "lm_head"}}).adapted;
+  EXPECT_EQ(adapted.size(), 22u);
+  EXPECT_EQ(adapted.back(), "lm_head");
+}
+
 TEST_F(TargetModules, NoMatchNamesWhatExistsAndTheNearest) {
   const std::string error = error_of({.target_modules = {"q_prj", "ffn"}});
   EXPECT_THAT(error, HasSubstr("q_proj, k_proj, v_proj"));

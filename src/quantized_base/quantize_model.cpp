@@ -6,6 +6,7 @@
 
 #include "adapter_files/adapter_file.h"
 #include "attach/attach.h"
+#include "attach/target_check.h"
 #include "base/errors.h"
 #include "base/hash.h"
 #include "formats/checkpoint_writer.h"
@@ -32,6 +33,7 @@ std::vector<Task> plan_tasks(Model& model, const QuantizePlan& plan) {
   Transformer& net = *model.net;
   std::set<std::string> adapted;
   if (plan.method != LowRankQuantMethod::kPlain) {
+    check_every_target(net, plan.targets, LoraConfig{plan.low_rank});
     const TargetSelection selection = select_targets(net, plan.targets);
     adapted.insert(selection.adapted.begin(), selection.adapted.end());
     if (selection.embedding || adapted.contains(net.head().name())) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "adapter_files/adapter_file.h"
+#include "attach/target_check.h"
 #include "base/errors.h"
 #include "base/json.h"
 #include "data/data_losses.h"
@@ -152,6 +153,9 @@ Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& ob
     observer.progress(RunPhase::kInitialise, done, total);
   };
   const TargetOptions targets = resolved_targets(session.options);
+  if (!targets.target_modules.empty() || targets.target_regex) {
+    check_every_target(*session.model.net, targets, session.options.method);
+  }
   Attached attached = attach(session.model, session.options.method, targets, attach_options);
   if (!cache) return attached;
   attached.report.cached = cache->svd.found();

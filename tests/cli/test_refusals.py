@@ -106,6 +106,21 @@ class Options(Refusing):
         result = svtune("train", "--config", recorded, "--output", self.root / "more", *adapter)
         self.assertEqual(result.returncode, 0, result.stderr)
 
+    def test_names_that_match_nothing_are_refused_with_the_nearest(self):
+        named = ("--target-modules", "q_proj,v_proj")
+        for more, *parts in (
+                (("--target-modules", "q_proj,v_prj"), "v_prj", "v_proj"),
+                (("--exclude-modules", "nothing_proj"), "nothing_proj", "exclude_modules"),
+                ((*named, "--layers-to-transform", "0,7"), "layers_to_transform 7", "0 to 1"),
+                (("--rank-pattern", "foo_proj=8"), "foo_proj", "rank_pattern"),
+                ((*named, "--alpha-pattern", "k_proj=8"), "k_proj", "alpha_pattern")):
+            with self.subTest(more):
+                self.refused_train(2, *parts, more=more)
+        shown = svtune(*self.train_arguments(self.root / "all", "--dry-run", "--target-modules",
+                                             "all-linear,lm_head"))
+        self.assertIn("2 x q_proj", shown.stdout)
+        self.assertIn("1 x lm_head", shown.stdout)
+
     def test_prompt_may_look_like_an_option(self):
         result = svtune("generate", "--model", self.model, "--prompt", "--help",
                         "--max-new-tokens", 1)
