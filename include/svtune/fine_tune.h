@@ -19,9 +19,10 @@ struct FineTuneOptions {
   std::string method = "pissa";  // pissa, svft, lora or full
   std::optional<std::filesystem::path> eval_data = {};
   bool resume = false;  // go on from the latest checkpoint in `output`, or begin without one
-  int threads = 0;      // of the whole process; 0: one per core it may use
+  // Of the whole process; 0: OMP_NUM_THREADS where it is set, else one per core it may use.
+  int threads = 0;
   // Any other option of `svtune train`, as in docs/options.md but with underscores:
-  // {{"rank", "8"}, {"learning_rate", "1e-4"}}.
+  // {{"rank", "8"}, {"learning_rate", "1e-4"}}. One that does not apply is refused.
   std::map<std::string, std::string> settings = {};
 };
 

@@ -20,7 +20,8 @@ struct SessionOptions {
   std::filesystem::path model;                        // Hugging Face directory or .gguf file
   std::optional<std::filesystem::path> adapter = {};  // svtune's or PEFT's
   ComputeType compute = ComputeType::kAuto;
-  int threads = 0;  // of the whole process; 0: one per core it may use
+  // Of the whole process; 0: OMP_NUM_THREADS where it is set, else one per core it may use.
+  int threads = 0;
 };
 
 struct AnswerOptions {

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 
+#include "api/thread_count.h"
+
 namespace svtune {
 
-// Bounds LibTorch's caches of compiled products and sets the number of threads; 0 gives one per
-// core that this process may use (affinity and control group's quota).
-void prepare_torch(std::int64_t threads);
+// Bounds LibTorch's caches of compiled products and sets the number of threads, which it returns
+// with the reason (api/thread_count.h).
+ThreadChoice prepare_torch(std::int64_t threads);
 
 }  // namespace svtune

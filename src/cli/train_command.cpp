@@ -59,7 +59,8 @@ const char* label_of(RunPhase phase) {
 
 class Terminal final : public RunObserver {
  public:
-  explicit Terminal(CommandContext& context) : context_(context) {}
+  Terminal(CommandContext& context, ThreadChoice threads)
+      : context_(context), threads_(std::move(threads)) {}
 
   void warning(const std::string& text) override {
     if (progress_) {
@@ -97,6 +98,7 @@ class Terminal final : public RunObserver {
         << " parameters (" << fixed(share, 3) << " %)\n"
         << "Steps: " << plan.total_steps << ", about " << std::llround(plan.tokens_per_step)
         << " tokens each\n"
+        << "Threads: " << threads_.count << " (" << threads_.reason << ")\n"
         << "Peak memory (predicted): " << format_bytes(plan.memory.total()) << "\n";
     for (const MemoryItem& item : plan.memory.items) {
       out << "  " << item.name << ": " << format_bytes(item.bytes) << "\n";
@@ -171,6 +173,7 @@ class Terminal final : public RunObserver {
   }
 
   CommandContext& context_;
+  ThreadChoice threads_;
   std::optional<Progress> progress_;
   std::optional<RunPhase> phase_;
   std::int64_t total_steps_ = 0;
@@ -181,8 +184,7 @@ class Terminal final : public RunObserver {
 }  // namespace
 
 int run(const TrainCommandOptions& options, CommandContext& context) {
-  prepare_torch(options.model.threads);
-  Terminal terminal(context);
+  Terminal terminal(context, prepare_torch(options.model.threads));
   if (options.run.dry_run) {
     rehearse_training(options, terminal);
     return 0;

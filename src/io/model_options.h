@@ -30,7 +30,9 @@ inline constexpr FieldSpec kModelField{.name = "model",
                                        .required = true};
 inline constexpr FieldSpec kThreadsField{
     .name = "threads",
-    .help = "Threads for computing; 0 = one per available core",
+    .help =
+        "Threads for computing; 0 = OMP_NUM_THREADS where it is set, else one per core that "
+        "affinity and control group leave",
     .unit = "threads",
     .min = 0,
     .max = 4096};
