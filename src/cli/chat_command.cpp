@@ -10,7 +10,7 @@
 namespace svtune {
 
 int run(const ChatCommandOptions& options, CommandContext& context) {
-  LoadedModel loaded = load_for_command(options.model);
+  LoadedModel loaded = load_for_command(options.model, context);
   const Tokenizer tokenizer = load_tokenizer(options.model.model);
   PromptOptions prompt;
   prompt.style = PromptStyle::kChat;

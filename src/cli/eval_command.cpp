@@ -13,7 +13,7 @@ class Terminal final : public EvalObserver {
  public:
   explicit Terminal(CommandContext& context) : context_(context) {}
 
-  void warning(const std::string& text) override { context_.err << "warning: " << text << "\n"; }
+  void warning(const std::string& text) override { context_.warn(text); }
   void progress(const EvalProgress& now) override {
     if (!progress_) {
       progress_.emplace(Progress::Settings{.label = "eval", .unit = std::string(now.unit)});
@@ -30,7 +30,7 @@ class Terminal final : public EvalObserver {
 }  // namespace
 
 int run(const EvalCommandOptions& options, CommandContext& context) {
-  LoadedModel loaded = load_for_command(options.model);
+  LoadedModel loaded = load_for_command(options.model, context);
   const Tokenizer tokenizer = load_tokenizer(options.model.model);
   Terminal terminal(context);
   const Score score = evaluate(loaded, tokenizer, options.what, terminal);

@@ -81,7 +81,7 @@ int run(const GenerateCommandOptions& options, CommandContext& context) {
   if (options.prompt.empty() && !options.input) {
     throw UsageError("give prompts with --prompt or a file with --input");
   }
-  LoadedModel loaded = load_for_command(options.model);
+  LoadedModel loaded = load_for_command(options.model, context);
   const Tokenizer tokenizer = load_tokenizer(options.model.model);
   const PromptTemplate prompt =
       prompt_for_command(loaded, options.prompt_options, tokenizer, context);

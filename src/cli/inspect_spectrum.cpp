@@ -141,7 +141,7 @@ std::string sparkline(const std::vector<double>& values) {
 int inspect_spectrum(const std::filesystem::path& path, bool each,
                      const SpectrumCommandOptions& options, CommandContext& context) {
   const Subject subject = subject_of(path, options);
-  const LoadedModel loaded = load_for_command(subject.model);
+  const LoadedModel loaded = load_for_command(subject.model, context);
   const auto cache = options.svd_cache ? open_user_svd_cache() : nullptr;
   Progress progress({.label = "decompose", .unit = "layer"});
   SpectrumOptions analysis;
@@ -154,9 +154,7 @@ int inspect_spectrum(const std::filesystem::path& path, bool each,
   input.layers = analyse_spectrum(loaded.model, analysis);
   progress.finish();
   if (cache) {
-    for (const std::string& text : cache_warnings(*cache)) {
-      context.err << "warning: " << text << "\n";
-    }
+    for (const std::string& text : cache_warnings(*cache)) context.warn(text);
     if (cache->svd.found() > 0) {
       context.out << cache->svd.found() << " decompositions read from "
                   << cache->store.directory().string() << "\n";

@@ -1,6 +1,6 @@
 #include "cli/quantize_command.h"
 
-#include <iostream>
+#include <cstdio>
 
 #include "api/prepare_torch.h"
 #include "base/errors.h"
@@ -102,7 +102,7 @@ double bits_per_weight(const QuantizeReport& report) {
 int run(const QuantizeCommandOptions& options, CommandContext& context) {
   prepare_torch(options.threads);
   Model model = load_model(options.model, {std::nullopt, /*check_finite=*/true});
-  for (const std::string& warning : model.warnings) std::cerr << "warning: " << warning << "\n";
+  for (const std::string& warning : model.warnings) context.warn(warning);
   Progress progress({.label = "quantize", .unit = "layer"});
   QuantizeOptions quantize;
   quantize.measure = options.errors != ErrorTable::kNone;

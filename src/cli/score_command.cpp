@@ -68,8 +68,8 @@ void flush(LoadedModel& loaded, std::vector<Line>& lines, std::int64_t batch_tok
 
 }  // namespace
 
-int run(const ScoreOptions& options) {
-  LoadedModel loaded = load_for_command(options.model);
+int run(const ScoreOptions& options, CommandContext& context) {
+  LoadedModel loaded = load_for_command(options.model, context);
   LineReader reader(options, loaded.model.spec().vocab_size);
   // A malformed line is found before the work, not after it.
   if (can_reread(options.input)) reader.for_each([](std::int64_t, const Line&) {});

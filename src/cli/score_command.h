@@ -46,6 +46,6 @@ struct ScoreOptions {
   }
 };
 
-int run(const ScoreOptions& options);
+int run(const ScoreOptions& options, CommandContext& context);
 
 }  // namespace svtune

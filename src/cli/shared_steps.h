@@ -43,7 +43,7 @@ struct AdapterConversion {
 PromptTemplate prompt_for_command(const LoadedModel& loaded, const PromptOptions& options,
                                   const Tokenizer& tokenizer, CommandContext& context);
 
-// Sets the thread count, loads, prints the loader's warnings to standard error.
-LoadedModel load_for_command(const ModelOptions& options);
+// Sets the thread count, loads, tells the loader's warnings.
+LoadedModel load_for_command(const ModelOptions& options, CommandContext& context);
 
 }  // namespace svtune

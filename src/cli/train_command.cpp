@@ -66,7 +66,7 @@ class Terminal final : public RunObserver {
     if (progress_) {
       progress_->print("warning: " + text);
     } else {
-      context_.err << "warning: " << text << "\n";
+      context_.warn(text);
     }
   }
 

@@ -34,6 +34,9 @@ struct CommandContext {
   const ProgramInfo& program;
   std::ostream& out;
   std::ostream& err;
+
+  // One line on `err`.
+  void warn(std::string_view text) const { err << "warning: " << text << '\n'; }
 };
 
 struct Command {
