@@ -8,6 +8,7 @@
 #include "base/text_util.h"
 #include "cli/core/progress.h"
 #include "libtorch/prelude.h"
+#include "quantized_base/quantize_summary.h"
 
 namespace svtune {
 namespace {
@@ -39,62 +40,27 @@ QuantizePlan plan_of(const QuantizeCommandOptions& options) {
   return plan;
 }
 
-// Error reductions of one kind of layer: "q_proj" and so on, in the model's order.
-struct Kind {
-  std::string name;
-  std::int64_t layers = 0;
-  double frobenius = 0, nuclear = 0;  // sums over its layers
-};
-
-double reduction(double error, double plain) { return plain > 0 ? 1 - error / plain : 0; }
-
-std::vector<Kind> by_kind(const QuantizeReport& report) {
-  std::vector<Kind> kinds;
-  for (const QuantizedLayer& layer : report.layers) {
-    const std::string name = layer.name.substr(layer.name.rfind('.') + 1);
-    auto found = std::ranges::find(kinds, name, &Kind::name);
-    if (found == kinds.end()) found = kinds.insert(kinds.end(), Kind{name});
-    ++found->layers;
-    found->frobenius += reduction(layer.frobenius, layer.plain_frobenius);
-    found->nuclear += reduction(layer.nuclear, layer.plain_nuclear);
-  }
-  return kinds;
-}
-
-void print_row(const std::string& label, const std::vector<Kind>& kinds, double Kind::* sum,
-               std::ostream& out) {
-  double total = 0;
+void print_row(const std::string& label, std::vector<ErrorReduction> kinds,
+               double ErrorReduction::* share, std::ostream& out) {
+  kinds.push_back(average_of(kinds));
   out << "  " << label << std::string(10 - label.size(), ' ');
-  for (const Kind& kind : kinds) {
-    const double mean = kind.*sum / static_cast<double>(kind.layers);
-    total += mean / static_cast<double>(kinds.size());
-    out << right_aligned(fixed(100 * mean, 1), 10);
+  for (const ErrorReduction& kind : kinds) {
+    out << right_aligned(fixed(100 * kind.*share, 1), 10);
   }
-  out << right_aligned(fixed(100 * total, 1), 10) << "\n";
+  out << "\n";
 }
 
 void print_table(const QuantizeReport& report, ErrorTable errors, std::ostream& out) {
   if (errors == ErrorTable::kNone) return;
-  const std::vector<Kind> kinds = by_kind(report);
+  const std::vector<ErrorReduction> kinds = error_reductions(report);
   out << "Error below plain rounding, % (mean over the layers of a kind)\n  "
       << std::string(10, ' ');
-  for (const Kind& kind : kinds) {
-    out << std::string(kind.name.size() < 10 ? 10 - kind.name.size() : 1, ' ') << kind.name;
+  for (const ErrorReduction& each : kinds) {
+    out << std::string(each.kind.size() < 10 ? 10 - each.kind.size() : 1, ' ') << each.kind;
   }
   out << "   average\n";
-  if (errors == ErrorTable::kNuclear) print_row("nuclear", kinds, &Kind::nuclear, out);
-  print_row("Frobenius", kinds, &Kind::frobenius, out);
-}
-
-double bits_per_weight(const QuantizeReport& report) {
-  double bits = 0, weights = 0;
-  for (const QuantizedLayer& layer : report.layers) {
-    const double count = static_cast<double>(layer.out_features * layer.in_features);
-    const auto factors = static_cast<double>(layer.rank * (layer.out_features + layer.in_features));
-    bits += layer.bits_per_weight * count + 32 * factors;
-    weights += count;
-  }
-  return bits / weights;
+  if (errors == ErrorTable::kNuclear) print_row("nuclear", kinds, &ErrorReduction::nuclear, out);
+  print_row("Frobenius", kinds, &ErrorReduction::frobenius, out);
 }
 
 }  // namespace
