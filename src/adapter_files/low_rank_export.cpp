@@ -126,7 +126,8 @@ LoraExportReport write_lora_export(const Model& model, const AdapterSet& adapter
     tensors.push_back({layer + plain.down, pad_to(delta.down, 0, report.rank)});
     tensors.push_back({layer + plain.up, pad_to(delta.up * delta.scale, 1, report.rank)});
   }
-  if (add_branch_biases(adapters, tensors)) plain.form.keys["lora_bias"] = report.branch_bias = true;
+  if (add_branch_biases(adapters, tensors))
+    plain.form.keys["lora_bias"] = report.branch_bias = true;
   report.modules_to_save = record.targets.modules_to_save;
   write_peft_directory(directory, {model, adapters, record.targets, model.path.string()},
                        plain.form, std::move(tensors));

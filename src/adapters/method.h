@@ -32,8 +32,8 @@ struct AdapterInit {
 
 // What others must know of a method, for its options.
 struct MethodTraits {
-  bool trains_matrix = false;     // the weight itself: saved as a model, all of it by default
-  bool needs_dense_base = false;  // a quantised base is refused
+  bool trains_matrix = false;           // the weight itself: saved as a model, all of it by default
+  bool needs_dense_base = false;        // a quantised base is refused
   Rounding rounding = Rounding::kAuto;  // of a trained matrix, when it is saved in 16 bits
   // Part of the forward is a constant in backward, made again by refresh(), as the method's paper
   // has it: gradients are not those of the function of all leaves.

@@ -127,7 +127,8 @@ std::vector<std::string> Session::answer(const std::vector<std::string>& prompts
 }
 
 Evaluation Session::evaluate(const EvaluateOptions& options) {
-  std::vector<FieldInput> inputs = setting_inputs(options.settings, "EvaluateOptions", {"data", "task"});
+  std::vector<FieldInput> inputs =
+      setting_inputs(options.settings, "EvaluateOptions", {"data", "task"});
   inputs.push_back(text_input("task", options.task));
   EvalOptions resolved;
   assign_fields([&resolved] { return list_fields(resolved); }, inputs,

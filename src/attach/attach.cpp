@@ -105,8 +105,7 @@ class Sites {
 // The method for the layers that it adapts, and the one that trains matrices for the others.
 struct Methods {
   const MethodConfig& adapted;
-  const MethodConfig whole =
-      method_traits(adapted).trains_matrix ? adapted : whole_matrix_method();
+  const MethodConfig whole = method_traits(adapted).trains_matrix ? adapted : whole_matrix_method();
   const MethodConfig& of(bool is_whole) const { return is_whole ? whole : adapted; }
 };
 

@@ -1,6 +1,6 @@
 #include "cli/quantize_command.h"
 
-#include <cstdio>
+#include <algorithm>
 
 #include "api/prepare_torch.h"
 #include "base/errors.h"

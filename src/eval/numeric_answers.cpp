@@ -5,9 +5,8 @@
 #include <cmath>
 #include <string>
 
-#include "base/text_util.h"
-
 #include "base/number_text.h"
+#include "base/text_util.h"
 
 namespace svtune {
 namespace {

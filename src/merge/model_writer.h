@@ -22,7 +22,7 @@ struct MergeOptions {
   std::uint64_t max_shard_bytes = kDefaultShardBytes;
   IfExists if_exists = IfExists::kFail;
   std::optional<TrainedPrompt> prompt = {};  // of the training; default: what the base says
-  RoundingOptions rounding = {};  // of changed weights, to 16-bit dtypes
+  RoundingOptions rounding = {};             // of changed weights, to 16-bit dtypes
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};  // tensors
 };
 

@@ -5,8 +5,8 @@
 
 #include "base/errors.h"
 #include "base/text_util.h"
-#include "text/chat_template.h"
 #include "jinja/error.h"
+#include "text/chat_template.h"
 
 namespace svtune {
 namespace {

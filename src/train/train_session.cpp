@@ -72,10 +72,10 @@ void load_data(TrainSession& session, RunObserver& observer) {
   if (!data.prompt.date) data.prompt.date = first_day(session.options.run);
   const PromptTemplate prompt = prompt_of(session, observer);
   session.prompt = trained_prompt(prompt, *session.tokenizer);
-  const auto encoder = std::make_shared<ExampleEncoder>(
-      *session.tokenizer, prompt,
-      EncodeOptions{session.options.train.batch.max_length, data.train_on_prompt,
-                    data.mask_history});
+  const auto encoder =
+      std::make_shared<ExampleEncoder>(*session.tokenizer, prompt,
+                                       EncodeOptions{session.options.train.batch.max_length,
+                                                     data.train_on_prompt, data.mask_history});
   // Of a template that asks for the day, config.json keeps the one that was used.
   data.prompt.date = encoder->prompt().date();
   const auto progress = [&observer](std::int64_t done, std::int64_t total) {

@@ -35,14 +35,12 @@ struct LowRankConfig {
           {.name = "rslora", .help = "Scale by alpha / sqrt(rank) instead of alpha / rank"});
     visit(self.dropout,
           {.name = "dropout", .help = "Dropout on the adapter's input", .min = 0, .below = 1});
-    visit(self.rank_pattern,
-          {.name = "rank_pattern",
-           .help = "Other ranks for layers whose name ends like a key",
-           .keys_are_layers = true});
-    visit(self.alpha_pattern,
-          {.name = "alpha_pattern",
-           .help = "Other alphas for layers whose name ends like a key",
-           .keys_are_layers = true});
+    visit(self.rank_pattern, {.name = "rank_pattern",
+                              .help = "Other ranks for layers whose name ends like a key",
+                              .keys_are_layers = true});
+    visit(self.alpha_pattern, {.name = "alpha_pattern",
+                               .help = "Other alphas for layers whose name ends like a key",
+                               .keys_are_layers = true});
   }
 
   bool operator==(const LowRankConfig&) const = default;

@@ -60,15 +60,15 @@ std::string markdown_reference(const std::vector<Command>& commands) {
       "underscores for dashes (`--learning-rate 1e-4` is `\"learning_rate\": 1e-4`). Flags win "
       "over\n"
       "the file. Paths in the file that begin with a dot are relative to it, others to the working
-"
+      "
       "directory. Lists are given as `a,b` or by repeating the flag, pairs as `name=value,...`; an
-"
+      "
       "empty text clears them. `none` unsets an optional number. An option given where it does "
       "not
-"
+      "
       "apply is refused; of two that exclude each other, a flag replaces the file's.
-";
-  for (const Command& command : commands) {
+      ";
+      for (const Command& command : commands) {
     out += "\n## svtune " + std::string(command.info.name) + "\n\n" +
            std::string(command.info.summary) + ".\n\n";
     if (!command.info.description.empty()) out += std::string(command.info.description) + "\n\n";
