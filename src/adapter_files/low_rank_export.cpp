@@ -75,14 +75,15 @@ at::Tensor pad_to(const at::Tensor& factor, std::int64_t dimension, std::int64_t
 }
 
 // With the scale in them, as it is in B. PEFT gives every adapted layer one as soon as one has.
-bool add_branch_biases(const AdapterSet& adapters, std::vector<NamedTensor>& tensors) {
+bool add_branch_biases(const AdapterSet& adapters, const std::string& name,
+                       std::vector<NamedTensor>& tensors) {
   const std::vector<Linear*> layers = adapted_layers(adapters);
   const auto bias_of = [](const Linear* layer) { return layer->adapter()->output_bias(); };
   if (std::ranges::none_of(layers, [&](auto each) { return bias_of(each).defined(); }))
     return false;
   for (const Linear* layer : layers) {
     const at::Tensor bias = bias_of(layer);
-    tensors.push_back({layer->name() + ".lora_B.bias",
+    tensors.push_back({layer->name() + "." + name,
                        bias.defined() ? bias : at::zeros({layer->out_features()}, at::kFloat)});
   }
   return true;
@@ -126,8 +127,8 @@ LoraExportReport write_lora_export(const Model& model, const AdapterSet& adapter
     tensors.push_back({layer + plain.down, pad_to(delta.down, 0, report.rank)});
     tensors.push_back({layer + plain.up, pad_to(delta.up * delta.scale, 1, report.rank)});
   }
-  if (add_branch_biases(adapters, tensors))
-    plain.form.keys["lora_bias"] = report.branch_bias = true;
+  report.branch_bias = add_branch_biases(adapters, plain.bias, tensors);
+  if (report.branch_bias) plain.with_bias();
   report.modules_to_save = record.targets.modules_to_save;
   write_peft_directory(directory, {model, adapters, record.targets, model.path.string()},
                        plain.form, std::move(tensors));

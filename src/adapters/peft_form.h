@@ -52,6 +52,8 @@ struct PeftReading {
 struct PlainLowRankForm {
   PeftForm form;
   std::string down, up;
+  std::string bias;  // of the branch; in the file when with_bias() was called
+  void with_bias() { form.keys["lora_bias"] = true; }
 };
 PlainLowRankForm plain_low_rank_form(std::int64_t rank);
 

@@ -1,10 +1,9 @@
 #include "data/template_date.h"
 
-#include <array>
 #include <charconv>
-#include <cstdio>
 
 #include "base/errors.h"
+#include "base/number_text.h"
 
 namespace svtune {
 namespace {
@@ -40,10 +39,11 @@ std::string today() {
   const std::time_t now = std::time(nullptr);
   std::tm local{};
   ::localtime_r(&now, &local);
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%04d-%02d-%02d", local.tm_year + 1900, local.tm_mon + 1,
-                local.tm_mday);
-  return text.data();
+  const auto part = [](int value, std::size_t width) {
+    return zero_padded(static_cast<std::uint64_t>(value), width);
+  };
+  return part(local.tm_year + 1900, 4) + "-" + part(local.tm_mon + 1, 2) + "-" +
+         part(local.tm_mday, 2);
 }
 
 }  // namespace svtune

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "base/errors.h"
+#include "base/number_text.h"
 #include "eval/numeric_answers.h"
 #include "eval/question.h"
 #include "formats/json_lines.h"
@@ -79,11 +79,10 @@ Json judge(const Asked& asked, const std::string& answer, Tally& tally) {
 }
 
 Score score_of(const Tally& tally) {
-  char text[160];
-  std::snprintf(
-      text, sizeof text, "exact match %.2f %% +- %.2f (%lld of %lld, %lld without an answer)",
-      100 * tally.accuracy(), 100 * tally.standard_error(), static_cast<long long>(tally.right),
-      static_cast<long long>(tally.questions), static_cast<long long>(tally.unanswered));
+  const std::string text = "exact match " + percent(tally.accuracy(), 2) + " +- " +
+                           fixed(100 * tally.standard_error(), 2) + " (" +
+                           std::to_string(tally.right) + " of " + std::to_string(tally.questions) +
+                           ", " + std::to_string(tally.unanswered) + " without an answer)";
   return {{{"accuracy", tally.accuracy()},
            {"standard_error", tally.standard_error()},
            {"right", static_cast<double>(tally.right)},
@@ -92,11 +91,7 @@ Score score_of(const Tally& tally) {
           text};
 }
 
-std::string share_right(const Tally& tally) {
-  char note[48];
-  std::snprintf(note, sizeof note, "%.1f %% right", 100.0 * tally.accuracy());
-  return note;
-}
+std::string share_right(const Tally& tally) { return percent(tally.accuracy()) + " right"; }
 
 // Answers all questions, batch by batch; `each` receives what was judged.
 void ask(const ExactMatch& task, const EvalInput& input, const std::vector<Asked>& asked,

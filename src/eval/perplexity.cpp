@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
 #include "base/errors.h"
+#include "base/number_text.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -45,9 +45,9 @@ Score run_task(const Perplexity&, const EvalInput& input) {
     throw RunError(std::string("the loss is ") + (std::isnan(mean.loss) ? "NaN" : "infinite"),
                    "the weights hold NaN or infinity, or overflow in this dtype; try --dtype fp32");
   }
-  char text[128];
-  std::snprintf(text, sizeof text, "loss %.6f nats per token, perplexity %.4f, %lld tokens",
-                mean.loss, mean.perplexity, static_cast<long long>(mean.supervised_tokens));
+  const std::string text = "loss " + fixed(mean.loss, 6) + " nats per token, perplexity " +
+                           fixed(mean.perplexity, 4) + ", " +
+                           std::to_string(mean.supervised_tokens) + " tokens";
   return {{{"loss", mean.loss},
            {"perplexity", mean.perplexity},
            {"tokens", static_cast<double>(mean.supervised_tokens)}},

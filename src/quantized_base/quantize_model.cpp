@@ -33,7 +33,7 @@ std::vector<Task> plan_tasks(Model& model, const QuantizePlan& plan) {
   Transformer& net = *model.net;
   std::set<std::string> adapted;
   if (plan.method != LowRankQuantMethod::kPlain) {
-    check_every_target(net, plan.targets, LoraConfig{plan.low_rank});
+    check_every_target(net, plan.targets, plan.trained(plan.low_rank));
     const TargetSelection selection = select_targets(net, plan.targets);
     adapted.insert(selection.adapted.begin(), selection.adapted.end());
     if (selection.embedding || adapted.contains(net.head().name())) {

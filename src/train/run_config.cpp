@@ -50,6 +50,9 @@ Json read_config(const fs::path& run) {
 // Where two options were compared by name their contents are compared instead.
 bool compared_by_content(const FieldInfo& info) { return names_file(info) || info.name == "dtype"; }
 
+// A day that is not given is the one of the run's start, which config.json has.
+bool taken_from_run(const FieldInfo& info) { return info.name == "date" && info.value.is_null(); }
+
 std::string shown(const FieldInfo& info, const Json& value) {
   return value.is_null() ? "not given" : field_value_text(info, value);
 }
@@ -92,7 +95,8 @@ void require_same_options(const TrainOptions& options) {
   for (const Field& field : list_fields(asked)) {
     const FieldInfo& info = field.info;
     // The options of another method come and go with --method, which is compared itself.
-    if (!before.contains(info.name) || std::ranges::count(changeable_options(), info.name) > 0) {
+    if (!before.contains(info.name) || taken_from_run(info) ||
+        std::ranges::count(changeable_options(), info.name) > 0) {
       continue;
     }
     const Json& was = before.at(info.name);

@@ -137,8 +137,11 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer) {
   const TrainConfig& train = session.options.train;
   session.total_steps =
       total_steps(train, train.max_steps ? 0 : session.batches->stream().total_batches());
-  // Refuses a warm-up as long as the run before any work is done.
-  static_cast<void>(Schedule(session.options.train.schedule, session.total_steps));
+  // Refuses a warm-up as long as the run before any work is done. A resumed run may have no step
+  // left to do.
+  if (!session.options.run.resume) {
+    static_cast<void>(Schedule(session.options.train.schedule, session.total_steps));
+  }
   return session;
 }
 

@@ -182,6 +182,9 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
                                   session.options.train.optimizer);
   std::optional<CheckpointStore::Restored> restored;
   if (restart) restored = restore_state(session, *state, observer);
+  if (!restored || restored->step < session.total_steps) {
+    static_cast<void>(Schedule(session.options.train.schedule, session.total_steps));
+  }
   begin();
   if (!restart) save_record(run, attached);
   RunFiles files = start_files(session, attached.report, base_loss);

@@ -238,7 +238,8 @@ PeftForm peft_lora_form(const PeftLoraKeys& keys) {
 PlainLowRankForm plain_low_rank_form(std::int64_t rank) {
   LowRankConfig plain;
   plain.rank = rank;
-  return {peft_lora_form(peft_lora_keys(plain, {})), "lora_A.weight", "lora_B.weight"};
+  return {peft_lora_form(peft_lora_keys(plain, {})), "lora_A.weight", "lora_B.weight",
+          "lora_B.bias"};
 }
 
 }  // namespace svtune

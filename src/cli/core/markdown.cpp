@@ -59,16 +59,14 @@ std::string markdown_reference(const std::vector<Command>& commands) {
       "Every command that takes `--config FILE` reads the same options from a JSON object, with\n"
       "underscores for dashes (`--learning-rate 1e-4` is `\"learning_rate\": 1e-4`). Flags win "
       "over\n"
-      "the file. Paths in the file that begin with a dot are relative to it, others to the working
-      "
-      "directory. Lists are given as `a,b` or by repeating the flag, pairs as `name=value,...`; an
-      "
+      "the file. Paths in the file that begin with a dot are relative to it, others to the "
+      "working\n"
+      "directory. Lists are given as `a,b` or by repeating the flag, pairs as `name=value,...`; "
+      "an\n"
       "empty text clears them. `none` unsets an optional number. An option given where it does "
-      "not
-      "
-      "apply is refused; of two that exclude each other, a flag replaces the file's.
-      ";
-      for (const Command& command : commands) {
+      "not\n"
+      "apply is refused; of two that exclude each other, a flag replaces the file's.\n";
+  for (const Command& command : commands) {
     out += "\n## svtune " + std::string(command.info.name) + "\n\n" +
            std::string(command.info.summary) + ".\n\n";
     if (!command.info.description.empty()) out += std::string(command.info.description) + "\n\n";
