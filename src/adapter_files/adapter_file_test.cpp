@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "adapter_files/lora_directory.h"
+#include "adapter_files/peft_directory.h"
 #include "adapter_files/side_file.h"
 #include "attach/attach.h"
 #include "base/errors.h"

@@ -108,7 +108,7 @@ class Terminal final : public RunObserver {
 
   void timed(double seconds, double seconds_per_step) override {
     context_.out << "Time (predicted): " << format_duration(seconds) << ", "
-                 << format("%.3g", seconds_per_step)
+                 << general(seconds_per_step, 3)
                  << " s a step, beside initialisation and evaluation" << std::endl;
   }
 

@@ -5,7 +5,7 @@
 
 #include "adapter_files/adapter_file.h"
 #include "adapter_files/low_rank_export.h"
-#include "adapters/lora/low_rank_adapter.h"
+#include "adapters/low_rank/low_rank_adapter.h"
 #include "attach/attach.h"
 #include "base/errors.h"
 #include "base/oracle_test_util.h"

@@ -170,7 +170,7 @@ void train_until(const std::filesystem::path& directory, std::int64_t until) {
   options.keep_checkpoints = 100;
   std::atomic<bool> stop{false};
   options.stop = &stop;
-  options.on_step = [&](const StepReport& report, const std::optional<EvalResult>&) {
+  options.on_step = [&](const StepReport& report, const std::optional<MeanLoss>&) {
     stop = report.step == until;
   };
   RunLog log(options, restored);

@@ -212,7 +212,7 @@ TEST(Resume, DamagedLatestCheckpointCostsOnlyItself) {
   RunLogOptions options = options_for(run, 2);
   options.keep_checkpoints = 1;
   std::vector<std::int64_t> kept;
-  options.on_step = [&](const StepReport& report, const std::optional<EvalResult>&) {
+  options.on_step = [&](const StepReport& report, const std::optional<MeanLoss>&) {
     if (report.step % 2 == 0) kept.push_back(CheckpointStore(run).steps().back());
   };
   RunLog log(std::move(options), restored);
@@ -291,7 +291,7 @@ TEST(RunLog, SavesWhenTheLastCheckpointIsOld) {
   RunLogOptions options = options_for(directory.path(), 0);
   options.save_seconds = 600;
   options.now = [&time] { return time; };
-  options.on_step = [&time](const StepReport&, const std::optional<EvalResult>&) { time += 250; };
+  options.on_step = [&time](const StepReport&, const std::optional<MeanLoss>&) { time += 250; };
   RunLog log(std::move(options));
   session.run(log);
   // Steps end at 1000, 1250, ...; a checkpoint is due 600 seconds after the last.

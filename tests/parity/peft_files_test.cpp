@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "adapter_files/adapter_file.h"
-#include "adapter_files/lora_directory.h"
+#include "adapter_files/peft_directory.h"
 #include "attach/attach.h"
 #include "base/errors.h"
 #include "base/oracle_test_util.h"

@@ -8,8 +8,8 @@
 #include <sstream>
 
 #include "adapter_files/adapter_file.h"
-#include "adapter_files/lora_directory.h"
-#include "adapters/lora/low_rank_adapter.h"
+#include "adapter_files/peft_directory.h"
+#include "adapters/low_rank/low_rank_adapter.h"
 #include "attach/attach.h"
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
@@ -169,9 +169,9 @@ double loss_of(Model& model) {
 }
 
 // One configuration: trained for a few steps, then written in every form there is.
-class Run {
+class WholeRun {
  public:
-  Run(const Draw& draw, const std::filesystem::path& directory)
+  WholeRun(const Draw& draw, const std::filesystem::path& directory)
       : draw_(draw), directory_(directory) {}
 
   // False when the options do not go together, which attaching says.
@@ -304,7 +304,7 @@ TEST(SameModel, InEveryFormThatIsWritten) {
     const Draw drawn = draw(seed);
     SCOPED_TRACE("seed " + std::to_string(seed) + ": " + describe(drawn));
     const test::TempDirectory directory;
-    Run run(drawn, directory.path());
+    WholeRun run(drawn, directory.path());
     try {
       if (!run.train()) {
         ++refused;
