@@ -33,7 +33,7 @@ std::string refusal(const FineTuneOptions& options) {
 TEST(Settings, KeysThatTheStructHasAreRefusedByName) {
   for (const char* name : {"method", "model", "data", "output", "resume", "threads", "eval_data"}) {
     EXPECT_THAT(refusal(options_with({{name, "1"}})),
-                HasSubstr("usage: settings: " + std::string(name) + " is set by the member"));
+                HasSubstr("usage: settings: " + std::string(name) + " is given by the member"));
   }
   EXPECT_THAT(refusal(options_with({{"dry_run", "true"}})), HasSubstr("usage: settings"));
 }

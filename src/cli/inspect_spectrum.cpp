@@ -12,6 +12,7 @@
 #include "report/html.h"
 #include "report/spectrum_page.h"
 #include "spectrum/spectrum.h"
+#include "train/run_config.h"
 
 namespace svtune {
 namespace {
@@ -32,7 +33,7 @@ Subject subject_of(const std::filesystem::path& path, const SpectrumCommandOptio
   subject.model.threads = options.threads;
   if (std::filesystem::exists(path / "metrics.jsonl")) {
     const Json config = read_json_file(path / "config.json");
-    subject.model.model = config.at("model").get<std::string>();
+    subject.model.model = path_in_config(path, config.at("model").get<std::string>());
     const bool has_rank = config.contains("rank") && config.at("rank").is_number_integer();
     if (has_rank) subject.rank = config.at("rank").get<std::int64_t>();
     if (!options.adapter) {

@@ -107,7 +107,7 @@ TEST_F(RecordIndexTest, NamesFilesOfOtherKinds) {
   EXPECT_THAT(error_named("text\nhello\n", "d.csv"), HasSubstr("looks like CSV"));
   EXPECT_THAT(error_named("prompt\tcompletion\na\tb\n", "d"), HasSubstr("looks like TSV"));
   EXPECT_THAT(error_named("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "d"),
-              HasSubstr("is a Git-LFS pointer"));
+              HasSubstr("is a Git LFS pointer"));
   EXPECT_THAT(error_named("BZh91AY", "d"), HasSubstr("bzip2"));
   EXPECT_THAT(error_named("PK\3\4", "d"), HasSubstr("zip"));
 }

@@ -63,6 +63,10 @@ std::vector<Task> plan_tasks(Model& model, const QuantizePlan& plan) {
 
 // Replaces the common rank by one per layer, which the adapter's files name.
 void spread_ranks(std::vector<Task>& tasks, QuantizePlan& plan) {
+  if (!plan.low_rank.rank_pattern.empty()) {
+    throw UsageError("--quant-spread-ranks chooses the ranks that --rank-pattern gives",
+                     "Leave out one of the two.");
+  }
   std::vector<Task*> adapted;
   for (Task& task : tasks) {
     if (task.low_rank) adapted.push_back(&task);

@@ -59,6 +59,10 @@ std::string shown(const FieldInfo& info, const Json& value) {
 
 }  // namespace
 
+fs::path path_in_config(const fs::path& run, const std::string& text) {
+  return text.starts_with('.') ? resolved(folder_of(run), text) : fs::path(text);
+}
+
 fs::path config_file(const fs::path& run) { return run / "config.json"; }
 
 Json config_of_run(const TrainOptions& options) {

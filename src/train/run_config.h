@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "base/json.h"
@@ -16,6 +17,9 @@ std::filesystem::path config_file(const std::filesystem::path& run);
 // The options as config.json keeps them. A path that an earlier config.json of the run wrote in
 // its own way and that still leads to the same place is written in that way again.
 Json config_of_run(const TrainOptions& options);
+
+// A path as config.json of the run has it, from the working directory.
+std::filesystem::path path_in_config(const std::filesystem::path& run, const std::string& text);
 
 // Options that a resumed run may be given anew: how far it goes and what is kept and told of it,
 // nothing that the trained values depend on.

@@ -19,8 +19,8 @@ _program = []
 
 
 def svtune(*arguments, **options):
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=LIMIT,
-                          **options)
+    options.setdefault("text", True)
+    return subprocess.run(command(*arguments), capture_output=True, timeout=LIMIT, **options)
 
 
 def command(*arguments):

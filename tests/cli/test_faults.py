@@ -113,7 +113,7 @@ class Faults(harness.Base):
     def check_training(self, method, steps, *more, begun):
         """A run that fails at a file goes on, with the same command line, to the same bytes."""
         run = self.area / "run"
-        arguments = self.train_arguments(run, "--save-every", 2, "--no-svd-cache", *more,
+        arguments = self.train_arguments(run, "--save-every", 2, *more,
                                          "--resume", method=method, steps=steps)
         kept = self.root / f"begun-{method}"
 
@@ -138,7 +138,8 @@ class Faults(harness.Base):
                 again = svtune(*arguments)
                 self.assertEqual(again.returncode, 0, again.stderr)
             self.assertEqual(contents(run / result_name), whole)
-            self.assertEqual(harness.steps_of(run), list(range(1, steps + 1)))
+            if "metrics.jsonl" not in failed:  # its line of the step is what could not be written
+                self.assertEqual(harness.steps_of(run), list(range(1, steps + 1)))
             self.assertEqual([p.name for p in run.rglob("*svtune-tmp*")], [])
         shutil.rmtree(kept, ignore_errors=True)
 

@@ -66,9 +66,9 @@ class Prompts(harness.Base):
             with self.subTest(template=name):
                 run = self.learn(name, "full", "--chat-template", template)
                 model = run / "model"
-                self.assertEqual(self.answer("--model", model).stdout, "cdcd\n")
+                self.assertEqual(self.answer("--model", model).stdout.strip(), "cdcd")
                 named = self.answer("--model", model, "--chat-template", template)
-                self.assertEqual(named.stdout, "cdcd\n")
+                self.assertEqual(named.stdout.strip(), "cdcd")
                 self.assertNotIn("warning", named.stderr)
                 for file in ("generation_config.json", "config.json"):
                     ids = json.loads((model / file).read_text())["eos_token_id"]
@@ -86,14 +86,14 @@ class Prompts(harness.Base):
         other, warnings = self.loss(*base, *adapter, "--template", "raw")
         self.assertGreater(other, loss + 0.5)
         self.assertIn("trained with --template alpaca", warnings)
-        self.assertEqual(self.answer(*base, *adapter).stdout, "cdcd\n")
+        self.assertEqual(self.answer(*base, *adapter).stdout.strip(), "cdcd")
         merged, export = self.root / "p-merged", self.root / "p-export"
         for command in (("merge", *base, *adapter, "--output", merged),
                         ("export", *base, *adapter, "--output", export)):
             result = svtune(*command)
             self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertEqual(self.answer("--model", merged).stdout, "cdcd\n")
-        self.assertEqual(self.answer(*base, "--adapter", export).stdout, "cdcd\n")
+        self.assertEqual(self.answer("--model", merged).stdout.strip(), "cdcd")
+        self.assertEqual(self.answer(*base, "--adapter", export).stdout.strip(), "cdcd")
         # Training goes on with the same template, and a later one replaces it.
         again = self.root / "again"
         result = svtune("train", *base, *adapter, "--data", self.pairs, "--output", again,
@@ -111,7 +111,7 @@ class Prompts(harness.Base):
         generation = json.loads((adapter / "generation_config.json").read_text())
         self.assertEqual(generation["eos_token_id"], [256, 258])
         answered = self.answer("--model", self.chat, "--adapter", adapter)
-        self.assertEqual(answered.stdout, "cdcd\n")
+        self.assertEqual(answered.stdout.strip(), "cdcd")
         chat = svtune("chat", "--model", self.chat, "--adapter", adapter, "--max-new-tokens", 40,
                       input="say cd\n")
         self.assertEqual(chat.stdout, "cdcd\n", chat.stderr)
@@ -120,7 +120,7 @@ class Prompts(harness.Base):
         result = svtune("merge", "--model", self.chat, "--adapter", adapter, "--output", merged)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(contents(self.chat), before)
-        self.assertEqual(self.answer("--model", merged).stdout, "cdcd\n")
+        self.assertEqual(self.answer("--model", merged).stdout.strip(), "cdcd")
         prompt = json.loads((merged / "svtune.json").read_text())["prompt"]
         self.assertEqual(prompt["system"], "Repeat.")
 

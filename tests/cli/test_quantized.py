@@ -7,8 +7,9 @@ from harness import svtune
 
 class Quantized(harness.Base):
     def quantize(self, name, *more):
-        result = svtune("quantize", "--model", self.model, "--rank", 4, "--output",
-                        self.root / name, *more)
+        rank = ["--rank", 4] if {"loftq", "qpissa"} & set(more) else []
+        result = svtune("quantize", "--model", self.model, *rank, "--output", self.root / name,
+                        *more)
         self.assertEqual(result.returncode, 0, result.stderr)
         return result.stdout
 

@@ -45,12 +45,12 @@ class Refusals(Resuming):
                 ["--rank", 8], ["--alpha", 64], ["--rslora"], ["--dropout", 0.5],
                 ["--init", "gaussian"], ["--rank-pattern", "q_proj=2"],
                 ["--target-modules", "q_proj"], ["--exclude-modules", "q_proj"],
-                ["--layers-to-transform", 1], ["--seed", 7], ["--batch-size", 2],
+                ["--seed", 7], ["--batch-size", 2],
                 ["--gradient-accumulation", 2], ["--max-length", 64], ["--no-packing"],
                 ["--train-on-prompt"], ["--learning-rate", 0.01], ["--schedule", "linear"],
                 ["--warmup-ratio", 0.5], ["--weight-decay", 0.1], ["--max-grad-norm", 0.5],
                 ["--template", "raw"], ["--base-dtype", "nf4"], ["--dtype", "bf16"],
-                ["--method", "pissa"], ["--method", "full"]):
+                ["--method", "pissa"]):
             with self.subTest(flag=flag, value=value):
                 name = flag.replace("--no-", "--")
                 self.stays_out(run, self.resume(run, flag, *value), 1, name)
@@ -127,7 +127,7 @@ class Changes(Resuming):
         steps = 4
         for more in (["--save-every", 1], ["--save-minutes", 0], ["--keep-checkpoints", 5],
                      ["--eval-data", self.data, "--eval-every", 2], ["--samples", 1],
-                     ["--threads", 2], ["--no-svd-cache"], ["--recompute", "full"]):
+                     ["--threads", 2], ["--recompute", "full"]):
             steps += 1
             with self.subTest(more=more):
                 output = self.goes_on(run, "--max-steps", steps, *more).stdout

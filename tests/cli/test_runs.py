@@ -121,6 +121,8 @@ class Training(harness.Base):
         os.close(ours)
         self.assertEqual(process.returncode, 0)
         _, *drawn = shown.decode().split("\r")
+        # The data have a line before, which ends when the training's begins.
+        drawn = drawn[next(i for i, each in enumerate(drawn) if "train ─" in each):]
         self.assertEqual("".join(drawn).count("\n"), 1, "one line, ended once")
         drawn[-1] = drawn[-1].rstrip("\n")
         self.assertIn("train ─", drawn[0])

@@ -51,7 +51,9 @@ def greedy(model, ids):
     model.generation_config.pad_token_id = 0
     prompt = torch.tensor([ids])
     with torch.no_grad():
-        return model.generate(prompt, do_sample=False, max_new_tokens=NEW_TOKENS)[0, len(ids):].tolist()
+        answer = model.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False,
+                                max_new_tokens=NEW_TOKENS)
+    return answer[0, len(ids):].tolist()
 
 
 def main():

@@ -38,7 +38,11 @@ AdapterMemory FullAdapter::memory(std::int64_t) const {
 }
 
 MethodTraits traits(const FullConfig& config) {
-  return {.trains_matrix = true, .needs_dense_base = true, .rounding = config.rounding};
+  // The copies that compute are rounded so whatever is kept of the update, see make_adapter().
+  const bool nearest = config.rounding == Rounding::kNearest;
+  return {.trains_matrix = true,
+          .needs_dense_base = true,
+          .rounding = nearest ? Rounding::kNearest : Rounding::kStochastic};
 }
 
 void check_layer(const FullConfig&, const LayerSite& site) {

@@ -22,7 +22,7 @@ struct FullConfig {
   static void fields(Self& self, Visitor& visit) {
     visit(self.rounding, {.name = "rounding",
                           .help = "How the fp32 weights become those of a 16-bit model, when it "
-                                  "computes and when it is saved"});
+                                  "computes and when it is saved; auto is stochastic here"});
   }
   bool operator==(const FullConfig&) const = default;
 };

@@ -19,8 +19,7 @@ struct VeraLinear : torch::autograd::Function<VeraLinear> {
                             const at::Tensor& A, const at::Tensor& B, const BaseWeight& base) {
     const at::Tensor d = lambda_d.to(x.scalar_type()), b = lambda_b.to(x.scalar_type());
     const at::Tensor hidden = at::mm(mask ? x * *mask : x, A.t());
-    at::Tensor y = base.matmul(x);
-    y.add_(at::mm(hidden * d, B.t()).mul_(b));
+    const at::Tensor y = base.matmul(x, {.left = hidden * d, .right = (B * b.unsqueeze(1)).t()});
     ctx->save_for_backward({hidden, d, b, mask.value_or(at::Tensor()), A, B});
     ctx->saved_data["base"] = c10::IValue::make_capsule(c10::make_intrusive<BaseHolder>(base));
     ctx->saved_data["grad_x"] = x.requires_grad();
