@@ -107,7 +107,7 @@ double forecast_ratio(const Case& each) {
   const std::uint64_t before = process_memory().resident;
   Model model;
   model.weights = std::make_shared<NoFile>();
-  model.net = test::random_model(medium_spec(), each.dtype);
+  model.net = test::tiny_decoder(medium_spec(), each.dtype);
   TargetOptions targets;
   if (!method_traits(each.method).trains_matrix) targets.target_modules = {"all-linear"};
   Attached attached = attach(model, each.method, targets);

@@ -288,7 +288,7 @@ TEST(LossMeter, EqualsTheTrainingLossWithoutDropout) {
 TEST(StartCheck, LoraStartsAtTheBaseAndAShiftIsRefused) {
   CyclicSource source(random_documents(8, 9), 2, 4);
   const std::vector<Batch> batches = start_documents(source);
-  const auto bare = test::random_model(test::tiny_spec(), at::kFloat);
+  const auto bare = test::tiny_decoder(test::tiny_spec(), at::kFloat);
   const double base = start_loss(*bare, nullptr, batches);
   Rig rig = lora_rig(at::kFloat);
   EXPECT_NO_THROW(check_start(base, start_loss(*rig.net, &rig.adapters, batches), "lora"));

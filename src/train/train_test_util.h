@@ -10,6 +10,7 @@
 #include "adapters/low_rank/low_rank_adapter.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "infer/tiny_decoder_test_util.h"
 #include "libtorch/prelude.h"
 #include "models/transformer.h"
 #include "nn/adapter_set.h"
@@ -18,30 +19,10 @@
 namespace svtune::test {
 
 inline ArchSpec tiny_spec() {
-  ArchSpec spec;
-  spec.family = "llama";
+  ArchSpec spec = tiny_decoder_spec();
   spec.vocab_size = 61;
-  spec.hidden_size = 32;
-  spec.intermediate_size = 48;
-  spec.num_layers = 2;
-  spec.num_heads = 4;
-  spec.num_kv_heads = 2;
-  spec.head_dim = 8;
   spec.max_positions = 128;
-  spec.attention_scale = 1.0 / std::sqrt(8.0);
-  spec.windows = {0, 0};
   return spec;
-}
-
-// Weights follow from their names, so that two models with one spec are equal.
-inline std::unique_ptr<Transformer> random_model(const ArchSpec& spec, at::ScalarType dtype) {
-  return std::make_unique<Transformer>(
-      spec, [dtype](const std::string& name, const std::vector<std::int64_t>& shape) {
-        const at::Generator generator = at::detail::createCPUGenerator(hash64(name));
-        const auto options = at::TensorOptions().dtype(at::kDouble);
-        if (shape.size() == 1) return at::ones(shape, options).to(dtype);
-        return at::randn(shape, generator, options).mul_(0.15).to(dtype);
-      });
 }
 
 struct Rig {
@@ -50,7 +31,7 @@ struct Rig {
 };
 
 inline Rig lora_rig(at::ScalarType dtype, double dropout = 0) {
-  Rig rig{random_model(tiny_spec(), dtype), {}};
+  Rig rig{tiny_decoder(tiny_spec(), dtype), {}};
   rig.adapters.method = "lora";
   LoraConfig config;
   config.low_rank.rank = 4;
