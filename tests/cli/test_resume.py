@@ -55,6 +55,12 @@ class Refusals(Resuming):
                 name = flag.replace("--no-", "--")
                 self.stays_out(run, self.resume(run, flag, *value), 1, name)
                 self.assertEqual(contents(run), before)
+        # These contradict the other options before they are compared with the run's.
+        for more, named in ((["--layers-to-transform", 1], "--layers-to-transform"),
+                            (["--method", "full"], "rank: no option of --method full")):
+            with self.subTest(more=more):
+                self.stays_out(run, self.resume(run, *more), 2, named)
+                self.assertEqual(contents(run), before)
         self.stays_out(run, self.resume(run, "--rank", 8), 1, "--rank was 4, got 8")
         self.stays_out(run, self.resume(run, "--max-steps", 2), 2, "4 steps already")
         self.assertEqual(contents(run), before)
