@@ -1,8 +1,8 @@
 // The one precompiled header of every file that uses LibTorch: tensors, the operators in
-// common use (one header per operator, which keeps the cost far below ATen/ATen.h), parallel
-// loops and custom autograd functions. It is compiled once and reused by all torch targets.
-// A file that calls operators includes it; the build then finds it compiled already. What it lacks
-// is included beside it, one operator at a time.
+// common use (one header per operator, which keeps the cost far below ATen/ATen.h) and parallel
+// loops. It is compiled once and reused by all torch targets. A file that calls operators
+// includes it; the build then finds it compiled already. What it lacks is included beside it, one
+// operator at a time; files that define a gradient of their own include libtorch/autograd.h too.
 #pragma once
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -205,11 +205,8 @@
 #include <ATen/ops/zero.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/custom_function.h>
-#include <torch/csrc/autograd/grad_mode.h>
-#include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
 #include <array>

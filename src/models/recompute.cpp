@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {

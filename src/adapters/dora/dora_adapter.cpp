@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {

@@ -1,5 +1,6 @@
 #include "adapters/svft/svft_forms.h"
 
+#include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {

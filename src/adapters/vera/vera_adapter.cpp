@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "adapters/dropout.h"
+#include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
 #include "nn/ops/base_holder.h"
 

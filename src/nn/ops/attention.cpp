@@ -1,5 +1,6 @@
 #include "nn/ops/attention.h"
 
+#include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {

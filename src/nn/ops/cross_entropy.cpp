@@ -1,5 +1,6 @@
 #include "nn/ops/cross_entropy.h"
 
+#include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
 #include "nn/kernels/cross_entropy_kernels.h"
 

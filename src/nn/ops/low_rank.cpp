@@ -1,5 +1,6 @@
 #include "nn/ops/low_rank.h"
 
+#include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
 #include "nn/ops/base_holder.h"
 

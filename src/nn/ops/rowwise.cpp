@@ -1,5 +1,6 @@
 #include "nn/ops/rowwise.h"
 
+#include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
 #include "nn/ops/reference.h"
 
