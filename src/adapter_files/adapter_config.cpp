@@ -97,11 +97,12 @@ Json name_list(const std::vector<std::string>& names) {
 }
 
 // Where PEFT cannot be told of the tie, it reads the shared tensor as two equal ones.
-std::vector<std::string> saved_modules(const PeftForm& form, const TargetOptions& targets) {
+std::vector<std::string> saved_modules(const PeftForm& form, const TargetOptions& targets,
+                                       const std::vector<std::string>& tied) {
   std::vector<std::string> names = targets.modules_to_save;
   if (!targets.ensure_weight_tying || form.ties_words) return names;
-  for (const std::string both : {"embed_tokens", "lm_head"}) {
-    if (std::ranges::find(names, both) == names.end()) names.push_back(both);
+  for (const std::string& each : tied) {
+    if (std::ranges::find(names, each) == names.end()) names.push_back(each);
   }
   return names;
 }
@@ -129,7 +130,7 @@ PeftConfig parse_peft_config(const Json& json, const std::string& source,
 }
 
 Json peft_config_json(const PeftForm& form, const TargetOptions& targets,
-                      const std::string& base_model) {
+                      const std::string& base_model, const std::vector<std::string>& tied) {
   Json json = form.keys;
   json["base_model_name_or_path"] = base_model;
   json["bias"] = bias_text(targets.bias, form.own_biases);
@@ -141,7 +142,7 @@ Json peft_config_json(const PeftForm& form, const TargetOptions& targets,
   json["target_modules"] =
       targets.target_regex ? Json(*targets.target_regex) : name_list(targets.target_modules);
   json["task_type"] = "CAUSAL_LM";
-  json["modules_to_save"] = name_list(saved_modules(form, targets));
+  json["modules_to_save"] = name_list(saved_modules(form, targets, tied));
   if (form.ties_words) json["ensure_weight_tying"] = targets.ensure_weight_tying;
   return json;
 }

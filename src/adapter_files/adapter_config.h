@@ -23,8 +23,9 @@ struct PeftConfig {
 PeftConfig parse_peft_config(const Json& json, const std::string& source,
                              std::vector<std::string>& warnings);
 
-// The file's content with sorted keys left to the writer.
+// The file's content with sorted keys left to the writer. `tied` names the modules that hold one
+// tensor when the targets keep a tie.
 Json peft_config_json(const PeftForm& form, const TargetOptions& targets,
-                      const std::string& base_model);
+                      const std::string& base_model, const std::vector<std::string>& tied);
 
 }  // namespace svtune

@@ -14,7 +14,7 @@ namespace {
 // What attaching changes in a network, to be put back when the values do not fit.
 class NetSnapshot {
  public:
-  explicit NetSnapshot(Transformer& net) : net_(net) {
+  explicit NetSnapshot(Network& net) : net_(net) {
     for (Linear* linear : net.linears()) bases_.emplace_back(linear, linear->base());
     for (const NamedParameter& each : net.parameters()) {
       parameters_.emplace_back(each.tensor, *each.tensor);
@@ -34,7 +34,7 @@ class NetSnapshot {
   void keep() { kept_ = true; }
 
  private:
-  Transformer& net_;
+  Network& net_;
   std::vector<std::pair<Linear*, BaseWeight>> bases_;
   std::vector<std::pair<at::Tensor*, at::Tensor>> parameters_;
   bool kept_ = false;
@@ -52,12 +52,12 @@ Attached attach_empty(Model& model, const MethodConfig& method, const TargetOpti
 // PEFT stores the frozen embedding and head beside an adapter that targets them, and the
 // shared tensor under both names when the two stay tied.
 void skip_stored_base(const Model& model, TensorFiller& filler, bool tied) {
-  for (const std::string name : {"model.embed_tokens", "lm_head"}) {
+  for (const std::string& name : {model.net->embedding().name(), model.net->head().name()}) {
     for (const std::string part : {".base_layer.weight", ".weight"}) {
       const std::string key = kPeftKeyPrefix + name + part;
       if (!filler.holds(key)) continue;
       const at::Tensor stored = filler.take(key, at::kFloat);
-      const at::Tensor expected = tied ? model.net->embedding().detach().to(at::kFloat)
+      const at::Tensor expected = tied ? model.net->embedding().weight().detach().to(at::kFloat)
                                        : base_tensor(model, name + ".weight", at::kFloat);
       if (stored.sizes() == expected.sizes() && stored.equal(expected)) continue;
       filler.problem(key + " is not the base model's: a resized or separately trained embedding");
@@ -91,7 +91,7 @@ void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftCo
   TensorFiller filler(path);
   if (adapters.state) fill_shared(*adapters.state, config.method.stores_shared, filler);
   for (const Trainable& each : adapters.trainables()) {
-    if (embedding.any() && each.name == "model.embed_tokens.weight") {
+    if (embedding.any() && each.name == model.net->embedding().name() + ".weight") {
       embedding.apply(filler, each.tensor);
     } else {
       filler.fill(kPeftKeyPrefix + peft_key(adapters, each.name), each.tensor);
@@ -133,7 +133,8 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   const PeftConfig config =
       parse_peft_config(read_json_file(config_path), config_path.string(), loaded.warnings);
   const TargetSelection selection = select(model, config, config_path);
-  const EmbeddingChange embedding(config, selection.embedding, config_path.string());
+  const EmbeddingChange embedding(config, model.net->embedding().name(), selection.embedding,
+                                  config_path.string());
   const bool repeat_start = !config.method.repeated_start.empty();
   if (repeat_start) loaded.warnings.push_back(config.method.repeated_start);
   NetSnapshot snapshot(*model.net);

@@ -4,24 +4,20 @@
 
 #include "adapter_files/peft_directory.h"
 #include "base/errors.h"
+#include "base/text_util.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {
 
-const std::string kModule = "model.embed_tokens";
-
-std::string key_of(const std::string& suffix) {
-  return std::string(kPeftKeyPrefix).append(kModule).append(".").append(suffix);
-}
-
-std::vector<std::int64_t> token_ids(const Json& json, const std::string& source) {
+std::vector<std::int64_t> token_ids(const Json& json, const std::string& module,
+                                    const std::string& source) {
   if (json.is_null()) return {};
   const Json* list = &json;
   if (json.is_object()) {
     if (json.size() != 1 ||
-        (json.begin().key() != "embed_tokens" && json.begin().key() != kModule)) {
-      throw FileError(source, "trainable_token_indices may name embed_tokens only",
+        (json.begin().key() != last_part(module) && json.begin().key() != module)) {
+      throw FileError(source, "trainable_token_indices may name " + last_part(module) + " only",
                       "Merge the adapter with PEFT and load the merged model.");
     }
     list = &json.begin().value();
@@ -35,14 +31,20 @@ std::vector<std::int64_t> token_ids(const Json& json, const std::string& source)
 
 }  // namespace
 
-EmbeddingChange::EmbeddingChange(const PeftConfig& config, bool adapted, const std::string& source)
+EmbeddingChange::EmbeddingChange(const PeftConfig& config, const std::string& module, bool adapted,
+                                 const std::string& source)
     : config_(config),
+      module_(module),
       adapted_(adapted),
-      token_rows_(token_ids(config.method.trainable_tokens, source)) {
+      token_rows_(token_ids(config.method.trainable_tokens, module, source)) {
   if (adapted && !config.method.embedding) {
-    throw FileError(source, "an adapter of this kind on embed_tokens is not supported",
+    throw FileError(source, "an adapter of this kind on " + module + " is not supported",
                     "Merge the adapter with PEFT and load the merged model.");
   }
+}
+
+std::string EmbeddingChange::key_of(const std::string& suffix) const {
+  return std::string(kPeftKeyPrefix).append(module_).append(".").append(suffix);
 }
 
 TargetOptions EmbeddingChange::targets(const std::vector<std::string>& layers) const {
@@ -53,9 +55,9 @@ TargetOptions EmbeddingChange::targets(const std::vector<std::string>& layers) c
   targets.ensure_weight_tying = !adapted_;
   targets.target_modules = layers;
   if (layers.empty()) {
-    targets.target_modules = {kModule};
+    targets.target_modules = {module_};
   } else {
-    targets.modules_to_save.push_back(kModule);
+    targets.modules_to_save.push_back(module_);
   }
   return targets;
 }
@@ -66,7 +68,7 @@ void EmbeddingChange::apply(TensorFiller& filler, const at::Tensor& leaf) const 
 }
 
 void EmbeddingChange::add_low_rank(TensorFiller& filler, const at::Tensor& leaf) const {
-  const PeftEmbedding change = config_.method.embedding(kModule);
+  const PeftEmbedding change = config_.method.embedding(module_);
   const at::Tensor down = at::zeros({change.rank, leaf.size(0)}, leaf.options());
   const at::Tensor up = at::zeros({leaf.size(1), change.rank}, leaf.options());
   filler.fill(key_of(change.down), down);

@@ -2,6 +2,7 @@
 // tokens. svtune keeps the result as a whole trained embedding, which is the same function.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "adapter_files/adapter_config.h"
@@ -11,9 +12,10 @@ namespace svtune {
 
 class EmbeddingChange {
  public:
-  // `adapted`: the configuration's targets match the embedding. Throws FileError when
-  // trainable_token_indices name anything but embed_tokens, or the method adapts no embedding.
-  EmbeddingChange(const PeftConfig& config, bool adapted, const std::string& source);
+  // `module`: the embedding's path. `adapted`: the configuration's targets match it. Throws
+  // FileError when trainable_token_indices name anything else, or the method adapts no embedding.
+  EmbeddingChange(const PeftConfig& config, const std::string& module, bool adapted,
+                  const std::string& source);
 
   bool any() const { return adapted_ || !token_rows_.empty(); }
   // Targets that adapt exactly `layers` and train the embedding whole.
@@ -25,7 +27,10 @@ class EmbeddingChange {
   void add_low_rank(TensorFiller& filler, const at::Tensor& leaf) const;
   void replace_rows(TensorFiller& filler, const at::Tensor& leaf) const;
 
+  std::string key_of(const std::string& suffix) const;
+
   const PeftConfig& config_;
+  std::string module_;
   bool adapted_;
   std::vector<std::int64_t> token_rows_;  // ids of replaced tokens
 };

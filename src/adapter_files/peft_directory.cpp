@@ -5,6 +5,7 @@
 
 #include "adapter_files/adapter_config.h"
 #include "base/files.h"
+#include "base/text_util.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -12,12 +13,12 @@ namespace {
 
 std::vector<std::string> last_parts(const std::vector<std::string>& names) {
   std::set<std::string> parts;
-  for (const std::string& name : names) parts.insert(name.substr(name.rfind('.') + 1));
+  for (const std::string& name : names) parts.insert(last_part(name));
   return {parts.begin(), parts.end()};
 }
 
 // The shortest target list that means exactly the adapted layers of this model.
-TargetOptions explicit_targets(Transformer& net, const AdapterSet& adapters,
+TargetOptions explicit_targets(Network& net, const AdapterSet& adapters,
                                const TargetOptions& targets) {
   const std::vector<std::string> names = names_of(adapted_layers(adapters));
   TargetOptions out;
@@ -79,11 +80,15 @@ std::vector<NamedTensor> peft_tensors(const AdapterSet& adapters, const PeftForm
 void write_peft_directory(const std::filesystem::path& path, const PeftDirectory& directory,
                           const PeftForm& form, std::vector<NamedTensor> tensors) {
   const AdapterSet& adapters = directory.adapters;
-  const TargetOptions targets = explicit_targets(*directory.model.net, adapters, directory.targets);
+  Network& net = *directory.model.net;
+  const TargetOptions targets = explicit_targets(net, adapters, directory.targets);
   if (targets.ensure_weight_tying) {
     // PEFT reads a tensor that two modules share under both names.
-    const auto shared = std::ranges::find(tensors, "model.embed_tokens.weight", &NamedTensor::name);
-    if (shared != tensors.end()) tensors.push_back({"lm_head.weight", shared->tensor.clone()});
+    const std::string embedding = net.embedding().name() + ".weight";
+    const auto shared = std::ranges::find(tensors, embedding, &NamedTensor::name);
+    if (shared != tensors.end()) {
+      tensors.push_back({net.head().name() + ".weight", shared->tensor.clone()});
+    }
   }
   for (NamedTensor& each : tensors) each.name = kPeftKeyPrefix + each.name;
   if (form.stores_shared && adapters.state) {
@@ -93,7 +98,9 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
   }
   write_tensors(path / kPeftWeightsFile, tensors);
   write_file_atomic(path / kPeftConfigFile,
-                    dump_json(peft_config_json(form, targets, directory.base_model),
+                    dump_json(peft_config_json(form, targets, directory.base_model,
+                                               {last_part(net.embedding().name()),
+                                                last_part(net.head().name())}),
                               {.indent = 2, .sort_keys = true}));
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/errors.h"
 #include "base/hash.h"
+#include "base/text_util.h"
 #include "libtorch/prelude.h"
 #include "linalg/parallel.h"
 
@@ -22,7 +23,7 @@ bool is_below_any(const std::string& parameter, const std::vector<std::string>& 
   return std::ranges::any_of(modules, [&](const auto& m) { return is_below_module(parameter, m); });
 }
 
-Plan plan_everything(Transformer& net) {
+Plan plan_everything(Network& net) {
   Plan plan;
   for (Linear* linear : net.linears()) {
     if (linear == &net.head() && net.head_is_tied()) continue;
@@ -33,22 +34,26 @@ Plan plan_everything(Transformer& net) {
   return plan;
 }
 
-Plan plan_targets(Transformer& net, const TargetOptions& targets, const std::string& method,
+Plan plan_targets(Network& net, const TargetOptions& targets, const std::string& method,
                   bool trains_matrices) {
   const TargetSelection selection = select_targets(net, targets);
   if (selection.embedding && !trains_matrices) {
-    throw UsageError(method + " adapts linear layers, not model.embed_tokens",
-                     "Name embed_tokens in modules_to_save to train it whole.");
+    throw UsageError(method + " adapts linear layers, not " + net.embedding().name(),
+                     "Name " + last_part(net.embedding().name()) +
+                         " in modules_to_save to train it whole.");
   }
   const std::set<std::string> adapted(selection.adapted.begin(), selection.adapted.end());
-  const std::string embedding = "model.embed_tokens.weight", head = net.head().name() + ".weight";
+  const std::string embedding = net.embedding().name() + ".weight",
+                    head = net.head().name() + ".weight";
   // Saving either of two tensors that stay tied means saving the one they share.
   const bool one_tensor =
       targets.ensure_weight_tying && net.head_is_tied() &&
       (is_below_any(embedding, selection.saved) || is_below_any(head, selection.saved));
   if (targets.ensure_weight_tying && net.head_is_tied() && adapted.contains(net.head().name())) {
-    throw UsageError("ensure_weight_tying cannot keep an adapted lm_head tied to the embedding",
-                     "Leave lm_head out of the targets, or name embed_tokens in modules_to_save.");
+    throw UsageError("ensure_weight_tying cannot keep an adapted " + net.head().name() +
+                         " tied to the embedding",
+                     "Leave " + net.head().name() + " out of the targets, or name " +
+                         last_part(net.embedding().name()) + " in modules_to_save.");
   }
   Plan plan;
   for (Linear* linear : net.linears()) {
@@ -62,7 +67,7 @@ Plan plan_targets(Transformer& net, const TargetOptions& targets, const std::str
   for (const NamedParameter& each : net.parameters()) {
     const bool is_bias = each.name.ends_with(".bias");
     const bool of_adapted = is_bias && adapted.contains(each.name.substr(0, each.name.size() - 5));
-    const bool is_embedding = each.tensor == &net.embedding();
+    const bool is_embedding = each.tensor == &net.embedding().weight();
     if (is_below_any(each.name, selection.saved) ||
         (is_embedding && (selection.embedding || one_tensor)) ||
         (is_bias && targets.bias == TrainedBias::kAll) ||
@@ -138,7 +143,7 @@ at::Tensor make_leaf(const at::Tensor& tensor) {
   return tensor.detach().to(dtype, /*non_blocking=*/false, /*copy=*/true).requires_grad_(true);
 }
 
-std::int64_t count_parameters(Transformer& net) {
+std::int64_t count_parameters(Network& net) {
   std::int64_t total = 0;
   for (const NamedParameter& each : net.parameters()) total += each.tensor->numel();
   for (const Linear* linear : net.linears()) {
@@ -156,7 +161,7 @@ std::int64_t trainable_count(Adapter& adapter) {
 
 void place(Model& model, const Plan& plan, std::vector<AdapterInit> inits, Attached& result) {
   const bool trains_matrix = method_traits(result.record.method).trains_matrix;
-  Transformer& net = *model.net;
+  Network& net = *model.net;
   if (plan.parts_head && net.head_is_tied()) net.untie_head();
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     Linear& layer = *plan.layers[i];
@@ -175,7 +180,7 @@ void place(Model& model, const Plan& plan, std::vector<AdapterInit> inits, Attac
     result.adapters.extras.push_back({each.name, *each.tensor});
   }
   // The trained embedding stands for the tied head, so the old tensor can go.
-  if (net.head_is_tied() && net.embedding().requires_grad()) net.head().release_base();
+  if (net.head_is_tied() && net.embedding().weight().requires_grad()) net.head().release_base();
 }
 
 StartReport start_report(const AdapterSet& adapters, const AdapterRecord& record) {

@@ -104,9 +104,9 @@ TEST_F(Attach, SavedHeadPartsFromTheEmbedding) {
   EXPECT_FALSE(model.net->head_is_tied());
   EXPECT_THAT(trained_names(attached), Contains("lm_head.weight"));
   EXPECT_THAT(trained_names(attached), Not(Contains("model.embed_tokens.weight")));
-  const at::Tensor embedding = model.net->embedding().clone();
+  const at::Tensor embedding = model.net->embedding().weight().clone();
   test::disturb(attached.adapters);
-  EXPECT_TRUE(embedding.equal(model.net->embedding()));
+  EXPECT_TRUE(embedding.equal(model.net->embedding().weight()));
 }
 
 TEST_F(Attach, OneTensorStaysOneWhenAsked) {

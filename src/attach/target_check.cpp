@@ -11,8 +11,6 @@
 namespace svtune {
 namespace {
 
-std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
-
 // The letters, digits and underscores that a pattern ends with: "q_prj" of "^.*q_prj$".
 std::string last_word(const std::string& pattern) {
   const auto is_word = [](char c) {
@@ -39,7 +37,7 @@ std::string last_word(const std::string& pattern) {
 }
 
 // Each item alone must choose something: select_targets says what there is when it does not.
-void check_targets(Transformer& net, const TargetOptions& options) {
+void check_targets(Network& net, const TargetOptions& options) {
   for (const std::string& item : options.target_modules) {
     TargetOptions alone = options;
     alone.target_modules = {item};
@@ -58,7 +56,7 @@ std::string layer_indices(const std::vector<std::string>& adapted) {
   return indices.size() < 2 ? join(indices, "") : indices.front() + " to " + indices.back();
 }
 
-void check_layers(Transformer& net, const TargetOptions& options) {
+void check_layers(Network& net, const TargetOptions& options) {
   if (options.layers_to_transform.empty()) return;
   TargetOptions everywhere = options;
   everywhere.layers_to_transform.clear();
@@ -114,7 +112,7 @@ void check_patterns(const MethodConfig& method, const std::vector<std::string>& 
   }
 }
 
-void check_biases(Transformer& net, const TargetOptions& options,
+void check_biases(Network& net, const TargetOptions& options,
                   const std::vector<std::string>& adapted) {
   if (options.bias == TrainedBias::kNone) return;
   const bool all = options.bias == TrainedBias::kAll;
@@ -128,7 +126,7 @@ void check_biases(Transformer& net, const TargetOptions& options,
                    "Leave out --bias.");
 }
 
-void check_tying(const Transformer& net, const TargetOptions& options) {
+void check_tying(const Network& net, const TargetOptions& options) {
   if (!options.ensure_weight_tying || net.head_is_tied()) return;
   throw UsageError("ensure_weight_tying: embedding and head of this model are not tied",
                    "Leave out --ensure-weight-tying.");
@@ -136,12 +134,12 @@ void check_tying(const Transformer& net, const TargetOptions& options) {
 
 }  // namespace
 
-void check_every_target(Transformer& net, const TargetOptions& options,
+void check_every_target(Network& net, const TargetOptions& options,
                         const MethodConfig& method) {
   const TargetSelection selection = select_targets(net, options);
   check_targets(net, options);
   check_layers(net, options);
-  check_exclusions(module_names(net), options);
+  check_exclusions(net.module_names(), options);
   check_patterns(method, selection.adapted);
   check_biases(net, options, selection.adapted);
   check_tying(net, options);

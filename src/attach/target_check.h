@@ -4,13 +4,13 @@
 
 #include "adapters/methods.h"
 #include "attach/target_modules.h"
-#include "models/transformer.h"
+#include "models/network.h"
 
 namespace svtune {
 
 // Throws UsageError naming, with the nearest name that exists, the first item of the targets, the
 // exclusions, the layers or the method's layer patterns that matches nothing; and biases or tied
 // weights that the model has not.
-void check_every_target(Transformer& net, const TargetOptions& options, const MethodConfig& method);
+void check_every_target(Network& net, const TargetOptions& options, const MethodConfig& method);
 
 }  // namespace svtune

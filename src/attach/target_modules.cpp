@@ -12,9 +12,6 @@ namespace svtune {
 namespace {
 
 constexpr const char* kAllLinear = "all-linear";
-constexpr const char* kEmbedding = "model.embed_tokens";
-// PEFT's default for every supported model_type.
-const std::vector<std::string> kDefaultTargets = {"q_proj", "v_proj"};
 
 bool ends_at_dot(const std::string& name, const std::string& end) {
   return name == end || name.ends_with("." + end);
@@ -23,8 +20,6 @@ bool ends_at_dot(const std::string& name, const std::string& end) {
 bool any_ends_at_dot(const std::string& name, const std::vector<std::string>& ends) {
   return std::ranges::any_of(ends, [&](const auto& end) { return ends_at_dot(name, end); });
 }
-
-std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
 bool wants_all_linear(const TargetOptions& options) {
   return std::ranges::any_of(options.target_modules, [](const std::string& item) {
@@ -70,21 +65,23 @@ bool layer_is_chosen(const std::string& name, const TargetOptions& options) {
          std::ranges::count(options.layers_to_transform, std::stoll(*index)) > 0;
 }
 
-bool is_named(const std::string& name, const TargetOptions& options) {
+bool is_named(const std::string& name, const TargetOptions& options,
+              const std::vector<std::string>& default_targets) {
   if (options.target_regex) return matches_full(*options.target_regex, name);
-  const auto& list = options.target_modules.empty() ? kDefaultTargets : options.target_modules;
+  const auto& list = options.target_modules.empty() ? default_targets : options.target_modules;
   if (std::ranges::count(list, name) > 0) return true;
   if (!any_ends_at_dot(name, list)) return false;
   return options.layers_to_transform.empty() || layer_is_chosen(name, options);
 }
 
 // The last parts of the modules that can be adapted, each once.
-std::vector<std::string> adaptable_parts(const std::vector<std::string>& linears) {
+std::vector<std::string> adaptable_parts(Network& net) {
   std::vector<std::string> parts;
-  for (const std::string& name : linears) {
-    if (std::ranges::count(parts, last_part(name)) == 0) parts.push_back(last_part(name));
+  for (const Linear* layer : net.linears()) {
+    const std::string part = last_part(layer->name());
+    if (std::ranges::count(parts, part) == 0) parts.push_back(part);
   }
-  parts.push_back(last_part(kEmbedding));
+  parts.push_back(last_part(net.embedding().name()));
   return parts;
 }
 
@@ -100,9 +97,8 @@ std::string suggestions(const std::vector<std::string>& wanted,
   return found.empty() ? "" : "Did you mean " + join(found, ", ") + "?";
 }
 
-[[noreturn]] void fail_without_match(const TargetOptions& options,
-                                     const std::vector<std::string>& linears) {
-  const std::vector<std::string> existing = adaptable_parts(linears);
+[[noreturn]] void fail_without_match(const TargetOptions& options, Network& net) {
+  const std::vector<std::string> existing = adaptable_parts(net);
   const std::string wanted = options.target_regex
                                  ? "target_regex \"" + *options.target_regex + "\""
                                  : "target_modules " + join(options.target_modules, ",");
@@ -146,70 +142,32 @@ TargetOptions or_all_linear(TargetOptions options) {
   return options;
 }
 
-std::vector<std::string> module_names(Transformer& net) {
-  std::vector<std::string> leaves{kEmbedding};
-  const auto block_of = [](const std::string& name) { return name.substr(0, name.find('.', 13)); };
-  std::vector<std::string> norms;
-  for (const NamedParameter& each : net.parameters()) {
-    const std::string module = each.name.substr(0, each.name.rfind('.'));
-    if (each.name.ends_with("norm.weight")) norms.push_back(module);
-  }
-  std::string block;
-  const auto end_block = [&] {
-    if (block.empty()) return;
-    leaves.push_back(block + ".mlp.act_fn");
-    for (const std::string& norm : norms) {
-      if (norm.starts_with(block + ".")) leaves.push_back(norm);
-    }
-  };
-  for (Linear* linear : net.linears()) {
-    if (linear == &net.head()) continue;
-    if (block_of(linear->name()) != block) end_block();
-    block = block_of(linear->name());
-    leaves.push_back(linear->name());
-  }
-  end_block();
-  leaves.insert(leaves.end(), {"model.norm", "model.rotary_emb", net.head().name()});
-
-  std::vector<std::string> names;
-  std::set<std::string> seen;
-  for (const std::string& leaf : leaves) {
-    for (std::size_t dot = leaf.find('.'); dot != std::string::npos;
-         dot = leaf.find('.', dot + 1)) {
-      if (seen.insert(leaf.substr(0, dot)).second) names.push_back(leaf.substr(0, dot));
-    }
-    if (seen.insert(leaf).second) names.push_back(leaf);
-  }
-  return names;
-}
-
-TargetSelection select_targets(Transformer& net, const TargetOptions& options) {
+TargetSelection select_targets(Network& net, const TargetOptions& options) {
   check(options);
-  std::vector<std::string> linears;
-  for (Linear* linear : net.linears()) linears.push_back(linear->name());
-  const std::set<std::string> linear_set(linears.begin(), linears.end());
-  const std::vector<std::string> names = module_names(net);
+  std::set<std::string> linears;
+  for (const Linear* linear : net.linears()) linears.insert(linear->name());
+  const std::vector<std::string> names = net.module_names();
 
   const bool all_linear = wants_all_linear(options);
   TargetSelection selection;
   for (const std::string& name : names) {
     if (is_excluded(name, options)) continue;
-    if (all_linear && linear_set.contains(name) && name != net.head().name()) {
+    if (all_linear && linears.contains(name) && name != net.head().name()) {
       selection.adapted.push_back(name);
-    } else if (is_named(name, options)) {
-      if (linear_set.contains(name)) {
+    } else if (is_named(name, options, net.spec().default_targets)) {
+      if (linears.contains(name)) {
         selection.adapted.push_back(name);
-      } else if (name == kEmbedding) {
+      } else if (name == net.embedding().name()) {
         selection.embedding = true;
       } else {
         throw UsageError(
             "the targets match " + name + ", which is neither a linear layer nor the embedding",
-            "Allowed are " + join(adaptable_parts(linears), ", ") + ".");
+            "Allowed are " + join(adaptable_parts(net), ", ") + ".");
       }
     }
   }
   selection.saved = saved_modules(names, options);
-  if (selection.adapted.empty() && !selection.embedding) fail_without_match(options, linears);
+  if (selection.adapted.empty() && !selection.embedding) fail_without_match(options, net);
   return selection;
 }
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/fields.h"
-#include "models/transformer.h"
+#include "models/network.h"
 
 namespace svtune {
 
@@ -79,12 +79,9 @@ struct TargetSelection {
 // svtune's own default where nothing is named: all linear layers. Files of PEFT keep PEFT's.
 TargetOptions or_all_linear(TargetOptions options);
 
-// Module paths of a decoder in the order of its definition, containers included.
-std::vector<std::string> module_names(Transformer& net);
-
 // Throws UsageError when the options contradict each other, when a matched module is no
 // linear layer or embedding, and when nothing matches: with what exists and the nearest names.
-TargetSelection select_targets(Transformer& net, const TargetOptions& options);
+TargetSelection select_targets(Network& net, const TargetOptions& options);
 
 // The parameter names (checkpoint names of weights and biases) below the given modules.
 bool is_below_module(const std::string& parameter, const std::string& module);

@@ -10,6 +10,7 @@ ConfigReader::ConfigReader(const Json& config, std::string source)
     : config_(config), source_(std::move(source)) {}
 
 const Json* ConfigReader::find(const std::string& key) {
+  read_.insert(key);
   const auto it = config_.find(key);
   return it == config_.end() || it->is_null() ? nullptr : &*it;
 }

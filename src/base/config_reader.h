@@ -1,6 +1,7 @@
 // Reads a Hugging Face config.json key by key, gathers every problem and reports them once.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ class ConfigReader {
   std::string text_or(const std::string& key, const std::string& fallback);
   std::int64_t integer_or_zero(const std::string& key, std::int64_t fallback);  // 0 is allowed
   const Json* find(const std::string& key);  // null counts as absent
+  // Whether any of the above has asked for the key.
+  bool was_read(const std::string& key) const { return read_.contains(key); }
   bool has(const std::string& key) const { return config_.contains(key); }
   bool is_null(const std::string& key) const { return has(key) && config_.at(key).is_null(); }
 
@@ -33,6 +36,7 @@ class ConfigReader {
   const Json& config_;
   std::string source_;
   std::vector<std::string> problems_;
+  std::set<std::string> read_;
 };
 
 }  // namespace svtune

@@ -115,6 +115,10 @@ std::string to_lower_ascii(std::string_view text) {
   return out;
 }
 
+std::string last_part(std::string_view path) {
+  return std::string(path.substr(path.rfind('.') + 1));
+}
+
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
   if (from.empty()) return std::string(text);
   std::string out;

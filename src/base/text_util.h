@@ -17,6 +17,8 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
 // Without ASCII white space at both ends.
 std::string_view trim(std::string_view text);
 std::string to_lower_ascii(std::string_view text);
+// What stands after the last dot: "q_proj" of "layers.0.q_proj".
+std::string last_part(std::string_view path);
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to);
 
 // The candidate with the smallest edit distance to `name` (case and '_' versus '-' count

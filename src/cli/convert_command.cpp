@@ -3,6 +3,7 @@
 #include "base/text_util.h"
 #include "cli/core/progress.h"
 #include "formats/gguf_convert.h"
+#include "io/declared_tensors.h"
 
 namespace svtune {
 namespace {
@@ -24,6 +25,9 @@ int run(const ConvertOptions& options, CommandContext& context) {
   Progress progress({.label = "convert", .unit = "MB"});
   GgufConvertOptions convert;
   convert.dtype = file_dtype(options.dtype);
+  convert.expected = [&](const Json& config) {
+    return declared_tensors(config, options.input.string());
+  };
   convert.progress = [&](std::uint64_t done, std::uint64_t total) {
     progress.update({.done = static_cast<std::int64_t>(done >> 20),
                      .total = static_cast<std::int64_t>(total >> 20)});

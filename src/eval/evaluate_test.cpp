@@ -40,7 +40,7 @@ struct Pairs {
   std::unique_ptr<ExampleStore> store;
 };
 
-EvalInput input_of(Transformer& net, const Pairs& pairs, EvalObserver& observer,
+EvalInput input_of(Network& net, const Pairs& pairs, EvalObserver& observer,
                    std::int64_t batch_size) {
   return {net, *pairs.store, pairs.store->size(), batch_size, {{test::kEos}, {}}, observer};
 }
@@ -72,7 +72,7 @@ TEST(Perplexity, IsTheMeanOverTheAnswersTokensWhateverTheBatch) {
 
 TEST(Perplexity, RefusesALossThatIsNotFinite) {
   const auto net = tiny_decoder();
-  net->embedding().fill_(std::nan(""));
+  net->embedding().weight().fill_(std::nan(""));
   const Pairs pairs({Pair{"ab", "cde"}});
   EvalObserver silent;
   EXPECT_THROW(run_task(Perplexity{}, input_of(*net, pairs, silent, 1)), RunError);

@@ -10,7 +10,7 @@
 
 namespace svtune {
 
-void LossMeter::add(Transformer& net, const Batch& batch) {
+void LossMeter::add(Network& net, const Batch& batch) {
   tokens_ += batch.num_tokens();
   supervised_ += batch.num_supervised();
   if (batch.num_supervised() > 0) sum_ -= net.log_probs(batch).sum(at::kDouble).item<double>();

@@ -22,7 +22,7 @@ struct MeanLoss {
 // Adds up batches without gradients. Dropout must be off (AdapterSet::begin_micro_batch).
 class LossMeter {
  public:
-  void add(Transformer& net, const Batch& batch);
+  void add(Network& net, const Batch& batch);
   MeanLoss mean() const;
 
  private:

@@ -17,7 +17,7 @@
 
 #include "data/example_store.h"
 #include "infer/answer_ends.h"
-#include "models/transformer.h"
+#include "models/network.h"
 
 namespace svtune {
 
@@ -50,7 +50,7 @@ class EvalObserver {
 };
 
 struct EvalInput {
-  Transformer& net;
+  Network& net;
   const ExampleStore& data;
   std::int64_t count = 0;       // examples to measure, from the first on
   std::int64_t batch_size = 1;  // examples computed at a time

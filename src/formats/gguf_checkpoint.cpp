@@ -2,7 +2,6 @@
 #include "formats/gguf_checkpoint.h"
 
 #include <algorithm>
-#include <map>
 
 #include "base/errors.h"
 #include "base/text_util.h"
@@ -14,7 +13,6 @@ namespace svtune {
 namespace {
 
 constexpr std::size_t kMaxListed = 5;
-constexpr std::int64_t kMaxLayers = 10000;
 constexpr const char* kOtherVariant =
     "the model is of a variant that is not supported, or its conversion was not complete";
 
@@ -33,61 +31,10 @@ std::string tensor_text(const GgufFile& file, const GgufTensorInfo& info) {
   return file.part_count() == 1 ? text : text + " (" + file.path_of(info).filename().string() + ")";
 }
 
-// Shapes that the configuration asks for, by checkpoint name.
-std::map<std::string, std::vector<std::int64_t>> expected_shapes(const Json& config,
-                                                                 const GgufFamily& family) {
-  const auto number = [&](const char* key) { return config[key].get<std::int64_t>(); };
-  const auto flag = [&](const char* key) { return config.value(key, false); };
-  const bool qkv_bias = flag("attention_bias") || config["model_type"] == "qwen2";
-  const std::int64_t hidden = number("hidden_size");
-  const std::int64_t inner = number("intermediate_size");
-  const std::int64_t head = number("head_dim");
-  const std::int64_t q = number("num_attention_heads") * head;
-  const std::int64_t kv = number("num_key_value_heads") * head;
-  std::map<std::string, std::vector<std::int64_t>> shapes = {
-      {"model.embed_tokens.weight", {number("vocab_size"), hidden}},
-      {"model.norm.weight", {hidden}}};
-  if (!config["tie_word_embeddings"].get<bool>()) {
-    shapes["lm_head.weight"] = {number("vocab_size"), hidden};
-  }
-  for (std::int64_t i = 0; i < std::min(number("num_hidden_layers"), kMaxLayers); ++i) {
-    const std::string layer = "model.layers." + std::to_string(i) + ".";
-    const auto add = [&](const char* name, std::vector<std::int64_t> shape) {
-      shapes[layer + name + ".weight"] = std::move(shape);
-    };
-    add("self_attn.q_proj", {q, hidden});
-    add("self_attn.k_proj", {kv, hidden});
-    add("self_attn.v_proj", {kv, hidden});
-    add("self_attn.o_proj", {hidden, q});
-    add("mlp.gate_proj", {inner, hidden});
-    add("mlp.up_proj", {inner, hidden});
-    add("mlp.down_proj", {hidden, inner});
-    const auto add_bias = [&](const char* name, std::int64_t size) {
-      shapes[layer + name + ".bias"] = {size};
-    };
-    if (qkv_bias) {
-      add_bias("self_attn.q_proj", q);
-      add_bias("self_attn.k_proj", kv);
-      add_bias("self_attn.v_proj", kv);
-    }
-    if (flag("attention_bias")) add_bias("self_attn.o_proj", hidden);
-    if (flag("mlp_bias")) {
-      add_bias("mlp.gate_proj", inner);
-      add_bias("mlp.up_proj", inner);
-      add_bias("mlp.down_proj", hidden);
-    }
-    add("input_layernorm", {hidden});
-    add("post_attention_layernorm", {hidden});
-    if (family.sandwich_norms) {
-      add("pre_feedforward_layernorm", {hidden});
-      add("post_feedforward_layernorm", {hidden});
-    }
-    if (family.qk_norms) {
-      add("self_attn.q_norm", {head});
-      add("self_attn.k_norm", {head});
-    }
-  }
-  return shapes;
+// By rows: matrices and vectors, those of permuted heads in whole heads.
+bool can_be_read(const GgufHfTensor& tensor) {
+  return tensor.shape.size() <= 2 &&
+         (tensor.head_size == 0 || tensor.rows() % tensor.head_size == 0);
 }
 
 }  // namespace
@@ -95,7 +42,6 @@ std::map<std::string, std::vector<std::int64_t>> expected_shapes(const Json& con
 GgufCheckpoint::GgufCheckpoint(const std::filesystem::path& path)
     : file_(path), family_(gguf_family(file_)), config_(hf_config_from_gguf(file_)) {
   add_tensors();
-  check_shapes();
 }
 
 void GgufCheckpoint::add_tensors() {
@@ -118,6 +64,10 @@ void GgufCheckpoint::add_tensors() {
       if (family_.permutes_qk && is_qk) {
         tensor.head_size = config_["head_dim"].get<std::int64_t>();
       }
+      if (!can_be_read(tensor)) {
+        problems.push_back(tensor_text(file_, info) + " has the impossible shape " +
+                           shape_text(info.shape));
+      }
       if (family_.norm_plus_one && name->ends_with("norm.weight")) tensor.offset = -1;
       tensors_.push_back(std::move(tensor));
     }
@@ -130,9 +80,8 @@ void GgufCheckpoint::add_tensors() {
   for (std::size_t i = 0; i < tensors_.size(); ++i) index_.emplace(tensors_[i].name, i);
 }
 
-void GgufCheckpoint::check_shapes() const {
+void GgufCheckpoint::require(const TensorShapes& expected) const {
   std::vector<std::string> problems;
-  auto expected = expected_shapes(config_, family_);
   for (const GgufHfTensor& tensor : tensors_) {
     const auto found = expected.find(tensor.name);
     if (found != expected.end() && found->second != tensor.shape) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,9 @@
 #include "formats/gguf_family.h"
 
 namespace svtune {
+
+// By checkpoint name: [out, in] or [size].
+using TensorShapes = std::map<std::string, std::vector<std::int64_t>>;
 
 struct GgufHfTensor {
   std::string name;                 // in the checkpoint
@@ -29,10 +33,13 @@ struct GgufHfTensor {
 
 class GgufCheckpoint {
  public:
-  // Throws FileError when the file or its metadata is wrong, or tensors are missing, unknown,
-  // of a type that cannot be expanded, or of another shape than the metadata asks for; all
-  // such tensors are listed.
+  // Throws FileError when the file or its metadata is wrong, or tensors are unknown or cannot be
+  // expanded; all such tensors are listed.
   explicit GgufCheckpoint(const std::filesystem::path& path);
+
+  // Throws FileError unless the file holds exactly these tensors, listing those that are missing,
+  // superfluous or of another shape.
+  void require(const TensorShapes& expected) const;
 
   const GgufFile& file() const noexcept { return file_; }
   // As hf_config_from_gguf gives it, for float32 weights.
@@ -46,7 +53,6 @@ class GgufCheckpoint {
 
  private:
   void add_tensors();
-  void check_shapes() const;
 
   GgufFile file_;
   const GgufFamily& family_;

@@ -99,6 +99,7 @@ GgufConvertReport convert_gguf(const std::filesystem::path& gguf,
                      ", need F32, BF16 or F16");
   }
   const GgufCheckpoint model(gguf);
+  if (options.expected) model.require(options.expected(model.config()));
   AtomicDirectory output(directory);
   write_json(output.staging() / "config.json", hf_config_from_gguf(model.file(), options.dtype));
   write_companion_files(model.file(), output.staging());

@@ -8,12 +8,15 @@
 #include "formats/checkpoint_writer.h"
 #include "formats/dtype.h"
 #include "formats/gguf.h"
+#include "formats/gguf_checkpoint.h"
 
 namespace svtune {
 
 struct GgufConvertOptions {
   DType dtype = DType::kBF16;  // of the written weights: F32, BF16 or F16
   std::uint64_t max_shard_bytes = kDefaultShardBytes;
+  // The tensors that a model with this config.json has; absent: whatever the file holds.
+  std::function<TensorShapes(const Json& config)> expected = {};
   // Called after every piece with the bytes written so far and in all.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
 };

@@ -179,21 +179,11 @@ TEST(GgufCheckpoint, HintsFitWhatIsWrong) {
               HasSubstr("convert it again to another type"));
 }
 
-TEST(GgufCheckpoint, WrongTensorsAreListed) {
+TEST(GgufCheckpoint, UnknownTensorsAreListed) {
   EXPECT_EQ(checkpoint_error(test::tiny_model()), "accepted");
-  test::TinyModel options;
-  options.skip = "blk.0.ffn_up.weight";
-  EXPECT_THAT(checkpoint_error(test::tiny_model(options)),
-              HasSubstr("tensor for \"model.layers.0.mlp.up_proj.weight\" is missing"));
   EXPECT_THAT(checkpoint_error(
                   test::tiny_model().tensor("blk.0.strange.weight", {8}, 0, std::string(32, '\0'))),
               HasSubstr("unknown tensor \"blk.0.strange.weight\""));
-  EXPECT_THAT(checkpoint_error(test::tiny_model().tensor("blk.7.attn_norm.weight", {8}, 0,
-                                                         std::string(32, '\0'))),
-              HasSubstr("\"blk.7.attn_norm.weight\" does not belong to this model"));
-  EXPECT_THAT(checkpoint_error(
-                  test::tiny_model().tensor("output.weight", {8, 3}, 0, std::string(96, '\0'))),
-              HasSubstr("shape [3, 8], the metadata asks for [5, 8]"));
   EXPECT_THAT(checkpoint_error(test::tiny_model().tensor("output.weight", {256, 5}, 15,
                                                          std::string(1460, '\0'))),
               HasSubstr("\"output.weight\" has type Q8_K (supported: F32"));

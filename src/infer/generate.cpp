@@ -52,7 +52,7 @@ Batch step_batch(const std::vector<Running>& running, const KvCache& cache) {
 }
 
 // Logits [S, V] at the last token of each document.
-at::Tensor last_logits(Transformer& net, const Batch& batch, KvCache& cache) {
+at::Tensor last_logits(Network& net, const Batch& batch, KvCache& cache) {
   const at::Tensor hidden = net.forward(batch, &cache);
   std::vector<std::int64_t> last;
   for (std::size_t s = 1; s < batch.offsets.size(); ++s) last.push_back(batch.offsets[s] - 1);
@@ -100,7 +100,7 @@ void extend(std::vector<Running>& running, const at::Tensor& logits, KvCache& ca
 
 }  // namespace
 
-std::vector<Generated> generate(Transformer& net,
+std::vector<Generated> generate(Network& net,
                                 const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, const TokenCallback& on_token) {
   const at::NoGradGuard no_grad;

@@ -43,15 +43,22 @@ struct Variant {
 };
 
 std::vector<Variant> variants() {
-  const ArchSpec plain = test::tiny_decoder_spec();
-  ArchSpec window = plain, capped = plain, normed = plain;
+  const auto with = [](DecoderOptions options) {
+    ArchSpec spec = test::tiny_decoder_spec();
+    spec.build = decoder(std::move(options));
+    return spec;
+  };
+  DecoderOptions window, capped, normed;
   window.windows = {0, 9};
   capped.attention_softcap = 5;
   capped.logit_softcap = 8;
-  capped.sandwich_norms = true;
+  capped.output_norms = true;
   capped.norm.plus_one = true;
   normed.query_key_norm = true;
-  return {{"plain", plain}, {"window", window}, {"capped", capped}, {"normed", normed}};
+  return {{"plain", with({})},
+          {"window", with(window)},
+          {"capped", with(capped)},
+          {"normed", with(normed)}};
 }
 
 class Cached : public testing::TestWithParam<Variant> {};
@@ -145,7 +152,7 @@ TEST(Generate, EndsAtEndTokensLimitsAndTheCallbacksWish) {
 
 TEST(Generate, NamesThePromptWhoseLogitsAreNotFinite) {
   const auto net = test::tiny_decoder();
-  net->embedding()[65].fill_(std::numeric_limits<float>::quiet_NaN());
+  net->embedding().weight()[65].fill_(std::numeric_limits<float>::quiet_NaN());
   GenerateOptions options;
   options.max_new_tokens = 2;
   options.first_index = 10;
@@ -166,7 +173,7 @@ TEST(Generate, RefusesEmptyPromptsAndIdsOutsideTheVocabulary) {
 
 TEST(Score, RefusesLogProbabilitiesThatAreNotFinite) {
   const auto net = test::tiny_decoder();
-  net->embedding()[65].fill_(std::numeric_limits<float>::quiet_NaN());
+  net->embedding().weight()[65].fill_(std::numeric_limits<float>::quiet_NaN());
   try {
     score_sequences(*net, {{1, 2, 3}, {64, 65, 66}});
     FAIL() << "NaN was returned";

@@ -60,7 +60,7 @@ Batch pack(const Sequences& sequences, std::size_t first, std::size_t last) {
 
 }  // namespace
 
-std::vector<std::vector<float>> score_sequences(Transformer& net, const Sequences& sequences,
+std::vector<std::vector<float>> score_sequences(Network& net, const Sequences& sequences,
                                                 std::int64_t max_batch_tokens) {
   check_ids(sequences, net.spec().vocab_size);
   std::vector<std::vector<float>> result(sequences.size());

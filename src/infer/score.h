@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "models/transformer.h"
+#include "models/network.h"
 
 namespace svtune {
 
@@ -13,7 +13,7 @@ namespace svtune {
 // `max_batch_tokens` (a longer one runs alone). Throws ModelError for ids outside the
 // vocabulary, RunError naming sequence and token for a value that is not finite.
 std::vector<std::vector<float>> score_sequences(
-    Transformer& net, const std::vector<std::vector<std::int32_t>>& sequences,
+    Network& net, const std::vector<std::vector<std::int32_t>>& sequences,
     std::int64_t max_batch_tokens = 2048);
 
 }  // namespace svtune

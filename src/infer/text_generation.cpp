@@ -52,7 +52,7 @@ class AnswerText {
 
 }  // namespace
 
-std::vector<TextAnswer> generate_text(Transformer& net, const Tokenizer& tokenizer,
+std::vector<TextAnswer> generate_text(Network& net, const Tokenizer& tokenizer,
                                       const std::vector<std::vector<std::int32_t>>& prompts,
                                       const TextOptions& options, const TextCallback& on_text) {
   std::vector<std::string> stops = options.stop;

@@ -26,7 +26,7 @@ struct TextAnswer {
 using TextCallback = std::function<void(std::size_t index, std::string_view piece)>;
 
 // Continues every prompt as one batch. Throws as generate() does.
-std::vector<TextAnswer> generate_text(Transformer& net, const Tokenizer& tokenizer,
+std::vector<TextAnswer> generate_text(Network& net, const Tokenizer& tokenizer,
                                       const std::vector<std::vector<std::int32_t>>& prompts,
                                       const TextOptions& options, const TextCallback& on_text = {});
 

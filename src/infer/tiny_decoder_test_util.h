@@ -1,14 +1,14 @@
 // For tests only: a small random decoder for the byte tokenizer of data/data_test_util.h.
 #pragma once
 
-#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/hash.h"
 #include "libtorch/prelude.h"
-#include "models/transformer.h"
+#include "models/families/decoder.h"
+#include "models/network.h"
 
 namespace svtune::test {
 
@@ -23,15 +23,15 @@ inline ArchSpec tiny_decoder_spec() {
   spec.num_kv_heads = 2;
   spec.head_dim = 8;
   spec.max_positions = 512;
-  spec.attention_scale = 1.0 / std::sqrt(8.0);
-  spec.windows = {0, 0};
+  spec.rope.width = spec.head_dim;
+  spec.build = decoder({});
   return spec;
 }
 
 // Weights follow from their names, so that two models of one spec are equal.
-inline std::unique_ptr<Transformer> tiny_decoder(const ArchSpec& spec = tiny_decoder_spec(),
+inline std::unique_ptr<Network> tiny_decoder(const ArchSpec& spec = tiny_decoder_spec(),
                                                  at::ScalarType dtype = at::kFloat) {
-  return std::make_unique<Transformer>(
+  return std::make_unique<Network>(
       spec, [dtype](const std::string& name, const std::vector<std::int64_t>& shape) {
         const at::Generator generator = at::detail::createCPUGenerator(hash64(name));
         const auto options = at::TensorOptions().dtype(at::kDouble);

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "formats/gguf_checkpoint.h"
+#include "io/declared_tensors.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -12,6 +13,7 @@ class GgufSource final : public WeightSource {
   explicit GgufSource(const std::filesystem::path& path) : checkpoint_(path) {}
 
   const Json& config() const { return checkpoint_.config(); }
+  void require(const TensorShapes& expected) const { checkpoint_.require(expected); }
 
   std::optional<at::Tensor> read(const std::string& name, at::ScalarType dtype) const override {
     const GgufHfTensor* tensor = checkpoint_.find(name);
@@ -81,6 +83,7 @@ void open_gguf(const std::filesystem::path& path, Json& config,
                std::shared_ptr<const WeightSource>& weights) {
   auto source = std::make_shared<GgufSource>(path);
   config = source->config();
+  source->require(declared_tensors(config, path.string()));
   weights = std::move(source);
 }
 

@@ -36,13 +36,16 @@ bool is_finite(const at::Tensor& tensor) {
 // Gathers what does not fit while the network asks for its tensors.
 class CheckedLoader {
  public:
-  CheckedLoader(const WeightSource& source, at::ScalarType dtype, bool check_finite)
-      : source_(source), dtype_(dtype), check_finite_(check_finite) {}
+  // Base models saved without their head leave `prefix` out in front of their names.
+  CheckedLoader(const WeightSource& source, std::string prefix, at::ScalarType dtype,
+                bool check_finite)
+      : source_(source), prefix_(std::move(prefix)), dtype_(dtype), check_finite_(check_finite) {
+    for (const std::string& name : source.names()) stored_.insert(name);
+  }
 
   at::Tensor operator()(const std::string& name, const std::vector<std::int64_t>& shape) {
-    used_.insert(name);
-    std::optional<at::Tensor> tensor = source_.read(name, dtype_);
-    if (!tensor) tensor = read_without_prefix(name);
+    used_.insert(stored_name(name));
+    const std::optional<at::Tensor> tensor = source_.read(stored_name(name), dtype_);
     if (!tensor) {
       add_problem(name, "is missing");
       return {};
@@ -58,18 +61,27 @@ class CheckedLoader {
   }
 
   BaseWeight matrix(const std::string& name, std::int64_t out, std::int64_t in) {
-    const std::shared_ptr<const QuantizedMatrix> stored = source_.read_quantized(name);
+    const std::shared_ptr<const QuantizedMatrix> stored =
+        source_.read_quantized(stored_name(name));
     if (!stored) {
       at::Tensor dense = (*this)(name, {out, in});
       return dense.defined() ? BaseWeight(std::move(dense)) : BaseWeight();
     }
-    used_.insert(name);
+    used_.insert(stored_name(name));
     if (stored->out_features() != out || stored->in_features() != in) {
       add_problem(name, "has shape " + text({stored->out_features(), stored->in_features()}) +
                             ", need " + text({out, in}));
       return {};
     }
     return BaseWeight(stored, dtype_);
+  }
+
+  // Whether both tensors are stored, with different bytes. The first is used from here on: a
+  // stored copy of a tied head carries no information.
+  bool differs(const std::string& name, const std::string& other) {
+    if (!stored_.contains(name) || !stored_.contains(stored_name(other))) return false;
+    used_.insert(name);
+    return source_.hash(name) != source_.hash(stored_name(other));
   }
 
   // Names the file of the first problem, and of each that lies in another one.
@@ -99,17 +111,14 @@ class CheckedLoader {
   }
 
  private:
-  // Base models saved without their head drop the leading "model.".
-  std::optional<at::Tensor> read_without_prefix(const std::string& name) {
-    if (!name.starts_with("model.")) return std::nullopt;
-    used_.insert(name.substr(6));
-    return source_.read(name.substr(6), dtype_);
+  std::string stored_name(const std::string& name) const {
+    if (prefix_.empty() || stored_.contains(name) || !name.starts_with(prefix_)) return name;
+    const std::string shortened = name.substr(prefix_.size());
+    return stored_.contains(shortened) ? shortened : name;
   }
 
   void add_problem(const std::string& name, const std::string& what) {
-    const bool shortened = name.starts_with("model.") && used_.contains(name.substr(6));
-    problems_.push_back(
-        {source_.place_of(shortened ? name.substr(6) : name), "tensor " + name + " " + what});
+    problems_.push_back({source_.place_of(stored_name(name)), "tensor " + name + " " + what});
   }
 
   static std::string text(at::IntArrayRef sizes) {
@@ -121,6 +130,7 @@ class CheckedLoader {
   }
 
   const WeightSource& source_;
+  std::string prefix_;
   at::ScalarType dtype_;
   bool check_finite_;
   struct Problem {
@@ -128,13 +138,8 @@ class CheckedLoader {
     std::string text;
   };
   std::vector<Problem> problems_;
-  std::set<std::string> used_;
+  std::set<std::string> stored_, used_;
 };
-
-// Buffers of older files and the stored copy of a tied head carry no information.
-bool is_expected_extra(const std::string& name, const ArchSpec& spec) {
-  return name.ends_with("rotary_emb.inv_freq") || (spec.tied_head && name == "lm_head.weight");
-}
 
 void open_source(Model& model) {
   if (model.path.extension() == ".gguf") {
@@ -168,18 +173,23 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   model.prompt = read_trained_prompt(path);
   ArchSpec spec = parse_arch(model.config, (path / "config.json").string());
   const at::ScalarType dtype = options.dtype.value_or(default_dtype(model.weights->stored_dtype()));
-  CheckedLoader loader(*model.weights, dtype, options.check_finite);
-  const WeightLoader load(
+  CheckedLoader loader(*model.weights, spec.base_prefix, dtype, options.check_finite);
+  WeightLoader load(
       [&](const std::string& name, const std::vector<std::int64_t>& shape) {
         return loader(name, shape);
       },
       [&](const std::string& name, std::int64_t out, std::int64_t in) {
         return loader.matrix(name, out, in);
       });
-  model.net = std::make_unique<Transformer>(spec, load);
+  load.differs = [&](const std::string& name, const std::string& other) {
+    return loader.differs(name, other);
+  };
+  model.net = std::make_unique<Network>(spec, load);
   loader.finish();
   for (const std::string& name : loader.unused()) {
-    if (!is_expected_extra(name, spec)) model.warnings.push_back("unused tensor " + name);
+    const bool buffer = std::ranges::any_of(
+        model.spec().buffers, [&](const std::string& end) { return name.ends_with(end); });
+    if (!buffer) model.warnings.push_back("unused tensor " + name);
   }
   return model;
 }

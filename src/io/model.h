@@ -8,7 +8,7 @@
 
 #include "base/json.h"
 #include "data/trained_prompt.h"
-#include "models/transformer.h"
+#include "models/network.h"
 
 namespace svtune {
 
@@ -49,7 +49,7 @@ struct Model {
   std::filesystem::path path;  // the directory or .gguf file
   Json config;                 // config.json
   std::shared_ptr<const WeightSource> weights;
-  std::unique_ptr<Transformer> net;
+  std::unique_ptr<Network> net;
   std::optional<TrainedPrompt> prompt;  // when a training run says how it wrote prompts
   std::vector<std::string> warnings;    // e.g. tensors of the file that the model does not use
 

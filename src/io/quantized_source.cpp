@@ -258,7 +258,8 @@ std::vector<NamedTensor> quantized_tensors(const std::string& name, const Quanti
   return list;
 }
 
-Json quantization_config(const QuantizedMatrix& matrix, at::ScalarType compute) {
+Json quantization_config(const QuantizedMatrix& matrix, at::ScalarType compute,
+                         const std::string& head) {
   const QuantStorage& s = matrix.storage();
   const bool four_bit = s.type != QuantType::kInt8;
   Json config = Json::object();
@@ -271,7 +272,7 @@ Json quantization_config(const QuantizedMatrix& matrix, at::ScalarType compute) 
   config["bnb_4bit_quant_storage"] = "uint8";
   config["llm_int8_enable_fp32_cpu_offload"] = false;
   config["llm_int8_has_fp16_weight"] = false;
-  config["llm_int8_skip_modules"] = {"lm_head"};
+  config["llm_int8_skip_modules"] = {head};
   config["llm_int8_threshold"] = 6.0;
   return config;
 }

@@ -69,7 +69,7 @@ inline Json tiny_config(const TinyModel& tiny) {
 // The names and shapes come from the network itself: it asks its loader for every tensor.
 inline std::vector<NamedTensor> tiny_tensors(const TinyModel& tiny) {
   std::vector<NamedTensor> tensors;
-  const Transformer net(parse_arch(tiny_config(tiny), "tiny"),
+  const Network net(parse_arch(tiny_config(tiny), "tiny"),
                         [&](const std::string& name, const std::vector<std::int64_t>& shape) {
                           const bool norm = name.ends_with("norm.weight");
                           at::Tensor tensor = random_tensor(shape, norm ? 0.1 : 0.15,

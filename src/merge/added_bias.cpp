@@ -6,7 +6,7 @@
 
 namespace svtune {
 
-AddedBiases added_biases(Transformer& net, const std::set<std::string>& changed) {
+AddedBiases added_biases(Network& net, const std::set<std::string>& changed) {
   const auto lacks = [&](const Linear& layer) { return !layer.bias().defined(); };
   AddedBiases added;
   for (const Linear* layer : net.linears()) {

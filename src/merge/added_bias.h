@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "models/transformer.h"
+#include "models/network.h"
 
 namespace svtune {
 
@@ -17,6 +17,6 @@ struct AddedBiases {
 // For the biases among the `changed` tensors that the network lacks. A key of config.json speaks
 // for all layers of a kind, so all of them get a bias. Throws ModelError naming a layer that can
 // have none.
-AddedBiases added_biases(Transformer& net, const std::set<std::string>& changed);
+AddedBiases added_biases(Network& net, const std::set<std::string>& changed);
 
 }  // namespace svtune

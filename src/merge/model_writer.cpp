@@ -16,14 +16,12 @@
 namespace svtune {
 namespace {
 
-constexpr const char* kHeadWeight = "lm_head.weight";
-
 struct Output {
   std::string name;
   std::vector<std::int64_t> shape;
 };
 
-std::vector<Output> list_outputs(Transformer& net, bool own_head, const AddedBiases& added) {
+std::vector<Output> list_outputs(Network& net, bool own_head, const AddedBiases& added) {
   std::vector<Output> outputs;
   for (const NamedParameter& each : net.parameters()) {
     outputs.push_back({each.name, each.tensor->sizes().vec()});
@@ -87,7 +85,7 @@ class ModelWriter {
   ModelWriter(const Model& model, const WeightChanges& changes, const MergeOptions& options)
       : model_(model), changes_(changes), options_(options) {
     report_.dtype = options.dtype.value_or(model.weights->stored_dtype());
-    own_head_ = !model.net->head_is_tied() || changes.contains(kHeadWeight);
+    own_head_ = !model.net->head_is_tied() || changes.contains(model.net->head().name() + ".weight");
     std::set<std::string> names;
     for (const auto& [name, change] : changes) names.insert(name);
     added_ = added_biases(*model.net, names);

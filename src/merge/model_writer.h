@@ -58,7 +58,7 @@ using WeightChanger = std::function<at::Tensor(const at::Tensor& base)>;
 using WeightChanges = std::map<std::string, WeightChanger>;
 
 // Fills `directory` (which exists) with config.json, weights and tokenizer files. The tied
-// head becomes a tensor of its own when `changes` names "lm_head.weight" or the network's
+// head becomes a tensor of its own when `changes` names its weight or the network's
 // head has parted from the embedding. Throws ModelError naming the tensor that is not finite.
 MergeReport write_model(const Model& model, const WeightChanges& changes,
                         const std::filesystem::path& directory, const MergeOptions& options);

@@ -1,25 +1,21 @@
-// Plain data that describes a decoder: everything the forward pass needs to know about a
-// family, and nothing about how it is computed.
+// Plain data that describes a network: its sizes, and how its family builds and names it.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "nn/ops/rowwise.h"
+#include "models/rope.h"
 
 namespace svtune {
 
-enum class RopeType { kDefault, kLinear, kLlama3 };
+class Builder;
+struct NetworkParts;
 
-// Rotary embedding: f_i = theta^(-2i/head_dim), then scaled by type.
-struct RopeSpec {
-  RopeType type = RopeType::kDefault;
-  double theta = 10000.0;
-  double factor = 1.0;                   // kLinear, kLlama3
-  double low_freq_factor = 1.0;          // kLlama3
-  double high_freq_factor = 4.0;         // kLlama3
-  double original_max_positions = 8192;  // tokens; kLlama3
+// Linear layers whose path holds `within` have biases where config.json sets `key`.
+struct BiasKey {
+  std::string key, within;
 };
 
 struct ArchSpec {
@@ -32,24 +28,16 @@ struct ArchSpec {
   std::int64_t num_kv_heads = 0;
   std::int64_t head_dim = 0;
   std::int64_t max_positions = 0;  // tokens
-
-  RmsNormSpec norm;
-  bool sandwich_norms = false;  // Gemma 2: norms after attention and after the MLP as well
-  bool query_key_norm = false;  // Qwen 3: RMSNorm over head_dim before the rotation
-  bool query_key_value_bias = false;
-  bool output_bias = false;
-  bool mlp_bias = false;
-  // The family's config.json has attention_bias (for q, k, v and o) and mlp_bias.
-  bool optional_attention_bias = false, optional_mlp_bias = false;
-  Activation activation = Activation::kSilu;
-
-  double attention_scale = 0.0;
-  double attention_softcap = 0.0;     // 0 = off
-  double logit_softcap = 0.0;         // 0 = off
-  std::vector<std::int64_t> windows;  // per layer, tokens; 0 = no window
-  bool scale_embedding = false;       // Gemma: sqrt(hidden_size), rounded to the weights' dtype
   bool tied_head = false;
   RopeSpec rope;
+
+  // What base models saved without their head leave out in front of tensor names.
+  std::string base_prefix;
+  std::vector<std::string> default_targets;  // PEFT's for the family
+  std::vector<BiasKey> bias_keys;
+  // Ends of names of tensors that older files hold and that carry no information.
+  std::vector<std::string> buffers;
+  std::function<NetworkParts(const ArchSpec& spec, const Builder& builder)> build;
 };
 
 }  // namespace svtune

@@ -1,6 +1,6 @@
 #include "models/families.h"
 
-#include <cmath>
+#include <algorithm>
 
 namespace svtune {
 namespace {
@@ -43,6 +43,7 @@ const std::vector<ForeignKey>& foreign_keys() {
 
 void reject_foreign_keys(ConfigReader& config) {
   for (const ForeignKey& key : foreign_keys()) {
+    if (config.was_read(key.name)) continue;  // the family knows it
     const Json* value = config.find(key.name);
     if (value == nullptr) continue;
     bool neutral = false;
@@ -65,9 +66,12 @@ void parse_rope_values(ConfigReader& outer, const Json& section, ArchSpec& spec)
     }
     return rope.number_or(key, 1.0);
   };
-  if (const Json* partial = rope.find("partial_rotary_factor"); partial && *partial != 1.0) {
-    outer.problem("rope parameter \"partial_rotary_factor\" = " + partial->dump() +
-                  " is not supported");
+  // A family that turns a part of each head has set the width already.
+  const double turned = rope.number_or("partial_rotary_factor", 0.0);
+  const auto width = static_cast<std::int64_t>(turned * static_cast<double>(spec.head_dim));
+  if (turned != 0.0 && width != spec.rope.width) {
+    outer.problem("rope parameter \"partial_rotary_factor\" = " +
+                  rope.find("partial_rotary_factor")->dump() + " is not supported");
   }
   if (type == "default") {
     spec.rope.type = RopeType::kDefault;
@@ -105,10 +109,15 @@ void parse_rope_section(ConfigReader& config, const Json& section, ArchSpec& spe
 
 // rope_scaling (older files) replaces rope_parameters (transformers >= 5) when both are there.
 void parse_rope(ConfigReader& config, ArchSpec& spec) {
+  if (spec.rope.width == 0) spec.rope.width = spec.head_dim;
   spec.rope.theta = config.number_or("rope_theta", spec.rope.theta);
   const Json* section = config.find("rope_scaling");
   if (section == nullptr) section = config.find("rope_parameters");
   if (section != nullptr) parse_rope_section(config, *section, spec);
+  if (spec.rope.width % 2 != 0) {
+    config.problem("head_dim " + std::to_string(spec.head_dim) + " turns " +
+                   std::to_string(spec.rope.width) + " elements, need an even number");
+  }
   if (!(spec.rope.theta > 0) || !(spec.rope.factor > 0)) {
     config.problem("rope theta and factor must be positive");
   }
@@ -124,23 +133,16 @@ void parse_dimensions(ConfigReader& config, ArchSpec& spec) {
   spec.head_dim =
       config.integer_or("head_dim", std::max<std::int64_t>(1, spec.hidden_size / spec.num_heads));
   spec.max_positions = config.integer_or("max_position_embeddings", 2048);
-  spec.norm.eps = config.number_or("rms_norm_eps", 1e-6);
   spec.tied_head = config.boolean_or("tie_word_embeddings", false);
-  spec.attention_scale = 1.0 / std::sqrt(static_cast<double>(spec.head_dim));
   constexpr std::int64_t kMaxLayers = 4096;
   if (spec.num_layers > kMaxLayers) {
     config.problem("num_hidden_layers is above " + std::to_string(kMaxLayers));
     spec.num_layers = 1;
   }
-  spec.windows.assign(static_cast<std::size_t>(spec.num_layers), 0);
-  if (!(spec.norm.eps >= 0)) config.problem("rms_norm_eps is negative");
   if (spec.num_heads % spec.num_kv_heads != 0) {
     config.problem("num_attention_heads " + std::to_string(spec.num_heads) +
                    " is not a multiple of num_key_value_heads " +
                    std::to_string(spec.num_kv_heads));
-  }
-  if (spec.head_dim % 2 != 0) {
-    config.problem("head_dim " + std::to_string(spec.head_dim) + " is odd");
   }
 }
 
@@ -179,9 +181,9 @@ ArchSpec parse_arch(const Json& config, const std::string& source) {
 }
 
 std::string bias_key(const ArchSpec& spec, const std::string& module) {
-  const auto within = [&](const char* part) { return module.find(part) != std::string::npos; };
-  if (spec.optional_attention_bias && within(".self_attn.")) return "attention_bias";
-  if (spec.optional_mlp_bias && within(".mlp.")) return "mlp_bias";
+  for (const BiasKey& each : spec.bias_keys) {
+    if (module.find(each.within) != std::string::npos) return each.key;
+  }
   return "";
 }
 

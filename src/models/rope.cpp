@@ -23,10 +23,10 @@ double scale_llama3(double frequency, const RopeSpec& spec) {
 
 }  // namespace
 
-at::Tensor rope_frequencies(const RopeSpec& spec, std::int64_t head_dim) {
+at::Tensor rope_frequencies(const RopeSpec& spec) {
   std::vector<float> values;
-  for (std::int64_t i = 0; i < head_dim / 2; ++i) {
-    double f = std::pow(spec.theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+  for (std::int64_t i = 0; i < spec.width / 2; ++i) {
+    double f = std::pow(spec.theta, -2.0 * static_cast<double>(i) / static_cast<double>(spec.width));
     if (spec.type == RopeType::kLinear) f /= spec.factor;
     if (spec.type == RopeType::kLlama3) f = scale_llama3(f, spec);
     values.push_back(static_cast<float>(f));
@@ -34,8 +34,8 @@ at::Tensor rope_frequencies(const RopeSpec& spec, std::int64_t head_dim) {
   return at::tensor(values, at::TensorOptions().dtype(at::kFloat));
 }
 
-RopeTables rope_tables(const RopeSpec& spec, std::int64_t head_dim, const at::Tensor& positions) {
-  const at::Tensor frequencies = rope_frequencies(spec, head_dim).to(positions.device());
+RopeTables rope_tables(const RopeSpec& spec, const at::Tensor& positions) {
+  const at::Tensor frequencies = rope_frequencies(spec).to(positions.device());
   const at::Tensor angles = at::outer(positions.to(at::kFloat), frequencies);
   return {at::cos(angles), at::sin(angles)};
 }

@@ -3,18 +3,31 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "models/arch_spec.h"
+#include <cstdint>
 
 namespace svtune {
 
-struct RopeTables {
-  at::Tensor cos, sin;  // [N, head_dim / 2] fp32
+enum class RopeType { kDefault, kLinear, kLlama3 };
+
+// Rotary embedding: f_i = theta^(-2i/width), then scaled by type.
+struct RopeSpec {
+  RopeType type = RopeType::kDefault;
+  double theta = 10000.0;
+  std::int64_t width = 0;                // elements of a head that turn, even
+  double factor = 1.0;                   // kLinear, kLlama3
+  double low_freq_factor = 1.0;          // kLlama3
+  double high_freq_factor = 4.0;         // kLlama3
+  double original_max_positions = 8192;  // tokens; kLlama3
 };
 
-// Inverse frequencies [head_dim / 2] fp32 after the family's scaling.
-at::Tensor rope_frequencies(const RopeSpec& spec, std::int64_t head_dim);
+struct RopeTables {
+  at::Tensor cos, sin;  // [N, width / 2] fp32
+};
+
+// Inverse frequencies [width / 2] fp32 after the family's scaling.
+at::Tensor rope_frequencies(const RopeSpec& spec);
 
 // positions [N] int64.
-RopeTables rope_tables(const RopeSpec& spec, std::int64_t head_dim, const at::Tensor& positions);
+RopeTables rope_tables(const RopeSpec& spec, const at::Tensor& positions);
 
 }  // namespace svtune

@@ -9,6 +9,7 @@
 #include "attach/target_check.h"
 #include "base/errors.h"
 #include "base/hash.h"
+#include "base/text_util.h"
 #include "formats/checkpoint_writer.h"
 #include "io/base_tensors.h"
 #include "io/companion_files.h"
@@ -30,7 +31,7 @@ struct Task {
 };
 
 std::vector<Task> plan_tasks(Model& model, const QuantizePlan& plan) {
-  Transformer& net = *model.net;
+  Network& net = *model.net;
   std::set<std::string> adapted;
   if (plan.method != LowRankQuantMethod::kPlain) {
     check_every_target(net, plan.targets, plan.trained(plan.low_rank));
@@ -38,7 +39,8 @@ std::vector<Task> plan_tasks(Model& model, const QuantizePlan& plan) {
     adapted.insert(selection.adapted.begin(), selection.adapted.end());
     if (selection.embedding || adapted.contains(net.head().name())) {
       throw UsageError("the embedding and the output head stay unquantised and cannot be targets",
-                       "Leave embed_tokens and lm_head out of the targets.");
+                       "Leave " + last_part(net.embedding().name()) + " and " + net.head().name() +
+                           " out of the targets.");
     }
   }
   std::vector<Task> tasks;
@@ -180,7 +182,8 @@ std::uint64_t write_base(const Model& model, const std::vector<Task>& tasks,
   const std::uint64_t bytes = write_checkpoint(tensors_of_base(model, tasks), directory);
   Json config = model.config;
   config["quantization_config"] =
-      quantization_config(tasks.front().result->quantized, model.weights->stored_dtype());
+      quantization_config(tasks.front().result->quantized, model.weights->stored_dtype(),
+                          model.net->head().name());
   write_file_atomic(directory / "config.json",
                     dump_json(config, {.indent = 2, .sort_keys = true, .final_newline = true}));
   copy_companion_files(model.path, directory);

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "models/transformer.h"
+#include "models/network.h"
 #include "nn/adapter_set.h"
 
 namespace svtune {
@@ -50,11 +50,10 @@ struct MemoryForecast {
 };
 
 // What the adapters of a model add; `request` has the tokens already.
-void add_adapters(MemoryRequest& request, Transformer& net, const AdapterSet& adapters);
+void add_adapters(MemoryRequest& request, Network& net, const AdapterSet& adapters);
 
 // Peak resident size of training, item by item.
-MemoryForecast predict_memory(const ArchSpec& spec, at::ScalarType dtype,
-                              const MemoryRequest& request);
+MemoryForecast predict_memory(Network& net, const MemoryRequest& request);
 
 // Throws RunError with the items and a hint when the forecast exceeds what there is;
 // `already_used` is the resident size that the forecast includes.

@@ -2,8 +2,7 @@
 // that the operators of src/nn/ops save for backward, and the temporaries of the widest one.
 #include <algorithm>
 #include <cmath>
-#include <optional>
-#include <set>
+#include <map>
 #include <string>
 
 #include "train/memory.h"
@@ -12,64 +11,56 @@ namespace svtune {
 namespace {
 
 constexpr double kFp32 = 4;  // bytes
-constexpr char kFinalNorm[] = "model.norm.weight";
 
-// Sizes of one block per token, in elements unless said otherwise.
-struct BlockSizes {
-  double hidden, queries, keys, inner, heads;
-  explicit BlockSizes(const ArchSpec& spec)
-      : hidden(static_cast<double>(spec.hidden_size)),
-        queries(static_cast<double>(spec.num_heads * spec.head_dim)),
-        keys(static_cast<double>(spec.num_kv_heads * spec.head_dim)),
-        inner(static_cast<double>(spec.intermediate_size)),
-        heads(static_cast<double>(spec.num_heads)) {}
-};
+// What backward keeps of one block per token, whatever its linear layers keep; bytes.
+double saved_by_block(const Block& block, double element) {
+  const Kept kept = block.kept();
+  return static_cast<double>(kept.elements) * element + kFp32 * static_cast<double>(kept.floats);
+}
 
-// Bytes per token that one block keeps for backward, whatever its linear layers keep.
-double saved_by_block(const ArchSpec& spec, double element) {
-  const BlockSizes n(spec);
-  double elements = 2 * n.hidden;          // both residual sums
-  elements += 2 * n.queries + 2 * n.keys;  // rotated q and k, v, attention's output
-  elements += 2 * n.inner;                 // gate, up
-  double bytes = kFp32 * (n.heads + 2);    // softmax sums, reciprocal norms
-  if (spec.sandwich_norms) elements += 2 * n.hidden;
-  if (spec.query_key_norm) {
-    elements += n.queries + n.keys;
-    bytes += kFp32 * (n.heads + static_cast<double>(spec.num_kv_heads));
+// The block that holds each linear layer and each parameter, by name; others are not listed.
+std::map<std::string, std::int64_t> blocks_by_name(Network& net) {
+  std::map<std::string, std::int64_t> list;
+  for (std::size_t i = 0; i < net.blocks().size(); ++i) {
+    const auto index = static_cast<std::int64_t>(i);
+    for (const Linear* layer : linears_of(net.blocks()[i])) list[layer->name()] = index;
+    for (const NamedParameter& each : parameters_of(net.blocks()[i])) list[each.name] = index;
   }
-  return elements * element + bytes;
+  return list;
 }
 
-// Layers of a block that share their input count it once; attention keeps its output anyway.
-std::string input_of(const std::string& layer) {
-  const std::size_t dot = layer.rfind('.') + 1;
-  const std::string block = layer.substr(0, dot), module = layer.substr(dot);
-  if (module == "o_proj") return "";
-  if (module == "q_proj" || module == "k_proj" || module == "v_proj") return block + "attention";
-  if (module == "gate_proj" || module == "up_proj") return block + "feed-forward";
-  return layer;
-}
-
-// N of "model.layers.N.", or nothing for other layers.
-std::optional<std::int64_t> block_of(const std::string& layer) {
-  constexpr std::string_view kPrefix = "model.layers.";
-  if (!layer.starts_with(kPrefix)) return std::nullopt;
-  return std::stoll(layer.substr(kPrefix.size()));
+// Elements per token that the adapted layers of a block keep: their own, and each input once.
+double kept_by_adapters(const Block& block, std::int64_t tokens) {
+  double kept = 0;
+  for (const SharedInput& input : block.inputs()) {
+    bool keeps_input = false;
+    for (const Linear* layer : input.layers) {
+      if (layer->adapter() == nullptr) continue;
+      const AdapterMemory memory = layer->adapter()->memory(tokens);
+      kept += input.rows * static_cast<double>(memory.kept_per_token);
+      keeps_input = keeps_input || memory.keeps_input;
+    }
+    if (!keeps_input || input.kept_anyway) continue;
+    kept += input.rows * static_cast<double>(input.layers.front()->in_features());
+  }
+  return kept;
 }
 
 // Temporaries of backward through one block: gradients of the widest layer's operands, and
 // one attention tile (scores, weights and their gradients in fp32).
-double temporaries(const ArchSpec& spec, const MemoryRequest& request, double element) {
-  const BlockSizes n(spec);
+double temporaries(const Block& block, const MemoryRequest& request, double element) {
+  const BlockWidths widths = block.widths();
+  const auto hidden = static_cast<double>(widths.hidden), inner = static_cast<double>(widths.inner);
+  const auto queries = static_cast<double>(widths.queries), keys = static_cast<double>(widths.keys);
   const auto tokens = static_cast<double>(request.batch_tokens);
   const auto longest = static_cast<double>(request.longest_document > 0 ? request.longest_document
                                                                         : request.batch_tokens);
   const double feed_forward =
-      tokens * (4 * n.inner + 2 * n.hidden) * element + static_cast<double>(request.gradient_bytes);
+      tokens * (4 * inner + 2 * hidden) * element + static_cast<double>(request.gradient_bytes);
   constexpr double kQueryRows = 128;  // of a tile
-  const double tile = 4 * n.heads * std::min(kQueryRows, longest) * longest * kFp32;
-  const double copies = longest * (4 * n.queries + 4 * n.keys) * kFp32;
-  const double gradients = tokens * (2 * n.queries + 2 * n.keys + n.hidden) * element;
+  const double tile = 4 * static_cast<double>(widths.heads) * std::min(kQueryRows, longest) * longest * kFp32;
+  const double copies = longest * (4 * queries + 4 * keys) * kFp32;
+  const double gradients = tokens * (2 * queries + 2 * keys + hidden) * element;
   return std::max(feed_forward, tile + copies + gradients);
 }
 
@@ -94,25 +85,29 @@ double head_gradient(const ArchSpec& spec, const MemoryRequest& request, double 
 
 }  // namespace
 
-void add_adapters(MemoryRequest& request, Transformer& net, const AdapterSet& adapters) {
-  std::int64_t first = net.spec().num_layers;
-  std::set<std::string> inputs;
+void add_adapters(MemoryRequest& request, Network& net, const AdapterSet& adapters) {
+  const std::map<std::string, std::int64_t> blocks = blocks_by_name(net);
+  const auto last = static_cast<std::int64_t>(net.blocks().size());
+  std::int64_t first = last;
   for (const Linear* layer : adapters.layers) {
     const AdapterMemory memory = layer->adapter()->memory(request.batch_tokens);
     request.adapter_bytes += static_cast<std::uint64_t>(memory.held_bytes);
-    const std::optional<std::int64_t> block = block_of(layer->name());
-    if (!block) continue;
-    first = std::min(first, *block);
+    const auto block = blocks.find(layer->name());
+    if (block == blocks.end()) continue;
+    first = std::min(first, block->second);
     request.gradient_bytes =
         std::max(request.gradient_bytes, static_cast<std::uint64_t>(memory.gradient_bytes));
-    request.kept_per_token += memory.kept_per_token;
-    const std::string input = memory.keeps_input ? input_of(layer->name()) : "";
-    if (!input.empty() && inputs.insert(input).second) {
-      request.kept_per_token += layer->in_features();
-    }
   }
+  double kept = 0;
+  for (const Block& block : net.blocks()) kept += kept_by_adapters(block, request.batch_tokens);
+  request.kept_per_token = static_cast<std::int64_t>(kept);
   for (const ExtraTrainable& extra : adapters.extras) {
-    first = std::min(first, block_of(extra.name).value_or(extra.name == kFinalNorm ? first : 0));
+    const auto block = blocks.find(extra.name);
+    const bool is_embedding = extra.name == net.embedding().name() + ".weight";
+    // What lies behind the blocks needs no way through them.
+    if (block != blocks.end() || is_embedding) {
+      first = std::min(first, is_embedding ? 0 : block->second);
+    }
   }
   for (const NamedTensor& each : adapters.frozen_state()) {
     request.adapter_bytes += each.tensor.nbytes();
@@ -123,10 +118,10 @@ void add_adapters(MemoryRequest& request, Transformer& net, const AdapterSet& ad
   if (adapters.state) {
     request.adapter_bytes += static_cast<std::uint64_t>(adapters.state->held_bytes());
   }
-  request.blocks = net.spec().num_layers - first;
+  request.blocks = last - first;
   request.trainable_parameters = adapters.num_trainable();
   request.trains_head =
-      net.head().adapter() != nullptr || (net.head_is_tied() && net.embedding().requires_grad());
+      net.head().adapter() != nullptr || (net.head_is_tied() && net.embedding().weight().requires_grad());
 }
 
 std::uint64_t MemoryForecast::total() const {
@@ -135,15 +130,17 @@ std::uint64_t MemoryForecast::total() const {
   return sum;
 }
 
-MemoryForecast predict_memory(const ArchSpec& spec, at::ScalarType dtype,
-                              const MemoryRequest& request) {
+MemoryForecast predict_memory(Network& net, const MemoryRequest& request) {
+  const ArchSpec& spec = net.spec();
+  const Block& block = net.blocks().front();
+  const at::ScalarType dtype = net.dtype();
   const double element = dtype == at::kBFloat16 ? 2 : dtype == at::kDouble ? 8 : 4;
   const auto tokens = static_cast<double>(request.batch_tokens);
   const auto layers = static_cast<double>(spec.num_layers);
-  const double a_block = tokens * saved_by_block(spec, element);
+  const double a_block = tokens * saved_by_block(block, element);
   const double linears = tokens * static_cast<double>(request.kept_per_token) * element;
   const auto blocks = static_cast<double>(request.blocks);
-  double backward = temporaries(spec, request, element);
+  double backward = temporaries(block, request, element);
   double saved = blocks * a_block + linears;
   if (request.recompute == Recompute::kFull) {
     // One block at a time lives again.

@@ -28,8 +28,7 @@ ArchSpec medium_spec() {
   spec.num_kv_heads = 4;
   spec.head_dim = 32;
   spec.max_positions = 1024;
-  spec.attention_scale = 0.18;
-  spec.windows = std::vector<std::int64_t>(6, 0);
+  spec.rope.width = spec.head_dim;
   return spec;
 }
 
@@ -89,8 +88,8 @@ MemoryRequest request_of(Model& model, const Attached& attached, const Case& eac
   for (Linear* layer : model.net->linears()) {
     request.weight_bytes += static_cast<std::uint64_t>(layer->base().nbytes());
   }
-  if (!model.net->embedding().requires_grad()) {
-    request.weight_bytes += model.net->embedding().nbytes();
+  if (!model.net->embedding().weight().requires_grad()) {
+    request.weight_bytes += model.net->embedding().weight().nbytes();
   }
   request.batch_tokens = static_cast<std::int64_t>(512 * each.documents);
   request.longest_document = 512;
@@ -122,7 +121,7 @@ double forecast_ratio(const Case& each) {
   EXPECT_TRUE(reset_peak());
   Ignore observer;
   train(*model.net, state, config, 2, observer);
-  const MemoryForecast forecast = predict_memory(model.spec(), each.dtype, request);
+  const MemoryForecast forecast = predict_memory(*model.net, request);
   const double measured = static_cast<double>(process_memory().peak);
   std::string items;
   for (const MemoryItem& item : forecast.items) {

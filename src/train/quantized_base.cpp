@@ -56,7 +56,7 @@ void quantize_in_memory(TrainSession& session) {
   const TrainOptions& options = session.options;
   if (!options.model.base_dtype) return;
   const QuantConfig config = quant_config(*options.model.base_dtype, options.tuning);
-  Transformer& net = *session.model.net;
+  Network& net = *session.model.net;
   for (Linear* layer : net.linears()) {
     if (layer == &net.head() || !layer->base().defined() || layer->base().quantized()) continue;
     const at::ScalarType dtype = layer->base().dtype();
@@ -66,7 +66,7 @@ void quantize_in_memory(TrainSession& session) {
 }
 
 std::uint64_t frozen_matrix_bytes(const TrainSession& session) {
-  Transformer& net = *session.model.net;
+  Network& net = *session.model.net;
   const std::optional<QuantType>& wanted = session.options.model.base_dtype;
   double bytes = 0, buffer = 0;
   for (const Linear* layer : net.linears()) {

@@ -44,7 +44,7 @@ double update_seconds(TrainState& state) {
 
 }  // namespace
 
-StepTime measure_steps(Transformer& net, AdapterSet& adapters, BatchSource& batches,
+StepTime measure_steps(Network& net, AdapterSet& adapters, BatchSource& batches,
                        const TrainConfig& config) {
   constexpr std::int64_t kMost = 32;
   constexpr double kEnough = 1.0;  // seconds

@@ -20,7 +20,7 @@ struct StepTime {
 // Runs a first micro-batch, which pays for what is made once, then measures at least one and for
 // about a second. The trained values are set to zero first, so that adapters without any
 // initialisation will do: products take the same time. Rewinds the source.
-StepTime measure_steps(Transformer& net, AdapterSet& adapters, BatchSource& batches,
+StepTime measure_steps(Network& net, AdapterSet& adapters, BatchSource& batches,
                        const TrainConfig& config);
 
 }  // namespace svtune

@@ -36,7 +36,7 @@ std::vector<Batch> start_documents(BatchSource& source, std::int64_t tokens) {
   return documents;
 }
 
-double start_loss(Transformer& net, const AdapterSet* adapters, std::span<const Batch> batches) {
+double start_loss(Network& net, const AdapterSet* adapters, std::span<const Batch> batches) {
   if (adapters != nullptr) adapters->begin_micro_batch(false, 0);
   double sum = 0;
   std::int64_t count = 0;

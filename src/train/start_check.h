@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "models/transformer.h"
+#include "models/network.h"
 #include "nn/adapter_set.h"
 #include "train/batch_source.h"
 
@@ -19,7 +19,7 @@ std::vector<Batch> start_documents(BatchSource& source, std::int64_t tokens = 96
 
 // Nats per supervised token over `batches`, no gradient, no dropout. Throws RunError when it
 // is not finite: the weights or the data are broken. `adapters` may be null.
-double start_loss(Transformer& net, const AdapterSet* adapters, std::span<const Batch> batches);
+double start_loss(Network& net, const AdapterSet* adapters, std::span<const Batch> batches);
 
 inline constexpr double kStartTolerance = 1e-3;  // relative
 

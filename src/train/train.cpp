@@ -56,7 +56,7 @@ void require_finite(double value, const char* what, const StepReport& report) {
 }
 
 // Adds the gradient of the batch's loss, summed over tokens; returns that sum.
-double add_gradient(Transformer& net, const AdapterSet& adapters, const Batch& batch,
+double add_gradient(Network& net, const AdapterSet& adapters, const Batch& batch,
                     std::uint64_t seed) {
   if (batch.num_supervised() == 0) return 0;
   adapters.begin_micro_batch(true, seed);
@@ -73,7 +73,7 @@ void add_penalty(const AdapterSet& adapters, std::int64_t supervised_tokens) {
 
 // The gradient of all micro-batches of a step and of the penalty; fills tokens and loss of the
 // report. Returns false when the data have ended.
-bool accumulate(Transformer& net, TrainState& state, const TrainConfig& config,
+bool accumulate(Network& net, TrainState& state, const TrainConfig& config,
                 StepReport& report) {
   double sum = 0;
   std::int64_t taken = 0, run = 0;
@@ -97,7 +97,7 @@ bool accumulate(Transformer& net, TrainState& state, const TrainConfig& config,
 
 // Forward and backward of a step: the gradient of its mean loss, clipped. Returns false when the
 // data have ended.
-bool make_gradient(Transformer& net, TrainState& state, const TrainConfig& config,
+bool make_gradient(Network& net, TrainState& state, const TrainConfig& config,
                    StepReport& report) {
   AdamW& optimizer = state.optimizer;
   optimizer.zero_gradients();
@@ -111,7 +111,7 @@ bool make_gradient(Transformer& net, TrainState& state, const TrainConfig& confi
   return true;
 }
 
-void take_steps(Transformer& net, TrainState& state, const TrainConfig& config,
+void take_steps(Network& net, TrainState& state, const TrainConfig& config,
                 std::int64_t total_steps, TrainObserver& observer, TrainResult& result) {
   const Schedule schedule(config.schedule, total_steps);
   while (state.step < total_steps) {
@@ -140,7 +140,7 @@ void take_steps(Transformer& net, TrainState& state, const TrainConfig& config,
 
 }  // namespace
 
-double add_micro_batch(Transformer& net, const AdapterSet& adapters, const Batch& batch,
+double add_micro_batch(Network& net, const AdapterSet& adapters, const Batch& batch,
                        const TrainConfig& config, std::int64_t step, std::int64_t& number) {
   const std::vector<Batch> parts =
       config.batch.packing ? std::vector{batch} : split_documents(batch);
@@ -151,7 +151,7 @@ double add_micro_batch(Transformer& net, const AdapterSet& adapters, const Batch
   return sum;
 }
 
-TrainResult train(Transformer& net, TrainState& state, const TrainConfig& config,
+TrainResult train(Network& net, TrainState& state, const TrainConfig& config,
                   std::int64_t total_steps, TrainObserver& observer) {
   TrainResult result{state.step, std::numeric_limits<double>::quiet_NaN(), false};
   net.set_recompute(config.recompute);

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "models/transformer.h"
+#include "models/network.h"
 #include "nn/adapter_set.h"
 #include "train/batch_source.h"
 #include "train/optimizer.h"
@@ -63,7 +63,7 @@ class TrainObserver {
 
 // Adds the gradient of a micro-batch: that of the loss summed over its tokens, which is returned.
 // `number` counts the runs of the network within the step; dropout follows from both.
-double add_micro_batch(Transformer& net, const AdapterSet& adapters, const Batch& batch,
+double add_micro_batch(Network& net, const AdapterSet& adapters, const Batch& batch,
                        const TrainConfig& config, std::int64_t step, std::int64_t& number);
 
 // Runs from state.step to `total_steps`, or until the data end. The loss of a step is
@@ -71,7 +71,7 @@ double add_micro_batch(Transformer& net, const AdapterSet& adapters, const Batch
 // Throws RunError naming the step, before anything is updated, when loss or gradient is not
 // finite or a step has no supervised token; whatever is thrown, the observer's on_failure comes
 // first.
-TrainResult train(Transformer& net, TrainState& state, const TrainConfig& config,
+TrainResult train(Network& net, TrainState& state, const TrainConfig& config,
                   std::int64_t total_steps, TrainObserver& observer);
 
 }  // namespace svtune

@@ -9,7 +9,7 @@
 #include <span>
 
 #include "base/fields.h"
-#include "models/transformer.h"
+#include "models/network.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 

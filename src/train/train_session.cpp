@@ -183,14 +183,14 @@ MemoryForecast forecast_memory(const TrainSession& session, const Attached& atta
   MemoryRequest request;
   request.weight_bytes = frozen_matrix_bytes(session);
   if (!session.model.net->head_is_tied()) {
-    request.weight_bytes += session.model.net->embedding().nbytes();
+    request.weight_bytes += session.model.net->embedding().weight().nbytes();
   }
   request.batch_tokens = extent.tokens;
   request.supervised_tokens = extent.supervised;
   request.longest_document = extent.longest_document;
   request.recompute = config.recompute;
   add_adapters(request, *session.model.net, attached.adapters);
-  return predict_memory(session.model.spec(), session.model.dtype(), request);
+  return predict_memory(*session.model.net, request);
 }
 
 }  // namespace svtune

@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "infer/tiny_decoder_test_util.h"
 #include "libtorch/prelude.h"
-#include "models/transformer.h"
+#include "models/network.h"
 #include "nn/adapter_set.h"
 #include "train/batch_source.h"
 
@@ -26,7 +26,7 @@ inline ArchSpec tiny_spec() {
 }
 
 struct Rig {
-  std::unique_ptr<Transformer> net;
+  std::unique_ptr<Network> net;
   AdapterSet adapters;
 };
 

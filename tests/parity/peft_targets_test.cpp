@@ -18,7 +18,7 @@ namespace {
 using test::TempDirectory;
 
 // What svtune makes of one configuration, in the form the oracle prints.
-Json outcome(Transformer& net, const Json& json) {
+Json outcome(Network& net, const Json& json) {
   Json result = Json::object();
   try {
     std::vector<std::string> warnings;

@@ -1,36 +1,38 @@
 // Qwen 2 and 2.5 (biases on q, k, v) and Qwen 3 (norms on q and k, own head_dim).
-#include <cmath>
-
 #include "models/families.h"
-#include "models/families/common.h"
+#include "models/families/decoder.h"
 
 namespace svtune {
 namespace {
 
-void parse_window(ConfigReader& config, ArchSpec& spec) {
+void read_window(ConfigReader& config, const ArchSpec& spec, DecoderOptions& options) {
   if (!config.boolean_or("use_sliding_window", false)) return;
   const std::int64_t window = config.integer_or("sliding_window", 4096);
   const std::int64_t first = config.integer_or_zero("max_window_layers", 28);
-  apply_window(config, spec, window, [first](std::int64_t layer) { return layer >= first; });
+  options.windows = read_windows(config, spec, window,
+                                 [first](std::int64_t layer) { return layer >= first; });
 }
 
 }  // namespace
 
 void parse_qwen2(ConfigReader& config, ArchSpec& spec) {
-  spec.query_key_value_bias = true;
+  DecoderOptions options = read_decoder(config, spec);
+  options.query_key_value_bias = true;
   require_activation(config, "hidden_act", {"silu", "swish"});
   reject_softcaps(config);
-  parse_window(config, spec);
+  read_window(config, spec, options);
+  spec.build = decoder(options);
 }
 
 void parse_qwen3(ConfigReader& config, ArchSpec& spec) {
-  spec.query_key_norm = true;
+  DecoderOptions options = read_decoder(config, spec);
+  options.query_key_norm = true;
   spec.head_dim = config.integer_or("head_dim", 128);
-  read_attention_bias(config, spec);
-  spec.attention_scale = 1.0 / std::sqrt(static_cast<double>(spec.head_dim));
+  read_attention_bias(config, spec, options);
   require_activation(config, "hidden_act", {"silu", "swish"});
   reject_softcaps(config);
-  parse_window(config, spec);
+  read_window(config, spec, options);
+  spec.build = decoder(options);
 }
 
 }  // namespace svtune

@@ -1,5 +1,6 @@
 #include "nn/kernels/rowwise_kernels.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace svtune::kernels {
@@ -119,7 +120,7 @@ SVTUNE_INLINE void glu_grad_any(const GluGradArgs<T>& a, std::int64_t begin, std
 
 template <class T>
 SVTUNE_INLINE void rope_rows(const RopeArgs<T>& a, std::int64_t begin, std::int64_t end) {
-  const std::int64_t half = a.head_dim / 2;
+  const std::int64_t half = a.rotated / 2;
   for (std::int64_t token = begin; token < end; ++token) {
     const float* cos = a.cos + token * half;
     const float* sin = a.sin + token * half;
@@ -134,6 +135,7 @@ SVTUNE_INLINE void rope_rows(const RopeArgs<T>& a, std::int64_t begin, std::int6
         store(&y[i], first * cos[i] - a.direction * second * sin[i]);
         store(&y[i + half], second * cos[i] + a.direction * first * sin[i]);
       }
+      std::copy(x + a.rotated, x + a.head_dim, y + a.rotated);
     }
   }
 }

@@ -41,7 +41,8 @@ struct RmsNormGradArgs {
 void rms_norm_backward(const RmsNormGradArgs<float>& args, std::int64_t begin, std::int64_t end);
 void rms_norm_backward(const RmsNormGradArgs<Bf16>& args, std::int64_t begin, std::int64_t end);
 
-enum class Activation { kSilu, kGeluTanh };
+// The kernels know the first two.
+enum class Activation { kSilu, kGeluTanh, kGelu };
 
 // y = act(gate) * up over elements [begin, end).
 template <class T>
@@ -66,8 +67,9 @@ struct GluGradArgs {
 void glu_backward(const GluGradArgs<float>& args, std::int64_t begin, std::int64_t end);
 void glu_backward(const GluGradArgs<Bf16>& args, std::int64_t begin, std::int64_t end);
 
-// Rotates the two halves of each head: x [tokens, heads, head_dim]; cos, sin are fp32
-// [tokens, head_dim / 2]; `direction` is +1 forward, -1 for the gradient.
+// Rotates the two halves of the first `rotated` elements of each head and copies the rest:
+// x [tokens, heads, head_dim]; cos, sin are fp32 [tokens, rotated / 2]; `direction` is +1
+// forward, -1 for the gradient.
 template <class T>
 struct RopeArgs {
   const T* x;
@@ -76,6 +78,7 @@ struct RopeArgs {
   T* y;
   std::int64_t heads;
   std::int64_t head_dim;
+  std::int64_t rotated;
   float direction;
 };
 void rope(const RopeArgs<float>& args, std::int64_t begin, std::int64_t end);

@@ -21,19 +21,22 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps, b
 
 at::Tensor glu(const at::Tensor& gate, const at::Tensor& up, kernels::Activation activation) {
   const at::Tensor wide = widen(gate);
-  const at::Tensor activated =
-      activation == kernels::Activation::kSilu ? at::silu(wide) : at::gelu(wide, "tanh");
+  const bool tanh = activation == kernels::Activation::kGeluTanh;
+  const at::Tensor activated = activation == kernels::Activation::kSilu
+                                   ? at::silu(wide)
+                                   : at::gelu(wide, tanh ? "tanh" : "none");
   return (activated * widen(up)).to(gate.scalar_type());
 }
 
 at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
   const at::Tensor wide = widen(x);
-  const std::int64_t half = x.size(-1) / 2;
+  const std::int64_t half = cos.size(-1);
   const at::Tensor first = wide.narrow(-1, 0, half);
   const at::Tensor second = wide.narrow(-1, half, half);
   const at::Tensor c = cos.to(wide.scalar_type()).unsqueeze(1);
   const at::Tensor s = sin.to(wide.scalar_type()).unsqueeze(1);
-  return at::cat({first * c - second * s, second * c + first * s}, -1).to(x.scalar_type());
+  const at::Tensor rest = wide.narrow(-1, 2 * half, x.size(-1) - 2 * half);
+  return at::cat({first * c - second * s, second * c + first * s, rest}, -1).to(x.scalar_type());
 }
 
 }  // namespace svtune::reference

@@ -11,7 +11,7 @@ namespace svtune::reference {
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps, bool plus_one);
 at::Tensor glu(const at::Tensor& gate, const at::Tensor& up, kernels::Activation activation);
-// x [N, H, D]; cos, sin [N, D/2].
+// x [N, H, D]; cos, sin [N, R/2]: the first R elements of each head turn.
 at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin);
 
 }  // namespace svtune::reference

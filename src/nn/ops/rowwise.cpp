@@ -151,7 +151,7 @@ at::Tensor rotate(const at::Tensor& input, const at::Tensor& cos, const at::Tens
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
     const kernels::RopeArgs<T> args{read<T>(x), read<float>(cos), read<float>(sin), write<T>(y),
-                                    x.size(1),  x.size(2),        direction};
+                                    x.size(1),  x.size(2),        2 * cos.size(1), direction};
     at::parallel_for(
         0, x.size(0), grain(x.size(1) * x.size(2)),
         [&](std::int64_t begin, std::int64_t end) { kernels::rope(args, begin, end); });
@@ -179,8 +179,15 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, const RmsNorm
 }
 
 at::Tensor glu(const at::Tensor& gate, const at::Tensor& up, Activation activation) {
-  if (!has_kernel(gate)) return reference::glu(gate, up, activation);
+  if (!has_kernel(gate) || activation == Activation::kGelu) {
+    return reference::glu(gate, up, activation);
+  }
   return Glu::apply(gate, up, static_cast<std::int64_t>(activation));
+}
+
+at::Tensor activate(const at::Tensor& x, Activation activation) {
+  if (activation == Activation::kSilu) return at::silu(x);
+  return at::gelu(x, activation == Activation::kGeluTanh ? "tanh" : "none");
 }
 
 at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {

@@ -23,7 +23,11 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, const RmsNorm
 // act(gate) * up, elementwise; saves gate and up.
 at::Tensor glu(const at::Tensor& gate, const at::Tensor& up, Activation activation);
 
-// Rotary embedding of x [N, H, D] by angles given as cos, sin [N, D/2] fp32; halves layout.
+// act(x) without a gate; saves x.
+at::Tensor activate(const at::Tensor& x, Activation activation);
+
+// Rotary embedding of the first R elements of each head of x [N, H, D] by angles given as cos,
+// sin [N, R/2] fp32; halves layout.
 at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin);
 
 }  // namespace svtune

@@ -1,4 +1,4 @@
-#include "models/recompute.h"
+#include "nn/ops/recompute.h"
 
 #include <utility>
 

@@ -1,0 +1,60 @@
+// GGUF files whose tensors do not fit the network that their metadata describes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/oracle_test_util.h"
+#include "formats/gguf_convert.h"
+#include "formats/gguf_model_test_util.h"
+#include "io/declared_tensors.h"
+#include "io/model.h"
+
+namespace svtune {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string text_of(const FileError& error) {
+  return std::string(error.what()) + " | " + error.hint();
+}
+
+// What loading says; conversion must say the same and leave nothing behind.
+std::string load_error(const test::GgufBuilder& builder) {
+  test::TempDirectory directory;
+  const auto gguf = directory / "m.gguf";
+  write_file_atomic(gguf, builder.build());
+  GgufConvertOptions options;
+  options.expected = [&](const Json& config) { return declared_tensors(config, gguf.string()); };
+  std::string converted = "accepted", loaded = "accepted";
+  try {
+    convert_gguf(gguf, directory / "out", options);
+  } catch (const FileError& error) {
+    converted = text_of(error);
+    EXPECT_FALSE(std::filesystem::exists(directory / "out"));
+  }
+  try {
+    load_model(gguf);
+  } catch (const FileError& error) {
+    loaded = text_of(error);
+  }
+  EXPECT_EQ(loaded, converted);
+  return loaded;
+}
+
+TEST(LoadGguf, TensorsThatDoNotFitAreListed) {
+  EXPECT_EQ(load_error(test::tiny_model()), "accepted");
+  test::TinyModel options;
+  options.skip = "blk.0.ffn_up.weight";
+  EXPECT_THAT(load_error(test::tiny_model(options)),
+              HasSubstr("tensor for \"model.layers.0.mlp.up_proj.weight\" is missing"));
+  EXPECT_THAT(load_error(test::tiny_model().tensor("blk.7.attn_norm.weight", {8}, 0,
+                                                   std::string(32, '\0'))),
+              HasSubstr("\"blk.7.attn_norm.weight\" does not belong to this model"));
+  EXPECT_THAT(
+      load_error(test::tiny_model().tensor("output.weight", {8, 3}, 0, std::string(96, '\0'))),
+      HasSubstr("shape [3, 8], the metadata asks for [5, 8]"));
+}
+
+}  // namespace
+}  // namespace svtune

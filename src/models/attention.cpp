@@ -1,0 +1,89 @@
+#include "models/attention.h"
+
+#include "libtorch/prelude.h"
+#include "nn/ops/decode.h"
+#include "nn/ops/rowwise.h"
+
+namespace svtune {
+namespace {
+
+at::Tensor attend_cached(std::size_t layer, const QueryKeyValue& x, const Pass& pass,
+                         const AttentionSpec& spec) {
+  std::vector<KvCache::View> stored;
+  const std::size_t sequences = pass.offsets.size() - 1;
+  for (std::size_t s = 0; s < sequences; ++s) {
+    const std::int64_t begin = pass.offsets[s], count = pass.offsets[s + 1] - begin;
+    stored.push_back(pass.cache->append(static_cast<std::int64_t>(layer),
+                                        static_cast<std::int64_t>(s),
+                                        x.key.narrow(0, begin, count),
+                                        x.value.narrow(0, begin, count)));
+  }
+  if (static_cast<std::size_t>(x.query.size(0)) == sequences) {
+    return attention_decode(x.query, stored, spec);
+  }
+  std::vector<at::Tensor> documents;
+  for (std::size_t s = 0; s < sequences; ++s) {
+    const std::int64_t begin = pass.offsets[s], count = pass.offsets[s + 1] - begin;
+    documents.push_back(attention_cached(x.query.narrow(0, begin, count), stored[s].keys,
+                                         stored[s].values,
+                                         pass.cache->length(static_cast<std::int64_t>(s)), spec));
+  }
+  return at::cat(documents, 0);
+}
+
+}  // namespace
+
+QueryKeyValue Projections::forward(const at::Tensor& x, const HeadShape& heads) {
+  const auto by_head = [&](Linear& layer, std::int64_t count) {
+    return layer.forward(x).view({x.size(0), count, heads.width});
+  };
+  return {by_head(query, heads.queries), by_head(key, heads.keys), by_head(value, heads.keys)};
+}
+
+void Projections::parts(PartVisitor& visit) {
+  visit(query);
+  visit(key);
+  visit(value);
+}
+
+QueryKeyValue FusedByHead::forward(const at::Tensor& x, const HeadShape& heads) {
+  const at::Tensor y = all.forward(x).view({x.size(0), heads.queries, 3, heads.width});
+  return {y.select(2, 0), y.select(2, 1), y.select(2, 2)};
+}
+
+at::Tensor Attention::forward(const at::Tensor& x, std::size_t layer, const Pass& pass) {
+  QueryKeyValue each =
+      std::visit([&](auto& projection) { return projection.forward(x, heads); }, project);
+  if (query_norm.exists()) {
+    each.query = query_norm.forward(each.query);
+    each.key = key_norm.forward(each.key);
+  }
+  each.query = rope(each.query, pass.rope.cos, pass.rope.sin);
+  each.key = rope(each.key, pass.rope.cos, pass.rope.sin);
+  const at::Tensor out =
+      pass.cache == nullptr
+          ? attention_packed(each.query, each.key, each.value, pass.offsets, spec)
+          : attend_cached(layer, each, pass, spec);
+  return output.forward(out.view({x.size(0), heads.queries * heads.width}));
+}
+
+void Attention::parts(PartVisitor& visit) {
+  std::visit([&](auto& projection) { projection.parts(visit); }, project);
+  visit(output);
+  visit(query_norm);
+  visit(key_norm);
+}
+
+Kept Attention::kept() const {
+  const std::int64_t queries = heads.queries * heads.width, keys = heads.keys * heads.width;
+  Kept kept{2 * queries + 2 * keys, heads.queries};  // rotated q and k, v, the output; softmax sums
+  if (query_norm.exists()) kept += {queries + keys, heads.queries + heads.keys};
+  return kept;
+}
+
+std::vector<SharedInput> Attention::inputs() const {
+  return {{std::visit([](const auto& projection) { return projection.layers(); }, project)},
+          {{&output}, true}};
+}
+
+}  // namespace svtune

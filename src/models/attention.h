@@ -1,0 +1,56 @@
+// Self-attention of a block: projections, rotation, attention over packed documents or a cache.
+#pragma once
+
+#include <variant>
+#include <vector>
+
+#include "models/footprint.h"
+#include "models/pass.h"
+#include "nn/ops/attention.h"
+#include "nn/parts.h"
+
+namespace svtune {
+
+struct HeadShape {
+  std::int64_t queries = 0;  // heads
+  std::int64_t keys = 0;     // heads of keys and values; divides `queries`
+  std::int64_t width = 0;    // elements of a head
+};
+
+// [N, heads, width] each.
+struct QueryKeyValue {
+  at::Tensor query, key, value;
+};
+
+struct Projections {
+  Linear query, key, value;
+
+  QueryKeyValue forward(const at::Tensor& x, const HeadShape& heads);
+  void parts(PartVisitor& visit);
+  std::vector<const Linear*> layers() const { return {&query, &key, &value}; }
+};
+
+// One matrix whose rows go head by head: query, key and value of the first, then of the next.
+struct FusedByHead {
+  Linear all;
+
+  QueryKeyValue forward(const at::Tensor& x, const HeadShape& heads);
+  void parts(PartVisitor& visit) { visit(all); }
+  std::vector<const Linear*> layers() const { return {&all}; }
+};
+
+struct Attention {
+  std::variant<Projections, FusedByHead> project;
+  Linear output;
+  Norm query_norm = {}, key_norm = {};  // over a head, before the rotation
+  HeadShape heads;
+  AttentionSpec spec;
+
+  // x [N, hidden]; `layer` is the block's index, the place in the pass's cache.
+  at::Tensor forward(const at::Tensor& x, std::size_t layer, const Pass& pass);
+  void parts(PartVisitor& visit);
+  Kept kept() const;
+  std::vector<SharedInput> inputs() const;
+};
+
+}  // namespace svtune

@@ -1,0 +1,41 @@
+#include "models/backbone.h"
+
+#include "libtorch/prelude.h"
+#include "nn/ops/recompute.h"
+
+namespace svtune {
+
+at::Tensor Backbone::embed(const at::Tensor& tokens, at::ScalarType dtype) const {
+  const at::Tensor x = embedding.forward(tokens).to(dtype);
+  if (embedding_scale == 1.0) return x;
+  return x * at::scalar_tensor(embedding_scale, x.options());
+}
+
+at::Tensor Backbone::forward(const Batch& batch, at::ScalarType dtype, KvCache* cache,
+                             Recompute recompute) {
+  at::Tensor x = embed(batch.tokens, dtype);
+  const Pass pass{batch.offsets, rope_tables(rope, batch.positions), cache};
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    if (recompute == Recompute::kFull && at::GradMode::is_enabled()) {
+      x = recomputed(
+          x, [this, i, pass](const at::Tensor& input) { return blocks[i].forward(input, i, pass); });
+    } else {
+      x = blocks[i].forward(x, i, pass);
+    }
+  }
+  if (cache != nullptr) {
+    for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
+      cache->advance(static_cast<std::int64_t>(s), batch.offsets[s + 1] - batch.offsets[s]);
+    }
+  }
+  return x;
+}
+
+void Backbone::parts(PartVisitor& visit) {
+  visit(embedding);
+  for (Block& block : blocks) block.parts(visit);
+  visit(final_norm);
+  visit(rotary_module);
+}
+
+}  // namespace svtune

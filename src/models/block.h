@@ -1,0 +1,33 @@
+// One layer of a backbone: attention and feed-forward, with norms and residual sums between.
+#pragma once
+
+#include <vector>
+
+#include "models/attention.h"
+#include "models/feed_forward.h"
+
+namespace svtune {
+
+enum class BlockOrder {
+  kSequential,  // y = x + attention(norm(x)); y + feed_forward(norm(y))
+  kParallel,    // x + attention(norm(x)) + feed_forward(norm'(x))
+};
+
+struct Block {
+  BlockOrder order = BlockOrder::kSequential;
+  Norm attention_norm;
+  Attention attention;
+  Norm attention_output_norm = {};  // of the branch, before its sum
+  Norm feed_forward_norm;
+  Norm feed_forward_output_norm = {};
+  FeedForward feed_forward;
+
+  // x [N, hidden] -> [N, hidden]; `index` is the block's place in the backbone.
+  at::Tensor forward(const at::Tensor& x, std::size_t index, const Pass& pass);
+  void parts(PartVisitor& visit);
+  Kept kept() const;
+  std::vector<SharedInput> inputs() const;
+  BlockWidths widths() const;
+};
+
+}  // namespace svtune

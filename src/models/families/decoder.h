@@ -1,0 +1,77 @@
+// The decoder that Llama, Mistral, Qwen and Gemma share: RMSNorm before each branch, separate
+// projections, a gated feed-forward part. A family says what is special about it as data.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/config_reader.h"
+#include "models/network.h"
+
+namespace svtune {
+
+struct DecoderOptions {
+  RmsNormSpec norm;
+  double attention_scale = 0.0;    // 0: 1 / sqrt(head_dim)
+  double attention_softcap = 0.0;  // 0 = off
+  double logit_softcap = 0.0;      // 0 = off
+  double embedding_scale = 1.0;
+  std::vector<std::int64_t> windows = {};  // per layer, tokens; 0 = no window; empty: none anywhere
+  Activation activation = Activation::kSilu;
+  bool query_key_value_bias = false;
+  bool output_bias = false;
+  bool mlp_bias = false;
+  bool output_norms = false;    // norms after attention and after the feed-forward part as well
+  bool query_key_norm = false;  // RMSNorm over a head before the rotation
+};
+
+// The builder of such a decoder.
+std::function<NetworkParts(const ArchSpec&, const Builder&)> decoder(DecoderOptions options);
+
+// A decoder's feed-forward part, made below `block` ("model.layers.3").
+using FeedForwardBuilder =
+    std::function<FeedForward(const ArchSpec& spec, const Builder& block, std::int64_t layer)>;
+// The same decoder with another feed-forward part.
+std::function<NetworkParts(const ArchSpec&, const Builder&)> decoder(DecoderOptions options,
+                                                                     FeedForwardBuilder inner);
+
+// What all these families have and read alike: names, the norms' epsilon.
+DecoderOptions read_decoder(ConfigReader& config, ArchSpec& spec);
+// attention_bias: biases of query, key, value and output, and the key that a merge may set.
+void read_attention_bias(ConfigReader& config, ArchSpec& spec, DecoderOptions& options);
+
+// Per layer: the window where it applies, else 0. layer_types of transformers >= 5 says where;
+// without it, `windowed` does.
+template <class Windowed>
+std::vector<std::int64_t> read_windows(ConfigReader& config, const ArchSpec& spec,
+                                       std::int64_t window, Windowed windowed);
+
+void require_activation(ConfigReader& config, const std::string& key,
+                        const std::vector<std::string>& allowed);
+void reject_softcaps(ConfigReader& config);
+
+template <class Windowed>
+std::vector<std::int64_t> read_windows(ConfigReader& config, const ArchSpec& spec,
+                                       std::int64_t window, Windowed windowed) {
+  const Json* types = config.find("layer_types");
+  const auto layers = static_cast<std::size_t>(spec.num_layers);
+  if (types != nullptr && (!types->is_array() || types->size() != layers)) {
+    config.problem("\"layer_types\" must list " + std::to_string(layers) + " layers");
+    return {};
+  }
+  std::vector<std::int64_t> windows;
+  for (std::size_t i = 0; i < layers; ++i) {
+    bool here = windowed(static_cast<std::int64_t>(i));
+    if (types != nullptr) {
+      here = (*types)[i] == "sliding_attention";
+      if (!here && (*types)[i] != "full_attention") {
+        config.problem("layer type " + (*types)[i].dump() + " is not supported");
+      }
+    }
+    windows.push_back(here ? window : 0);
+  }
+  return windows;
+}
+
+}  // namespace svtune

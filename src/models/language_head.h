@@ -1,0 +1,27 @@
+// The output head of a language model: hidden rows to logits, losses, probabilities.
+#pragma once
+
+#include "nn/ops/cross_entropy.h"
+#include "nn/parts.h"
+
+namespace svtune {
+
+// A head that reads the embedding's matrix is handed it with every call; undefined otherwise.
+struct LanguageHead {
+  Linear output;  // [vocab, hidden]
+  HeadSpec spec;
+
+  // rows [M, hidden] after the final norm -> [M, vocab] in fp32 (fp64 for fp64).
+  at::Tensor logits(const at::Tensor& rows, const at::Tensor& tied);
+  // Sum of -log p(target) over the rows; scalar, differentiable. targets [M] int64.
+  at::Tensor loss(const at::Tensor& rows, const at::Tensor& targets, const at::Tensor& tied);
+  // log p(target) per row [M], fp32, no gradient.
+  at::Tensor log_probs(const at::Tensor& rows, const at::Tensor& targets, const at::Tensor& tied);
+  void parts(PartVisitor& visit) { visit(output); }
+
+ private:
+  // Undefined when an adapter owns the product.
+  at::Tensor plain_weight(const at::Tensor& tied) const;
+};
+
+}  // namespace svtune

@@ -1,0 +1,69 @@
+// A network of any supported family: packed tokens in, hidden states, losses or logits out. It
+// is made of parts (nn/parts.h) that a family builds and names, and knows no adaptation method.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/arch_spec.h"
+#include "models/backbone.h"
+#include "models/builder.h"
+#include "models/language_head.h"
+
+namespace svtune {
+
+// What a family builds.
+struct NetworkParts {
+  Backbone backbone;
+  LanguageHead head;
+};
+
+class Network {
+ public:
+  Network(ArchSpec spec, const WeightLoader& load);
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  const ArchSpec& spec() const { return spec_; }
+  at::ScalarType dtype() const { return dtype_; }
+
+  // See Backbone::forward.
+  at::Tensor forward(const Batch& batch, KvCache* cache = nullptr);
+  // Final norm and output head on chosen rows [M, hidden] -> logits [M, vocab] in fp32
+  // (fp64 for fp64).
+  at::Tensor logits(const at::Tensor& rows);
+  // Sum of the negative log likelihoods of batch.targets; scalar, differentiable.
+  at::Tensor loss(const Batch& batch);
+  // log p(target) per supervised row [M], fp32, no gradient.
+  at::Tensor log_probs(const Batch& batch);
+
+  // All linear layers in checkpoint order, the output head last (also when it is tied).
+  std::vector<Linear*> linears();
+  std::vector<NamedParameter> parameters();
+  // The paths of all modules, containers before what they contain, as target names match them.
+  std::vector<std::string> module_names();
+  std::vector<Block>& blocks() { return parts_.backbone.blocks; }
+  Linear& head() { return parts_.head.output; }
+  const Linear& head() const { return parts_.head.output; }
+  Embedding& embedding() { return parts_.backbone.embedding; }
+  const Embedding& embedding() const { return parts_.backbone.embedding; }
+  // Whether the head reads the embedding's tensor. A checkpoint may hold another one, whatever its
+  // configuration says.
+  bool head_is_tied() const { return spec_.tied_head && !untied_; }
+  // Gives the head its own copy, so that one of the two can be trained alone.
+  void untie_head() { untied_ = true; }
+
+  void set_recompute(Recompute policy) { recompute_ = policy; }
+
+ private:
+  at::Tensor tied_weight() const { return head_is_tied() ? embedding().weight() : at::Tensor(); }
+  at::Tensor supervised_rows(const Batch& batch);
+
+  ArchSpec spec_;
+  NetworkParts parts_;
+  at::ScalarType dtype_ = at::kFloat;
+  bool untied_ = false;
+  Recompute recompute_ = Recompute::kNone;
+};
+
+}  // namespace svtune

@@ -1,0 +1,27 @@
+// A table of rows that are looked up by index.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+namespace svtune {
+
+class Embedding {
+ public:
+  Embedding() = default;
+  // `name` is the checkpoint's module path, e.g. "model.embed_tokens"; weight [rows, width].
+  Embedding(std::string name, at::Tensor weight);
+
+  at::Tensor forward(const at::Tensor& ids) const;  // [N] int64 -> [N, width], the weight's dtype
+
+  const std::string& name() const { return name_; }
+  at::Tensor& weight() { return weight_; }
+  const at::Tensor& weight() const { return weight_; }
+
+ private:
+  std::string name_;
+  at::Tensor weight_;
+};
+
+}  // namespace svtune

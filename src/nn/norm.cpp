@@ -1,0 +1,25 @@
+#include "nn/norm.h"
+
+#include <utility>
+
+#include "libtorch/prelude.h"
+
+namespace svtune {
+
+Norm::Norm(std::string name, at::Tensor weight, RmsNormSpec spec)
+    : name_(std::move(name)), weight_(std::move(weight)), rms_(spec) {}
+
+Norm::Norm(std::string name, at::Tensor weight, at::Tensor bias, LayerNormSpec spec)
+    : name_(std::move(name)),
+      weight_(std::move(weight)),
+      bias_(std::move(bias)),
+      is_rms_(false),
+      layer_(spec) {}
+
+at::Tensor Norm::forward(const at::Tensor& x) const {
+  if (is_rms_) return rms_norm(x, weight_, rms_);
+  const at::ScalarType dtype = x.scalar_type();
+  return at::layer_norm(x, {x.size(-1)}, weight_.to(dtype), bias_.to(dtype), layer_.eps);
+}
+
+}  // namespace svtune
