@@ -150,8 +150,9 @@ void parse_dimensions(ConfigReader& config, ArchSpec& spec) {
 
 const std::vector<Family>& families() {
   static const std::vector<Family> list = {
-      {"llama", parse_llama}, {"mistral", parse_mistral}, {"qwen2", parse_qwen2},
-      {"qwen3", parse_qwen3}, {"gemma", parse_gemma},     {"gemma2", parse_gemma2},
+      {"llama", parse_llama},   {"mistral", parse_mistral},   {"mixtral", parse_mixtral},
+      {"qwen2", parse_qwen2},   {"qwen3", parse_qwen3},       {"gemma", parse_gemma},
+      {"gemma2", parse_gemma2}, {"gpt_neox", parse_gpt_neox},
   };
   return list;
 }

@@ -24,6 +24,8 @@ void parse_qwen2(ConfigReader& config, ArchSpec& spec);
 void parse_qwen3(ConfigReader& config, ArchSpec& spec);
 void parse_gemma(ConfigReader& config, ArchSpec& spec);
 void parse_gemma2(ConfigReader& config, ArchSpec& spec);
+void parse_gpt_neox(ConfigReader& config, ArchSpec& spec);
+void parse_mixtral(ConfigReader& config, ArchSpec& spec);
 
 const std::vector<Family>& families();
 

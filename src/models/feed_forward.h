@@ -36,6 +36,20 @@ struct Mlp {
   std::int64_t inner() const { return up.out_features(); }
 };
 
-using FeedForward = std::variant<GatedMlp, Mlp>;
+// Each row goes to the few experts that the router rates best for it; their outputs are summed
+// with weights that sum to one. Source: Mixtral of Experts, arXiv 2401.04088, section 2.1.
+struct Mixture {
+  Linear router;  // [experts, hidden]
+  std::vector<GatedMlp> experts;
+  std::int64_t experts_per_token = 2;
+
+  at::Tensor forward(const at::Tensor& x);
+  void parts(PartVisitor& visit);
+  Kept kept() const;
+  std::vector<SharedInput> inputs() const;
+  std::int64_t inner() const { return experts_per_token * experts.front().inner(); }
+};
+
+using FeedForward = std::variant<GatedMlp, Mlp, Mixture>;
 
 }  // namespace svtune

@@ -33,6 +33,14 @@ VARIANTS = {
                                    max_window_layers=1)),
     "qwen3": ("Qwen3", dict(head_dim=32)),
     "gemma": ("Gemma", dict(head_dim=32)),
+    "gpt_neox": ("GPTNeoX", {}),
+    "gpt_neox_sequential": ("GPTNeoX", dict(use_parallel_residual=False, attention_bias=False,
+                                            hidden_act="gelu_new", tie_word_embeddings=True,
+                                            rope_parameters=dict(rope_type="default", rope_theta=500.0,
+                                                                 partial_rotary_factor=0.5))),
+    "mixtral": ("Mixtral", dict(num_local_experts=5, num_experts_per_tok=2)),
+    "mixtral_window": ("Mixtral", dict(num_local_experts=3, num_experts_per_tok=1,
+                                       sliding_window=12)),
     "gemma2": ("Gemma2", dict(head_dim=32, sliding_window=12, query_pre_attn_scalar=48)),
 }
 LENGTHS = (1, 2, 7, 40, 90, 270, 5)
