@@ -1,9 +1,23 @@
 #include "models/backbone.h"
 
+#include <algorithm>
+
 #include "libtorch/prelude.h"
 #include "nn/ops/recompute.h"
 
 namespace svtune {
+namespace {
+
+bool trains(Block& block) {
+  for (const Linear* layer : linears_of(block)) {
+    if (layer->adapter() != nullptr) return true;
+  }
+  const std::vector<NamedParameter> parameters = parameters_of(block);
+  return std::ranges::any_of(
+      parameters, [](const NamedParameter& each) { return each.tensor->requires_grad(); });
+}
+
+}  // namespace
 
 at::Tensor Backbone::embed(const at::Tensor& tokens, at::ScalarType dtype) const {
   const at::Tensor x = embedding.forward(tokens).to(dtype);
@@ -14,9 +28,10 @@ at::Tensor Backbone::embed(const at::Tensor& tokens, at::ScalarType dtype) const
 at::Tensor Backbone::forward(const Batch& batch, at::ScalarType dtype, KvCache* cache,
                              Recompute recompute) {
   at::Tensor x = embed(batch.tokens, dtype);
-  const Pass pass{batch.offsets, rope_tables(rope, batch.positions), cache};
+  const Pass pass{batch.offsets, rope_tables(rope, batch.positions, batch.offsets), cache};
   for (std::size_t i = 0; i < blocks.size(); ++i) {
-    if (recompute == Recompute::kFull && at::GradMode::is_enabled()) {
+    const bool differentiable = at::GradMode::is_enabled() && (x.requires_grad() || trains(blocks[i]));
+    if (recompute == Recompute::kFull && differentiable) {
       x = recomputed(
           x, [this, i, pass](const at::Tensor& input) { return blocks[i].forward(input, i, pass); });
     } else {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "models/rope_config.h"
+
 namespace svtune {
 namespace {
 
@@ -52,74 +54,6 @@ void reject_foreign_keys(ConfigReader& config) {
       config.problem("\"" + std::string(key.name) + "\" = " + value->dump().substr(0, 60) +
                      " changes the computation and is not supported");
     }
-  }
-}
-
-void parse_rope_values(ConfigReader& outer, const Json& section, ArchSpec& spec) {
-  ConfigReader rope(section, outer.source());
-  const std::string type = rope.text_or("rope_type", rope.text_or("type", "default"));
-  spec.rope.theta = rope.number_or("rope_theta", spec.rope.theta);
-  // What a type needs and the file lacks would change the mathematics silently.
-  const auto required = [&](const char* key) {
-    if (rope.find(key) == nullptr) {
-      outer.problem("rope type \"" + type + "\" needs \"" + key + "\"");
-    }
-    return rope.number_or(key, 1.0);
-  };
-  // A family that turns a part of each head has set the width already.
-  const double turned = rope.number_or("partial_rotary_factor", 0.0);
-  const auto width = static_cast<std::int64_t>(turned * static_cast<double>(spec.head_dim));
-  if (turned != 0.0 && width != spec.rope.width) {
-    outer.problem("rope parameter \"partial_rotary_factor\" = " +
-                  rope.find("partial_rotary_factor")->dump() + " is not supported");
-  }
-  if (type == "default") {
-    spec.rope.type = RopeType::kDefault;
-  } else if (type == "linear") {
-    spec.rope.type = RopeType::kLinear;
-    spec.rope.factor = required("factor");
-  } else if (type == "llama3") {
-    spec.rope.type = RopeType::kLlama3;
-    spec.rope.factor = required("factor");
-    spec.rope.low_freq_factor = required("low_freq_factor");
-    spec.rope.high_freq_factor = required("high_freq_factor");
-    spec.rope.original_max_positions =
-        outer.number_or("original_max_position_embeddings",
-                        rope.number_or("original_max_position_embeddings",
-                                       static_cast<double>(spec.max_positions)));
-  } else {
-    outer.problem("rope type \"" + type + "\" is not supported (default, linear and llama3 are)");
-  }
-  rope.finish();
-}
-
-void parse_rope_section(ConfigReader& config, const Json& section, ArchSpec& spec) {
-  if (!section.is_object()) {
-    config.problem("rope parameters must be an object");
-    return;
-  }
-  for (const auto& [key, value] : section.items()) {
-    if (value.is_object()) {
-      config.problem("rope parameters per layer type (\"" + key + "\") are not supported");
-      return;
-    }
-  }
-  parse_rope_values(config, section, spec);
-}
-
-// rope_scaling (older files) replaces rope_parameters (transformers >= 5) when both are there.
-void parse_rope(ConfigReader& config, ArchSpec& spec) {
-  if (spec.rope.width == 0) spec.rope.width = spec.head_dim;
-  spec.rope.theta = config.number_or("rope_theta", spec.rope.theta);
-  const Json* section = config.find("rope_scaling");
-  if (section == nullptr) section = config.find("rope_parameters");
-  if (section != nullptr) parse_rope_section(config, *section, spec);
-  if (spec.rope.width % 2 != 0) {
-    config.problem("head_dim " + std::to_string(spec.head_dim) + " turns " +
-                   std::to_string(spec.rope.width) + " elements, need an even number");
-  }
-  if (!(spec.rope.theta > 0) || !(spec.rope.factor > 0)) {
-    config.problem("rope theta and factor must be positive");
   }
 }
 
@@ -175,7 +109,7 @@ ArchSpec parse_arch(const Json& config, const std::string& source) {
   }
   parse_dimensions(reader, spec);
   found->parse(reader, spec);
-  parse_rope(reader, spec);
+  read_rope(reader, spec);
   reject_foreign_keys(reader);
   reader.finish();
   return spec;

@@ -19,6 +19,12 @@ COMMON = dict(vocab_size=300, hidden_size=64, intermediate_size=112, num_hidden_
               num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512)
 LLAMA3_ROPE = dict(rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_factor=1.0,
                    high_freq_factor=4.0, original_max_position_embeddings=64)
+YARN_ROPE = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=64)
+YARN_SCALED = dict(YARN_ROPE, beta_fast=16, beta_slow=2, mscale=0.7, mscale_all_dim=0.5, truncate=False)
+LONG_ROPE = dict(rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=64,
+                 short_factor=[1.0 + 0.1 * i for i in range(8)],
+                 long_factor=[1.0 + 0.9 * i for i in range(8)])
+DYNAMIC_ROPE = dict(rope_type="dynamic", rope_theta=10000.0, factor=2.0)
 LINEAR_ROPE = dict(rope_type="linear", rope_theta=10000.0, factor=4.0)
 VARIANTS = {
     "llama": ("Llama", {}),
@@ -26,6 +32,10 @@ VARIANTS = {
                                         tie_word_embeddings=True, head_dim=24)),
     "llama31_rope": ("Llama", dict(rope_parameters=LLAMA3_ROPE)),
     "llama_linear_rope": ("Llama", dict(rope_parameters=LINEAR_ROPE)),
+    "llama_yarn": ("Llama", dict(rope_parameters=YARN_ROPE)),
+    "qwen2_yarn_scaled": ("Qwen2", dict(rope_parameters=YARN_SCALED)),
+    "llama_longrope": ("Llama", dict(rope_parameters=LONG_ROPE)),
+    "llama_dynamic": ("Llama", dict(rope_parameters=DYNAMIC_ROPE, max_position_embeddings=100)),
     "mistral_window": ("Mistral", dict(sliding_window=16)),
     "mistral_no_window": ("Mistral", dict(sliding_window=None)),
     "qwen2": ("Qwen2", dict(tie_word_embeddings=True)),
@@ -69,7 +79,7 @@ def main():
     output.mkdir(parents=True)
     torch.manual_seed(0)
     for name, (family, options) in VARIANTS.items():
-        config = getattr(hf, family + "Config")(**COMMON, **options)
+        config = getattr(hf, family + "Config")(**(COMMON | options))
         model_class = getattr(hf, family + "ForCausalLM")
         model = model_class(config)
         for parameter in model.parameters():

@@ -36,6 +36,7 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
     const at::Tensor input = ctx->get_saved_variables()[0].detach().requires_grad_(grad_x);
     const at::AutoGradMode enable(true);
     const at::Tensor y = holder->body(input);
+    if (!y.requires_grad()) return {at::Tensor(), at::Tensor(), at::Tensor()};
     torch::autograd::backward({y}, {grads[0]});
     return {grad_x ? input.grad() : at::Tensor(), at::Tensor(), at::Tensor()};
   }
