@@ -11,12 +11,12 @@ namespace svtune {
 std::string stored_name(const Model& model, const std::string& name) {
   const std::vector<std::string> names = model.weights->names();
   std::vector<std::string> candidates{name};
-  if (name == model.net->head().name() + ".weight" && model.net->head_is_tied()) {
-    candidates = {model.net->embedding().name() + ".weight"};
+  if (name == model.net->head().name() + ".weight" && model.spec().tied_head) {
+    candidates.push_back(model.net->embedding().name() + ".weight");
   }
   const std::string& prefix = model.spec().base_prefix;
-  if (!prefix.empty() && candidates.front().starts_with(prefix)) {
-    candidates.push_back(candidates.front().substr(prefix.size()));
+  if (!prefix.empty() && candidates.back().starts_with(prefix)) {
+    candidates.push_back(candidates.back().substr(prefix.size()));
   }
   for (const std::string& candidate : candidates) {
     if (std::ranges::count(names, candidate) > 0) return candidate;

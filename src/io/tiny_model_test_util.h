@@ -20,7 +20,7 @@ namespace svtune::test {
 inline constexpr std::int64_t kTinyVocab = 48;
 
 struct TinyModel {
-  std::string family = "llama";  // llama, qwen2, qwen3 or gemma
+  std::string family = "llama";  // or another of tiny_config's list
   bool tied = false;
   at::ScalarType dtype = at::kFloat;
   std::uint64_t seed = 1;
@@ -52,13 +52,31 @@ inline Json tiny_config(const TinyModel& tiny) {
   const std::map<std::string, std::string> architectures = {{"llama", "LlamaForCausalLM"},
                                                             {"qwen2", "Qwen2ForCausalLM"},
                                                             {"qwen3", "Qwen3ForCausalLM"},
-                                                            {"gemma", "GemmaForCausalLM"}};
+                                                            {"gemma", "GemmaForCausalLM"},
+                                                            {"gpt_neox", "GPTNeoXForCausalLM"},
+                                                            {"mixtral", "MixtralForCausalLM"}};
   json["architectures"] = {architectures.at(tiny.family)};
   json["num_hidden_layers"] = tiny.layers;
   json["tie_word_embeddings"] = tiny.tied || tiny.family == "gemma";
   json["torch_dtype"] = tiny.dtype == at::kBFloat16 ? "bfloat16" : "float32";
   if (tiny.family != "llama") json.erase("mlp_bias");
-  if (tiny.family == "qwen2") json.erase("attention_bias");
+  if (tiny.family == "mixtral") {
+    json["num_local_experts"] = 4;
+    json["num_experts_per_tok"] = 2;
+    json["sliding_window"] = nullptr;
+  }
+  if (tiny.family == "gpt_neox") {
+    for (const char* key : {"rms_norm_eps", "rope_theta", "num_key_value_heads", "head_dim"}) {
+      json.erase(key);
+    }
+    json.update({{"hidden_act", "gelu"},
+                 {"layer_norm_eps", 1e-5},
+                 {"rotary_emb_base", 10000},
+                 {"rotary_pct", 0.5},
+                 {"use_parallel_residual", true},
+                 {"attention_bias", true}});
+  }
+  if (tiny.family == "qwen2" || tiny.family == "mixtral") json.erase("attention_bias");
   if (tiny.family == "gemma") {
     json["hidden_act"] = "gelu_pytorch_tanh";
     json["hidden_activation"] = "gelu_pytorch_tanh";

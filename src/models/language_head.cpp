@@ -1,8 +1,28 @@
 #include "models/language_head.h"
 
+#include <algorithm>
+
 #include "libtorch/prelude.h"
+#include "nn/ops/recompute.h"
 
 namespace svtune {
+namespace {
+
+at::ScalarType wide_dtype(const at::Tensor& rows) {
+  return rows.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+template <class Body>
+void for_each_tile(const at::Tensor& rows, const at::Tensor& targets, std::int64_t vocab,
+                   const Body& body) {
+  const std::int64_t step = std::max<std::int64_t>(16, kAdaptedTileElements / vocab);
+  for (std::int64_t begin = 0; begin < rows.size(0); begin += step) {
+    const std::int64_t count = std::min(step, rows.size(0) - begin);
+    body(rows.narrow(0, begin, count), targets.narrow(0, begin, count));
+  }
+}
+
+}  // namespace
 
 at::Tensor LanguageHead::plain_weight(const at::Tensor& tied) const {
   if (output.adapter() != nullptr) return output.adapter()->plain_weight();
@@ -21,8 +41,17 @@ at::Tensor LanguageHead::loss(const at::Tensor& rows, const at::Tensor& targets,
                               const at::Tensor& tied) {
   const at::Tensor weight = plain_weight(tied);
   if (weight.defined()) return cross_entropy_tiled(rows, weight, targets, spec);
-  const at::Tensor all = at::log_softmax(logits(rows, tied), -1);
-  return all.gather(1, targets.unsqueeze(1)).sum().neg();
+  at::Tensor sum = at::zeros({}, rows.options().dtype(wide_dtype(rows)));
+  for_each_tile(rows, targets, output.out_features(), [&](const at::Tensor& x, const at::Tensor& t) {
+    const auto nll = [this, t](const at::Tensor& tile) { return -adapted_log_probs(tile, t).sum(); };
+    // An adapter may do anything with the product, so a tile's logits are made again in backward.
+    sum = sum + (at::GradMode::is_enabled() ? recomputed(x, nll) : nll(x));
+  });
+  return sum;
+}
+
+at::Tensor LanguageHead::adapted_log_probs(const at::Tensor& rows, const at::Tensor& targets) {
+  return at::log_softmax(logits(rows, {}), -1).gather(1, targets.unsqueeze(1)).squeeze(1);
 }
 
 at::Tensor LanguageHead::log_probs(const at::Tensor& rows, const at::Tensor& targets,
@@ -30,7 +59,11 @@ at::Tensor LanguageHead::log_probs(const at::Tensor& rows, const at::Tensor& tar
   const at::NoGradGuard no_grad;
   const at::Tensor weight = plain_weight(tied);
   if (weight.defined()) return target_log_probs(rows, weight, targets, spec);
-  return at::log_softmax(logits(rows, tied), -1).gather(1, targets.unsqueeze(1)).squeeze(1);
+  std::vector<at::Tensor> list;
+  for_each_tile(rows, targets, output.out_features(), [&](const at::Tensor& x, const at::Tensor& t) {
+    list.push_back(adapted_log_probs(x, t));
+  });
+  return list.empty() ? at::zeros({0}, rows.options().dtype(wide_dtype(rows))) : at::cat(list);
 }
 
 }  // namespace svtune

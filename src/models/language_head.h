@@ -6,6 +6,10 @@
 
 namespace svtune {
 
+// Logits of a head with an adapter that are alive at a time, about; they exist in fp32 beside the
+// compute dtype, with their gradient.
+inline constexpr std::int64_t kAdaptedTileElements = 1 << 22;
+
 // A head that reads the embedding's matrix is handed it with every call; undefined otherwise.
 struct LanguageHead {
   Linear output;  // [vocab, hidden]
@@ -20,6 +24,8 @@ struct LanguageHead {
   void parts(PartVisitor& visit) { visit(output); }
 
  private:
+  // log p(target) per row of one tile, with whatever adapter the head carries.
+  at::Tensor adapted_log_probs(const at::Tensor& rows, const at::Tensor& targets);
   // Undefined when an adapter owns the product.
   at::Tensor plain_weight(const at::Tensor& tied) const;
 };

@@ -65,14 +65,19 @@ double temporaries(const Block& block, const MemoryRequest& request, double elem
 }
 
 // Final rows, their gradient, and one tile of logits.
-double head_bytes(const ArchSpec& spec, const MemoryRequest& request, double element) {
-  constexpr double kTileElements = 1 << 24;
+double head_bytes(const Network& net, const MemoryRequest& request, double element) {
+  const ArchSpec& spec = net.spec();
+  const Adapter* adapter = net.head().adapter();
+  const bool adapted = adapter != nullptr && !adapter->plain_weight().defined();
+  const double tile_elements = adapted ? kAdaptedTileElements : 1 << 24;
+  // Logits, the same in fp32, their softmax and its gradient.
+  const double copies = adapted ? 1 + 3 * kFp32 / element : 1;
   const auto vocab = static_cast<double>(spec.vocab_size);
   const auto rows = static_cast<double>(request.supervised_tokens > 0 ? request.supervised_tokens
                                                                       : request.batch_tokens);
-  const double tile_rows = std::min(rows, std::max(16.0, std::floor(kTileElements / vocab)));
+  const double tile_rows = std::min(rows, std::max(16.0, std::floor(tile_elements / vocab)));
   const auto hidden = static_cast<double>(spec.hidden_size);
-  return rows * (3 * hidden * element + 3 * kFp32) + tile_rows * vocab * element;
+  return rows * (3 * hidden * element + 3 * kFp32) + copies * tile_rows * vocab * element;
 }
 
 // Gradients of a trained head: its own and that scaled by the loss's, or one tile's part of it.
@@ -120,8 +125,9 @@ void add_adapters(MemoryRequest& request, Network& net, const AdapterSet& adapte
   }
   request.blocks = last - first;
   request.trainable_parameters = adapters.num_trainable();
+  const Adapter* head = net.head().adapter();
   request.trains_head =
-      net.head().adapter() != nullptr || (net.head_is_tied() && net.embedding().weight().requires_grad());
+      (head != nullptr && head->plain_weight().defined()) || (net.head_is_tied() && net.embedding().weight().requires_grad());
 }
 
 std::uint64_t MemoryForecast::total() const {
@@ -148,7 +154,7 @@ MemoryForecast predict_memory(Network& net, const MemoryRequest& request) {
     saved = layers * tokens * static_cast<double>(spec.hidden_size) * element;
   }
   const double states = static_cast<double>(request.trainable_parameters) * 16;
-  const double head = head_bytes(spec, request, element) + head_gradient(spec, request, element);
+  const double head = head_bytes(net, request, element) + head_gradient(spec, request, element);
   const double widest = std::max(backward, head);
   // Sizes rounded up and blocks kept for reuse, see nn/cpu_allocator.cpp.
   const double reserve = states / 16 + (saved + widest) / 8 + (32 << 20);

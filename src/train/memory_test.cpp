@@ -79,6 +79,7 @@ struct Case {
   at::ScalarType dtype = at::kFloat;
   Recompute recompute = Recompute::kNone;
   std::size_t documents = 4;  // of 512 tokens in a batch
+  std::string targets = "all-linear";
 };
 
 void PrintTo(const Case& each, std::ostream* out) { *out << each.name; }
@@ -108,7 +109,7 @@ double forecast_ratio(const Case& each) {
   model.weights = std::make_shared<NoFile>();
   model.net = test::tiny_decoder(medium_spec(), each.dtype);
   TargetOptions targets;
-  if (!method_traits(each.method).trains_matrix) targets.target_modules = {"all-linear"};
+  if (!method_traits(each.method).trains_matrix) targets.target_modules = {each.targets};
   Attached attached = attach(model, each.method, targets);
   MemoryRequest request = request_of(model, attached, each);
   request.program_bytes = before;
@@ -160,6 +161,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{"lora", LoraConfig{}}, Case{"lora_bf16", LoraConfig{}, kBf16},
                     Case{"lora_recompute", LoraConfig{}, at::kFloat, Recompute::kFull},
                     Case{"lora_one_document", LoraConfig{}, at::kFloat, Recompute::kNone, 1},
+                    Case{"lora_on_the_head", LoraConfig{}, at::kFloat, Recompute::kNone, 4, "lm_head"},
                     Case{"dropout", with_dropout()}, Case{"dropout_bf16", with_dropout(), kBf16},
                     Case{"pissa", PissaConfig{}}, Case{"pissa_bf16", PissaConfig{}, kBf16},
                     Case{"svft", SvftConfig{}}, Case{"svft_bf16", SvftConfig{}, kBf16},

@@ -68,6 +68,22 @@ CASES = {
                       target_modules=["q_proj", "up_proj"]),
 }
 
+# Of models whose layers have other names, by the start of the model's name.
+OTHER_CASES = {
+    "gpt_neox": {
+        "default_targets": dict(r=2),
+        "all_linear": dict(r=3, lora_alpha=1.5, target_modules="all-linear"),
+        "fused": dict(r=4, target_modules=["query_key_value", "dense"], bias="lora_only"),
+        "save": dict(r=4, target_modules=["dense_h_to_4h"], modules_to_save=["embed_in", "final_layer_norm"]),
+        "dora": dict(r=4, use_dora=True, target_modules=["query_key_value", "dense_4h_to_h"]),
+    },
+    "mixtral": {
+        "attention": dict(r=4, lora_alpha=8, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"]),
+        "save": dict(r=4, target_modules=["o_proj"], modules_to_save=["lm_head", "input_layernorm"]),
+        "pissa": dict(r=4, init_lora_weights="pissa", target_modules=["q_proj", "o_proj"]),
+    },
+}
+
 
 def logits(model):
     with torch.no_grad():
@@ -85,7 +101,7 @@ def base_model(directory):
 
 def write(out, directories):
     for directory in directories:
-        for case, options in CASES.items():
+        for case, options in OTHER_CASES.get(pathlib.Path(directory).name, CASES).items():
             torch.manual_seed(7)
             options = dict(options)
             config = options.pop("config", LoraConfig)(task_type="CAUSAL_LM", **options)

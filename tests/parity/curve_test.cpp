@@ -161,5 +161,16 @@ TEST_F(TrainingCurve, OfFullFineTuningEqualsTransformers) {
   expect_same(curve_of(model, attached.adapters), "base", "");
 }
 
+// Every tensor trains, so that every gradient of these families is compared.
+TEST_F(TrainingCurve, OfFullFineTuningEqualsTransformersInOtherShapes) {
+  for (const char* family : {"gpt_neox", "mixtral"}) {
+    SCOPED_TRACE(family);
+    test::write_tiny_model(directory_ / family, {.family = family});
+    Model model = load_model(directory_ / family, {at::kFloat});
+    Attached attached = attach(model, FullConfig{}, {}, {.seed = 3});
+    expect_same(curve_of(model, attached.adapters), family, "");
+  }
+}
+
 }  // namespace
 }  // namespace svtune
