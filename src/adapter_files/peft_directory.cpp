@@ -97,11 +97,11 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
     }
   }
   write_tensors(path / kPeftWeightsFile, tensors);
-  write_file_atomic(path / kPeftConfigFile,
-                    dump_json(peft_config_json(form, targets, directory.base_model,
-                                               {last_part(net.embedding().name()),
-                                                last_part(net.head().name())}),
-                              {.indent = 2, .sort_keys = true}));
+  write_file_atomic(
+      path / kPeftConfigFile,
+      dump_json(peft_config_json(form, targets, directory.base_model,
+                                 {last_part(net.embedding().name()), last_part(net.head().name())}),
+                {.indent = 2, .sort_keys = true}));
 }
 
 }  // namespace svtune

@@ -38,9 +38,9 @@ Plan plan_targets(Network& net, const TargetOptions& targets, const std::string&
                   bool trains_matrices) {
   const TargetSelection selection = select_targets(net, targets);
   if (selection.embedding && !trains_matrices) {
-    throw UsageError(method + " adapts linear layers, not " + net.embedding().name(),
-                     "Name " + last_part(net.embedding().name()) +
-                         " in modules_to_save to train it whole.");
+    throw UsageError(
+        method + " adapts linear layers, not " + net.embedding().name(),
+        "Name " + last_part(net.embedding().name()) + " in modules_to_save to train it whole.");
   }
   const std::set<std::string> adapted(selection.adapted.begin(), selection.adapted.end());
   const std::string embedding = net.embedding().name() + ".weight",

@@ -134,8 +134,7 @@ void check_tying(const Network& net, const TargetOptions& options) {
 
 }  // namespace
 
-void check_every_target(Network& net, const TargetOptions& options,
-                        const MethodConfig& method) {
+void check_every_target(Network& net, const TargetOptions& options, const MethodConfig& method) {
   const TargetSelection selection = select_targets(net, options);
   check_targets(net, options);
   check_layers(net, options);

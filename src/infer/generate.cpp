@@ -100,8 +100,7 @@ void extend(std::vector<Running>& running, const at::Tensor& logits, KvCache& ca
 
 }  // namespace
 
-std::vector<Generated> generate(Network& net,
-                                const std::vector<std::vector<std::int32_t>>& prompts,
+std::vector<Generated> generate(Network& net, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, const TokenCallback& on_token) {
   const at::NoGradGuard no_grad;
   std::vector<Generated> results(prompts.size());

@@ -34,8 +34,7 @@ using TokenCallback = std::function<bool(std::size_t index, std::int32_t id)>;
 // stream, derived from the seed and its number, so results do not depend on the company.
 // Throws ModelError for an empty prompt or ids outside the vocabulary, RunError for logits that
 // are not finite.
-std::vector<Generated> generate(Network& net,
-                                const std::vector<std::vector<std::int32_t>>& prompts,
+std::vector<Generated> generate(Network& net, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, const TokenCallback& on_token = {});
 
 }  // namespace svtune

@@ -30,7 +30,7 @@ inline ArchSpec tiny_decoder_spec() {
 
 // Weights follow from their names, so that two models of one spec are equal.
 inline std::unique_ptr<Network> tiny_decoder(const ArchSpec& spec = tiny_decoder_spec(),
-                                                 at::ScalarType dtype = at::kFloat) {
+                                             at::ScalarType dtype = at::kFloat) {
   return std::make_unique<Network>(
       spec, [dtype](const std::string& name, const std::vector<std::int64_t>& shape) {
         const at::Generator generator = at::detail::createCPUGenerator(hash64(name));

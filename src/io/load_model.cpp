@@ -61,8 +61,7 @@ class CheckedLoader {
   }
 
   BaseWeight matrix(const std::string& name, std::int64_t out, std::int64_t in) {
-    const std::shared_ptr<const QuantizedMatrix> stored =
-        source_.read_quantized(stored_name(name));
+    const std::shared_ptr<const QuantizedMatrix> stored = source_.read_quantized(stored_name(name));
     if (!stored) {
       at::Tensor dense = (*this)(name, {out, in});
       return dense.defined() ? BaseWeight(std::move(dense)) : BaseWeight();
@@ -174,13 +173,11 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   ArchSpec spec = parse_arch(model.config, (path / "config.json").string());
   const at::ScalarType dtype = options.dtype.value_or(default_dtype(model.weights->stored_dtype()));
   CheckedLoader loader(*model.weights, spec.base_prefix, dtype, options.check_finite);
-  WeightLoader load(
-      [&](const std::string& name, const std::vector<std::int64_t>& shape) {
-        return loader(name, shape);
-      },
-      [&](const std::string& name, std::int64_t out, std::int64_t in) {
-        return loader.matrix(name, out, in);
-      });
+  WeightLoader load([&](const std::string& name,
+                        const std::vector<std::int64_t>& shape) { return loader(name, shape); },
+                    [&](const std::string& name, std::int64_t out, std::int64_t in) {
+                      return loader.matrix(name, out, in);
+                    });
   load.differs = [&](const std::string& name, const std::string& other) {
     return loader.differs(name, other);
   };

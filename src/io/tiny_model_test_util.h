@@ -49,12 +49,10 @@ inline Json tiny_config(const TinyModel& tiny) {
   json["head_dim"] = tiny.hidden_size / 4;
   if (tiny.hidden_size != 32) json["intermediate_size"] = 2 * tiny.hidden_size;
   json["model_type"] = tiny.family;
-  const std::map<std::string, std::string> architectures = {{"llama", "LlamaForCausalLM"},
-                                                            {"qwen2", "Qwen2ForCausalLM"},
-                                                            {"qwen3", "Qwen3ForCausalLM"},
-                                                            {"gemma", "GemmaForCausalLM"},
-                                                            {"gpt_neox", "GPTNeoXForCausalLM"},
-                                                            {"mixtral", "MixtralForCausalLM"}};
+  const std::map<std::string, std::string> architectures = {
+      {"llama", "LlamaForCausalLM"},      {"qwen2", "Qwen2ForCausalLM"},
+      {"qwen3", "Qwen3ForCausalLM"},      {"gemma", "GemmaForCausalLM"},
+      {"gpt_neox", "GPTNeoXForCausalLM"}, {"mixtral", "MixtralForCausalLM"}};
   json["architectures"] = {architectures.at(tiny.family)};
   json["num_hidden_layers"] = tiny.layers;
   json["tie_word_embeddings"] = tiny.tied || tiny.family == "gemma";
@@ -88,14 +86,14 @@ inline Json tiny_config(const TinyModel& tiny) {
 inline std::vector<NamedTensor> tiny_tensors(const TinyModel& tiny) {
   std::vector<NamedTensor> tensors;
   const Network net(parse_arch(tiny_config(tiny), "tiny"),
-                        [&](const std::string& name, const std::vector<std::int64_t>& shape) {
-                          const bool norm = name.ends_with("norm.weight");
-                          at::Tensor tensor = random_tensor(shape, norm ? 0.1 : 0.15,
-                                                            tiny.seed + tensors.size() * 977);
-                          if (norm && tiny.family != "gemma") tensor += 1;
-                          tensors.push_back({name, tensor.to(tiny.dtype)});
-                          return tensors.back().tensor;
-                        });
+                    [&](const std::string& name, const std::vector<std::int64_t>& shape) {
+                      const bool norm = name.ends_with("norm.weight");
+                      at::Tensor tensor =
+                          random_tensor(shape, norm ? 0.1 : 0.15, tiny.seed + tensors.size() * 977);
+                      if (norm && tiny.family != "gemma") tensor += 1;
+                      tensors.push_back({name, tensor.to(tiny.dtype)});
+                      return tensors.back().tensor;
+                    });
   return tensors;
 }
 

@@ -85,7 +85,8 @@ class ModelWriter {
   ModelWriter(const Model& model, const WeightChanges& changes, const MergeOptions& options)
       : model_(model), changes_(changes), options_(options) {
     report_.dtype = options.dtype.value_or(model.weights->stored_dtype());
-    own_head_ = !model.net->head_is_tied() || changes.contains(model.net->head().name() + ".weight");
+    own_head_ =
+        !model.net->head_is_tied() || changes.contains(model.net->head().name() + ".weight");
     std::set<std::string> names;
     for (const auto& [name, change] : changes) names.insert(name);
     added_ = added_biases(*model.net, names);

@@ -14,8 +14,7 @@ at::Tensor attend_cached(std::size_t layer, const QueryKeyValue& x, const Pass& 
   for (std::size_t s = 0; s < sequences; ++s) {
     const std::int64_t begin = pass.offsets[s], count = pass.offsets[s + 1] - begin;
     stored.push_back(pass.cache->append(static_cast<std::int64_t>(layer),
-                                        static_cast<std::int64_t>(s),
-                                        x.key.narrow(0, begin, count),
+                                        static_cast<std::int64_t>(s), x.key.narrow(0, begin, count),
                                         x.value.narrow(0, begin, count)));
   }
   if (static_cast<std::size_t>(x.query.size(0)) == sequences) {
@@ -61,9 +60,8 @@ at::Tensor Attention::forward(const at::Tensor& x, std::size_t layer, const Pass
   each.query = rope(each.query, pass.rope.cos, pass.rope.sin);
   each.key = rope(each.key, pass.rope.cos, pass.rope.sin);
   const at::Tensor out =
-      pass.cache == nullptr
-          ? attention_packed(each.query, each.key, each.value, pass.offsets, spec)
-          : attend_cached(layer, each, pass, spec);
+      pass.cache == nullptr ? attention_packed(each.query, each.key, each.value, pass.offsets, spec)
+                            : attend_cached(layer, each, pass, spec);
   return output.forward(out.view({x.size(0), heads.queries * heads.width}));
 }
 

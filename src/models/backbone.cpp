@@ -30,10 +30,12 @@ at::Tensor Backbone::forward(const Batch& batch, at::ScalarType dtype, KvCache* 
   at::Tensor x = embed(batch.tokens, dtype);
   const Pass pass{batch.offsets, rope_tables(rope, batch.positions, batch.offsets), cache};
   for (std::size_t i = 0; i < blocks.size(); ++i) {
-    const bool differentiable = at::GradMode::is_enabled() && (x.requires_grad() || trains(blocks[i]));
+    const bool differentiable =
+        at::GradMode::is_enabled() && (x.requires_grad() || trains(blocks[i]));
     if (recompute == Recompute::kFull && differentiable) {
-      x = recomputed(
-          x, [this, i, pass](const at::Tensor& input) { return blocks[i].forward(input, i, pass); });
+      x = recomputed(x, [this, i, pass](const at::Tensor& input) {
+        return blocks[i].forward(input, i, pass);
+      });
     } else {
       x = blocks[i].forward(x, i, pass);
     }

@@ -12,8 +12,8 @@ at::Tensor normed(const Norm& norm, const at::Tensor& branch) {
 }  // namespace
 
 at::Tensor Block::forward(const at::Tensor& x, std::size_t index, const Pass& pass) {
-  const at::Tensor attended = normed(
-      attention_output_norm, attention.forward(attention_norm.forward(x), index, pass));
+  const at::Tensor attended =
+      normed(attention_output_norm, attention.forward(attention_norm.forward(x), index, pass));
   const at::Tensor middle = x + attended;
   const at::Tensor& input = order == BlockOrder::kParallel ? x : middle;
   const at::Tensor inner = feed_forward_norm.forward(input);

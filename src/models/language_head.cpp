@@ -42,11 +42,15 @@ at::Tensor LanguageHead::loss(const at::Tensor& rows, const at::Tensor& targets,
   const at::Tensor weight = plain_weight(tied);
   if (weight.defined()) return cross_entropy_tiled(rows, weight, targets, spec);
   at::Tensor sum = at::zeros({}, rows.options().dtype(wide_dtype(rows)));
-  for_each_tile(rows, targets, output.out_features(), [&](const at::Tensor& x, const at::Tensor& t) {
-    const auto nll = [this, t](const at::Tensor& tile) { return -adapted_log_probs(tile, t).sum(); };
-    // An adapter may do anything with the product, so a tile's logits are made again in backward.
-    sum = sum + (at::GradMode::is_enabled() ? recomputed(x, nll) : nll(x));
-  });
+  for_each_tile(rows, targets, output.out_features(),
+                [&](const at::Tensor& x, const at::Tensor& t) {
+                  const auto nll = [this, t](const at::Tensor& tile) {
+                    return -adapted_log_probs(tile, t).sum();
+                  };
+                  // An adapter may do anything with the product, so a tile's logits are made again
+                  // in backward.
+                  sum = sum + (at::GradMode::is_enabled() ? recomputed(x, nll) : nll(x));
+                });
   return sum;
 }
 
@@ -60,9 +64,9 @@ at::Tensor LanguageHead::log_probs(const at::Tensor& rows, const at::Tensor& tar
   const at::Tensor weight = plain_weight(tied);
   if (weight.defined()) return target_log_probs(rows, weight, targets, spec);
   std::vector<at::Tensor> list;
-  for_each_tile(rows, targets, output.out_features(), [&](const at::Tensor& x, const at::Tensor& t) {
-    list.push_back(adapted_log_probs(x, t));
-  });
+  for_each_tile(
+      rows, targets, output.out_features(),
+      [&](const at::Tensor& x, const at::Tensor& t) { list.push_back(adapted_log_probs(x, t)); });
   return list.empty() ? at::zeros({0}, rows.options().dtype(wide_dtype(rows))) : at::cat(list);
 }
 

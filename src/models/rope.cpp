@@ -55,8 +55,7 @@ class YarnScale {
 double dynamic_theta(const RopeSpec& spec, std::int64_t length) {
   const double seen = std::max(static_cast<double>(length), spec.original_max_positions);
   const auto width = static_cast<double>(spec.width);
-  return spec.theta * std::pow(spec.factor * seen / spec.original_max_positions -
-                                   (spec.factor - 1),
+  return spec.theta * std::pow(spec.factor * seen / spec.original_max_positions - (spec.factor - 1),
                                width / (width - 2));
 }
 
@@ -84,8 +83,7 @@ at::Tensor angles_by_document(const RopeSpec& spec, const at::Tensor& positions,
 }  // namespace
 
 at::Tensor rope_frequencies(const RopeSpec& spec, std::int64_t length) {
-  const double theta =
-      spec.type == RopeType::kDynamic ? dynamic_theta(spec, length) : spec.theta;
+  const double theta = spec.type == RopeType::kDynamic ? dynamic_theta(spec, length) : spec.theta;
   const bool is_long = static_cast<double>(length) > spec.original_max_positions;
   const std::vector<double>& stretch = is_long ? spec.long_factors : spec.short_factors;
   const YarnScale yarn(spec);

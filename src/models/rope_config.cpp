@@ -66,8 +66,8 @@ class RopeSection {
 
   // The factor, or how far the model's length goes beyond the original one.
   double factor_or_ratio() {
-    return rope_.number_or("factor", static_cast<double>(spec_.max_positions) /
-                                         spec_.rope.original_max_positions);
+    return rope_.number_or(
+        "factor", static_cast<double>(spec_.max_positions) / spec_.rope.original_max_positions);
   }
 
   void read_llama3() {
@@ -122,8 +122,7 @@ class RopeSection {
     rope.long_factors = factors("long_factor");
     const double stretched =
         std::sqrt(1 + std::log(rope.factor) / std::log(rope.original_max_positions));
-    rope.attention_factor =
-        rope_.number_or("attention_factor", rope.factor <= 1 ? 1.0 : stretched);
+    rope.attention_factor = rope_.number_or("attention_factor", rope.factor <= 1 ? 1.0 : stretched);
   }
 
   ConfigReader& outer_;

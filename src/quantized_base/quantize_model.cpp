@@ -181,9 +181,8 @@ std::uint64_t write_base(const Model& model, const std::vector<Task>& tasks,
   std::filesystem::create_directories(directory);
   const std::uint64_t bytes = write_checkpoint(tensors_of_base(model, tasks), directory);
   Json config = model.config;
-  config["quantization_config"] =
-      quantization_config(tasks.front().result->quantized, model.weights->stored_dtype(),
-                          model.net->head().name());
+  config["quantization_config"] = quantization_config(
+      tasks.front().result->quantized, model.weights->stored_dtype(), model.net->head().name());
   write_file_atomic(directory / "config.json",
                     dump_json(config, {.indent = 2, .sort_keys = true, .final_newline = true}));
   copy_companion_files(model.path, directory);

@@ -58,7 +58,8 @@ double temporaries(const Block& block, const MemoryRequest& request, double elem
   const double feed_forward =
       tokens * (4 * inner + 2 * hidden) * element + static_cast<double>(request.gradient_bytes);
   constexpr double kQueryRows = 128;  // of a tile
-  const double tile = 4 * static_cast<double>(widths.heads) * std::min(kQueryRows, longest) * longest * kFp32;
+  const double tile =
+      4 * static_cast<double>(widths.heads) * std::min(kQueryRows, longest) * longest * kFp32;
   const double copies = longest * (4 * queries + 4 * keys) * kFp32;
   const double gradients = tokens * (2 * queries + 2 * keys + hidden) * element;
   return std::max(feed_forward, tile + copies + gradients);
@@ -126,8 +127,8 @@ void add_adapters(MemoryRequest& request, Network& net, const AdapterSet& adapte
   request.blocks = last - first;
   request.trainable_parameters = adapters.num_trainable();
   const Adapter* head = net.head().adapter();
-  request.trains_head =
-      (head != nullptr && head->plain_weight().defined()) || (net.head_is_tied() && net.embedding().weight().requires_grad());
+  request.trains_head = (head != nullptr && head->plain_weight().defined()) ||
+                        (net.head_is_tied() && net.embedding().weight().requires_grad());
 }
 
 std::uint64_t MemoryForecast::total() const {

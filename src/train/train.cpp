@@ -73,8 +73,7 @@ void add_penalty(const AdapterSet& adapters, std::int64_t supervised_tokens) {
 
 // The gradient of all micro-batches of a step and of the penalty; fills tokens and loss of the
 // report. Returns false when the data have ended.
-bool accumulate(Network& net, TrainState& state, const TrainConfig& config,
-                StepReport& report) {
+bool accumulate(Network& net, TrainState& state, const TrainConfig& config, StepReport& report) {
   double sum = 0;
   std::int64_t taken = 0, run = 0;
   for (; taken < config.batch.gradient_accumulation; ++taken) {
@@ -97,8 +96,7 @@ bool accumulate(Network& net, TrainState& state, const TrainConfig& config,
 
 // Forward and backward of a step: the gradient of its mean loss, clipped. Returns false when the
 // data have ended.
-bool make_gradient(Network& net, TrainState& state, const TrainConfig& config,
-                   StepReport& report) {
+bool make_gradient(Network& net, TrainState& state, const TrainConfig& config, StepReport& report) {
   AdamW& optimizer = state.optimizer;
   optimizer.zero_gradients();
   if (!accumulate(net, state, config, report)) return false;

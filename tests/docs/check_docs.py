@@ -4,7 +4,7 @@ usage: check_docs.py SOURCE_DIR
 docs/methods.md needs a section per method of src/adapters/methods.h. docs/architecture.md quotes
 code in ```cpp blocks behind a line `<!-- from FILE -->`: the quoted lines must stand in FILE, in
 order; and it needs a section per folder of src/ and a drawing in the order of tools/check_layers.py.
-Code quoted in README.md is checked likewise. Shapes in comments use the letters of docs/notation.md.
+The gradients written by hand are those of its table. Code quoted in README.md is checked likewise. Shapes in comments use the letters of docs/notation.md.
 """
 import pathlib
 import re
@@ -71,6 +71,20 @@ def wrong_drawing(source):
             for row, level in zip(rows, reversed(LEVELS)) if row.split()[:len(level)] != level]
 
 
+def wrong_gradients(source):
+    """Operators with a backward of their own, in the sources and in the table."""
+    text = (source / "docs/architecture.md").read_text("utf-8")
+    listed = set(re.findall(r"^\| `(\w+)` \| `([\w/]+\.cpp)` \|", text, re.M))
+    found = {(name, path.relative_to(source / "src").as_posix())
+             for path in (source / "src").rglob("*.cpp")
+             for name in re.findall(r"struct (\w+) : torch::autograd::Function<", path.read_text("utf-8"))}
+    assert len(found) > 8, found
+    return ([f"docs/architecture.md: no row for the gradient of {name} in {path}"
+             for name, path in sorted(found - listed)]
+            + [f"docs/architecture.md: {path} has no gradient {name}"
+               for name, path in sorted(listed - found)])
+
+
 def unknown_letters(source):
     """Capital letters in the shapes of comments, [N, H, D], that the table of letters lacks."""
     table = (source / "docs/notation.md").read_text("utf-8")
@@ -89,7 +103,7 @@ def unknown_letters(source):
 def main(source):
     problems = (missing_methods(source) + missing_quotes(source, "docs/architecture.md", 1)
                 + missing_folders(source) + missing_quotes(source, "README.md", 1)
-                + wrong_drawing(source) + unknown_letters(source))
+                + wrong_drawing(source) + wrong_gradients(source) + unknown_letters(source))
     print("\n".join(problems) or "docs: they name every method and folder, quotations are current")
     sys.exit(bool(problems))
 

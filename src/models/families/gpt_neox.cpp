@@ -22,9 +22,8 @@ Block make_block(const ArchSpec& spec, const NeoxOptions& options, const Builder
   block.order = options.parallel ? BlockOrder::kParallel : BlockOrder::kSequential;
   block.attention_norm = at.layer_norm("input_layernorm", hidden, options.norm);
   block.feed_forward_norm = at.layer_norm("post_attention_layernorm", hidden, options.norm);
-  block.attention.project =
-      FusedByHead{at.linear("attention.query_key_value", 3 * hidden, hidden,
-                            options.attention_bias)};
+  block.attention.project = FusedByHead{
+      at.linear("attention.query_key_value", 3 * hidden, hidden, options.attention_bias)};
   block.attention.output = at.linear("attention.dense", hidden, hidden, options.attention_bias);
   block.attention.heads = {spec.num_heads, spec.num_heads, spec.head_dim};
   block.attention.spec.scale = 1.0 / std::sqrt(static_cast<double>(spec.head_dim));
@@ -48,9 +47,8 @@ NetworkParts build_neox(const ArchSpec& spec, const NeoxOptions& options, const 
   backbone.final_norm = at.layer_norm("final_layer_norm", spec.hidden_size, options.norm);
   backbone.rotary_module = at.module("rotary_emb");
   backbone.rope = spec.rope;
-  parts.head.output = spec.tied_head
-                          ? root.tied("embed_out", backbone.embedding)
-                          : root.linear("embed_out", spec.vocab_size, spec.hidden_size);
+  parts.head.output = spec.tied_head ? root.tied("embed_out", backbone.embedding)
+                                     : root.linear("embed_out", spec.vocab_size, spec.hidden_size);
   return parts;
 }
 
@@ -73,8 +71,8 @@ void parse_gpt_neox(ConfigReader& config, ArchSpec& spec) {
   require_activation(config, "hidden_act", {"gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh"});
   if (config.text_or("hidden_act", "gelu") != "gelu") options.activation = Activation::kGeluTanh;
   spec.rope.theta = config.number_or("rotary_emb_base", 10000.0);
-  spec.rope.width = static_cast<std::int64_t>(static_cast<double>(spec.head_dim) *
-                                              rotary_share(config));
+  spec.rope.width =
+      static_cast<std::int64_t>(static_cast<double>(spec.head_dim) * rotary_share(config));
   spec.base_prefix = "gpt_neox.";
   spec.default_targets = {"query_key_value"};
   spec.bias_keys = {{"attention_bias", ".attention."}};

@@ -41,9 +41,10 @@ void parse_mixtral(ConfigReader& config, ArchSpec& spec) {
     config.problem("num_experts_per_tok " + std::to_string(experts.per_token) + " of " +
                    std::to_string(experts.count) + " experts");
   }
-  spec.build = decoder(options, [experts](const ArchSpec& arch, const Builder& block, std::int64_t) {
-    return make_mixture(arch, experts, block.at("block_sparse_moe"));
-  });
+  spec.build =
+      decoder(options, [experts](const ArchSpec& arch, const Builder& block, std::int64_t) {
+        return make_mixture(arch, experts, block.at("block_sparse_moe"));
+      });
 }
 
 }  // namespace svtune

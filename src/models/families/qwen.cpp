@@ -9,8 +9,8 @@ void read_window(ConfigReader& config, const ArchSpec& spec, DecoderOptions& opt
   if (!config.boolean_or("use_sliding_window", false)) return;
   const std::int64_t window = config.integer_or("sliding_window", 4096);
   const std::int64_t first = config.integer_or_zero("max_window_layers", 28);
-  options.windows = read_windows(config, spec, window,
-                                 [first](std::int64_t layer) { return layer >= first; });
+  options.windows =
+      read_windows(config, spec, window, [first](std::int64_t layer) { return layer >= first; });
 }
 
 }  // namespace

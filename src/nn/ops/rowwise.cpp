@@ -151,7 +151,7 @@ at::Tensor rotate(const at::Tensor& input, const at::Tensor& cos, const at::Tens
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
     const kernels::RopeArgs<T> args{read<T>(x), read<float>(cos), read<float>(sin), write<T>(y),
-                                    x.size(1),  x.size(2),        2 * cos.size(1), direction};
+                                    x.size(1),  x.size(2),        2 * cos.size(1),  direction};
     at::parallel_for(
         0, x.size(0), grain(x.size(1) * x.size(2)),
         [&](std::int64_t begin, std::int64_t end) { kernels::rope(args, begin, end); });
