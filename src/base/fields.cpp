@@ -81,7 +81,8 @@ namespace {
 bool same_option(const FieldInfo& a, const FieldInfo& b) {
   return a.name == b.name && a.owner == b.owner && a.help == b.help && a.value == b.value &&
          a.kind == b.kind && a.shape == b.shape && field_range_text(a) == field_range_text(b) &&
-         field_use_text(a) == field_use_text(b);
+         field_use_text(a) == field_use_text(b) &&
+         std::ranges::equal(a.choices, b.choices, {}, &FieldChoice::name, &FieldChoice::name);
 }
 
 void merge_option(std::vector<FieldInfo>& infos, const FieldInfo& info) {

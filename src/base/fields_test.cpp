@@ -179,6 +179,40 @@ TEST(Fields, DescriptionListsOptionsOfAllAlternativesOnce) {
   EXPECT_EQ(info_of("learning_rate").group, "Optimiser");
 }
 
+enum class Wet { kInk, kWater };
+constexpr EnumName<Wet> kWetNames[] = {{Wet::kInk, "ink"}, {Wet::kWater, "water"}};
+constexpr std::span<const EnumName<Wet>> enum_names(Wet) { return kWetNames; }
+enum class Dry { kInk, kChalk };
+constexpr EnumName<Dry> kDryNames[] = {{Dry::kInk, "ink"}, {Dry::kChalk, "chalk"}};
+constexpr std::span<const EnumName<Dry>> enum_names(Dry) { return kDryNames; }
+
+template <class Colour>
+struct Pen {
+  static constexpr std::string_view kName = std::is_same_v<Colour, Wet> ? "brush" : "board";
+  static constexpr std::string_view kSummary = "a pen";
+  Colour colour = Colour::kInk;
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.colour, {.name = "colour", .help = "Colour"});
+  }
+};
+
+struct Drawing {
+  std::variant<Pen<Wet>, Pen<Dry>> pen;
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit.choice(self.pen, {.name = "pen", .help = "Pen"});
+  }
+};
+
+TEST(Fields, OptionsWithOtherValuesStayApart) {
+  std::vector<std::string> owners;
+  for (const FieldInfo& info : describe_fields<Drawing>()) {
+    if (info.name == "colour") owners.push_back(info.owner_values.at(0) + info.choices[1].name);
+  }
+  EXPECT_THAT(owners, ElementsAre("brushwater", "boardchalk"));
+}
+
 TEST(Fields, TextsBecomeTypedValues) {
   EXPECT_EQ(from_text(info_of("rank"), {"8"}), 8);
   EXPECT_EQ(from_text(info_of("seed"), {"18446744073709551615"}), 18446744073709551615u);

@@ -50,6 +50,10 @@ void AdapterSet::refresh() const {
 
 at::Tensor AdapterSet::penalty() const { return state ? state->penalty() : at::Tensor(); }
 
+void AdapterSet::begin(std::int64_t total) const {
+  if (state) state->begin(total);
+}
+
 void AdapterSet::after_step(std::int64_t step, std::int64_t total) const {
   if (state) state->after_step(step, total);
 }

@@ -34,8 +34,9 @@ struct AdapterSet {
   std::vector<NamedTensor> changing_state() const;  // see MethodState::changing
   std::int64_t num_trainable() const;
 
-  void refresh() const;        // see Adapter::refresh
-  at::Tensor penalty() const;  // see MethodState::penalty
+  void refresh() const;                  // see Adapter::refresh
+  at::Tensor penalty() const;            // see MethodState::penalty
+  void begin(std::int64_t total) const;  // see MethodState::begin
   // see MethodState::after_step
   void after_step(std::int64_t step, std::int64_t total) const;
   // Seeds each layer's adapter with a stream of its own.

@@ -17,10 +17,13 @@ class MethodState {
 
   // Frozen tensors that several layers use: saved once, with the adapters' frozen state.
   virtual std::vector<NamedTensor> shared() const { return {}; }
-  // Tensors that change from step to step without a gradient: part of every checkpoint, which
-  // writes and reads them in place.
+  // Tensors that change from step to step without a gradient: part of every checkpoint and of
+  // svtune's own adapter files, which write and read them in place.
   virtual std::vector<NamedTensor> changing() const { return {}; }
 
+  // Before the first step of a run of `total` steps, and before the first after it is resumed.
+  // Throws UsageError when the method cannot work with so many.
+  virtual void begin(std::int64_t total) { (void)total; }
   // A scalar that is added to the loss of each step, not to losses that are reported; undefined
   // when there is none.
   virtual at::Tensor penalty() const { return {}; }

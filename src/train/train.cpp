@@ -153,6 +153,7 @@ TrainResult train(Network& net, TrainState& state, const TrainConfig& config,
                   std::int64_t total_steps, TrainObserver& observer) {
   TrainResult result{state.step, std::numeric_limits<double>::quiet_NaN(), false};
   net.set_recompute(config.recompute);
+  state.adapters.begin(total_steps);
   if (state.step < total_steps) take_steps(net, state, config, total_steps, observer, result);
   state.adapters.begin_micro_batch(false, 0);
   or_rescue(state, observer, [&] { observer.on_end(state, result); });
