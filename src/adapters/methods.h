@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "adapters/adalora/adalora.h"
 #include "adapters/dora/dora.h"
 #include "adapters/full/full.h"
 #include "adapters/lora/lora.h"
@@ -19,8 +20,8 @@
 
 namespace svtune {
 
-using MethodConfig =
-    std::variant<PissaConfig, SvftConfig, LoraConfig, DoraConfig, VeraConfig, FullConfig>;
+using MethodConfig = std::variant<PissaConfig, SvftConfig, LoraConfig, DoraConfig, AdaloraConfig,
+                                  VeraConfig, FullConfig>;
 
 // The functions of adapters/method.h for whichever method it is, with their defaults.
 std::string method_name(const MethodConfig& method);

@@ -169,6 +169,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"svft_truncated_bf16", truncated(), kBf16},
                     Case{"svft_recompute_bf16", SvftConfig{}, kBf16, Recompute::kFull},
                     Case{"dora", DoraConfig{}}, Case{"dora_bf16", DoraConfig{}, kBf16},
+                    Case{"adalora", AdaloraConfig{}}, Case{"adalora_bf16", AdaloraConfig{}, kBf16},
                     Case{"vera", VeraConfig{}}, Case{"vera_bf16", VeraConfig{}, kBf16},
                     Case{"full", FullConfig{}}, Case{"full_bf16", FullConfig{}, kBf16},
                     Case{"full_recompute", FullConfig{}, at::kFloat, Recompute::kFull}),

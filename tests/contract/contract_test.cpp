@@ -60,6 +60,11 @@ std::vector<Case> cases() {
   list.push_back({"dora", dora});
   dora.init = DoraInit::kPissa;
   list.push_back({"dora_pissa", dora});
+  AdaloraConfig adalora{.rank = 4, .target_rank = 2, .alpha = 6.0};
+  list.push_back({"adalora", adalora});
+  adalora.orthogonal_penalty = OrthogonalPenalty::kSquares;
+  adalora.init = AdaloraInit::kPissa;
+  list.push_back({"adalora_pissa", adalora});
   VeraConfig vera{.rank = 24};
   list.push_back({"vera", vera});
   vera.save_projection = false;
@@ -408,6 +413,7 @@ std::vector<Case> impossible_cases() {
   return {{"lora_rank", lora},
           {"pissa_rank", pissa},
           {"pissa_range", range},
+          {"adalora_rank", AdaloraConfig{.rank = 17}},
           {"dora_rank", DoraConfig{lora.low_rank}},
           {"dora_pissa_rank", DoraConfig{lora.low_rank, DoraInit::kPissa}},
           {"svft_basis_rank", SvftConfig{.basis_rank = 17}},

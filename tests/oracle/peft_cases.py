@@ -14,7 +14,7 @@ import sys
 import warnings
 
 import torch
-from peft import LoraConfig, PeftModel, VeraConfig, get_peft_model
+from peft import AdaLoraConfig, LoraConfig, PeftModel, VeraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
@@ -61,6 +61,9 @@ CASES = {
     "dora_patterns": dict(r=4, lora_alpha=8, use_dora=True, use_rslora=True, target_modules=MLP, lora_dropout=0.1,
                           init_lora_weights="gaussian", rank_pattern={"up_proj": 9}, bias="lora_only"),
     "dora-pissa": dict(r=4, lora_alpha=8, use_dora=True, init_lora_weights="pissa", target_modules=["q_proj", "down_proj"]),
+    "adalora": dict(config=AdaLoraConfig, init_r=4, target_r=2, lora_alpha=7, total_step=9, target_modules="all-linear"),
+    "adalora_pruned": dict(config=AdaLoraConfig, prune=True, init_r=5, target_r=2, tinit=2, tfinal=3, total_step=9,
+                           lora_dropout=0.1, bias="lora_only", target_modules=["q_proj", "up_proj", "down_proj"]),
     "vera": dict(config=VeraConfig, r=12, d_initial=0.5, target_modules="all-linear"),
     "vera_key": dict(config=VeraConfig, r=40, projection_prng_key=11, save_projection=False,
                      target_modules=["q_proj", "v_proj", "down_proj"], modules_to_save=["lm_head"]),
@@ -99,17 +102,31 @@ def base_model(directory):
     return copy.deepcopy(read_model(directory))
 
 
+def prune(model):
+    """What AdaLoRA's last allocation leaves: some triplets are gone for good, of one layer all."""
+    pattern = {}
+    for name, parameter in model.base_model.model.named_parameters():
+        if ".lora_E." in name:
+            kept = [bool(pattern) and (i + len(pattern)) % 3 > 0 for i in range(len(parameter))]
+            parameter[~torch.tensor(kept)] = 0
+            pattern[name] = kept
+    model.peft_config["default"].rank_pattern = pattern
+
+
 def write(out, directories):
     for directory in directories:
         for case, options in OTHER_CASES.get(pathlib.Path(directory).name, CASES).items():
             torch.manual_seed(7)
             options = dict(options)
+            pruned = options.pop("prune", False)
             config = options.pop("config", LoraConfig)(task_type="CAUSAL_LM", **options)
             model = get_peft_model(base_model(directory), config).eval()
             with torch.no_grad():
                 for parameter in model.parameters():
                     if parameter.requires_grad:
                         parameter += 0.05 * torch.randn_like(parameter)
+                if pruned:
+                    prune(model)
             name = f"{pathlib.Path(directory).name}-{case}"
             model.save_pretrained(out / name)
             save_file({"logits": logits(model)}, out / f"{name}.safetensors")

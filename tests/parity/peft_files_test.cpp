@@ -149,6 +149,8 @@ std::vector<Variant> variants() {
                         .init = DoraInit::kPissa};
   VeraConfig vera{.rank = 12, .d_initial = 0.5};
   VeraConfig vera_key{.rank = 40, .projection_prng_key = 5, .save_projection = false};
+  AdaloraConfig adalora{.rank = 4, .target_rank = 2, .alpha = 6.0};
+  AdaloraConfig adalora_pissa{.rank = 4, .alpha = 6.0, .init = AdaloraInit::kPissa};
   const TargetOptions all{.target_modules = {"all-linear"}};
   return {
       {"lora", plain, {}},
@@ -165,6 +167,10 @@ std::vector<Variant> variants() {
       {"dora", dora, all},
       {"dora_biases", dora, {.target_modules = {"q_proj"}, .bias = TrainedBias::kLoraOnly}},
       {"dora_pissa", dora_pissa, all},
+      {"adalora", adalora, all},
+      {"adalora_biases", adalora, {.target_modules = {"q_proj"}, .bias = TrainedBias::kLoraOnly}},
+      {"adalora_tied", adalora, {.modules_to_save = {"embed_tokens"}, .ensure_weight_tying = true}},
+      {"adalora_pissa", adalora_pissa, all},
       {"vera", vera, all},
       {"vera_key", vera_key, {.target_modules = {"q_proj", "down_proj"}}},
       {"vera_biases", vera, {.target_modules = {"q_proj"}, .bias = TrainedBias::kLoraOnly}},
