@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "adapters/adalora/adalora.h"
+#include "adapters/boft/boft.h"
 #include "adapters/dora/dora.h"
 #include "adapters/full/full.h"
 #include "adapters/lora/lora.h"
+#include "adapters/oft/oft.h"
 #include "adapters/pissa/pissa.h"
 #include "adapters/svft/svft.h"
 #include "adapters/vera/vera.h"
@@ -21,7 +23,7 @@
 namespace svtune {
 
 using MethodConfig = std::variant<PissaConfig, SvftConfig, LoraConfig, DoraConfig, AdaloraConfig,
-                                  VeraConfig, FullConfig>;
+                                  VeraConfig, OftConfig, BoftConfig, FullConfig>;
 
 // The functions of adapters/method.h for whichever method it is, with their defaults.
 std::string method_name(const MethodConfig& method);

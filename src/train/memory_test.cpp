@@ -154,6 +154,12 @@ SvftConfig truncated() {
   return config;
 }
 
+BoftConfig butterfly() {
+  BoftConfig config;
+  config.butterfly_factors = 2;
+  return config;
+}
+
 constexpr at::ScalarType kBf16 = at::kBFloat16;
 
 INSTANTIATE_TEST_SUITE_P(
@@ -170,6 +176,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"svft_recompute_bf16", SvftConfig{}, kBf16, Recompute::kFull},
                     Case{"dora", DoraConfig{}}, Case{"dora_bf16", DoraConfig{}, kBf16},
                     Case{"adalora", AdaloraConfig{}}, Case{"adalora_bf16", AdaloraConfig{}, kBf16},
+                    Case{"oft", OftConfig{}}, Case{"oft_bf16", OftConfig{}, kBf16},
+                    Case{"boft", butterfly()}, Case{"boft_bf16", butterfly(), kBf16},
                     Case{"vera", VeraConfig{}}, Case{"vera_bf16", VeraConfig{}, kBf16},
                     Case{"full", FullConfig{}}, Case{"full_bf16", FullConfig{}, kBf16},
                     Case{"full_recompute", FullConfig{}, at::kFloat, Recompute::kFull}),

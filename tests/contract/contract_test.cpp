@@ -65,6 +65,15 @@ std::vector<Case> cases() {
   adalora.orthogonal_penalty = OrthogonalPenalty::kSquares;
   adalora.init = AdaloraInit::kPissa;
   list.push_back({"adalora_pissa", adalora});
+  OftConfig oft{.block_size = 8};
+  list.push_back({"oft", oft});
+  oft.rotation = OftRotation::kCayley;
+  oft.block_share = true;
+  list.push_back({"oft_cayley_shared", oft});
+  BoftConfig boft{.block_size = 8};
+  list.push_back({"boft", boft});
+  boft.butterfly_factors = 2;
+  list.push_back({"boft_two_factors", boft});
   VeraConfig vera{.rank = 24};
   list.push_back({"vera", vera});
   vera.save_projection = false;

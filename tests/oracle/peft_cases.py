@@ -14,7 +14,7 @@ import sys
 import warnings
 
 import torch
-from peft import AdaLoraConfig, LoraConfig, PeftModel, VeraConfig, get_peft_model
+from peft import AdaLoraConfig, BOFTConfig, LoraConfig, OFTConfig, PeftModel, VeraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
@@ -64,6 +64,15 @@ CASES = {
     "adalora": dict(config=AdaLoraConfig, init_r=4, target_r=2, lora_alpha=7, total_step=9, target_modules="all-linear"),
     "adalora_pruned": dict(config=AdaLoraConfig, prune=True, init_r=5, target_r=2, tinit=2, tfinal=3, total_step=9,
                            lora_dropout=0.1, bias="lora_only", target_modules=["q_proj", "up_proj", "down_proj"]),
+    "oft": dict(config=OFTConfig, oft_block_size=8, target_modules="all-linear"),
+    "oft_terms": dict(config=OFTConfig, oft_block_size=4, num_cayley_neumann_terms=3, target_modules=MLP),
+    "oft_exact": dict(config=OFTConfig, oft_block_size=7, use_cayley_neumann=False, bias="oft_only",
+                      target_modules=["q_proj", "v_proj", "down_proj"], modules_to_save=["lm_head"]),
+    "oft_count": dict(config=OFTConfig, oft_block_size=0, r=3, block_share=True, module_dropout=0.5, target_modules=MLP),
+    "oft_constrained": dict(config=OFTConfig, oft_block_size=8, coft=True, eps=0.5, target_modules=MLP),
+    "boft": dict(config=BOFTConfig, boft_block_size=8, target_modules="all-linear"),
+    "boft_count": dict(config=BOFTConfig, boft_block_size=0, boft_block_num=4, boft_dropout=0.3, bias="boft_only",
+                       target_modules=["q_proj", "down_proj"], modules_to_save=["lm_head"]),
     "vera": dict(config=VeraConfig, r=12, d_initial=0.5, target_modules="all-linear"),
     "vera_key": dict(config=VeraConfig, r=40, projection_prng_key=11, save_projection=False,
                      target_modules=["q_proj", "v_proj", "down_proj"], modules_to_save=["lm_head"]),

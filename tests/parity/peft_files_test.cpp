@@ -151,6 +151,9 @@ std::vector<Variant> variants() {
   VeraConfig vera_key{.rank = 40, .projection_prng_key = 5, .save_projection = false};
   AdaloraConfig adalora{.rank = 4, .target_rank = 2, .alpha = 6.0};
   AdaloraConfig adalora_pissa{.rank = 4, .alpha = 6.0, .init = AdaloraInit::kPissa};
+  OftConfig oft{.block_size = 8};
+  OftConfig oft_shared{.block_count = 4, .rotation = OftRotation::kCayley, .block_share = true};
+  BoftConfig boft{.block_size = 8};
   const TargetOptions all{.target_modules = {"all-linear"}};
   return {
       {"lora", plain, {}},
@@ -171,6 +174,11 @@ std::vector<Variant> variants() {
       {"adalora_biases", adalora, {.target_modules = {"q_proj"}, .bias = TrainedBias::kLoraOnly}},
       {"adalora_tied", adalora, {.modules_to_save = {"embed_tokens"}, .ensure_weight_tying = true}},
       {"adalora_pissa", adalora_pissa, all},
+      {"oft", oft, all},
+      {"oft_shared", oft_shared, {.modules_to_save = {"lm_head"}}},
+      {"oft_biases", oft, {.target_modules = {"q_proj"}, .bias = TrainedBias::kLoraOnly}},
+      {"boft", boft, all},
+      {"boft_biases", boft, {.target_modules = {"q_proj"}, .bias = TrainedBias::kLoraOnly}},
       {"vera", vera, all},
       {"vera_key", vera_key, {.target_modules = {"q_proj", "down_proj"}}},
       {"vera_biases", vera, {.target_modules = {"q_proj"}, .bias = TrainedBias::kLoraOnly}},
