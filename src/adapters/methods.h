@@ -15,15 +15,25 @@
 #include "adapters/dora/dora.h"
 #include "adapters/full/full.h"
 #include "adapters/lora/lora.h"
+#include "adapters/lora_xs/lora_xs.h"
+#include "adapters/mica/mica.h"
+#include "adapters/milora/milora.h"
 #include "adapters/oft/oft.h"
+#include "adapters/pica/pica.h"
 #include "adapters/pissa/pissa.h"
+#include "adapters/psoft/psoft.h"
+#include "adapters/svf/svf.h"
+#include "adapters/svfit/svfit.h"
 #include "adapters/svft/svft.h"
+#include "adapters/tinylora/tinylora.h"
 #include "adapters/vera/vera.h"
 
 namespace svtune {
 
-using MethodConfig = std::variant<PissaConfig, SvftConfig, LoraConfig, DoraConfig, AdaloraConfig,
-                                  VeraConfig, OftConfig, BoftConfig, FullConfig>;
+using MethodConfig =
+    std::variant<PissaConfig, SvftConfig, LoraConfig, DoraConfig, AdaloraConfig, VeraConfig,
+                 OftConfig, BoftConfig, MiloraConfig, LoraXsConfig, SvfConfig, SvfitConfig,
+                 PicaConfig, MicaConfig, PsoftConfig, TinyloraConfig, FullConfig>;
 
 // The functions of adapters/method.h for whichever method it is, with their defaults.
 std::string method_name(const MethodConfig& method);

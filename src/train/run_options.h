@@ -61,9 +61,12 @@ struct DataFileOptions {
 
 struct RunOptions {
   // Exact decompositions of the untouched weights are kept.
+  static constexpr FieldCondition kDecomposingMethod =
+      only_with("method", "svft|milora|lora_xs|svf|svfit|pica|mica|psoft|tinylora");
   static constexpr FieldCondition kDecomposes =
-      (only_with("method", "svft") || only_with("svd", "exact") || only_with("adapter")) &&
-      (only_with("method", "svft") || not_with("base_dtype"));
+      (kDecomposingMethod || only_with("svd", "exact") || only_with("init", "pissa") ||
+       only_with("adapter")) &&
+      (kDecomposingMethod || not_with("base_dtype"));
 
   std::filesystem::path output;
   bool resume = false;

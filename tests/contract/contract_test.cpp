@@ -78,6 +78,16 @@ std::vector<Case> cases() {
   list.push_back({"vera", vera});
   vera.save_projection = false;
   list.push_back({"vera_key", vera});
+  MiloraConfig milora;
+  milora.low_rank.rank = 3;
+  list.push_back({"milora", milora});
+  list.push_back({"lora_xs", LoraXsConfig{.rank = 6}});
+  list.push_back({"svf", SvfConfig{}});
+  list.push_back({"svfit", SvfitConfig{.rank = 8}});
+  list.push_back({"pica", PicaConfig{.rank = 3}});
+  list.push_back({"mica", MicaConfig{.rank = 3, .alpha = 6.0}});
+  list.push_back({"psoft", PsoftConfig{.rank = 6}});
+  list.push_back({"tinylora", TinyloraConfig{.rank = 4, .numbers = 9}});
   list.push_back({"full", FullConfig{}});
   return list;
 }
@@ -419,7 +429,16 @@ std::vector<Case> impossible_cases() {
   PissaConfig range;
   range.low_rank.rank = 2;
   range.singular_values = "15:17";
+  MiloraConfig milora;
+  milora.low_rank.rank = 17;
   return {{"lora_rank", lora},
+          {"milora_rank", milora},
+          {"lora_xs_rank", LoraXsConfig{.rank = 17}},
+          {"svfit_rank", SvfitConfig{.rank = 17}},
+          {"pica_rank", PicaConfig{.rank = 17}},
+          {"mica_rank", MicaConfig{.rank = 17}},
+          {"psoft_rank", PsoftConfig{.rank = 17}},
+          {"tinylora_rank", TinyloraConfig{.rank = 17}},
           {"pissa_rank", pissa},
           {"pissa_range", range},
           {"adalora_rank", AdaloraConfig{.rank = 17}},

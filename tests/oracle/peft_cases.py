@@ -30,6 +30,7 @@ CASES = {
     "gaussian": dict(r=4, init_lora_weights="gaussian", target_modules=MLP),
     "random_start": dict(r=4, init_lora_weights=False, target_modules=MLP),
     "orthogonal": dict(r=4, init_lora_weights="orthogonal", target_modules=MLP),
+    "mica": dict(r=4, init_lora_weights="mica", target_modules=MLP),
     "patterns": dict(r=4, lora_alpha=8, target_modules="all-linear",
                      # In sorted order, as PEFT saves them: overlapping keys change meaning otherwise.
                      rank_pattern={r"layers.1.*": 6, "mlp.up_proj": 3, "q_proj": 2},

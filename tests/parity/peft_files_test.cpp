@@ -147,6 +147,7 @@ std::vector<Variant> variants() {
   DoraConfig dora{.low_rank = {.rank = 4, .alpha = 6.0}};
   DoraConfig dora_pissa{.low_rank = {.rank = 4, .alpha = 6.0, .rank_pattern = {{"q_proj", 7}}},
                         .init = DoraInit::kPissa};
+  MiloraConfig milora{{.rank = 4, .alpha = 6.0}};
   VeraConfig vera{.rank = 12, .d_initial = 0.5};
   VeraConfig vera_key{.rank = 40, .projection_prng_key = 5, .save_projection = false};
   AdaloraConfig adalora{.rank = 4, .target_rank = 2, .alpha = 6.0};
@@ -170,6 +171,11 @@ std::vector<Variant> variants() {
       {"dora", dora, all},
       {"dora_biases", dora, {.target_modules = {"q_proj"}, .bias = TrainedBias::kLoraOnly}},
       {"dora_pissa", dora_pissa, all},
+      {"milora", milora, all},
+      {"lora_xs", LoraXsConfig{.rank = 5}, all},
+      {"svf", SvfConfig{}, {.target_modules = {"q_proj"}}},
+      {"mica", MicaConfig{.rank = 4}, {.modules_to_save = {"lm_head"}}},
+      {"psoft", PsoftConfig{.rank = 5}, all},
       {"adalora", adalora, all},
       {"adalora_biases", adalora, {.target_modules = {"q_proj"}, .bias = TrainedBias::kLoraOnly}},
       {"adalora_tied", adalora, {.modules_to_save = {"embed_tokens"}, .ensure_weight_tying = true}},

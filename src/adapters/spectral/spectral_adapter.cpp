@@ -1,0 +1,132 @@
+#include "adapters/spectral/spectral_adapter.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "adapters/dropout.h"
+#include "adapters/low_rank/low_rank_config.h"
+#include "adapters/orthogonal/cayley.h"
+#include "libtorch/prelude.h"
+
+namespace svtune {
+namespace {
+
+std::vector<std::int64_t> leaf_shape(const SpectralPlan& plan, std::int64_t r, std::int64_t in) {
+  switch (plan.trains) {
+    case SpectralPart::kDiagonal:
+      return {r};
+    case SpectralPart::kBlock:
+      return {r, r};
+    case SpectralPart::kNumbers:
+      return {plan.count};
+    case SpectralPart::kRotation:
+      return {r * (r - 1) / 2};
+    case SpectralPart::kRightSide:
+      return {r, in};
+  }
+  return {};
+}
+
+std::string leaf_name(SpectralPart part) {
+  switch (part) {
+    case SpectralPart::kDiagonal:
+      return "spectral_c";
+    case SpectralPart::kBlock:
+      return "spectral_C";
+    case SpectralPart::kNumbers:
+      return "spectral_v";
+    case SpectralPart::kRotation:
+      return "spectral_Q";
+    case SpectralPart::kRightSide:
+      return "spectral_R";
+  }
+  return {};
+}
+
+}  // namespace
+
+SpectralAdapter::SpectralAdapter(const SpectralPlan& plan, SpectralBasis basis,
+                                 const BaseWeight& base)
+    : plan_(plan), basis_(std::move(basis)), in_(base.in_features()) {
+  const std::int64_t r = basis_.L.size(1);
+  const at::TensorOptions options = factor_options(base);
+  leaf_ = at::zeros(leaf_shape(plan, r, in_), options).requires_grad_(true);
+  if (plan.trains == SpectralPart::kRotation && plan.rotation_scales) {
+    a_ = at::ones({r}, options).requires_grad_(true);
+    b_ = at::ones({r}, options).requires_grad_(true);
+  }
+}
+
+at::Tensor SpectralAdapter::core() const {
+  if (plan_.trains == SpectralPart::kNumbers) {
+    const std::int64_t r = basis_.L.size(1);
+    const at::Tensor flat = basis_.P.view({plan_.count, r * r});
+    return at::mm(leaf_.unsqueeze(0), flat).view({r, r});
+  }
+  if (plan_.trains != SpectralPart::kRotation) return leaf_;
+  const at::Tensor Q = skew_from_upper(leaf_.unsqueeze(0), basis_.L.size(1));
+  const at::Tensor change = cayley_change(-Q)[0];
+  if (!a_.defined()) return change;
+  return b_.unsqueeze(1) * change * a_ + at::diag(a_ * b_ - 1);
+}
+
+at::Tensor SpectralAdapter::forward(const at::Tensor& x, const BaseWeight& base) {
+  const at::Tensor mask = training_ ? dropout_mask_for(x, plan_.dropout, mask_seed_) : at::Tensor();
+  const SpectralSides sides{basis_.L, basis_.R, plan_.scaling};
+  return plan_.trains == SpectralPart::kRightSide
+             ? spectral_side_linear(x, base, sides, leaf_, mask)
+             : spectral_core_linear(x, base, sides, core(), mask);
+}
+
+at::Tensor SpectralAdapter::right() const {
+  if (plan_.trains == SpectralPart::kRightSide) return leaf_.detach();
+  const at::Tensor C = core(), R = basis_.R.to(C.scalar_type());
+  return C.dim() == 1 ? C.unsqueeze(1) * R : at::mm(C, R);
+}
+
+at::Tensor SpectralAdapter::merged_weight(const BaseWeight& base) const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor weight = base.dense_high_precision();
+  const at::ScalarType dtype = weight.scalar_type();
+  return at::addmm(weight, basis_.L.to(dtype), right().to(dtype), 1, plan_.scaling);
+}
+
+std::optional<LowRankDelta> SpectralAdapter::low_rank_delta() const {
+  if (plan_.rank == 0) return std::nullopt;
+  const at::NoGradGuard no_grad;
+  const at::Tensor down = right().clone();
+  return LowRankDelta{down, basis_.L.to(down.scalar_type()), plan_.scaling};
+}
+
+std::vector<Trainable> SpectralAdapter::trainables() {
+  std::vector<Trainable> list{{leaf_name(plan_.trains), leaf_, {1.0, leaf_.dim() > 1}}};
+  if (a_.defined()) {
+    list.push_back({"spectral_a", a_, {1.0, false}});
+    list.push_back({"spectral_b", b_, {1.0, false}});
+  }
+  return list;
+}
+
+std::vector<NamedTensor> SpectralAdapter::frozen_state() const {
+  std::vector<NamedTensor> list{{"spectral_L", basis_.L}};
+  if (basis_.R.defined()) list.push_back({"spectral_R", basis_.R});
+  if (basis_.P.defined()) list.push_back({"spectral_P", basis_.P});
+  return list;
+}
+
+AdapterMemory SpectralAdapter::memory(std::int64_t) const {
+  AdapterMemory memory;
+  if (plan_.dropout > 0) memory.kept_per_token = in_;
+  if (plan_.trains == SpectralPart::kRightSide) return memory;
+  memory.keeps_input = false;
+  memory.kept_per_token += basis_.L.size(1);
+  return memory;
+}
+
+void SpectralAdapter::begin_micro_batch(bool training, std::uint64_t seed) {
+  training_ = training;
+  mask_seed_ = seed;
+}
+
+}  // namespace svtune

@@ -1,0 +1,110 @@
+#include "adapters/spectral/spectral_method.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "adapters/low_rank/low_rank_config.h"
+#include "adapters/spectral/spectral_adapter.h"
+#include "base/errors.h"
+#include "base/random.h"
+#include "libtorch/prelude.h"
+#include "linalg/svd_cache.h"
+
+namespace svtune {
+namespace {
+
+struct Window {
+  at::Tensor U, S, V;  // [out, r], [r], [in, r]
+};
+
+std::int64_t triplets(const BaseWeight& base) {
+  return std::min(base.in_features(), base.out_features());
+}
+
+Window all_triplets(const LayerSite& site, Json& report) {
+  const ThinSvd svd = full_svd(site.cache, site.base.dense());
+  report["svd"] = svd.algorithm;
+  if (!svd.fallback.empty()) report["svd_fallback"] = svd.fallback;
+  return {svd.U, svd.S, svd.V};
+}
+
+Window some_triplets(const SpectralPlan& plan, const LayerSite& site, Json& report) {
+  TruncatedSvdOptions options;
+  options.part = plan.window;
+  const TruncatedSvd svd = truncated_svd(site.cache, site.base.dense(), plan.rank, options);
+  report["svd"] = svd.certificate.algorithm;
+  if (!svd.certificate.fallback.empty()) report["svd_fallback"] = svd.certificate.fallback;
+  report["max_residual"] = svd.certificate.max_residual;
+  report["captured_energy"] = svd.certificate.captured_energy;
+  return {svd.U, svd.S, svd.V};
+}
+
+// P [count, r, r] from the layer's own stream.
+at::Tensor fixed_numbers(const SpectralPlan& plan, const LayerSite& site) {
+  const std::int64_t r = plan.rank;
+  const double deviation = 1.0 / std::sqrt(static_cast<double>(r));
+  Xoshiro256 random(site.seed);
+  std::vector<float> values(static_cast<std::size_t>(plan.count * r * r));
+  for (float& value : values) value = static_cast<float>(random.normal() * deviation);
+  return at::tensor(values, at::TensorOptions().dtype(at::kFloat))
+      .view({plan.count, r, r})
+      .to(factor_options(site.base));
+}
+
+at::Tensor scaled(const at::Tensor& vectors, const at::Tensor& S, double power,
+                  const BaseWeight& base) {
+  const at::Tensor columns = power == 0 ? vectors : vectors * S.pow(power);
+  return columns.to(base.device(), base.dtype());
+}
+
+}  // namespace
+
+void check_spectral_layer(const SpectralPlan& plan, const LayerSite& site) {
+  const std::int64_t limit = triplets(site.base),
+                     least = plan.trains == SpectralPart::kRotation ? 2 : 1;
+  if (plan.rank == 0 || (plan.rank >= least && plan.rank <= limit)) return;
+  throw ModelError(site.name + ": rank " + std::to_string(plan.rank) +
+                       " is impossible for a weight [" + std::to_string(site.base.out_features()) +
+                       ", " + std::to_string(site.base.in_features()) + "], allowed are " +
+                       std::to_string(least) + " to " + std::to_string(limit),
+                   "Choose another --rank, or leave the layer out of the targets.");
+}
+
+AdapterInit make_spectral_adapter(const SpectralPlan& plan, const LayerSite& site) {
+  check_spectral_layer(plan, site);
+  AdapterInit init;
+  Window window;
+  try {
+    window =
+        plan.rank == 0 ? all_triplets(site, init.report) : some_triplets(plan, site, init.report);
+  } catch (const ModelError& error) {
+    throw ModelError(site.name + ": " + error.what(), error.hint());
+  }
+  SpectralBasis basis{scaled(window.U, window.S, plan.left_power, site.base).contiguous(), {}, {}};
+  if (plan.trains != SpectralPart::kRightSide) {
+    basis.R = scaled(window.V, window.S, plan.right_power, site.base).t().contiguous();
+  }
+  if (plan.trains == SpectralPart::kNumbers) basis.P = fixed_numbers(plan, site);
+  init.report["rank"] = basis.L.size(1);
+  init.adapter = std::make_unique<SpectralAdapter>(plan, std::move(basis), site.base);
+  return init;
+}
+
+AdapterInit make_empty_spectral_adapter(const SpectralPlan& plan, const LayerSite& site) {
+  const std::int64_t r = plan.rank == 0 ? triplets(site.base) : plan.rank;
+  const auto compute = at::TensorOptions().dtype(site.base.dtype()).device(site.base.device());
+  SpectralBasis basis{at::zeros({site.base.out_features(), r}, compute), {}, {}};
+  if (plan.trains != SpectralPart::kRightSide) {
+    basis.R = at::zeros({r, site.base.in_features()}, compute);
+  }
+  if (plan.trains == SpectralPart::kNumbers) {
+    basis.P = at::zeros({plan.count, r, r}, factor_options(site.base));
+  }
+  AdapterInit init;
+  init.report["rank"] = r;
+  init.adapter = std::make_unique<SpectralAdapter>(plan, std::move(basis), site.base);
+  return init;
+}
+
+}  // namespace svtune

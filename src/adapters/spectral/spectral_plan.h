@@ -1,0 +1,31 @@
+// The family W + L C R: L and R are windows of W's singular vectors, C is small and trains, or one
+// of the sides trains itself. A method of the family is a plan; spectral_method.h makes it one.
+#pragma once
+
+#include <cstdint>
+
+#include "linalg/svd.h"
+
+namespace svtune {
+
+// What trains, and so how C [r, r] follows from it. All start where C is zero.
+enum class SpectralPart {
+  kDiagonal,  // c [r]: C = diag(c)
+  kBlock,     // C itself
+  kNumbers,   // v [count]: C = Σ v_i P_i, P_i [r, r] fixed, normal with variance 1 / r
+  kRotation,  // Q [r(r-1)/2]: C = R - 1, R = (1 + Q)(1 - Q)⁻¹
+  kRightSide  // R [r, in] instead of the window of V, from zero; C = 1
+};
+
+struct SpectralPlan {
+  std::int64_t rank = 0;  // r; 0: all triplets
+  SpectrumPart window = SpectrumPart::kPrincipal;
+  double left_power = 0, right_power = 0;  // L = U Σ^left [out, r], R = Σ^right Vᵀ [r, in]
+  SpectralPart trains = SpectralPart::kBlock;
+  std::int64_t count = 0;        // of kNumbers
+  bool rotation_scales = false;  // C = diag(b) R diag(a) - 1, a and b [r] train from one
+  double scaling = 1;            // multiplies C
+  double dropout = 0;            // on what R receives
+};
+
+}  // namespace svtune

@@ -1,0 +1,40 @@
+// TinyLoRA: LoRA-XS whose block is a sum of few fixed random ones, W + U √Σ (Σ v_i P_i) √Σ Vᵀ; only
+// the numbers v train. Source: TinyLoRA 2602.04118, with the sides and the variance 1 / r of P that
+// PEFT 0.21 takes. The paper's sharing of v by several layers is not offered.
+#pragma once
+
+#include <string_view>
+
+#include "adapters/spectral/spectral_method.h"
+#include "base/fields.h"
+
+namespace svtune {
+
+struct TinyloraConfig {
+  static constexpr std::string_view kName = "tinylora";
+  static constexpr std::string_view kSummary = "a handful of numbers per layer";
+  std::int64_t rank = 2;
+  std::int64_t numbers = 64;
+  double dropout = 0.0;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.rank, {.name = "rank", .help = "Leading triplets r", .min = 1, .max = 1024});
+    visit(self.numbers,
+          {.name = "numbers", .help = "Trained numbers of each layer", .min = 1, .max = 65536});
+    visit(self.dropout,
+          {.name = "dropout", .help = "Dropout on the adapter's input", .min = 0, .below = 1});
+  }
+  bool operator==(const TinyloraConfig&) const = default;
+};
+
+inline SpectralPlan spectral_plan(const TinyloraConfig& config) {
+  return {.rank = config.rank,
+          .left_power = 0.5,
+          .right_power = 0.5,
+          .trains = SpectralPart::kNumbers,
+          .count = config.numbers,
+          .dropout = config.dropout};
+}
+
+}  // namespace svtune
