@@ -141,11 +141,11 @@ TEST_F(AdapterFile, KeysThatChangeTheMathematicsAreNamed) {
   Json json = read_json_file(path);
   json["use_qalora"] = true;
   json["target_parameters"] = {"experts"};
-  json["init_lora_weights"] = "olora";
+  json["init_lora_weights"] = "corda";
   json["r"] = "four";
   write_file_atomic(path, dump_json(json));
   const std::string error = error_of<FileError>("lora", base());
-  for (const char* key : {"use_qalora", "target_parameters", "\"olora\"", "\"r\" is \"four\""}) {
+  for (const char* key : {"use_qalora", "target_parameters", "\"corda\"", "\"r\" is \"four\""}) {
     EXPECT_THAT(error, HasSubstr(key));
   }
 }

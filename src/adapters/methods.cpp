@@ -142,7 +142,7 @@ std::optional<PeftReading<MethodConfig>> read_peft_method(PeftKeys& keys) {
 MethodConfig whole_matrix_method() { return FullConfig{}; }
 
 MethodConfig low_rank_method(const LowRankConfig& low_rank) {
-  return LoraConfig{low_rank, LoraInit::kKaiming};
+  return LoraConfig{.low_rank = low_rank};
 }
 
 }  // namespace svtune

@@ -154,6 +154,12 @@ SvftConfig truncated() {
   return config;
 }
 
+LoraConfig qr_start() {
+  LoraConfig config;
+  config.init = LoraInit::kOlora;
+  return config;
+}
+
 BoftConfig butterfly() {
   BoftConfig config;
   config.butterfly_factors = 2;
@@ -182,8 +188,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"svf", SvfConfig{}}, Case{"svfit_bf16", SvfitConfig{.rank = 64}, kBf16},
                     Case{"pica_bf16", PicaConfig{}, kBf16}, Case{"mica", MicaConfig{}},
                     Case{"psoft_bf16", PsoftConfig{}, kBf16}, Case{"tinylora", TinyloraConfig{}},
-                    Case{"vera", VeraConfig{}}, Case{"vera_bf16", VeraConfig{}, kBf16},
-                    Case{"full", FullConfig{}}, Case{"full_bf16", FullConfig{}, kBf16},
+                    Case{"lora_olora", qr_start()}, Case{"vera", VeraConfig{}},
+                    Case{"vera_bf16", VeraConfig{}, kBf16}, Case{"full", FullConfig{}},
+                    Case{"full_bf16", FullConfig{}, kBf16},
                     Case{"full_recompute", FullConfig{}, at::kFloat, Recompute::kFull}),
     [](const testing::TestParamInfo<Case>& info) { return info.param.name; });
 

@@ -37,6 +37,14 @@ std::vector<Case> cases() {
   lora.low_rank.rslora = true;
   lora.init = LoraInit::kGaussian;
   list.push_back({"rslora_gaussian", lora});
+  lora.low_rank.rslora = false;
+  lora.low_rank.rank = 4;
+  lora.low_rank.alpha = 6;
+  lora.init = LoraInit::kOrthogonal;
+  list.push_back({"lora_orthogonal", lora});
+  lora.init = LoraInit::kOlora;
+  lora.b_rate_ratio = 4;
+  list.push_back({"lora_olora", lora});
   PissaConfig pissa;
   pissa.low_rank.rank = 3;
   pissa.low_rank.alpha = 6;

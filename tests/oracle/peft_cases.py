@@ -30,6 +30,8 @@ CASES = {
     "gaussian": dict(r=4, init_lora_weights="gaussian", target_modules=MLP),
     "random_start": dict(r=4, init_lora_weights=False, target_modules=MLP),
     "orthogonal": dict(r=4, init_lora_weights="orthogonal", target_modules=MLP),
+    "olora": dict(r=4, lora_alpha=8, init_lora_weights="olora", target_modules=["q_proj", "down_proj"]),
+    "olora_patterns": dict(r=4, use_rslora=True, init_lora_weights="olora", target_modules=MLP, rank_pattern={"up_proj": 9}),
     "mica": dict(r=4, init_lora_weights="mica", target_modules=MLP),
     "patterns": dict(r=4, lora_alpha=8, target_modules="all-linear",
                      # In sorted order, as PEFT saves them: overlapping keys change meaning otherwise.

@@ -107,6 +107,11 @@ std::optional<PeftReading<DoraConfig>> read_peft(PeftKeys& keys, std::type_ident
   const PeftLoraKind kind = peft_lora_kind(keys);
   if (!kind.lora || !kind.dora) return std::nullopt;
   const PeftLoraKeys lora = read_peft_lora(keys);
+  if (lora.init == PeftLoraInit::kOlora) {
+    keys.problem(
+        "init_lora_weights \"olora\" with use_dora is not read; convert the adapter to "
+        "a plain LoRA first");
+  }
   auto reading = peft_lora_reading<DoraConfig>(lora);
   reading.config = [lora](const std::vector<std::string>& modules) {
     return DoraConfig{low_rank_config(lora, modules), init_of(lora.init)};

@@ -61,7 +61,10 @@ std::vector<Trainable> LowRankAdapter::trainables() {
   std::vector<Trainable> list{{"lora_A.weight", A_, {}}, {"lora_B.weight", B_, {}}};
   // Decay would pull principal components towards zero instead of towards W.
   if (A0_.defined()) list[0].group.weight_decay = list[1].group.weight_decay = false;
-  if (branch_bias_.defined()) list.push_back({"lora_B.bias", branch_bias_, {1.0, false}});
+  list[1].group.learning_rate_scale = options_.b_rate_ratio;
+  if (branch_bias_.defined()) {
+    list.push_back({"lora_B.bias", branch_bias_, {options_.b_rate_ratio, false}});
+  }
   return list;
 }
 

@@ -14,6 +14,7 @@ struct LowRankOptions {
   double scaling = 1.0;  // s
   double dropout = 0.0;  // on the branch's input
   at::ScalarType compute_dtype = at::kFloat;
+  double b_rate_ratio = 1.0;  // of B's learning rate to the run's; LoRA+ 2402.12354
 };
 
 class LowRankAdapter final : public Adapter {

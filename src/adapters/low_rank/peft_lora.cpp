@@ -16,7 +16,7 @@ constexpr char kInit[] = "init_lora_weights";
 
 // Starts that change the base weight, so that the factors alone do not say what the adapter adds.
 bool changes_base(const std::string& init) {
-  return init == "olora" || init == "corda" || init == "loftq" || init == "lora_ga" ||
+  return init == "corda" || init == "loftq" || init == "lora_ga" ||
          init.starts_with("pissa_niter_");
 }
 
@@ -27,6 +27,7 @@ bool leaves_a_lora(const std::string& init) {
 
 std::optional<PeftLoraInit> named_init(const std::string& name) {
   if (name == "pissa") return PeftLoraInit::kPissa;
+  if (name == "olora") return PeftLoraInit::kOlora;
   if (name == "gaussian") return PeftLoraInit::kGaussian;
   if (leaves_a_lora(name)) return PeftLoraInit::kUniform;
   return std::nullopt;
@@ -62,6 +63,8 @@ Json init_json(PeftLoraInit init) {
       return "gaussian";
     case PeftLoraInit::kPissa:
       return "pissa";
+    case PeftLoraInit::kOlora:
+      return "olora";
   }
   return true;
 }

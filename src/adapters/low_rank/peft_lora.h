@@ -19,12 +19,18 @@ enum class PeftLoraInit {
   kLinear,    // false: both factors as ordinary linear layers start
   kGaussian,  // "gaussian"
   kPissa,     // "pissa": exact, so that it can be repeated
+  kOlora,     // "olora": as exact
 };
 
 // What loading repeats of PiSSA's start.
 inline constexpr char kPeftPissaStart[] =
     "init_lora_weights is \"pissa\": the principal part of the given base is taken out again, as "
     "PEFT does";
+
+// And of OLoRA's.
+inline constexpr char kPeftOloraStart[] =
+    "init_lora_weights is \"olora\": the part of the given base that its QR decomposition gives is "
+    "taken out again, as PEFT does";
 
 struct PeftLoraKeys {
   std::int64_t rank = 8;

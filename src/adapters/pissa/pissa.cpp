@@ -81,9 +81,12 @@ TruncatedSvd decompose(const PissaConfig& config, const LayerSite& site, std::in
 AdapterInit finish(const LowRankShape& shape, const PissaConfig& config, const LayerSite& site,
                    const at::Tensor& A0, const at::Tensor& B0) {
   AdapterInit init;
-  init.adapter = std::make_unique<LowRankAdapter>(
-      A0.clone(), B0.clone(),
-      LowRankOptions{shape.scaling, config.low_rank.dropout, site.base.dtype()}, A0, B0);
+  init.adapter =
+      std::make_unique<LowRankAdapter>(A0.clone(), B0.clone(),
+                                       LowRankOptions{.scaling = shape.scaling,
+                                                      .dropout = config.low_rank.dropout,
+                                                      .compute_dtype = site.base.dtype()},
+                                       A0, B0);
   init.report["rank"] = shape.rank;
   return init;
 }

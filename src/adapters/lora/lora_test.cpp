@@ -1,0 +1,87 @@
+// Starts and learning rates of LoRA. The contract suite has the rest.
+#include "adapters/lora/lora.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "adapters/low_rank/low_rank_adapter.h"
+#include "base/errors.h"
+#include "libtorch/prelude.h"
+
+namespace svtune {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+const std::string kLayer = "model.layers.3.q_proj";
+
+at::Tensor seeded(const std::vector<std::int64_t>& shape, std::uint64_t seed) {
+  return at::randn(shape, at::detail::createCPUGenerator(seed), at::kDouble);
+}
+
+LoraConfig config(LoraInit init, std::int64_t rank) {
+  LoraConfig config;
+  config.low_rank.rank = rank;
+  config.low_rank.alpha = 3.0;
+  config.init = init;
+  return config;
+}
+
+std::unique_ptr<LowRankAdapter> make(const LoraConfig& config, const BaseWeight& base) {
+  AdapterInit init = make_adapter(config, LayerSite{kLayer, base, 5});
+  return std::unique_ptr<LowRankAdapter>(dynamic_cast<LowRankAdapter*>(init.adapter.release()));
+}
+
+// The oracle is the decomposition of the whole matrix.
+TEST(Lora, OloraStartsFromTheFirstColumnsOfQAndRowsOfR) {
+  for (const auto& shape : {std::vector<std::int64_t>{14, 10}, {10, 14}}) {
+    const at::Tensor W = seeded(shape, 1);
+    const auto adapter = make(config(LoraInit::kOlora, 4), BaseWeight(W));
+    const auto [Q, R] = at::linalg_qr(W);
+    EXPECT_LT((adapter->B().detach() - Q.narrow(1, 0, 4)).abs().max().item<double>(), 1e-12);
+    EXPECT_LT((adapter->A().detach() - R.narrow(0, 0, 4)).abs().max().item<double>(), 1e-12);
+    EXPECT_EQ(adapter->low_rank_delta()->up.narrow(1, 0, 4).abs().max().item<double>(), 0);
+  }
+}
+
+TEST(Lora, OrthogonalStartHasLargeFactorsWithoutAProduct) {
+  for (const at::ScalarType dtype : {at::kDouble, at::kBFloat16}) {
+    const BaseWeight base(seeded({14, 10}, 1).to(dtype));
+    const auto adapter = make(config(LoraInit::kOrthogonal, 6), base);
+    const at::Tensor A = adapter->A().detach(), B = adapter->B().detach();
+    EXPECT_NEAR(A.std().item<double>(), 0.07, 0.02);
+    EXPECT_NEAR(B.std().item<double>(), 0.07, 0.02);
+    // Exact opposites in whatever order they are summed: the last bits of fp32 are left.
+    const at::Tensor product = at::mm(B.to(dtype).to(at::kFloat), A.to(dtype).to(at::kFloat));
+    EXPECT_LT(product.abs().max().item<double>(), 1e-8);
+  }
+}
+
+TEST(Lora, OddRanksHaveNoOrthogonalStart) {
+  const BaseWeight base(seeded({14, 10}, 1));
+  try {
+    check_layer(config(LoraInit::kOrthogonal, 5), LayerSite{kLayer, base, 5});
+    FAIL() << "accepted";
+  } catch (const ModelError& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr(kLayer), HasSubstr("the rank is 5")));
+  }
+}
+
+TEST(Lora, BLearnsAtItsOwnRate) {
+  const BaseWeight base(seeded({14, 10}, 1));
+  LoraConfig plus = config(LoraInit::kKaiming, 4);
+  for (const double ratio : {1.0, 16.0}) {
+    plus.b_rate_ratio = ratio;
+    const auto adapter = make(plus, base);
+    adapter->set_branch_bias(at::zeros({14}, at::kDouble));
+    const std::vector<Trainable> leaves = adapter->trainables();
+    EXPECT_EQ(leaves[0].name, "lora_A.weight");
+    EXPECT_EQ(leaves[0].group.learning_rate_scale, 1.0);
+    EXPECT_EQ(leaves[1].group.learning_rate_scale, ratio);
+    EXPECT_EQ(leaves[2].group.learning_rate_scale, ratio);
+  }
+}
+
+}  // namespace
+}  // namespace svtune
