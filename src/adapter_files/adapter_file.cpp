@@ -16,6 +16,7 @@ constexpr const char* kPickledFiles[] = {"adapter_model.bin", "adapter_model.pt"
 
 void save_state(const AdapterSet& adapters, const std::filesystem::path& directory) {
   std::vector<NamedTensor> tensors = adapters.frozen_state();
+  for (NamedTensor& each : adapters.changing_state()) tensors.push_back(std::move(each));
   for (const Trainable& each : adapters.trainables()) tensors.push_back({each.name, each.tensor});
   write_tensors(directory / kStateFile, tensors);
 }

@@ -118,6 +118,9 @@ LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
   for (const NamedTensor& each : attached.adapters.frozen_state()) {
     filler.fill(each.name, each.tensor);
   }
+  for (const NamedTensor& each : attached.adapters.changing_state()) {
+    filler.fill(each.name, each.tensor);
+  }
   for (const Trainable& each : attached.adapters.trainables()) filler.fill(each.name, each.tensor);
   filler.finish();
   attached.adapters.refresh();

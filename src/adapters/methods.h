@@ -12,7 +12,9 @@
 
 #include "adapters/adalora/adalora.h"
 #include "adapters/boft/boft.h"
+#include "adapters/delta_lora/delta_lora.h"
 #include "adapters/dora/dora.h"
+#include "adapters/flora/flora.h"
 #include "adapters/full/full.h"
 #include "adapters/lora/lora.h"
 #include "adapters/lora_xs/lora_xs.h"
@@ -30,10 +32,10 @@
 
 namespace svtune {
 
-using MethodConfig =
-    std::variant<PissaConfig, SvftConfig, LoraConfig, DoraConfig, AdaloraConfig, VeraConfig,
-                 OftConfig, BoftConfig, MiloraConfig, LoraXsConfig, SvfConfig, SvfitConfig,
-                 PicaConfig, MicaConfig, PsoftConfig, TinyloraConfig, FullConfig>;
+using MethodConfig = std::variant<PissaConfig, SvftConfig, LoraConfig, DoraConfig, AdaloraConfig,
+                                  VeraConfig, OftConfig, BoftConfig, MiloraConfig, LoraXsConfig,
+                                  SvfConfig, SvfitConfig, PicaConfig, MicaConfig, PsoftConfig,
+                                  TinyloraConfig, DeltaLoraConfig, FloraConfig, FullConfig>;
 
 // The functions of adapters/method.h for whichever method it is, with their defaults.
 std::string method_name(const MethodConfig& method);

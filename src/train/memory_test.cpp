@@ -188,6 +188,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"svf", SvfConfig{}}, Case{"svfit_bf16", SvfitConfig{.rank = 64}, kBf16},
                     Case{"pica_bf16", PicaConfig{}, kBf16}, Case{"mica", MicaConfig{}},
                     Case{"psoft_bf16", PsoftConfig{}, kBf16}, Case{"tinylora", TinyloraConfig{}},
+                    Case{"delta_lora_bf16", DeltaLoraConfig{}, kBf16},
+                    Case{"flora_bf16", FloraConfig{.rank = 2}, kBf16},
                     Case{"lora_olora", qr_start()}, Case{"vera", VeraConfig{}},
                     Case{"vera_bf16", VeraConfig{}, kBf16}, Case{"full", FullConfig{}},
                     Case{"full_bf16", FullConfig{}, kBf16},

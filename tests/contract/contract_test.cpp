@@ -96,6 +96,10 @@ std::vector<Case> cases() {
   list.push_back({"mica", MicaConfig{.rank = 3, .alpha = 6.0}});
   list.push_back({"psoft", PsoftConfig{.rank = 6}});
   list.push_back({"tinylora", TinyloraConfig{.rank = 4, .numbers = 9}});
+  DeltaLoraConfig delta_lora{.weight_ratio = 0.5, .weight_start = 2};
+  delta_lora.low_rank.rank = 3;
+  list.push_back({"delta_lora", delta_lora});
+  list.push_back({"flora", FloraConfig{.rank = 2}});
   list.push_back({"full", FullConfig{}});
   return list;
 }
@@ -441,6 +445,8 @@ std::vector<Case> impossible_cases() {
   milora.low_rank.rank = 17;
   return {{"lora_rank", lora},
           {"milora_rank", milora},
+          {"delta_lora_rank", DeltaLoraConfig{.low_rank = milora.low_rank}},
+          {"flora_rank", FloraConfig{.rank = 17}},
           {"lora_xs_rank", LoraXsConfig{.rank = 17}},
           {"svfit_rank", SvfitConfig{.rank = 17}},
           {"pica_rank", PicaConfig{.rank = 17}},

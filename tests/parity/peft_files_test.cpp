@@ -179,6 +179,8 @@ std::vector<Variant> variants() {
       {"milora", milora, all},
       {"lora_xs", LoraXsConfig{.rank = 5}, all},
       {"svf", SvfConfig{}, {.target_modules = {"q_proj"}}},
+      {"delta_lora", DeltaLoraConfig{{.rank = 4}}, all},
+      {"flora", FloraConfig{.rank = 2}, {.target_modules = {"q_proj"}}},
       {"mica", MicaConfig{.rank = 4}, {.modules_to_save = {"lm_head"}}},
       {"psoft", PsoftConfig{.rank = 5}, all},
       {"adalora", adalora, all},
