@@ -59,4 +59,13 @@ else
 fi
 
 echo
+if [ -f "$data/math/gsm8k_train.jsonl" ] && [ -d "$root/demo/model" ]; then
+  echo "== On a machine that is not idle: training, answers and SVD beside other programs"
+  "$python" "$root/bench/contention_bench.py" "$build/bin/svtune" --model "$root/demo/model" \
+    --data "$data/math/gsm8k_train.jsonl"
+else
+  echo "== On a machine that is not idle: left out, it needs the data and the model of make demo"
+fi
+
+echo
 "$python" "$root/bench/figures.py" compare "$SVTUNE_BENCH_FIGURES" "$root/bench/results"

@@ -1,7 +1,13 @@
 // The program svtune.
+#include "cli/bounded_waiting.h"
 #include "cli/commands.h"
 #include "cli/core/application.h"
 #include "svtune/memory.h"
+
+// The loader calls what stands here before it initialises the libraries: OpenMP reads its settings
+// then, and what LibTorch does is not done twice.
+[[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)(int, char**, char**) =
+    svtune::restart_with_bounded_waiting;
 
 int main(int argc, char** argv) {
   svtune::use_caching_allocator();
