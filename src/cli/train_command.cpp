@@ -76,7 +76,7 @@ class Terminal final : public RunObserver {
   }
 
   void progress(RunPhase phase, std::int64_t done, std::int64_t total) override {
-    if (phase_ != phase) start(label_of(phase), unit_of(phase));
+    if (phase_ != phase || !progress_) start(label_of(phase), unit_of(phase));
     phase_ = phase;
     ProgressSample sample;
     sample.done = done;

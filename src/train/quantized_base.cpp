@@ -5,6 +5,8 @@
 #include "base/errors.h"
 #include "libtorch/prelude.h"
 #include "nn/cpu_allocator.h"
+#include "train/run_config.h"
+#include "train/run_directory.h"
 
 namespace svtune {
 namespace {
@@ -14,6 +16,10 @@ constexpr char kQuantizedFolder[] = "quantized";
 double bits_of(QuantType type, const QuantTuning& tuning) {
   if (type == QuantType::kInt8) return 8;
   return 4 + (tuning.double_quant ? 8.127 : 32.0) / static_cast<double>(tuning.block_size);
+}
+
+std::filesystem::path quantized_folder(const TrainOptions& options) {
+  return options.run.output / kQuantizedFolder;
 }
 
 }  // namespace
@@ -34,10 +40,18 @@ QuantizePlan quantize_plan(const TrainOptions& options) {
   return plan;
 }
 
+std::filesystem::path base_to_read(const TrainOptions& options) {
+  const std::filesystem::path& run = options.run.output;
+  const std::filesystem::path own = quantized_folder(options) / "base";
+  const bool goes_on = options.run.resume && std::filesystem::exists(config_file(run)) &&
+                       has_checkpoint(run) && std::filesystem::exists(own);
+  return options.model.base_dtype && goes_on ? own : options.model.model;
+}
+
 void enter_quantized_base(TrainSession& session, RunObserver& observer) {
   const TrainOptions& options = session.options;
   if (!options.model.base_dtype) return;
-  const std::filesystem::path folder = options.run.output / kQuantizedFolder;
+  const std::filesystem::path folder = quantized_folder(options);
   if (!std::filesystem::exists(folder)) {
     QuantizeOptions quantize;
     quantize.measure = false;
@@ -46,9 +60,11 @@ void enter_quantized_base(TrainSession& session, RunObserver& observer) {
     };
     quantize_model(session.model, quantize_plan(options), folder, quantize);
   }
-  session.model = {};  // gives the dense matrices back before the quantised ones are read
-  release_cached_blocks();
-  session.model = load_model(folder / "base", {scalar_type(options.model.dtype)});
+  if (session.model.path != folder / "base") {
+    session.model = {};  // gives the dense matrices back before the quantised ones are read
+    release_cached_blocks();
+    session.model = load_model(folder / "base", {scalar_type(options.model.dtype)});
+  }
   if (std::filesystem::exists(folder / "adapter")) session.start_adapter = folder / "adapter";
 }
 

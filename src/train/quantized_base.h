@@ -11,8 +11,13 @@ namespace svtune {
 // Throws UsageError when the method cannot train on a quantised base or an option does not fit.
 QuantizePlan quantize_plan(const TrainOptions& options);
 
+// The model that a run begins or goes on with: --model, or, once a run on a base that it quantised
+// has a checkpoint, that base alone. A machine that holds it need not hold the dense one.
+std::filesystem::path base_to_read(const TrainOptions& options);
+
 // Does nothing without --base-dtype. Quantises the session's model into RUN/quantized unless an
-// earlier part of the run has done so, and puts the quantised model in its place.
+// earlier part of the run has done so, and puts the quantised model in its place unless it is
+// there.
 void enter_quantized_base(TrainSession& session, RunObserver& observer);
 
 // Rounds the session's matrices plainly and in memory, for rehearsals: products take the time that

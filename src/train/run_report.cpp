@@ -34,14 +34,13 @@ ReportLayer report_layer(const AdaptedLayer& layer, const std::string& method) {
   return entry;
 }
 
-std::vector<ReportFact> stored_facts(const std::filesystem::path& run) {
+// What an earlier part of the run left in report.json.
+RunFiles stored_files(const std::filesystem::path& run) {
   if (!std::filesystem::exists(run / "report.json") ||
       !std::filesystem::exists(run / "metrics.jsonl")) {
     return {};
   }
-  std::vector<ReportFact> facts = load_run_files(run).run.facts;
-  std::erase_if(facts, [](const ReportFact& fact) { return fact.label == kPeakFact; });
-  return facts;
+  return load_run_files(run);
 }
 
 struct SampleQuestion {
@@ -49,9 +48,13 @@ struct SampleQuestion {
   std::vector<std::int32_t> prompt;  // tokens
 };
 
+const ExampleStore& sample_data(const TrainSession& session) {
+  return session.eval_data ? *session.eval_data : *session.data;
+}
+
 // Plain texts have no question.
 std::vector<SampleQuestion> questions_of(const TrainSession& session) {
-  const ExampleStore& store = session.eval_data ? *session.eval_data : *session.data;
+  const ExampleStore& store = sample_data(session);
   std::vector<SampleQuestion> questions;
   const std::int64_t count = std::min(session.options.run.samples, store.size());
   for (std::int64_t i = 0; i < count; ++i) {
@@ -64,27 +67,26 @@ std::vector<SampleQuestion> questions_of(const TrainSession& session) {
   return questions;
 }
 
-void add_answers(TrainSession& session, std::vector<SampleQuestion>& questions, const char* label) {
+std::vector<TextAnswer> answer(const TrainSession& session,
+                               const std::vector<SampleQuestion>& questions) {
   std::vector<std::vector<std::int32_t>> prompts;
   for (const SampleQuestion& question : questions) prompts.push_back(question.prompt);
   TextOptions options;
   options.tokens.max_new_tokens = kSampleTokens;
-  const ExampleStore& store = session.eval_data ? *session.eval_data : *session.data;
-  const AnswerEnds ends =
-      answer_ends(session.options.model.model, *session.tokenizer, store.encoder().prompt());
+  const AnswerEnds ends = answer_ends(session.options.model.model, *session.tokenizer,
+                                      sample_data(session).encoder().prompt());
   options.tokens.end_tokens = ends.ids;
   options.stop = ends.texts;
-  const std::vector<TextAnswer> answers =
-      generate_text(*session.model.net, *session.tokenizer, prompts, options);
-  for (std::size_t i = 0; i < questions.size(); ++i) {
-    ReportSample& sample = questions[i].sample;
-    ReportAnswer answer{label, answers[i].text, std::nullopt};
-    if (const auto wanted = reference_answer(sample.reference)) {
-      answer.correct = extract_answer(answers[i].text) == wanted;
-    }
-    sample.answers.insert(label == kAnswerBefore ? sample.answers.begin() : sample.answers.end(),
-                          std::move(answer));
+  return generate_text(*session.model.net, *session.tokenizer, prompts, options);
+}
+
+void add_answer(ReportSample& sample, const char* label, const std::string& text) {
+  ReportAnswer answer{label, text, std::nullopt};
+  if (const auto wanted = reference_answer(sample.reference)) {
+    answer.correct = extract_answer(text) == wanted;
   }
+  std::erase_if(sample.answers, [&](const ReportAnswer& one) { return one.label == label; });
+  sample.answers.push_back(std::move(answer));
 }
 
 }  // namespace
@@ -99,7 +101,12 @@ RunFiles start_files(const TrainSession& session, const StartReport& start,
   for (const AdaptedLayer& layer : start.layers) {
     files.run.layers.push_back(report_layer(layer, start.method));
   }
-  if (!base_loss) files.run.facts = stored_facts(run);
+  if (!base_loss) {
+    RunFiles stored = stored_files(run);
+    files.samples = std::move(stored.samples);
+    files.run.facts = std::move(stored.run.facts);
+    std::erase_if(files.run.facts, [](const ReportFact& fact) { return fact.label == kPeakFact; });
+  }
   if (!files.run.facts.empty()) return files;
   files.run.facts = {
       {"Method", start.method},
@@ -118,27 +125,24 @@ RunFiles start_files(const TrainSession& session, const StartReport& start,
   return files;
 }
 
-std::vector<ReportSample> answer_samples(TrainSession& session, Attached& attached,
-                                         RunObserver& observer) {
-  std::vector<SampleQuestion> questions = questions_of(session);
-  if (questions.empty()) return {};
-  const auto count = static_cast<std::int64_t>(2 * questions.size());
+void answer_samples(const TrainSession& session, const char* label,
+                    std::vector<ReportSample>& samples, RunObserver& observer) {
+  const std::vector<SampleQuestion> questions = questions_of(session);
+  if (questions.empty()) return;
+  const auto count = static_cast<std::int64_t>(questions.size());
   observer.progress(RunPhase::kSamples, 0, count);
-  add_answers(session, questions, kAnswerAfter);
-  observer.progress(RunPhase::kSamples, count / 2, count);
-
-  attached.adapters = {};
-  session.model.net.reset();
-  const TrainModelOptions& base = session.options.model;
-  session.model = load_model(base.model, {scalar_type(base.dtype)});
-  std::optional<LoadedAdapter> start;
-  if (base.adapter) start = load_adapter(session.model, *base.adapter);
-  add_answers(session, questions, kAnswerBefore);
+  const std::vector<TextAnswer> answers = answer(session, questions);
+  std::vector<ReportSample> answered;
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    const auto same = [&](const ReportSample& other) {
+      return other.prompt == questions[i].sample.prompt;
+    };
+    const auto known = std::ranges::find_if(samples, same);
+    answered.push_back(known == samples.end() ? questions[i].sample : *known);
+    add_answer(answered.back(), label, answers[i].text);
+  }
+  samples = std::move(answered);
   observer.progress(RunPhase::kSamples, count, count);
-
-  std::vector<ReportSample> samples;
-  for (SampleQuestion& question : questions) samples.push_back(std::move(question.sample));
-  return samples;
 }
 
 }  // namespace svtune

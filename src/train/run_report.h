@@ -8,16 +8,17 @@
 
 namespace svtune {
 
-// The facts of a run that starts, or, without a base loss, those that it left when it started.
+// The facts of a run that starts, or, without a base loss, those that it left when it started,
+// and the samples with them.
 RunFiles start_files(const TrainSession& session, const StartReport& start,
                      std::optional<double> base_loss);
 
 inline constexpr const char* kPeakFact = "Peak of the process";
 
-// Greedy answers to the first questions of the evaluation (else training) data, of the trained
-// model and of the one the run started from. The latter is read from its files, into the place
-// of the former: `attached` and the session's network are of no use afterwards.
-std::vector<ReportSample> answer_samples(TrainSession& session, Attached& attached,
-                                         RunObserver& observer);
+// Greedy answers of the session's model as it stands to the first questions of the evaluation
+// (else training) data, under kAnswerBefore or kAnswerAfter. Samples of the same questions keep
+// their other answers; those of other questions go.
+void answer_samples(const TrainSession& session, const char* label,
+                    std::vector<ReportSample>& samples, RunObserver& observer);
 
 }  // namespace svtune

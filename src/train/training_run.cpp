@@ -161,16 +161,20 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   };
   std::vector<Batch> documents;
   std::optional<double> base_loss;
+  std::vector<ReportSample> samples;
   if (!restart) {
     // What the base alone needs is checked before its loss is computed.
     check_memory(forecast_memory(session, {}), available_memory(), process_memory().resident);
     documents = start_documents(*session.batches);
     base_loss = start_loss(*session.model.net, nullptr, documents);
+    if (!session.start_adapter) answer_samples(session, kAnswerBefore, samples, observer);
   }
   // A quantised base is written first of all, and a killed run must find it again.
   if (session.options.model.base_dtype && !restart) begin();
   enter_quantized_base(session, observer);
+  const bool goes_on_from_adapter = !restart && session.options.model.adapter.has_value();
   Attached attached = attach_adapters(session, /*initialise=*/!restart, observer);
+  if (goes_on_from_adapter) answer_samples(session, kAnswerBefore, samples, observer);
   release_cached_blocks();  // what decompositions and the base's loss needed
   if (restart) restore_record(run, attached);
   attached.record.prompt = session.prompt;
@@ -188,6 +192,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   begin();
   if (!restart) save_record(run, attached);
   RunFiles files = start_files(session, attached.report, base_loss);
+  if (!restart) files.samples = std::move(samples);
   save_report_json(run, files);
 
   const Trained trained = train_steps(session, attached, *state, restored, observer);
@@ -198,7 +203,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
                        run / "report.html",    0};
   if (!outcome.stopped) {
     outcome.result = save_results(session, attached, trained, observer);
-    files.samples = answer_samples(session, attached, observer);
+    answer_samples(session, kAnswerAfter, files.samples, observer);
   }
   outcome.peak_memory = process_memory().peak;
   files.run.facts.push_back({kPeakFact, format_bytes(outcome.peak_memory)});

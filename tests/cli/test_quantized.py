@@ -1,4 +1,5 @@
 """Quantised bases as a user meets them: written, trained on, resumed, exported, refused."""
+import json
 import shutil
 
 import harness
@@ -83,6 +84,30 @@ class Quantized(harness.Base):
         self.assertIn("Resumed at step 3", result.stdout)
         weights = "adapter/adapter_model.safetensors"
         self.assertEqual((whole / weights).read_bytes(), (broken / weights).read_bytes())
+
+    def test_answers_of_the_base_are_kept_from_the_start_of_the_run(self):
+        def samples(run):
+            return json.loads((run / "report.json").read_text())["samples"]
+
+        options = ["--base-dtype", "nf4", "--save-every", 1, "--keep-checkpoints", 100]
+        whole, broken = self.root / "answers", self.root / "answers-broken"
+        arguments = self.train_arguments(whole, *options)
+        arguments[arguments.index("--samples") + 1] = 2
+        self.assertEqual(svtune(*arguments).returncode, 0)
+        labels = [[each["label"] for each in one["answers"]] for one in samples(whole)]
+        self.assertEqual(labels, [["before", "after"]] * 2)
+        # What a run that is killed behind its third step leaves.
+        shutil.copytree(whole, broken)
+        report = json.loads((broken / "report.json").read_text())
+        for sample in report["samples"]:
+            del sample["answers"][1]
+        (broken / "report.json").write_text(json.dumps(report))
+        for step in (4, 5, 6):
+            shutil.rmtree(broken / "checkpoints" / f"step-{step}")
+        arguments[arguments.index("--output") + 1] = broken
+        result = svtune(*arguments, "--resume")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(samples(whole), samples(broken))
 
     def test_export_takes_the_residual_along(self):
         self.quantize("residual", "--method", "qpissa")
