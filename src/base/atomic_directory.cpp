@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "base/files.h"
+#include "base/temporaries.h"
 
 namespace svtune {
 namespace {
@@ -46,6 +47,36 @@ void sync_tree(const fs::path& root) {
   detail::sync_path(root);
 }
 
+void remove_temporary(const fs::path& staging) {
+  std::error_code ignored;
+  fs::remove_all(staging, ignored);
+  detail::Temporaries().forget(staging);
+}
+
+void take_name(const fs::path& staging, const fs::path& path) {
+  detail::Temporaries temporaries;
+  if (::rename(staging.c_str(), path.c_str()) != 0) throw_system(path, "cannot create", errno);
+  temporaries.forget(staging);
+}
+
+// Afterwards `staging` names the old content.
+void exchange(fs::path& staging, const fs::path& path) {
+  detail::Temporaries temporaries;
+  const int exchanged =
+      ::renameat2(AT_FDCWD, staging.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE);
+  if (exchanged == 0) return;
+  const fs::path old = detail::temporary_sibling(path);
+  if (::rename(path.c_str(), old.c_str()) != 0) throw_system(path, "cannot move", errno);
+  if (::rename(staging.c_str(), path.c_str()) != 0) {
+    const int reason = errno;
+    if (::rename(old.c_str(), path.c_str()) != 0) throw_system(old, "cannot move", errno);
+    throw_system(path, "cannot replace", reason);
+  }
+  temporaries.forget(staging);
+  temporaries.add(old);
+  staging = old;
+}
+
 }  // namespace
 
 AtomicDirectory::AtomicDirectory(fs::path path, IfExists if_exists)
@@ -59,35 +90,25 @@ AtomicDirectory::AtomicDirectory(fs::path path, IfExists if_exists)
   if (error) throw_system(path_, "cannot create the parent directory", error.value());
   detail::remove_stale_siblings(path_);
   staging_ = detail::temporary_sibling(path_);
+  detail::Temporaries temporaries;
   fs::create_directory(staging_, error);
+  if (!error) temporaries.add(staging_);
   if (error) throw_system(path_, "cannot create", error.value());
 }
 
 AtomicDirectory::~AtomicDirectory() {
-  std::error_code ignored;
-  if (!staging_.empty()) fs::remove_all(staging_, ignored);
+  if (!staging_.empty()) remove_temporary(staging_);
 }
 
 void AtomicDirectory::commit() {
   sync_tree(staging_);
   require_usable(path_, if_exists_);
   std::error_code error;
-  const bool occupied = fs::is_directory(path_, error) && !fs::is_empty(path_, error);
-  if (occupied) {
-    // After the exchange staging_ names the old content, which the destructor removes.
-    if (::renameat2(AT_FDCWD, staging_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) != 0) {
-      const fs::path old = detail::temporary_sibling(path_);
-      if (::rename(path_.c_str(), old.c_str()) != 0) throw_system(path_, "cannot move", errno);
-      if (::rename(staging_.c_str(), path_.c_str()) != 0) {
-        const int reason = errno;
-        if (::rename(old.c_str(), path_.c_str()) != 0) throw_system(old, "cannot move", errno);
-        throw_system(path_, "cannot replace", reason);
-      }
-      staging_ = old;
-    }
-    fs::remove_all(staging_, error);
-  } else if (::rename(staging_.c_str(), path_.c_str()) != 0) {
-    throw_system(path_, "cannot create", errno);
+  if (fs::is_directory(path_, error) && !fs::is_empty(path_, error)) {
+    exchange(staging_, path_);
+    remove_temporary(staging_);
+  } else {
+    take_name(staging_, path_);
   }
   staging_.clear();
   detail::sync_path(path_.parent_path());

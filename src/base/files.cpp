@@ -15,6 +15,7 @@
 
 #include "base/errors.h"
 #include "base/lfs_pointer.h"
+#include "base/temporaries.h"
 
 namespace svtune {
 namespace {
@@ -70,6 +71,19 @@ std::size_t remove_stale(const std::filesystem::path& directory, const std::stri
     if (std::filesystem::remove_all(it->path(), ignored) > 0 && !ignored) ++removed;
   }
   return removed;
+}
+
+void discard(const std::filesystem::path& temporary) {
+  detail::Temporaries temporaries;
+  ::unlink(temporary.c_str());
+  temporaries.forget(temporary);
+}
+
+bool rename_temporary(const std::filesystem::path& temporary, const std::filesystem::path& path) {
+  detail::Temporaries temporaries;
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return false;
+  temporaries.forget(temporary);
+  return true;
 }
 
 }  // namespace
@@ -164,22 +178,24 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   }
   detail::remove_stale_siblings(path_);
   temporary_ = detail::temporary_sibling(path_);
+  detail::Temporaries temporaries;
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd_ < 0) throw_errno(path_, "cannot create");
+  temporaries.add(temporary_);
   buffer_.reserve(kBufferBytes);
 }
 
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
   ::close(fd_);
-  ::unlink(temporary_.c_str());
+  discard(temporary_);
 }
 
 void AtomicFile::fail(const char* doing) {
   const int error = errno;
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
-  ::unlink(temporary_.c_str());
+  discard(temporary_);
   errno = error;
   throw_errno(path_, doing);
 }
@@ -219,7 +235,7 @@ void AtomicFile::commit_as(const std::filesystem::path& path, bool sync) {
   if (sync && ::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) fail("cannot flush to disk");
   const int fd = std::exchange(fd_, -1);
   if (::close(fd) != 0) fail("cannot close");
-  if (::rename(temporary_.c_str(), path.c_str()) != 0) fail("cannot replace");
+  if (!rename_temporary(temporary_, path)) fail("cannot replace");
   if (sync) detail::sync_path(path.parent_path());
 }
 

@@ -26,7 +26,7 @@ LoraExportReport export_lora(const Model& model, const AdapterSet& adapters,
   if (record.needs_its_base) {
     // The rounded residual and the adapter make the model together only.
     std::filesystem::copy(model.path, staging / "base", std::filesystem::copy_options::recursive);
-    std::filesystem::create_directories(staging / "adapter");
+    std::filesystem::create_directory(staging / "adapter");
   }
   const std::filesystem::path target = record.needs_its_base ? staging / "adapter" : staging;
   LoraExportReport report = write_lora_export(model, adapters, record, target, options);
@@ -52,8 +52,8 @@ MergeReport export_residual(const Model& model, const AdapterSet& adapters,
                      "Export a LoRA or merge instead.");
   }
   AtomicDirectory output(directory, options.if_exists);
-  std::filesystem::create_directories(output.staging() / "base");
-  std::filesystem::create_directories(output.staging() / "adapter");
+  std::filesystem::create_directory(output.staging() / "base");
+  std::filesystem::create_directory(output.staging() / "adapter");
   MergeOptions base_options = options;
   if (!base_options.prompt) base_options.prompt = record.prompt;
   WeightChanges changes;

@@ -178,7 +178,7 @@ std::uint64_t write_checkpoint(const std::vector<NamedTensor>& tensors,
 
 std::uint64_t write_base(const Model& model, const std::vector<Task>& tasks,
                          const std::filesystem::path& directory) {
-  std::filesystem::create_directories(directory);
+  std::filesystem::create_directory(directory);
   const std::uint64_t bytes = write_checkpoint(tensors_of_base(model, tasks), directory);
   Json config = model.config;
   config["quantization_config"] = quantization_config(

@@ -5,9 +5,11 @@
 //   FAULT_AT     n, from 1 on; 0 or unset: none fails
 //   FAULT_LOG    gets the line "NAME PATH" of the failed call
 //   FAULT_ALL    set: of every call
+//   FAULT_STOP   set: the n-th call stops the process and goes through once it is continued
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,13 +32,14 @@ Function* next(const char* name) {
 struct Plan {
   std::string root, log;
   long at = 0;
-  bool all = false;
+  bool all = false, stop = false;
 
   Plan() {
     if (const char* text = getenv("FAULT_ROOT")) root = text;
     if (const char* text = getenv("FAULT_LOG")) log = text;
     if (const char* text = getenv("FAULT_AT")) at = atol(text);
     all = getenv("FAULT_ALL") != nullptr;
+    stop = getenv("FAULT_STOP") != nullptr;
   }
 };
 
@@ -60,6 +63,10 @@ bool fails(const char* call, const std::string& path) {
   if (plan().root.empty() || path.compare(0, plan().root.size(), plan().root) != 0) return false;
   const bool chosen = ++calls == plan().at;
   if (chosen || plan().all) append_line(std::string(call) + " " + path + "\n");
+  if (chosen && plan().stop) {
+    raise(SIGSTOP);
+    return false;
+  }
   if (chosen) errno = strcmp(call, "fsync") == 0 ? EIO : ENOSPC;
   return chosen;
 }

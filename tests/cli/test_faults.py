@@ -7,11 +7,13 @@ import os
 import pathlib
 import re
 import shutil
+import signal
+import subprocess
 import unittest
 
 import fixture
 import harness
-from harness import SOAK, contents, svtune
+from harness import LIMIT, SOAK, contents, svtune
 
 LIBRARY = os.environ.get("SVTUNE_FAULT_LIBRARY", "")
 SPREAD = 9  # calls that fail, of one command in the short form
@@ -36,14 +38,15 @@ class Faults(harness.Base):
         cls.lines = cls.root / "lines.jsonl"
         cls.lines.write_text('{"ids": [1, 2, 3]}\n')
 
+    def environment(self, at, **more):
+        return os.environ | {"LD_PRELOAD": LIBRARY, "FAULT_ROOT": str(self.area),
+                             "FAULT_AT": str(at), "FAULT_LOG": str(self.log)} | more
+
     def faulty(self, arguments, at, every=False):
         """Runs the command with call number `at` failing; returns what failed, or None."""
         self.log.unlink(missing_ok=True)
-        environment = os.environ | {"LD_PRELOAD": LIBRARY, "FAULT_ROOT": str(self.area),
-                                    "FAULT_AT": str(at), "FAULT_LOG": str(self.log)}
-        if every:
-            environment["FAULT_ALL"] = "1"
-        result = svtune(*arguments, env=environment)
+        more = {"FAULT_ALL": "1"} if every else {}
+        result = svtune(*arguments, env=self.environment(at, **more))
         return result, self.log.read_text().splitlines() if self.log.exists() else []
 
     def fresh_area(self):
@@ -95,20 +98,54 @@ class Faults(harness.Base):
                 self.named(result, failed)
                 self.assertEqual(list(self.area.iterdir()), [])
 
-    def test_merge_export_quantize_and_convert_write_all_or_nothing(self):
+    def commands(self):
+        """Those that write one output, whose path is to follow."""
         adapter = ("--model", self.model, "--adapter", self.trained / "adapter")
-        self.check_output("merge", *adapter, "--output")
-        self.check_output("export", *adapter, "--output")
-        self.check_output("export", *adapter, "--form", "residual", "--output")
-        self.check_output("quantize", "--model", self.model, "--method", "qpissa", "--rank", 4,
-                          "--output")
-        self.check_output("convert", self.gguf)
+        yield "merge", *adapter, "--output"
+        yield "export", *adapter, "--output"
+        yield "export", *adapter, "--form", "residual", "--output"
+        yield ("quantize", "--model", self.model, "--method", "qpissa", "--rank", 4, "--output")
+        yield "convert", self.gguf
+        yield ("eval", "--model", self.model, "--data", self.data, "--template", "alpaca",
+               "--task", "exact-match", "--limit", 2, "--max-new-tokens", 2, "--answers")
+        yield "score", "--model", self.model, "--input", self.lines, "--output"
 
-    def test_eval_and_score_write_all_or_nothing(self):
-        self.check_output("eval", "--model", self.model, "--data", self.data, "--template",
-                          "alpaca", "--task", "exact-match", "--limit", 2, "--max-new-tokens", 2,
-                          "--answers")
-        self.check_output("score", "--model", self.model, "--input", self.lines, "--output")
+    def test_commands_write_all_or_nothing(self):
+        for command in self.commands():
+            self.check_output(*command)
+
+    def ended_by(self, number, arguments, at):
+        """The exit code after a signal that comes with the call number `at`."""
+        process = subprocess.Popen(harness.command(*arguments), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL,
+                                   env=self.environment(at, FAULT_STOP="1"))
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        process.send_signal(number)
+        process.send_signal(signal.SIGCONT)
+        return process.wait(timeout=LIMIT)
+
+    def check_signals(self, *arguments):
+        output = self.area / "out"
+        command = [*arguments, output]
+        self.fresh_area()
+        self.log.unlink(missing_ok=True)
+        result, calls = self.faulty(command, 0, every=True)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        whole, beside = contents(self.area), self.beside()
+        for turn, at in enumerate(self.points(len(calls))):
+            self.fresh_area()
+            number = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)[turn % 3]
+            with self.subTest(command=str(arguments[0]), call=at, of=len(calls), signal=number):
+                self.assertEqual(self.ended_by(number, command, at), 128 + number)
+                left = list(self.area.iterdir())
+                self.assertIn(left, ([], [output]))
+                if left:
+                    self.assertEqual(contents(self.area), whole)
+                self.assertEqual(self.beside(), beside)
+
+    def test_signals_leave_the_whole_output_or_nothing(self):
+        for command in self.commands():
+            self.check_signals(*command)
 
     def check_training(self, method, steps, *more, begun):
         """A run that fails at a file goes on, with the same command line, to the same bytes."""

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "base/text_util.h"
+#include "cli/core/interrupt.h"
 #include "cli/core/terminal.h"
 
 namespace svtune {
@@ -101,6 +102,7 @@ int run_application(const ProgramInfo& program, const std::vector<Command>& comm
   try {
     return dispatch(program, args, context);
   } catch (...) {
+    stay_if_ending();
     const bool known = !args.empty() && find_command(commands, args.front()) != nullptr;
     return report_current(err, known ? "svtune help " + args.front() + " lists the options"
                                      : "svtune help lists the commands");
@@ -109,9 +111,12 @@ int run_application(const ProgramInfo& program, const std::vector<Command>& comm
 
 int run_main(const ProgramInfo& program, const std::vector<Command>& commands, int argc,
              char** argv) {
+  end_process_on_signals();
   const int code = run_application(program, commands, {argv + std::min(argc, 1), argv + argc},
                                    std::cout, std::cerr);
-  if (code == 0 && !std::cout.flush()) {
+  const bool lost = code == 0 && !std::cout.flush();
+  stay_if_ending();
+  if (lost) {
     return report(std::cerr, "standard output could not be written", "is the disk full?", 1);
   }
   return code;
