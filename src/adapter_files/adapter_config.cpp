@@ -124,7 +124,9 @@ PeftConfig parse_peft_config(const Json& json, const std::string& source,
     config.method = std::move(*method);
     config.targets = TargetReader(keys, config.method.own_biases).read();
   }
-  config.base_model = keys.text_or("base_model_name_or_path", "");
+  if (keys.find("base_model_name_or_path") != nullptr) {
+    config.base_model = keys.text_or("base_model_name_or_path", "");
+  }
   keys.finish();
   return config;
 }

@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "adapter_files/peft_directory.h"
 #include "adapter_files/side_file.h"
 #include "attach/attach.h"
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
+#include "io/safetensors_source.h"
 #include "io/tiny_model_test_util.h"
 #include "libtorch/prelude.h"
 
@@ -56,6 +59,28 @@ class AdapterFile : public ::testing::Test {
       ++files;
     }
     EXPECT_GE(files, 2);
+  }
+
+  // The error of a LoRA whose configuration was changed.
+  std::string error_of_config(const std::function<std::string(Json)>& change) {
+    make("changed", LoraConfig{});
+    const std::filesystem::path path = directory_ / "changed" / kPeftConfigFile;
+    write_file_atomic(path, change(read_json_file(path)));
+    const std::string error = error_of<FileError>("changed", base());
+    std::filesystem::remove_all(directory_ / "changed");
+    return error;
+  }
+
+  // Copies an adapter with other keys in its weights.
+  void rename_keys(const std::string& from, const std::string& to,
+                   const std::function<std::string(std::string)>& renamed) {
+    std::filesystem::copy(directory_ / from, directory_ / to);
+    const SafetensorsSource file(directory_ / from / kPeftWeightsFile);
+    std::vector<NamedTensor> tensors;
+    for (const std::string& name : file.names()) {
+      tensors.push_back({renamed(name), file.read(name, at::kFloat)->clone()});
+    }
+    write_tensors(directory_ / to / kPeftWeightsFile, tensors);
   }
 
   TempDirectory directory_;
@@ -148,6 +173,59 @@ TEST_F(AdapterFile, KeysThatChangeTheMathematicsAreNamed) {
   for (const char* key : {"use_qalora", "target_parameters", "\"corda\"", "\"r\" is \"four\""}) {
     EXPECT_THAT(error, HasSubstr(key));
   }
+}
+
+TEST_F(AdapterFile, NumbersThatAreNullAreRefused) {
+  for (const std::string key : {"lora_alpha", "r", "lora_dropout", "bias"}) {
+    const std::string error = error_of_config([&](Json json) {
+      json[key] = nullptr;
+      return dump_json(json);
+    });
+    EXPECT_THAT(error, HasSubstr(key));
+  }
+}
+
+TEST_F(AdapterFile, KeysWithTwoValuesAreRefused) {
+  const std::string error = error_of_config([](const Json& json) {
+    const std::string text = dump_json(json);
+    return text.substr(0, text.rfind('}')) + ", \"lora_alpha\": 77}";
+  });
+  EXPECT_THAT(error, HasSubstr("\"lora_alpha\" occurs twice"));
+}
+
+TEST_F(AdapterFile, UnknownKeysThatTurnSomethingOnAreRefused) {
+  for (const Json& value : {Json(true), Json{{"sharpness", 2}}, Json{1, 2}}) {
+    const std::string error = error_of_config([&](Json json) {
+      json["use_future"] = value;
+      return dump_json(json);
+    });
+    EXPECT_THAT(error, HasSubstr("use_future is unknown"));
+  }
+}
+
+// As a running PEFT model calls its tensors.
+TEST_F(AdapterFile, KeysWithTheAdaptersNameInsideAreRead) {
+  TargetOptions targets = kEverything;
+  targets.bias = TrainedBias::kNone;
+  const at::Tensor expected = make("lora", DoraConfig{}, targets);
+  const auto named = [](const std::string& key) -> std::string {
+    if (key.find(".lora_") != std::string::npos) {
+      const std::size_t at = key.ends_with(".weight") ? key.size() - 7 : key.size();
+      return key.substr(0, at) + ".default" + key.substr(at);
+    }
+    return key.substr(0, key.rfind('.')) + ".modules_to_save.default.weight";
+  };
+  rename_keys("lora", "named", named);
+  Model model = load_model(base());
+  const LoadedAdapter loaded = load_adapter(model, directory_ / "named");
+  EXPECT_TRUE(test::logits_of(model).equal(expected));
+
+  rename_keys("lora", "two", [&](const std::string& key) {
+    std::string name = named(key);
+    const std::size_t at = key.find(".layers.1.") != name.npos ? name.find("default") : name.npos;
+    return at == name.npos ? name : name.replace(at, 7, "other");
+  });
+  EXPECT_THAT(error_of<FileError>("two", base()), HasSubstr("several adapters: default, other"));
 }
 
 TEST_F(AdapterFile, PickledWeightsAreRefused) {

@@ -1,18 +1,25 @@
 #include "adapter_files/tensor_filler.h"
 
+#include "adapters/peft_names.h"
 #include "base/errors.h"
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
 
-TensorFiller::TensorFiller(const std::filesystem::path& path) : path_(path), file_(path) {
-  for (const std::string& name : file_.names()) unread_.insert(name);
+TensorFiller::TensorFiller(const std::filesystem::path& path)
+    : path_(path), file_(path), stored_(keys_without_adapter_name(file_.names(), path.string())) {
+  for (const auto& [key, stored] : stored_) unread_.insert(key);
+}
+
+std::optional<at::Tensor> TensorFiller::read(const std::string& key, at::ScalarType dtype) const {
+  const auto stored = stored_.find(key);
+  return stored == stored_.end() ? std::nullopt : file_.read(stored->second, dtype);
 }
 
 void TensorFiller::fill(const std::string& key, const at::Tensor& into) {
   unread_.erase(key);
-  const auto tensor = file_.read(key, into.scalar_type());
+  const auto tensor = read(key, into.scalar_type());
   if (!tensor) {
     problem(key + " is missing");
   } else if (tensor->sizes() != into.sizes()) {
@@ -27,7 +34,7 @@ void TensorFiller::fill(const std::string& key, const at::Tensor& into) {
 
 at::Tensor TensorFiller::take(const std::string& key, at::ScalarType dtype) {
   unread_.erase(key);
-  return *file_.read(key, dtype);
+  return *read(key, dtype);
 }
 
 void TensorFiller::finish() {

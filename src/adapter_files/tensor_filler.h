@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,7 +14,8 @@ namespace svtune {
 
 class TensorFiller {
  public:
-  // Throws FileError when the file is missing or malformed.
+  // Throws FileError when the file is missing or malformed. Keys are those without an adapter's
+  // name (adapters/peft_names.h).
   explicit TensorFiller(const std::filesystem::path& path);
 
   // Copies `key` into a tensor of the same shape, converting the dtype; notes what is
@@ -29,8 +32,11 @@ class TensorFiller {
   void finish();
 
  private:
+  std::optional<at::Tensor> read(const std::string& key, at::ScalarType dtype) const;
+
   std::filesystem::path path_;
   SafetensorsSource file_;
+  std::map<std::string, std::string> stored_;  // key -> key in the file
   std::set<std::string> unread_;
   std::vector<std::string> problems_;
 };

@@ -8,6 +8,12 @@ bool is_empty_value(const Json& value) {
          ((value.is_object() || value.is_array()) && value.empty());
 }
 
+// PEFT turns a technique on with true or with its settings; a number or a text alone is a parameter
+// of one.
+bool turns_something_on(const Json& value) {
+  return value == Json(true) || ((value.is_object() || value.is_array()) && !value.empty());
+}
+
 }  // namespace
 
 PeftKeys::PeftKeys(const Json& json, const std::string& source, std::vector<std::string>& warnings)
@@ -25,11 +31,13 @@ const Json* PeftKeys::find(const std::string& key) {
 
 std::int64_t PeftKeys::integer_or(const std::string& key, std::int64_t fallback) {
   known_.insert(key);
+  if (reader_.is_null(key)) wrong(key, "a number, not null");
   return reader_.integer_or(key, fallback);
 }
 
 double PeftKeys::number_or(const std::string& key, double fallback) {
   known_.insert(key);
+  if (reader_.is_null(key)) wrong(key, "a number, not null");
   return reader_.number_or(key, fallback);
 }
 
@@ -40,6 +48,7 @@ bool PeftKeys::boolean_or(const std::string& key, bool fallback) {
 
 std::string PeftKeys::text_or(const std::string& key, const std::string& fallback) {
   known_.insert(key);
+  if (reader_.is_null(key)) wrong(key, "text, not null");
   return reader_.text_or(key, fallback);
 }
 
@@ -61,10 +70,19 @@ void PeftKeys::wrong(const std::string& key, const std::string& need) {
 }
 
 void PeftKeys::finish() {
+  bool unknown = false;
   for (const auto& [key, value] : json_.items()) {
-    if (!known_.contains(key)) warnings_.push_back("unknown key " + key + " is ignored");
+    if (known_.contains(key)) continue;
+    if (!turns_something_on(value)) {
+      warnings_.push_back("unknown key " + key + " is ignored");
+      continue;
+    }
+    unknown = true;
+    problem("the key " + key + " is unknown and may change what the adapter computes");
   }
-  reader_.finish("");
+  reader_.finish(unknown ? "Take unknown keys out if they do not, or merge the adapter with the "
+                           "program that wrote it."
+                         : "");
 }
 
 }  // namespace svtune

@@ -133,11 +133,11 @@ class Parser {
       if (peek() != ':') fail("need ':' after a key");
       ++pos_;
       const std::size_t place = find_key(items, key, places, indexed);
-      if (place < items.size() && options_.reject_duplicate_keys) {
-        pos_ = key_pos;
-        fail("key \"" + key + "\" occurs twice");
-      }
       Json value = parse_value(depth + 1);
+      if (place < items.size() && options_.reject_duplicate_keys && items[place].second != value) {
+        pos_ = key_pos;
+        fail("key \"" + key + "\" occurs twice, with different values");
+      }
       if (place < items.size()) {
         items[place].second = std::move(value);
       } else {
@@ -287,7 +287,7 @@ void append_member(Json& object, std::string key, Json value) {
 }
 
 Json read_json_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
-  return parse_json(read_file(path, max_bytes), path.string());
+  return parse_json(read_file(path, max_bytes), path.string(), {.reject_duplicate_keys = true});
 }
 
 }  // namespace svtune

@@ -90,6 +90,8 @@ TEST(Json, DuplicateKeysKeepTheLastValueOrAreRefused) {
   JsonOptions strict;
   strict.reject_duplicate_keys = true;
   EXPECT_THAT(error_of(R"({"a": 1, "a": 3})", strict), HasSubstr("1:10: malformed JSON: key"));
+  EXPECT_THAT(error_of(R"({"x": [{"a": 1, "a": 3}]})", strict), HasSubstr("\"a\" occurs twice"));
+  EXPECT_EQ(error_of(R"({"a": [1], "a": [1]})", strict), "") << "says the same";
   std::string many = "{";
   for (int i = 0; i < 1000; ++i) many += "\"k" + std::to_string(i) + "\": 0, ";
   EXPECT_EQ(error_of(many + "\"end\": 1}", strict), "");

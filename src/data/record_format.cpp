@@ -63,6 +63,18 @@ bool is_plain(const FastElement& value, const std::string& part, RecordFormat fo
                                            : has_plain_turns(value, "from", "value");
 }
 
+// Two values of one key are compared by the slower reader.
+bool may_repeat_a_key(const FastObject& record) {
+  constexpr std::size_t kMost = 16;
+  if (record.size() > kMost) return true;
+  for (auto each = record.begin(); each != record.end(); ++each) {
+    for (auto other = record.begin(); other != each; ++other) {
+      if (each.key() == other.key()) return true;
+    }
+  }
+  return false;
+}
+
 // All parts plain, the necessary ones exactly once.
 bool has_plain_columns(const FastObject& record, const RecordColumns& columns) {
   std::size_t needed = 0, found = 0;
@@ -220,7 +232,7 @@ bool RecordReader::surely_fits(std::string_view text) {
   if (!settled_ || !fast_->ready) return false;
   FastObject record;
   if (fast_->parser.parse(text.data(), text.size()).get(record) != simdjson::SUCCESS) return false;
-  if (!has_plain_columns(record, columns_)) return false;
+  if (!has_plain_columns(record, columns_) || may_repeat_a_key(record)) return false;
   next_seen_ = 0;
   for (const auto& field : record) see(field.key, is_empty_value(field.value));
   return true;

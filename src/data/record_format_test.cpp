@@ -252,6 +252,7 @@ TEST(RecordReader, FastCheckAgreesWithTheFullOne) {
                          R"({"prompt": "p", "completion": "c", "system": 1})",
                          R"({"prompt": "p", "completion": "c", "history": ["x"]})",
                          R"({"prompt": "p", "completion": "c", "input": 1})",
+                         R"({"prompt": "p", "completion": "c", "x": 1, "x": 2})",
                          R"(["prompt"])"};
   for (const char* text : texts) {
     RecordReader reader;

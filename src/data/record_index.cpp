@@ -32,7 +32,8 @@ std::string problem_of(const ScannedRecord& record, const RecordIndexOptions& op
     return at_line + "byte " + std::to_string(bad) + " of the record is not valid UTF-8";
   }
   try {
-    const Json json = parse_json(record.text, "", {.first_line = record.line});
+    const Json json =
+        parse_json(record.text, "", {.first_line = record.line, .reject_duplicate_keys = true});
     const std::string problem = json.is_object() ? options.check(json) : "need a JSON object";
     return problem.empty() ? "" : at_line + problem;
   } catch (const FileError& error) {
@@ -109,7 +110,7 @@ Json RecordIndex::read(std::int64_t index) const {
   if (text.size() != record.size) {
     throw FileError(name_, "the file has become shorter since it was opened");
   }
-  return parse_json(text, name_, {.first_line = record.line});
+  return parse_json(text, name_, {.first_line = record.line, .reject_duplicate_keys = true});
 }
 
 }  // namespace svtune

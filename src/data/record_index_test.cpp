@@ -53,6 +53,13 @@ class RecordIndexTest : public ::testing::Test {
   test::TempDirectory directory_;
 };
 
+TEST_F(RecordIndexTest, TwoValuesOfOneKeyAreABadLine) {
+  EXPECT_THAT(error_of("{\"a\": 1}\n{\"a\": 1, \"a\": 2}\n"),
+              HasSubstr(":2:10: malformed JSON: key \"a\" occurs twice"));
+  EXPECT_THAT(records("{\"a\": 1}\n{\"a\": 1, \"a\": 2}\n", /*skip=*/true),
+              ElementsAre("1:{\"a\": 1}"));
+}
+
 TEST_F(RecordIndexTest, ReadsLinesWithMarkBlankLinesAndCrLf) {
   EXPECT_THAT(records("\xEF\xBB\xBF\r\n{\"a\": 1}\r\n\n  {\"a\":2} \n{\"a\":\"\\n\"}"),
               ElementsAre("2:{\"a\": 1}", "4:{\"a\": 2}", "5:{\"a\": \"\\n\"}"));

@@ -16,7 +16,7 @@ void handle_line(const std::string& line, std::int64_t number, const std::string
                  const std::function<void(std::int64_t, Json)>& each) {
   if (line.find_first_not_of(" \t\r") == std::string::npos) return;
   const std::string place = source + ":" + std::to_string(number);
-  Json value = parse_json(line, source, {.first_line = number});
+  Json value = parse_json(line, source, {.first_line = number, .reject_duplicate_keys = true});
   if (!value.is_object()) throw FileError(place, "need a JSON object on each line");
   each(number, std::move(value));
 }

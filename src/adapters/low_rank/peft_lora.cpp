@@ -89,7 +89,7 @@ void check_ranges(const PeftLoraKeys& config, PeftKeys& keys) {
   if (!(config.dropout >= 0 && config.dropout < 1)) {
     keys.wrong("lora_dropout", "at least 0 and below 1");
   }
-  if (!(config.alpha > 0)) keys.wrong("lora_alpha", "positive");
+  if (!(config.alpha > 0 && std::isfinite(config.alpha))) keys.wrong("lora_alpha", "positive");
   if (!config.branch_bias) return;
   const Json* init = keys.find(kInit);
   if (init != nullptr && !init->is_boolean()) {
