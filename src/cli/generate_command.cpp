@@ -1,6 +1,7 @@
 #include "cli/generate_command.h"
 
 #include <functional>
+#include <set>
 
 #include "base/errors.h"
 #include "cli/core/progress.h"
@@ -29,13 +30,37 @@ void answer_prompts(LoadedModel& loaded, const ExampleEncoder& encoder, TextOpti
   }
 }
 
+// Tells once of each part that questions have and the prompt's template has no place for.
+class UnreadParts {
+ public:
+  explicit UnreadParts(CommandContext& context) : context_(context) {}
+
+  void look_at(const Example& example, const PromptTemplate& prompt, const std::string& place) {
+    tell("system", !example.system.empty(), prompt, place);
+    tell("history", !example.history.is_null(), prompt, place);
+    tell("tools", !example.tools.is_null(), prompt, place);
+  }
+
+ private:
+  void tell(const std::string& part, bool present, const PromptTemplate& prompt,
+            const std::string& place) {
+    if (!present || prompt.reads(part) || !told_.insert(part).second) return;
+    context_.warn(place + ": the prompt's template has no place for " + part +
+                  ", which is not used, here and on other lines");
+  }
+
+  CommandContext& context_;
+  std::set<std::string> told_;
+};
+
 // The questions of --input, one after another.
 void for_each_question(const GenerateCommandOptions& options, const ExampleEncoder& encoder,
-                       const std::function<void(Question)>& each) {
+                       UnreadParts& unread, const std::function<void(Question)>& each) {
   QuestionReader reader(options.columns);
   for_each_json_line(*options.input, [&](std::int64_t number, Json line) {
     const std::string place = line_place(*options.input, number);
     const Example example = reader.question(line, place);
+    unread.look_at(example, encoder.prompt(), place);
     std::vector<std::int32_t> ids;
     try {
       ids = encoder.encode_prompt(example);
@@ -49,9 +74,10 @@ void for_each_question(const GenerateCommandOptions& options, const ExampleEncod
 }
 
 void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions text,
-                 const GenerateCommandOptions& options) {
+                 const GenerateCommandOptions& options, CommandContext& context) {
+  UnreadParts unread(context);
   // A malformed line is found before hours of answers, not after them.
-  if (can_reread(*options.input)) for_each_question(options, encoder, [](const Question&) {});
+  if (can_reread(*options.input)) for_each_question(options, encoder, unread, [](const Question&) {});
   Progress progress({.label = "generate", .unit = "prompt"});
   write_json_lines(options.output, [&](JsonLinesWriter& writer) {
     std::vector<Question> waiting;
@@ -67,7 +93,7 @@ void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions
       progress.update({.done = static_cast<std::int64_t>(text.tokens.first_index)});
       waiting.clear();
     };
-    for_each_question(options, encoder, [&](Question question) {
+    for_each_question(options, encoder, unread, [&](Question question) {
       waiting.push_back(std::move(question));
       if (static_cast<std::int64_t>(waiting.size()) == options.batch_size) flush();
     });
@@ -89,7 +115,7 @@ int run(const GenerateCommandOptions& options, CommandContext& context) {
   const TextOptions text =
       text_options(options.answer, answer_ends(options.model.model, tokenizer, prompt));
   if (options.input) {
-    answer_file(loaded, encoder, text, options);
+    answer_file(loaded, encoder, text, options, context);
   } else {
     answer_prompts(loaded, encoder, text, options.prompt, context.out);
   }

@@ -6,6 +6,20 @@
 #include "io/load_tokenizer.h"
 
 namespace svtune {
+namespace {
+
+void require_known(const std::vector<std::int32_t>& ids, const Tokenizer& tokenizer,
+                   const std::string& place) {
+  for (const std::int32_t id : ids) {
+    if (id < tokenizer.vocab_size() && !tokenizer.id_to_token(id).empty()) continue;
+    throw FileError(place, "has token id " + std::to_string(id) +
+                               ", which the tokenizer does not know; it ends at " +
+                               std::to_string(tokenizer.vocab_size() - 1),
+                    "Was the text tokenised for another model?");
+  }
+}
+
+}  // namespace
 
 int run(const TokenizeOptions& options) {
   const Tokenizer tokenizer = load_tokenizer(options.model);
@@ -15,7 +29,9 @@ int run(const TokenizeOptions& options) {
     if (value.contains("text")) {
       value["ids"] = tokenizer.encode(text_of(value, place), options.special);
     } else {
-      value["text"] = tokenizer.decode(ids_of(value, place), !options.special);
+      const std::vector<std::int32_t> ids = ids_of(value, place);
+      require_known(ids, tokenizer, place);
+      value["text"] = tokenizer.decode(ids, !options.special);
     }
     writer.write(value);
   });

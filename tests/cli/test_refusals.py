@@ -295,6 +295,25 @@ class Data(Refusing):
         self.refused_train(2, "input=misspelt", data=data,
                            more=("--columns", "input=misspelt,prompt=query"))
 
+    def test_parts_that_a_prompt_has_no_place_for_are_named(self):
+        data = self.data_file("parts.jsonl", json.dumps(
+            {"instruction": "a", "output": "b", "system": "s", "history": [["q", "a"]]}) + "\n")
+        for template in ("alpaca", "raw"):
+            result = svtune("eval", "--model", self.model, "--data", data, "--template", template)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn("no place for system and history", result.stderr)
+            result = svtune("generate", "--model", self.model, "--input", data, "--template",
+                            template, "--max-new-tokens", 1)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn("no place for system", result.stderr)
+            self.assertIn("no place for history", result.stderr)
+
+    def test_ids_outside_the_vocabulary_are_named_with_their_line(self):
+        lines = self.data_file("ids.jsonl", '{"ids": [1, 2]}\n{"ids": [1, 99999]}\n')
+        for command in (["score", "--model", self.model, "--input", lines],
+                        ["tokenize", "--model", self.model, "--input", lines]):
+            self.refused(svtune(*command), 1, "ids.jsonl:2", "99999")
+
     def test_records_of_another_kind_are_named(self):
         for name, line, part in (("list", "[1, 2]", ":1"), ("keys", '{"foo": 1}', "foo"),
                                  ("number", '{"query": "a", "response": 3}', "response")):
