@@ -49,7 +49,7 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
   if (form) {
     write_peft_directory(staging, {model, adapters, record.targets, model.path.string()}, *form,
                          peft_tensors(adapters, *form));
-  } else if (has_factors(adapters)) {
+  } else if (!method_traits(record.method).compact_files && has_factors(adapters)) {
     write_lora_export(model, adapters, record, staging, {});
   }
   write_side_file(model, adapters, record, staging);

@@ -6,7 +6,7 @@
 //   has a PEFT form                   its tensors                      -
 //   has one that is not complete      a form of the change             its own tensors
 //   has factors of its change         a LoRA of their rank             its own tensors
-//   has neither                       -                                its own tensors
+//   has neither, or compact files     -                                its own tensors
 //   trains matrices                   a whole model directory instead
 #pragma once
 
@@ -30,7 +30,7 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
 // adapter can train on. Throws FileError listing all missing, superfluous and misshapen
 // tensors, configuration keys that change the mathematics and are not supported, pickled
 // files; ModelError when a PiSSA or SVFT adapter meets weights other than its own.
-// Where a start is decomposed again (SVFT's --basis recompute, PEFT's "pissa"), `cache` serves.
+// Where a start is decomposed again (compact files, PEFT's "pissa"), `cache` serves.
 LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory,
                            SvdCache* cache = nullptr);
 

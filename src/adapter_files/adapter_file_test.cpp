@@ -7,9 +7,11 @@
 
 #include "adapter_files/peft_directory.h"
 #include "adapter_files/side_file.h"
+#include "adapters/svft/sparse_matrix.h"
 #include "attach/attach.h"
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
+#include "base/random.h"
 #include "io/safetensors_source.h"
 #include "io/tiny_model_test_util.h"
 #include "libtorch/prelude.h"
@@ -18,7 +20,15 @@ namespace svtune {
 namespace {
 
 using test::TempDirectory;
+using ::testing::AllOf;
+using ::testing::AnyOf;
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
+
+const std::string kFirst = "model.layers.0.self_attn.q_proj";
 
 class AdapterFile : public ::testing::Test {
  protected:
@@ -95,10 +105,15 @@ TEST_F(AdapterFile, SaveLoadSaveGivesTheSameBytes) {
   lora.low_rank = {.rank = 3, .alpha = {}, .rslora = true, .rank_pattern = {{"up_proj", 5}}};
   PissaConfig pissa;
   pissa.low_rank.rank = 4;
+  PissaConfig again = pissa;
+  again.initial_factors = InitialFactors::kRecompute;
+  PissaConfig fast = again;
+  fast.svd = PissaSvd::kFast;
   SvftConfig svft{.pattern = SvftPattern::kRandom, .bandwidth = 2, .gate = true};
-  SvftConfig recomputed{.bandwidth = 1, .basis = SvftBasisStorage::kRecompute};
+  SvftConfig stored = svft;
+  stored.basis = SvftBasisStorage::kStored;
   SvftConfig truncated{.bandwidth = 1, .basis_rank = 6};
-  const std::vector<MethodConfig> methods = {lora, pissa, svft, recomputed, truncated};
+  const std::vector<MethodConfig> methods = {lora, pissa, again, fast, svft, stored, truncated};
   for (std::size_t i = 0; i < methods.size(); ++i) {
     const MethodConfig& method = methods[i];
     const std::string name = method_name(method) + std::to_string(i);
@@ -112,6 +127,95 @@ TEST_F(AdapterFile, SaveLoadSaveGivesTheSameBytes) {
     save_adapter(model, loaded.adapters, loaded.record, directory_ / (name + "-again"));
     expect_same_files(name, name + "-again");
   }
+}
+
+std::vector<std::string> files_in(const std::filesystem::path& directory) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    names.push_back(entry.path().filename());
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+TEST_F(AdapterFile, CompactOnesHoldTheirNumbersAlone) {
+  PissaConfig pissa;
+  pissa.low_rank.rank = 4;
+  pissa.initial_factors = InitialFactors::kRecompute;
+  const SvftConfig svft{.bandwidth = 1, .basis_rank = 6};
+  for (const MethodConfig& method : {MethodConfig(pissa), MethodConfig(svft)}) {
+    const std::string name = method_name(method);
+    make(name, method);
+    EXPECT_THAT(files_in(directory_ / name), ElementsAre("svtune.json", kStateFile));
+    EXPECT_EQ(read_json_file(directory_ / name / kSideFile)["format"], 2);
+  }
+  const SafetensorsSource file(directory_ / "pissa" / kStateFile);
+  EXPECT_THAT(file.names(), Not(Contains(HasSubstr("initial_A"))));
+  EXPECT_THAT(SafetensorsSource(directory_ / "svft" / kStateFile).names(),
+              Each(AnyOf(HasSubstr("svft_M"), HasSubstr("svft_probe"))));
+}
+
+// Changes one tensor of a state file.
+void change(const std::filesystem::path& directory, const std::string& name,
+            const at::Tensor& tensor) {
+  const SafetensorsSource file(directory / kStateFile);
+  std::vector<NamedTensor> tensors;
+  for (const std::string& each : file.names()) {
+    if (each != name) tensors.push_back({each, file.read(each, *file.dtype(each))->clone()});
+  }
+  tensors.push_back({name, tensor});
+  write_tensors(directory / kStateFile, tensors);
+}
+
+TEST_F(AdapterFile, AStartWithAnotherHashIsRefused) {
+  PissaConfig pissa;
+  pissa.low_rank.rank = 4;
+  pissa.initial_factors = InitialFactors::kRecompute;
+  make("pissa", pissa);
+  change(directory_ / "pissa", kFirst + ".initial_hash", at::ones({2}, at::kInt));
+  const std::string error = error_of<ModelError>("pissa", base());
+  EXPECT_THAT(error, AllOf(HasSubstr(kFirst), HasSubstr("not, to the bit")));
+}
+
+// U R Vᵀ ω [out] with fixed R and ω, as format 1 had it beside the positions.
+at::Tensor probe_of_format_1(const at::Tensor& U, const at::Tensor& V,
+                             const at::Tensor& positions) {
+  const auto normal = [](std::int64_t size, std::uint64_t stream) {
+    Xoshiro256 random(0x5356465450524F42 + stream);
+    at::Tensor values = at::empty({size}, at::kDouble);
+    for (std::int64_t i = 0; i < size; ++i) values[i] = static_cast<float>(random.normal());
+    return values;
+  };
+  const at::Tensor R = SparsePattern(U.size(1), positions).dense(normal(positions.size(1), 2));
+  const at::Tensor x = at::mv(V.to(at::kDouble).t(), normal(V.size(0), 1));
+  return at::mv(U.to(at::kDouble), at::mv(R, x)).to(at::kFloat);
+}
+
+TEST_F(AdapterFile, FilesOfFormat1AreRead) {
+  SvftConfig config{.pattern = SvftPattern::kRandom, .bandwidth = 2};
+  const at::Tensor logits = make("new", config);
+  config.basis = SvftBasisStorage::kStored;
+  make("stored", config);
+  std::filesystem::copy(directory_ / "new", directory_ / "old");
+  const SafetensorsSource stored(directory_ / "stored" / kStateFile);
+  for (const std::string& name : stored.names()) {
+    if (!name.ends_with("svft_positions")) continue;
+    const std::string layer = name.substr(0, name.size() - std::string("svft_positions").size());
+    const at::Tensor positions = stored.read(name, at::kInt)->clone();
+    change(directory_ / "old", name, positions);
+    change(directory_ / "old", layer + "svft_probe",
+           probe_of_format_1(*stored.read(layer + "svft_U", at::kFloat),
+                             *stored.read(layer + "svft_V", at::kFloat), positions));
+  }
+  Json json = read_json_file(directory_ / "old" / kSideFile);
+  json["format"] = 1;
+  write_file_atomic(directory_ / "old" / kSideFile, dump_json(json));
+  Model model = load_model(base());
+  const LoadedAdapter loaded = load_adapter(model, directory_ / "old");
+  EXPECT_TRUE(logits.equal(test::logits_of(model)));
+  // Saved again it has the newer form.
+  save_adapter(model, loaded.adapters, loaded.record, directory_ / "again");
+  expect_same_files("new", "again");
 }
 
 TEST_F(AdapterFile, LoadedAdapterTrainsOn) {
@@ -131,11 +235,17 @@ TEST_F(AdapterFile, LoadedAdapterTrainsOn) {
 TEST_F(AdapterFile, AnotherBaseIsRefused) {
   PissaConfig pissa;
   pissa.low_rank.rank = 4;
-  const std::vector<MethodConfig> methods = {pissa, SvftConfig{.pattern = SvftPattern::kPlain}};
+  const SvftConfig stored{.pattern = SvftPattern::kPlain, .basis = SvftBasisStorage::kStored};
+  PissaConfig again = pissa;
+  again.initial_factors = InitialFactors::kRecompute;
+  const std::vector<MethodConfig> methods = {pissa, again, stored,
+                                             SvftConfig{.pattern = SvftPattern::kPlain}};
   test::write_tiny_model(directory_ / "other", {.family = "qwen2", .tied = true, .seed = 2});
+  int count = 0;
   for (const MethodConfig& method : methods) {
-    make(method_name(method), method);
-    const std::string error = error_of<ModelError>(method_name(method), directory_ / "other");
+    const std::string name = method_name(method) + std::to_string(count++);
+    make(name, method);
+    const std::string error = error_of<ModelError>(name, directory_ / "other");
     EXPECT_THAT(error, HasSubstr("belongs to another base model"));
     EXPECT_THAT(error, HasSubstr("6 of 6"));
     EXPECT_THAT(error, HasSubstr("model.layers.0.self_attn.q_proj"));

@@ -109,8 +109,11 @@ LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
                                const std::filesystem::path& directory, SvdCache* cache) {
   check_base(model, side, directory);
   NetSnapshot snapshot(*model.net);
-  const AttachOptions options{
-      .seed = side.record.seed, .initialise = false, .check = false, .cache = cache};
+  const AttachOptions options{.seed = side.record.seed,
+                              .initialise = false,
+                              .check = false,
+                              .file_format = side.format,
+                              .cache = cache};
   Attached attached =
       attach_empty(model, side.record.method, side.record.targets, options, directory / kSideFile);
   const at::NoGradGuard no_grad;

@@ -11,7 +11,8 @@
 namespace svtune {
 namespace {
 
-constexpr std::int64_t kFormatVersion = 1;
+// 2: a method's own tensors alone, in fewer tensors than 1 has of them.
+constexpr std::int64_t kOrdinary = 1, kCompact = 2;
 
 std::map<std::string, std::string> read_hashes(const Json& json, const std::string& source) {
   const auto hashes = json.find("base_hashes");
@@ -33,14 +34,16 @@ std::optional<SideFile> read_side_file(const std::filesystem::path& directory) {
   if (!std::filesystem::exists(path)) return std::nullopt;
   const Json json = read_json_file(path);
   if (!json.is_object()) throw FileError(path.string(), "an object is expected");
-  if (json.value("format", Json()) != Json(kFormatVersion)) {
-    throw FileError(path.string(), "\"format\" must be " + std::to_string(kFormatVersion),
+  const Json format = json.value("format", Json());
+  if (format != Json(kOrdinary) && format != Json(kCompact)) {
+    throw FileError(path.string(), "\"format\" must be 1 or 2",
                     "A newer svtune may have written it.");
   }
   // Beside weights in a form of PEFT's own the file tells of the prompts only.
   if (json.contains("prompt") && !json.contains("options")) return std::nullopt;
   try {
-    return SideFile{record_from_json(json, path.string()), read_hashes(json, path.string())};
+    return SideFile{format.get<std::int64_t>(), record_from_json(json, path.string()),
+                    read_hashes(json, path.string())};
   } catch (const UsageError& error) {
     throw FileError(path.string(), error.what(), error.hint());
   }
@@ -49,7 +52,7 @@ std::optional<SideFile> read_side_file(const std::filesystem::path& directory) {
 void write_side_file(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,
                      const std::filesystem::path& directory) {
   Json json = Json::object();
-  json["format"] = kFormatVersion;
+  json["format"] = method_traits(record.method).compact_files ? kCompact : kOrdinary;
   json["model_type"] = model.spec().family;
   const Json how = record_to_json(record);
   for (const auto& [key, value] : how.items()) json[key] = value;

@@ -16,6 +16,7 @@ inline constexpr char kSideFile[] = "svtune.json";
 inline constexpr char kStateFile[] = "svtune_state.safetensors";
 
 struct SideFile {
+  std::int64_t format = 1;
   AdapterRecord record;
   std::map<std::string, std::string> base_hashes;  // adapted layer -> hash of its stored weight
 };

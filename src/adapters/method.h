@@ -22,6 +22,8 @@ struct LayerSite {
   SvdCache* cache = nullptr;  // for decompositions; may be absent
   std::shared_ptr<MethodState> state = {};  // what make_state() made; null for most methods
   const LowRankDelta* start = nullptr;      // what a quantised base leaves to the adapter, if any
+  std::int64_t file_format = 2;             // of the directory that holds an empty one's values
+  bool shapes_only = false;  // an empty adapter whose values never come: nothing is decomposed
 };
 
 struct AdapterInit {
@@ -35,6 +37,9 @@ struct MethodTraits {
   bool trains_matrix = false;           // the weight itself: saved as a model, all of it by default
   bool needs_dense_base = false;        // a quantised base is refused
   Rounding rounding = Rounding::kAuto;  // of a trained matrix, when it is saved in 16 bits
+  // Its directory holds the method's own tensors alone, without a LoRA that equals them, and
+  // decompositions are done again on loading.
+  bool compact_files = false;
   // Part of the forward is a constant in backward, made again by refresh(), as the method's paper
   // has it: gradients are not those of the function of all leaves.
   bool constant_in_backward = false;

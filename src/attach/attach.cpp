@@ -88,6 +88,8 @@ class Sites {
       LayerSite site{layer.name(), layer.base(),
                      derive_seed(options.seed, method_name(method), layer.name())};
       site.cache = options.cache;
+      site.file_format = options.file_format;
+      site.shapes_only = options.shapes_only;
       if (options.starts) {
         const auto start = options.starts->find(layer.name());
         if (start != options.starts->end()) site.start = &start->second;

@@ -28,6 +28,10 @@ struct AttachOptions {
   // false: without the method's checks of its options. Files of other tools may hold what it
   // would not start with, such as factors of any rank.
   bool check = true;
+  // Of the adapter directory that values come from afterwards.
+  std::int64_t file_format = 2;
+  // With initialise = false: values never come, so that decompositions of loading are left out.
+  bool shapes_only = false;
   // Called after each layer, never from two threads at once.
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};
   SvdCache* cache = nullptr;  // for decompositions; must outlive the call

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <optional>
 
+#include "adapter_files/adapter_file.h"
+#include "adapter_files/peft_directory.h"
 #include "api/prepare_torch.h"
 #include "attach/svd_summary.h"
 #include "base/number_text.h"
@@ -12,6 +14,7 @@
 #include "cli/core/interrupt.h"
 #include "cli/core/progress.h"
 #include "libtorch/prelude.h"
+#include "train/quantized_base.h"
 #include "train/training_run.h"
 
 namespace svtune {
@@ -181,6 +184,16 @@ class Terminal final : public RunObserver {
   std::optional<InterruptGuard> guard_;
 };
 
+// PEFT has no such method, or the adapter holds less than PEFT needs.
+void show_export(const TrainOptions& options, const std::filesystem::path& adapter,
+                 std::ostream& out) {
+  if (!is_adapter_directory(adapter) || std::filesystem::exists(adapter / kPeftConfigFile)) return;
+  const std::filesystem::path base =
+      options.model.base_dtype ? quantized_base_directory(options.run.output) : options.model.model;
+  out << "For PEFT, as a LoRA:\n  svtune export --model " << base.string() << " --adapter "
+      << adapter.string() << " --output " << (options.run.output / "lora").string() << "\n";
+}
+
 }  // namespace
 
 int run(const TrainCommandOptions& options, CommandContext& context) {
@@ -197,6 +210,7 @@ int run(const TrainCommandOptions& options, CommandContext& context) {
                 << (options.run.output / "config.json").string() << " --resume\n";
     return interrupt_exit_code();
   }
+  show_export(options, outcome.result, context.out);
   context.out << "Report " << outcome.report.string() << "\n"
               << "Peak memory: " << format_bytes(outcome.peak_memory) << "\n";
   return 0;

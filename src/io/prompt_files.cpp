@@ -86,7 +86,7 @@ std::optional<TrainedPrompt> read_trained_prompt(const fs::path& directory) {
 void write_prompt_files(const fs::path& directory, const TrainedPrompt& prompt,
                         const fs::path& base) {
   Json side = object_in(directory / kSideFile);
-  side["format"] = kFormatVersion;
+  if (!side.contains("format")) side["format"] = kFormatVersion;
   side["prompt"] = prompt_to_json(prompt);
   write_changed(directory / kSideFile, side);
   if (prompt.style != PromptStyle::kChat) return;

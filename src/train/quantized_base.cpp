@@ -48,6 +48,10 @@ std::filesystem::path base_to_read(const TrainOptions& options) {
   return options.model.base_dtype && goes_on ? own : options.model.model;
 }
 
+std::filesystem::path quantized_base_directory(const std::filesystem::path& run) {
+  return run / kQuantizedFolder / "base";
+}
+
 void enter_quantized_base(TrainSession& session, RunObserver& observer) {
   const TrainOptions& options = session.options;
   if (!options.model.base_dtype) return;

@@ -14,6 +14,8 @@ QuantizePlan quantize_plan(const TrainOptions& options);
 // The model that a run begins or goes on with: --model, or, once a run on a base that it quantised
 // has a checkpoint, that base alone. A machine that holds it need not hold the dense one.
 std::filesystem::path base_to_read(const TrainOptions& options);
+// The base model of a run's adapter with --base-dtype.
+std::filesystem::path quantized_base_directory(const std::filesystem::path& run);
 
 // Does nothing without --base-dtype. Quantises the session's model into RUN/quantized unless an
 // earlier part of the run has done so, and puts the quantised model in its place unless it is

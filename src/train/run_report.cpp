@@ -11,6 +11,7 @@
 #include "infer/answer_ends.h"
 #include "infer/text_generation.h"
 #include "libtorch/prelude.h"
+#include "linalg/user_svd_cache.h"
 
 namespace svtune {
 namespace {

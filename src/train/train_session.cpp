@@ -151,6 +151,7 @@ Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& ob
   AttachOptions attach_options;
   attach_options.seed = session.options.train.seed;
   attach_options.initialise = initialise;
+  attach_options.shapes_only = session.options.run.dry_run;
   const auto cache = session.options.run.svd_cache ? open_user_svd_cache() : nullptr;
   if (cache) attach_options.cache = &cache->svd;
   attach_options.progress = [&observer](std::int64_t done, std::int64_t total) {

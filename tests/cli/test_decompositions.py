@@ -77,8 +77,7 @@ class Decompositions(harness.Base):
 
     def test_a_basis_that_is_recomputed_on_loading_is_read(self):
         place, run = self.root / "bases", self.root / "recomputed"
-        trained = self.with_cache(place, *self.train_arguments(
-            run, "--basis", "recompute", method="svft", steps=2))
+        trained = self.with_cache(place, *self.train_arguments(run, method="svft", steps=2))
         self.assertEqual(trained.returncode, 0, trained.stderr)
 
         def scored():
@@ -93,6 +92,24 @@ class Decompositions(harness.Base):
         second = scored()
         self.assertIn("1 damaged entries", second.stderr)
         self.assertEqual(first.stdout, second.stdout)
+
+    def test_compact_adapters_say_how_peft_gets_them(self):
+        for method, more in (("svft", ()), ("pissa", ("--initial-factors", "recompute"))):
+            with self.subTest(method=method):
+                run = self.root / f"compact-{method}"
+                trained = svtune(*self.train_arguments(run, *more, method=method, steps=2))
+                self.assertEqual(trained.returncode, 0, trained.stderr)
+                self.assertEqual(sorted(p.name for p in (run / "adapter").iterdir()
+                                        if p.name.startswith(("adapter", "svtune"))),
+                                 ["svtune.json", "svtune_state.safetensors"])
+                lines = trained.stdout.splitlines()
+                command = lines[lines.index("For PEFT, as a LoRA:") + 1].split()
+                self.assertEqual(command[0], "svtune")
+                exported = svtune(*command[1:])
+                self.assertEqual(exported.returncode, 0, exported.stderr)
+                self.assertTrue((run / "lora" / "adapter_model.safetensors").exists())
+        lora = svtune(*self.train_arguments(self.root / "plain", steps=2))
+        self.assertNotIn("For PEFT", lora.stdout)
 
     def test_spectrum_of_a_run_is_drawn(self):
         place, page = self.root / "spectra", self.root / "spectrum.html"

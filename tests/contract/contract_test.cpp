@@ -52,6 +52,8 @@ std::vector<Case> cases() {
   pissa.singular_values = "2:5";
   list.push_back({"pissa_range", pissa});
   pissa.singular_values = "principal";
+  pissa.initial_factors = InitialFactors::kRecompute;
+  list.push_back({"pissa_compact", pissa});
   pissa.svd = PissaSvd::kFast;
   list.push_back({"pissa_fast", pissa});
   SvftConfig svft;
@@ -62,6 +64,8 @@ std::vector<Case> cases() {
     const int index = static_cast<int>(pattern);
     list.push_back({"svft_" + std::string(kSvftPatternNames[index].name), svft});
   }
+  svft.basis = SvftBasisStorage::kStored;
+  list.push_back({"svft_stored", svft});
   DoraConfig dora;
   dora.low_rank.rank = 3;
   dora.low_rank.alpha = 6;

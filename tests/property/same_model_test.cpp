@@ -84,7 +84,7 @@ MethodConfig draw_method(Dice& dice) {
       svft.bandwidth = dice.between(0, 4);
       svft.gate = dice.one_in(2);
       if (dice.one_in(3)) svft.basis_rank = dice.between(3, 12);
-      if (dice.one_in(3)) svft.basis = SvftBasisStorage::kRecompute;
+      if (dice.one_in(3)) svft.basis = SvftBasisStorage::kStored;
       return svft;
     }
     case 3:
@@ -93,6 +93,7 @@ MethodConfig draw_method(Dice& dice) {
       pissa.low_rank = draw_low_rank(dice, false);
       pissa.singular_values = dice.of<std::string>({"principal", "principal", "medium", "minor"});
       if (pissa.singular_values == "principal" && dice.one_in(2)) pissa.svd = PissaSvd::kFast;
+      if (dice.one_in(3)) pissa.initial_factors = InitialFactors::kRecompute;
       return pissa;
     }
     default:

@@ -3,9 +3,30 @@
 #include <utility>
 
 #include "adapters/dropout.h"
+#include "base/errors.h"
+#include "base/hash.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
+namespace {
+
+void add_bytes(Hasher64& hasher, const at::Tensor& factor) {
+  const at::Tensor data = factor.cpu().contiguous();
+  hasher.update(std::string_view(static_cast<const char*>(data.const_data_ptr()), data.nbytes()));
+}
+
+at::Tensor hash_of(const at::Tensor& A, const at::Tensor& B) {
+  Hasher64 hasher;
+  add_bytes(hasher, A);
+  add_bytes(hasher, B);
+  const std::uint64_t hash = hasher.digest();
+  at::Tensor halves = at::empty({2}, at::kInt);
+  halves[0] = static_cast<std::int32_t>(hash);
+  halves[1] = static_cast<std::int32_t>(hash >> 32);
+  return halves;
+}
+
+}  // namespace
 
 LowRankAdapter::LowRankAdapter(const at::Tensor& A, const at::Tensor& B, LowRankOptions options,
                                at::Tensor A0, at::Tensor B0)
@@ -13,7 +34,12 @@ LowRankAdapter::LowRankAdapter(const at::Tensor& A, const at::Tensor& B, LowRank
       B_(B.requires_grad_(true)),
       A0_(std::move(A0)),
       B0_(std::move(B0)),
-      options_(options) {
+      options_(std::move(options)) {
+  if (options_.start_hash) {
+    own_start_hash_ = hash_of(A0_, B0_);
+    start_hash_ = options_.start_hash->values_follow ? at::zeros_like(own_start_hash_)
+                                                     : own_start_hash_.clone();
+  }
   remake_factors();
 }
 
@@ -33,7 +59,23 @@ std::optional<LowRankDelta> LowRankAdapter::start_in_base() const {
   return LowRankDelta{A0_, B0_, options_.scaling};
 }
 
-void LowRankAdapter::refresh(const BaseWeight&) { remake_factors(); }
+void LowRankAdapter::refresh(const BaseWeight&) {
+  check_start();
+  remake_factors();
+}
+
+// Zero: not filled in yet.
+void LowRankAdapter::check_start() const {
+  if (!start_hash_.defined() || !start_hash_.any().item<bool>() ||
+      start_hash_.equal(own_start_hash_)) {
+    return;
+  }
+  throw ModelError(options_.start_hash->layer +
+                       ": the decomposition computed here is not, to the bit, the one that the "
+                       "adapter was trained from: another version or another kind of processor",
+                   "export the adapter where it was trained, or train with --initial-factors "
+                   "stored");
+}
 
 void LowRankAdapter::remake_factors() {
   const LowRankDelta delta = *low_rank_delta();
@@ -70,15 +112,19 @@ std::vector<Trainable> LowRankAdapter::trainables() {
 
 std::vector<NamedTensor> LowRankAdapter::frozen_state() const {
   if (!A0_.defined()) return {};
+  if (start_hash_.defined()) return {{"initial_hash", start_hash_}};
   return {{"initial_A", A0_}, {"initial_B", B0_}};
 }
 
 AdapterMemory LowRankAdapter::memory(std::int64_t) const {
   AdapterMemory memory;
   if (options_.dropout > 0) memory.kept_per_token = A_.size(1);
+  if (start_hash_.defined()) {
+    memory.held_bytes = static_cast<std::int64_t>(A0_.nbytes() + B0_.nbytes());
+  }
   const bool copied = A0_.defined() || A_.scalar_type() != options_.compute_dtype;
   if (copied) {
-    memory.held_bytes = static_cast<std::int64_t>(factors_.down.nbytes() + factors_.up.nbytes());
+    memory.held_bytes += static_cast<std::int64_t>(factors_.down.nbytes() + factors_.up.nbytes());
   }
   return memory;
 }

@@ -10,11 +10,18 @@
 
 namespace svtune {
 
+// Files hold a hash of A0 and B0 in place of them.
+struct StartHash {
+  std::string layer;           // for messages
+  bool values_follow = false;  // the hash is filled in later, from a file
+};
+
 struct LowRankOptions {
   double scaling = 1.0;  // s
   double dropout = 0.0;  // on the branch's input
   at::ScalarType compute_dtype = at::kFloat;
   double b_rate_ratio = 1.0;  // of B's learning rate to the run's; LoRA+ 2402.12354
+  std::optional<StartHash> start_hash = {};
 };
 
 class LowRankAdapter final : public Adapter {
@@ -29,8 +36,10 @@ class LowRankAdapter final : public Adapter {
   std::vector<Trainable> trainables() override;
   std::optional<LowRankDelta> low_rank_delta() const override;
   std::optional<LowRankDelta> start_in_base() const override;
+  // initial_A, initial_B, or initial_hash [2].
   std::vector<NamedTensor> frozen_state() const override;
   AdapterMemory memory(std::int64_t tokens) const override;
+  // Throws ModelError naming the layer when the hash that was filled in is not that of A0 and B0.
   void refresh(const BaseWeight& base) override;
   void begin_micro_batch(bool training, std::uint64_t seed) override;
 
@@ -46,8 +55,10 @@ class LowRankAdapter final : public Adapter {
 
  private:
   void remake_factors();
+  void check_start() const;
 
   at::Tensor A_, B_, A0_, B0_, branch_bias_;
+  at::Tensor start_hash_, own_start_hash_;  // int32 [2]: of the file and of A0, B0; or undefined
   LowRankOptions options_;
   LowRankFactors factors_;
   bool training_ = false;

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "adapters/decomposed_weight.h"
 #include "adapters/low_rank/low_rank_adapter.h"
 #include "adapters/low_rank/peft_lora.h"
 #include "base/errors.h"
@@ -72,28 +73,44 @@ TruncatedSvd decompose(const PissaConfig& config, const LayerSite& site, std::in
   // What is exact does not depend on a seed, and so can be cached for runs with any.
   options.seed = config.svd == PissaSvd::kFast ? site.seed : 0;
   try {
-    return truncated_svd(site.cache, site.base.dense(), rank, options);
+    return truncated_svd(site.cache, decomposed_weight(site.base), rank, options);
   } catch (const ModelError& error) {
     throw ModelError(site.name + ": " + error.what(), error.hint());
   }
 }
 
+bool recomputes(const PissaConfig& config) {
+  return config.initial_factors == InitialFactors::kRecompute;
+}
+
+struct Factors {
+  at::Tensor A, B;  // [r, in], [out, r]
+};
+
+// Dividing by the scaling makes s·B₀A₀ the rank-r product for every alpha.
+Factors factors_of(const TruncatedSvd& svd, const LowRankShape& shape, const LayerSite& site) {
+  const at::Tensor root = (svd.S / shape.scaling).sqrt();
+  const at::TensorOptions options = factor_options(site.base);
+  return {(root.unsqueeze(1) * svd.V.t()).to(options).contiguous(),
+          (svd.U * root.unsqueeze(0)).to(options).contiguous()};
+}
+
 AdapterInit finish(const LowRankShape& shape, const PissaConfig& config, const LayerSite& site,
-                   const at::Tensor& A0, const at::Tensor& B0) {
+                   const Factors& start, bool values_follow) {
+  LowRankOptions options{shape.scaling, config.low_rank.dropout, site.base.dtype()};
+  if (recomputes(config)) options.start_hash = {site.name, values_follow};
   AdapterInit init;
-  init.adapter =
-      std::make_unique<LowRankAdapter>(A0.clone(), B0.clone(),
-                                       LowRankOptions{.scaling = shape.scaling,
-                                                      .dropout = config.low_rank.dropout,
-                                                      .compute_dtype = site.base.dtype()},
-                                       A0, B0);
+  init.adapter = std::make_unique<LowRankAdapter>(start.A.clone(), start.B.clone(), options,
+                                                  start.A, start.B);
   init.report["rank"] = shape.rank;
   return init;
 }
 
 }  // namespace
 
-MethodTraits traits(const PissaConfig&) { return {.needs_dense_base = true}; }
+MethodTraits traits(const PissaConfig& config) {
+  return {.needs_dense_base = true, .compact_files = recomputes(config)};
+}
 
 void check_layer(const PissaConfig& config, const LayerSite& site) {
   if (site.base.quantized()) {
@@ -117,11 +134,7 @@ AdapterInit make_adapter(const PissaConfig& config, const LayerSite& site) {
   check_layer(config, site);
   const LowRankShape shape = low_rank_shape(config.low_rank, site);
   const TruncatedSvd svd = decompose(config, site, shape.rank);
-  // Dividing by the scaling makes s·B₀A₀ the rank-r product for every alpha.
-  const at::Tensor root = (svd.S / shape.scaling).sqrt();
-  const at::Tensor A0 = (root.unsqueeze(1) * svd.V.t()).to(factor_options(site.base)).contiguous();
-  const at::Tensor B0 = (svd.U * root.unsqueeze(0)).to(factor_options(site.base)).contiguous();
-  AdapterInit init = finish(shape, config, site, A0, B0);
+  AdapterInit init = finish(shape, config, site, factors_of(svd, shape, site), false);
   init.report["svd"] = svd.certificate.algorithm;
   if (!svd.certificate.fallback.empty()) init.report["svd_fallback"] = svd.certificate.fallback;
   init.report["max_residual"] = svd.certificate.max_residual;
@@ -131,9 +144,15 @@ AdapterInit make_adapter(const PissaConfig& config, const LayerSite& site) {
 
 AdapterInit make_empty_adapter(const PissaConfig& config, const LayerSite& site) {
   const LowRankShape shape = low_rank_shape(config.low_rank, site);
+  if (recomputes(config) && !site.shapes_only) {
+    const TruncatedSvd svd = decompose(config, site, shape.rank);
+    return finish(shape, config, site, factors_of(svd, shape, site), true);
+  }
   const at::TensorOptions options = factor_options(site.base);
-  return finish(shape, config, site, at::zeros({shape.rank, site.base.in_features()}, options),
-                at::zeros({site.base.out_features(), shape.rank}, options));
+  return finish(shape, config, site,
+                {at::zeros({shape.rank, site.base.in_features()}, options),
+                 at::zeros({site.base.out_features(), shape.rank}, options)},
+                true);
 }
 
 QuantizedStart<LoraConfig> quantized_start(const PissaConfig& config) {

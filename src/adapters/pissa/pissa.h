@@ -20,6 +20,16 @@ inline constexpr EnumName<PissaSvd> kPissaSvdNames[] = {
 };
 constexpr std::span<const EnumName<PissaSvd>> enum_names(PissaSvd) { return kPissaSvdNames; }
 
+enum class InitialFactors { kStored, kRecompute };
+inline constexpr EnumName<InitialFactors> kInitialFactorsNames[] = {
+    {InitialFactors::kStored, "stored", "they lie in it, with the LoRA of rank 2r that PEFT loads"},
+    {InitialFactors::kRecompute, "recompute",
+     "A, B and a hash of what they started from, which is decomposed again on loading"},
+};
+constexpr std::span<const EnumName<InitialFactors>> enum_names(InitialFactors) {
+  return kInitialFactorsNames;
+}
+
 struct PissaConfig {
   static constexpr std::string_view kName = "pissa";
   static constexpr std::string_view kSummary = "low-rank update from principal singular triplets";
@@ -29,6 +39,7 @@ struct PissaConfig {
   std::int64_t niter = 16;
   std::int64_t oversample = 0;
   std::string singular_values = "principal";
+  InitialFactors initial_factors = InitialFactors::kStored;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -53,6 +64,9 @@ struct PissaConfig {
                    "or the values A to B - 1, as many as the rank",
            .value_name = "principal|medium|minor|A:B",
            .when = not_with("base_dtype")});
+    visit(self.initial_factors, {.name = "initial_factors",
+                                 .help = "What the adapter file holds of the start",
+                                 .when = not_with("base_dtype")});
   }
   bool operator==(const PissaConfig&) const = default;
 };
@@ -65,6 +79,7 @@ MethodTraits traits(const PissaConfig& config);
 void check_layer(const PissaConfig& config, const LayerSite& site);
 
 AdapterInit make_adapter(const PissaConfig& config, const LayerSite& site);
+// Decomposes only when the initial factors are to be recomputed and values will come.
 AdapterInit make_empty_adapter(const PissaConfig& config, const LayerSite& site);
 
 // QPiSSA. Throws UsageError for other parts of the spectrum than the principal one.

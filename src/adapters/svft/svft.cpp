@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "adapters/decomposed_weight.h"
 #include "adapters/svft/positions.h"
 #include "adapters/svft/svft_adapter.h"
 #include "base/errors.h"
@@ -30,27 +31,30 @@ std::int64_t directions(const SvftConfig& config, const BaseWeight& base) {
   return config.basis_rank == 0 ? n : config.basis_rank;
 }
 
-Decomposition decompose(const SvftConfig& config, const LayerSite& site) {
+Decomposition decompose(const SvftConfig& config, const std::string& layer,
+                        const at::Tensor& weight, SvdCache* cache) {
   try {
     if (config.basis_rank == 0) {
-      const ThinSvd svd = full_svd(site.cache, site.base.dense());
+      const ThinSvd svd = full_svd(cache, weight);
       return {svd.U, svd.S, svd.V, svd.algorithm, svd.fallback};
     }
-    const TruncatedSvd svd =
-        truncated_svd(site.cache, site.base.dense(), config.basis_rank, TruncatedSvdOptions{});
+    const TruncatedSvd svd = truncated_svd(cache, weight, config.basis_rank, TruncatedSvdOptions{});
     return {svd.U,          svd.S, svd.V, svd.certificate.algorithm, svd.certificate.fallback,
             svd.certificate};
   } catch (const ModelError& error) {
-    throw ModelError(site.name + ": " + error.what(), error.hint());
+    throw ModelError(layer + ": " + error.what(), error.hint());
   }
 }
 
-SvftBasis basis_of(const SvftConfig& config, const BaseWeight& base,
-                   const Decomposition& decomposition) {
+SvftRecomputed basis_of(const SvftConfig& config, const BaseWeight& base,
+                        const Decomposition& decomposition) {
   const at::ScalarType dtype = base.dtype();
   const auto wide = dtype == at::kDouble ? at::kDouble : at::kFloat;
-  return {decomposition.U.t().to(dtype).contiguous(), decomposition.V.t().to(dtype).contiguous(),
-          config.basis_rank == 0 ? decomposition.S.to(wide) : at::Tensor()};
+  const at::Tensor Uh = decomposition.U.t().contiguous(), Vh = decomposition.V.t().contiguous();
+  return {{Uh.to(dtype), Vh.to(dtype),
+           config.basis_rank == 0 ? decomposition.S.to(wide) : at::Tensor()},
+          Uh,
+          Vh};
 }
 
 SvftBasis empty_basis(const SvftConfig& config, const BaseWeight& base) {
@@ -59,11 +63,6 @@ SvftBasis empty_basis(const SvftConfig& config, const BaseWeight& base) {
   const auto wide = options.dtype(base.dtype() == at::kDouble ? at::kDouble : at::kFloat);
   return {at::zeros({n, base.out_features()}, options), at::zeros({n, base.in_features()}, options),
           config.basis_rank == 0 ? at::zeros({n}, wide) : at::Tensor()};
-}
-
-// Positions that follow from the configuration and the layer's seed alone.
-bool follows_from_config(SvftPattern pattern) {
-  return pattern == SvftPattern::kPlain || pattern == SvftPattern::kBanded;
 }
 
 at::Tensor positions_of(const SvftConfig& config, const LayerSite& site, std::int64_t n,
@@ -81,6 +80,16 @@ at::Tensor positions_of(const SvftConfig& config, const LayerSite& site, std::in
   return {};
 }
 
+bool stores_basis(const SvftConfig& config) { return config.basis == SvftBasisStorage::kStored; }
+
+// Positions are kept where they follow from U and V, of which rounding may change one, and with a
+// basis that is kept: such a file depends on nothing.
+bool stores_positions(const SvftConfig& config, const LayerSite& site) {
+  if (config.pattern == SvftPattern::kTopK) return true;
+  const bool alone = !stores_basis(config) && site.file_format >= 2;
+  return config.pattern == SvftPattern::kRandom && !alone;
+}
+
 void report_decomposition(const Decomposition& decomposition, Json& report) {
   report["svd"] = decomposition.algorithm;
   if (!decomposition.fallback.empty()) report["svd_fallback"] = decomposition.fallback;
@@ -93,14 +102,37 @@ AdapterInit finish(const SvftConfig& config, const LayerSite& site, SvftSetup se
                    const Decomposition* decomposition) {
   setup.layer = site.name;
   setup.gate = config.gate;
-  setup.store_basis = config.basis == SvftBasisStorage::kStored;
-  setup.store_positions = !follows_from_config(config.pattern);
+  setup.store_basis = stores_basis(config);
+  setup.store_positions = stores_positions(config, site);
   AdapterInit init;
   init.report["directions"] = setup.basis.Uh.size(0);
   init.report["entries"] = setup.positions.size(1);
   if (decomposition) report_decomposition(*decomposition, init.report);
   init.adapter = std::make_unique<SvftAdapter>(std::move(setup));
   return init;
+}
+
+void set_basis(SvftSetup& setup, SvftRecomputed found) {
+  setup.basis = std::move(found.basis);
+  setup.exact_Uh = std::move(found.Uh);
+  setup.exact_Vh = std::move(found.Vh);
+}
+
+// Format 1 was decomposed from the weight in the run's dtype.
+at::Tensor weight_of(const LayerSite& site) {
+  return site.file_format == 1 ? site.base.dense() : decomposed_weight(site.base);
+}
+
+void recompute_basis(const SvftConfig& config, const LayerSite& site, SvftSetup& setup) {
+  const at::Tensor weight = weight_of(site);
+  set_basis(setup,
+            basis_of(config, site.base, decompose(config, site.name, weight, site.cache)));
+  setup.old_file = site.file_format == 1;
+  if (site.base.quantized() || weight.scalar_type() == at::kBFloat16) return;
+  setup.of_bf16 = [config, layer = site.name](const BaseWeight& base) {
+    return basis_of(config, base,
+                    decompose(config, layer, base.dense().to(at::kBFloat16), nullptr));
+  };
 }
 
 }  // namespace
@@ -133,12 +165,15 @@ std::int64_t svft_count(const SvftConfig& config, std::int64_t n) {
   return banded_count(n, config.pattern == SvftPattern::kPlain ? 0 : config.bandwidth);
 }
 
+MethodTraits traits(const SvftConfig& config) { return {.compact_files = !stores_basis(config)}; }
+
 AdapterInit make_adapter(const SvftConfig& config, const LayerSite& site) {
   const at::NoGradGuard no_grad;
   check_layer(config, site);
-  const Decomposition decomposition = decompose(config, site);
+  const Decomposition decomposition =
+      decompose(config, site.name, decomposed_weight(site.base), site.cache);
   SvftSetup setup;
-  setup.basis = basis_of(config, site.base, decomposition);
+  set_basis(setup, basis_of(config, site.base, decomposition));
   setup.positions = positions_of(config, site, setup.basis.Uh.size(0), decomposition);
   return finish(config, site, std::move(setup), &decomposition);
 }
@@ -149,12 +184,17 @@ AdapterInit make_empty_adapter(const SvftConfig& config, const LayerSite& site) 
   const std::int64_t n = directions(config, site.base);
   SvftSetup setup;
   setup.values_follow = true;
-  setup.basis = config.basis == SvftBasisStorage::kStored
-                    ? empty_basis(config, site.base)
-                    : basis_of(config, site.base, decompose(config, site));
-  setup.positions = follows_from_config(config.pattern)
-                        ? positions_of(config, site, n, {})
-                        : at::zeros({2, svft_count(config, n)}, at::kInt);
+  if (stores_basis(config) || site.shapes_only) {
+    setup.basis = empty_basis(config, site.base);
+  } else {
+    recompute_basis(config, site, setup);
+  }
+  // A band has as many entries as what the file will say.
+  setup.positions = stores_positions(config, site) ? banded_positions(n, config.bandwidth)
+                                                   : positions_of(config, site, n, {});
+  if (setup.old_file && config.pattern == SvftPattern::kRandom) {
+    setup.seed_positions = positions_of(config, site, n, {});
+  }
   return finish(config, site, std::move(setup), nullptr);
 }
 

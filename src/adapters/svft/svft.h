@@ -24,8 +24,9 @@ constexpr std::span<const EnumName<SvftPattern>> enum_names(SvftPattern) {
 
 enum class SvftBasisStorage { kStored, kRecompute };
 inline constexpr EnumName<SvftBasisStorage> kSvftBasisNames[] = {
-    {SvftBasisStorage::kStored, "stored", "U and V lie in the adapter file"},
-    {SvftBasisStorage::kRecompute, "recompute", "decomposed again on loading, and checked"},
+    {SvftBasisStorage::kStored, "stored", "U and V lie in it"},
+    {SvftBasisStorage::kRecompute, "recompute",
+     "M and a probe of U and V, which are decomposed again on loading"},
 };
 constexpr std::span<const EnumName<SvftBasisStorage>> enum_names(SvftBasisStorage) {
   return kSvftBasisNames;
@@ -38,7 +39,7 @@ struct SvftConfig {
   std::int64_t bandwidth = 8;
   std::int64_t basis_rank = 0;
   bool gate = false;
-  SvftBasisStorage basis = SvftBasisStorage::kStored;
+  SvftBasisStorage basis = SvftBasisStorage::kRecompute;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -54,10 +55,12 @@ struct SvftConfig {
            .min = 0,
            .max = 65536});
     visit(self.gate, {.name = "gate", .help = "Multiply M by a trained sigmoid, one per layer"});
-    visit(self.basis, {.name = "basis", .help = "How the adapter file keeps U and V"});
+    visit(self.basis, {.name = "basis", .help = "What the adapter file holds of U and V"});
   }
   bool operator==(const SvftConfig&) const = default;
 };
+
+MethodTraits traits(const SvftConfig& config);
 
 // Trained entries of M in a layer with n singular directions, without a gate.
 std::int64_t svft_count(const SvftConfig& config, std::int64_t n);
@@ -67,7 +70,7 @@ std::int64_t svft_count(const SvftConfig& config, std::int64_t n);
 void check_layer(const SvftConfig& config, const LayerSite& site);
 // The same, and ModelError for weights that are not finite.
 AdapterInit make_adapter(const SvftConfig& config, const LayerSite& site);
-// Decomposes only when the basis is to be recomputed.
+// Decomposes only when the basis is to be recomputed and values will come.
 AdapterInit make_empty_adapter(const SvftConfig& config, const LayerSite& site);
 
 }  // namespace svtune

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "adapters/svft/basis_probe.h"
 #include "base/errors.h"
 #include "base/random.h"
 #include "libtorch/prelude.h"
@@ -9,8 +10,7 @@
 namespace svtune {
 namespace {
 
-constexpr std::uint64_t kProbeSeed = 0x5356465450524F42;  // any fixed number
-constexpr double kProbeTolerance = 1e-3;  // bf16 factors; a wrong sign changes it by far more
+constexpr std::uint64_t kTrialSeed = 0x5356465450524F45;  // any fixed number
 constexpr double kWholeTolerance = 3e-6;  // fp32 rounding of a full decomposition
 constexpr double kWholeToleranceDouble = 1e-12;
 
@@ -18,8 +18,8 @@ at::ScalarType sum_type(at::ScalarType compute) {
   return compute == at::kDouble ? at::kDouble : at::kFloat;
 }
 
-at::Tensor fixed_random(std::int64_t size, std::uint64_t stream) {
-  Xoshiro256 random(kProbeSeed + stream);
+at::Tensor fixed_random(std::int64_t size) {
+  Xoshiro256 random(kTrialSeed);
   at::Tensor values = at::empty({size}, at::kFloat);
   float* data = values.mutable_data_ptr<float>();
   for (std::int64_t i = 0; i < size; ++i) data[i] = static_cast<float>(random.normal());
@@ -39,22 +39,21 @@ SvftAdapter::SvftAdapter(SvftSetup setup) : setup_(std::move(setup)) {
   const auto leaf = Uh.options().dtype(sum_type(Uh.scalar_type()));
   M_ = at::zeros({setup_.positions.size(1)}, leaf).requires_grad_(true);
   if (setup_.gate) gate_ = at::zeros({1}, leaf).requires_grad_(true);
-  if (!setup_.values_follow || !setup_.store_positions) {
-    pattern_ = std::make_shared<SparsePattern>(Uh.size(0), setup_.positions);
-  }
+  pattern_ = std::make_shared<SparsePattern>(Uh.size(0), setup_.positions);
   if (!setup_.store_basis) {
-    probe_ = setup_.values_follow ? at::zeros({Uh.size(1)}, at::kFloat) : probe();
+    const bool final_pattern = !setup_.values_follow || !setup_.store_positions;
+    if (final_pattern && setup_.exact_Uh.defined()) drop_exact_basis();
+    probe_ = setup_.values_follow
+                 ? at::zeros({setup_.old_file ? Uh.size(1) : kProbeSize}, at::kFloat)
+                 : own_probe_.clone();
   }
   remake_values();
 }
 
-at::Tensor SvftAdapter::probe() const {
-  const SvftBasis& basis = setup_.basis;
-  const at::Tensor omega = fixed_random(basis.Vh.size(1), 1).unsqueeze(1);
-  const at::Tensor R = fixed_random(M_.size(0), 2);
-  const at::Tensor inner = at::mm(basis.Vh.to(at::kCPU, at::kFloat), omega);
-  const at::Tensor mixed = pattern_->apply(R, inner);
-  return at::mm(basis.Uh.to(at::kCPU, at::kFloat).t(), mixed).squeeze(1);
+// Its probe stands for it from here on.
+void SvftAdapter::drop_exact_basis() {
+  own_probe_ = basis_probe(*pattern_, setup_.exact_Uh, setup_.exact_Vh);
+  setup_.exact_Uh = setup_.exact_Vh = at::Tensor();
 }
 
 std::vector<Trainable> SvftAdapter::trainables() {
@@ -79,37 +78,68 @@ std::vector<NamedTensor> SvftAdapter::frozen_state() const {
 
 // An empty adapter is complete once its frozen tensors hold something; until then they are
 // all zero.
-void SvftAdapter::finish_loading() {
+void SvftAdapter::finish_loading(const BaseWeight& base) {
   const at::Tensor& mark = setup_.store_basis ? setup_.basis.Uh : probe_;
   if (!setup_.values_follow || !mark.any().item<bool>()) return;
-  try {
-    if (setup_.store_positions) {
-      pattern_ = std::make_shared<SparsePattern>(setup_.basis.Uh.size(0), setup_.positions);
-    }
-  } catch (const ModelError& error) {
-    throw ModelError(setup_.layer + ": " + error.what(), "the adapter file is damaged");
-  }
-  if (!setup_.store_basis && relative_distance(probe(), probe_) > kProbeTolerance) {
-    throw ModelError(setup_.layer +
-                         ": the decomposition computed here is not the one that the adapter was "
-                         "trained on (signs or tied singular values came out differently)",
-                     "train with --basis stored, which keeps U and V in the adapter");
-  }
+  if (setup_.store_positions) load_positions();
+  if (!setup_.store_basis) check_basis(base);
   setup_.values_follow = false;
+  setup_.of_bf16 = nullptr;
   whole_.reset();
 }
 
-void SvftAdapter::refresh(const BaseWeight&) { remake_values(); }
+void SvftAdapter::load_positions() {
+  try {
+    pattern_ = std::make_shared<SparsePattern>(setup_.basis.Uh.size(0), setup_.positions);
+  } catch (const ModelError& error) {
+    throw ModelError(setup_.layer + ": " + error.what(), "the adapter file is damaged");
+  }
+  if (!setup_.seed_positions.defined()) return;
+  if (!setup_.seed_positions.equal(setup_.positions)) {
+    throw ModelError(setup_.layer + ": the positions of M are not those of the adapter's seed",
+                     "the adapter file is damaged");
+  }
+  setup_.store_positions = false;
+}
+
+void SvftAdapter::check_basis(const BaseWeight& base) {
+  const auto differs = [&] {
+    if (setup_.old_file) {
+      return !same_old_probe(old_basis_probe(*pattern_, setup_.basis.Uh, setup_.basis.Vh), probe_);
+    }
+    return probe_distance(own_probe_, probe_, M_.size(0)) > kProbeTolerance;
+  };
+  if (!own_probe_.defined()) drop_exact_basis();
+  if (differs() && setup_.of_bf16 && base.defined()) {
+    SvftRecomputed rounded = setup_.of_bf16(base);
+    setup_.basis = std::move(rounded.basis);
+    own_probe_ = basis_probe(*pattern_, rounded.Uh, rounded.Vh);
+  }
+  if (differs()) {
+    throw ModelError(setup_.layer +
+                         ": the decomposition computed here is not the one that the adapter was "
+                         "trained on: another version, another kind of processor or another "
+                         "--dtype gave other signs, or turned vectors of nearly equal values",
+                     "load it as it was trained; or train with --basis stored, which keeps U and "
+                     "V in the adapter");
+  }
+  if (setup_.old_file) probe_ = own_probe_.clone();
+  setup_.old_file = false;
+}
+
+void SvftAdapter::refresh(const BaseWeight& base) {
+  const at::NoGradGuard no_grad;
+  finish_loading(base);
+  remake_values();
+}
 
 void SvftAdapter::remake_values() {
   const at::NoGradGuard no_grad;
-  finish_loading();
   dense_ = at::Tensor();
   values_ = gate_.defined() ? M_.detach() * gate_.detach().sigmoid() : M_.detach().clone();
 }
 
 SvftFactors SvftAdapter::factors() const {
-  if (!pattern_) throw ModelError(setup_.layer + ": the adapter's tensors were never loaded");
   const SvftBasis& basis = setup_.basis;
   return {basis.Uh, basis.Vh, basis.sigma, values_, dense_, pattern_};
 }
@@ -123,7 +153,7 @@ bool SvftAdapter::basis_is_whole(const BaseWeight& base) {
   whole_ = false;
   if (!basis.sigma.defined() || (dtype != at::kFloat && dtype != at::kDouble)) return false;
   const std::int64_t in = basis.Vh.size(1);
-  const at::Tensor x = fixed_random(4 * in, 3).view({4, in}).to(basis.Vh.options());
+  const at::Tensor x = fixed_random(4 * in).view({4, in}).to(basis.Vh.options());
   const at::Tensor scaled = at::linear(x, basis.Vh) * basis.sigma;
   const double distance = relative_distance(at::mm(scaled, basis.Uh), base.matmul(x));
   whole_ = distance <= (dtype == at::kDouble ? kWholeToleranceDouble : kWholeTolerance);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,15 +19,27 @@ struct SvftBasis {
   at::Tensor sigma;  // [n] fp32 (fp64 for fp64); undefined when the basis is truncated
 };
 
+// A basis from a decomposition: as products use it, and before it was rounded to their dtype.
+struct SvftRecomputed {
+  SvftBasis basis;
+  at::Tensor Uh, Vh;  // fp32; undefined when nothing was decomposed
+};
+
 struct SvftSetup {
   std::string layer;  // for messages
   SvftBasis basis;
-  at::Tensor positions;          // int32 [2, k]
-  bool store_positions = false;  // else they follow from the configuration
+  at::Tensor positions;          // int32 [2, k]; where values follow, of this shape
+  bool store_positions = false;  // else they follow from the configuration and the seed
   bool store_basis = true;       // else the file holds a probe of it instead
   bool gate = false;
   bool values_follow = false;    // an empty adapter: frozen tensors are filled in later
   std::optional<SvftForm> form;  // instead of the cheapest one
+  // Of a basis that is not stored:
+  at::Tensor exact_Uh, exact_Vh;  // see SvftRecomputed
+  // The basis of the weight as bf16 has it, for values of a run that computed in bf16; or empty.
+  std::function<SvftRecomputed(const BaseWeight& base)> of_bf16;
+  bool old_file = false;      // values come from a file of format 1
+  at::Tensor seed_positions;  // what positions in such a file must be; may be undefined
 };
 
 class SvftAdapter final : public Adapter {
@@ -38,7 +51,7 @@ class SvftAdapter final : public Adapter {
   std::vector<Trainable> trainables() override;
   // For a truncated basis: rank-n factors U M and Vᵀ.
   std::optional<LowRankDelta> low_rank_delta() const override;
-  // svft_U [out, n], svft_V [in, n], svft_S [n] or svft_probe [out]; svft_positions [2, k].
+  // svft_U [out, n], svft_V [in, n], svft_S [n] or svft_probe [16]; svft_positions [2, k].
   std::vector<NamedTensor> frozen_state() const override;
   AdapterMemory memory(std::int64_t tokens) const override;
   // Throws ModelError naming the layer when loaded positions are impossible or a recomputed
@@ -48,17 +61,19 @@ class SvftAdapter final : public Adapter {
   std::int64_t count() const { return M_.size(0); }
 
  private:
-  // U R Vᵀ ω with fixed random R on the pattern and ω: changes with any sign or rotation that
-  // would change U M Vᵀ.
-  at::Tensor probe() const;
-  void finish_loading();
+  void finish_loading(const BaseWeight& base);
+  void load_positions();
+  void check_basis(const BaseWeight& base);
+  void drop_exact_basis();
   void remake_values();
   bool basis_is_whole(const BaseWeight& base);
   SvftFactors factors() const;
 
   SvftSetup setup_;
   at::Tensor M_, gate_;  // leaves: [k], [1] or undefined
-  at::Tensor probe_;     // [out] fp32; undefined when the basis itself is stored
+  // [16] fp32 ([out] of an old file), as the file has it and of the basis here; undefined when the
+  // basis itself is stored.
+  at::Tensor probe_, own_probe_;
   at::Tensor values_;    // M with the gate, detached
   at::Tensor dense_;     // see SvftForm::kDense; dropped when M changes
   std::shared_ptr<const SparsePattern> pattern_;

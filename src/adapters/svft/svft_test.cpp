@@ -44,6 +44,7 @@ double distance(const at::Tensor& got, const at::Tensor& expected) {
 
 SvftConfig config_of(SvftPattern pattern, std::int64_t bandwidth, std::int64_t basis_rank = 0) {
   SvftConfig config;
+  config.basis = SvftBasisStorage::kStored;
   config.pattern = pattern;
   config.bandwidth = bandwidth;
   config.basis_rank = basis_rank;
@@ -205,7 +206,7 @@ TEST(Svft, SeedDecidesRandomPositions) {
 }
 
 // Copies all state by name, as the file code does.
-void transfer(Adapter& from, Adapter& to) {
+void transfer(Adapter& from, Adapter& to, const BaseWeight& base = {}) {
   const at::NoGradGuard no_grad;
   const auto source = from.frozen_state(), target = to.frozen_state();
   ASSERT_EQ(source.size(), target.size());
@@ -218,7 +219,7 @@ void transfer(Adapter& from, Adapter& to) {
   for (std::size_t i = 0; i < leaves.size(); ++i) {
     into[i].tensor.detach().copy_(leaves[i].tensor);
   }
-  to.refresh({});
+  to.refresh(base);
 }
 
 TEST(Svft, ReloadsToTheSameBits) {
@@ -270,6 +271,62 @@ TEST(Svft, RecomputedBasisWithAnotherSignIsRefused) {
     message = error.what();
   }
   EXPECT_THAT(message, AllOf(HasSubstr(kLayer), HasSubstr("not the one")));
+}
+
+// Values of a weight that is stored in fp32, trained in bf16: the basis is that of what bf16 holds.
+TEST(Svft, RecomputedBasisOfABf16RunServesAnFp32Base) {
+  SvftConfig config = config_of(SvftPattern::kRandom, 2);
+  config.basis = SvftBasisStorage::kRecompute;
+  const at::Tensor weight = (seeded({70, 50}, 13) * 0.1).to(at::kFloat);
+  const BaseWeight half(weight.to(at::kBFloat16)), single(weight);
+  const auto trained = made(config, half);
+  set_values(*trained, 0.1);
+  const auto loaded = make_empty_adapter(config, {kLayer, single, 77}).adapter;
+  transfer(*trained, *loaded, single);
+  const at::Tensor change = loaded->merged_weight(single) - weight;
+  EXPECT_LT(distance(change, trained->merged_weight(half) - half.dense_high_precision()), 4e-3);
+  // The other way the weight that was decomposed is not there any more.
+  const auto exact = made(config, single);
+  set_values(*exact, 0.1);
+  const auto rounded = make_empty_adapter(config, {kLayer, half, 77}).adapter;
+  EXPECT_THROW(transfer(*exact, *rounded, half), ModelError);
+}
+
+// What bf16 holds is decomposed alike in both dtypes.
+TEST(Svft, RecomputedBasisIsTheSameInFp32AndBf16) {
+  SvftConfig config = config_of(SvftPattern::kBanded, 2);
+  config.basis = SvftBasisStorage::kRecompute;
+  const at::Tensor weight = (seeded({70, 90}, 13) * 0.1).to(at::kBFloat16);
+  const BaseWeight half(weight), single(weight.to(at::kFloat));
+  const at::Tensor left = made(config, half)->frozen_state()[0].tensor;
+  EXPECT_TRUE(left.equal(made(config, single)->frozen_state()[0].tensor));
+}
+
+TEST(Svft, RecomputedBasisStoresNothingThatFollows) {
+  for (const auto& [pattern, tensors] :
+       {std::pair{SvftPattern::kPlain, 1}, std::pair{SvftPattern::kRandom, 1},
+        std::pair{SvftPattern::kTopK, 2}}) {
+    SvftConfig config = config_of(pattern, 2);
+    config.basis = SvftBasisStorage::kRecompute;
+    const BaseWeight base((seeded({60, 60}, 1) * 0.1).to(at::kFloat));
+    const std::vector<NamedTensor> kept = made(config, base)->frozen_state();
+    ASSERT_EQ(kept.size(), tensors);
+    EXPECT_EQ(kept[0].name, "svft_probe");
+    EXPECT_EQ(kept[0].tensor.numel(), 16);
+  }
+}
+
+// A rehearsal decomposes nothing, be it possible or not.
+TEST(Svft, ShapesAloneAreNotDecomposed) {
+  SvftConfig config = config_of(SvftPattern::kTopK, 2);
+  config.basis = SvftBasisStorage::kRecompute;
+  const BaseWeight base(at::full({30, 30}, std::nan("")).to(at::kFloat));
+  LayerSite site{kLayer, base, 77};
+  EXPECT_THROW(make_empty_adapter(config, site), ModelError);
+  site.shapes_only = true;
+  const auto adapter = make_empty_adapter(config, site).adapter;
+  adapter->refresh(base);
+  EXPECT_EQ(adapter->forward(at::ones({2, 30}), base).sizes(), at::IntArrayRef({2, 30}));
 }
 
 TEST(Svft, DamagedPositionsAreRefused) {
