@@ -25,8 +25,8 @@ std::optional<std::size_t> place_of_name(const std::vector<std::string>& parts) 
   for (std::size_t i = parts.size(); i-- > 0;) {
     if (!belongs_to_adapter(parts[i])) continue;
     const std::size_t behind = parts.size() - i - 1;
-    const bool named = (behind == 1 && !is_parameter(parts[i + 1])) ||
-                       (behind == 2 && is_parameter(parts[i + 2]));
+    const bool named =
+        (behind == 1 && !is_parameter(parts[i + 1])) || (behind == 2 && is_parameter(parts[i + 2]));
     return named ? std::optional(i + 1) : std::nullopt;
   }
   return std::nullopt;

@@ -77,7 +77,8 @@ void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions
                  const GenerateCommandOptions& options, CommandContext& context) {
   UnreadParts unread(context);
   // A malformed line is found before hours of answers, not after them.
-  if (can_reread(*options.input)) for_each_question(options, encoder, unread, [](const Question&) {});
+  if (can_reread(*options.input))
+    for_each_question(options, encoder, unread, [](const Question&) {});
   Progress progress({.label = "generate", .unit = "prompt"});
   write_json_lines(options.output, [&](JsonLinesWriter& writer) {
     std::vector<Question> waiting;

@@ -6,8 +6,9 @@
 
 // The loader calls what stands here before it initialises the libraries: OpenMP reads its settings
 // then, and what LibTorch does is not done twice.
-[[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)(int, char**, char**) =
-    svtune::restart_with_bounded_waiting;
+[[gnu::section(".preinit_array"),
+  gnu::used]] void (*const before_libraries)(int, char**,
+                                             char**) = svtune::restart_with_bounded_waiting;
 
 int main(int argc, char** argv) {
   svtune::use_caching_allocator();

@@ -12,9 +12,10 @@ void require_known(const std::vector<std::int32_t>& ids, const Tokenizer& tokeni
                    const std::string& place) {
   for (const std::int32_t id : ids) {
     if (id < tokenizer.vocab_size() && !tokenizer.id_to_token(id).empty()) continue;
-    throw FileError(place, "has token id " + std::to_string(id) +
-                               ", which the tokenizer does not know; it ends at " +
-                               std::to_string(tokenizer.vocab_size() - 1),
+    throw FileError(place,
+                    "has token id " + std::to_string(id) +
+                        ", which the tokenizer does not know; it ends at " +
+                        std::to_string(tokenizer.vocab_size() - 1),
                     "Was the text tokenised for another model?");
   }
 }

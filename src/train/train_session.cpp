@@ -131,8 +131,8 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer) {
   session.start_adapter = base.adapter;
   session.tokenizer = load_tokenizer(base.model);
   load_data(session, observer);
-  session.model = load_model(base_to_read(session.options),
-                             {scalar_type(base.dtype), /*check_finite=*/true});
+  session.model =
+      load_model(base_to_read(session.options), {scalar_type(base.dtype), /*check_finite=*/true});
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
   check_vocabulary(session);
   const TrainConfig& train = session.options.train;

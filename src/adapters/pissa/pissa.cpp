@@ -100,8 +100,8 @@ AdapterInit finish(const LowRankShape& shape, const PissaConfig& config, const L
   LowRankOptions options{shape.scaling, config.low_rank.dropout, site.base.dtype()};
   if (recomputes(config)) options.start_hash = {site.name, values_follow};
   AdapterInit init;
-  init.adapter = std::make_unique<LowRankAdapter>(start.A.clone(), start.B.clone(), options,
-                                                  start.A, start.B);
+  init.adapter =
+      std::make_unique<LowRankAdapter>(start.A.clone(), start.B.clone(), options, start.A, start.B);
   init.report["rank"] = shape.rank;
   return init;
 }

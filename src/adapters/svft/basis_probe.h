@@ -1,6 +1,7 @@
 // Sixteen numbers by which singular vectors are recognised, since M means nothing without them.
 //
-//   p_s = a_sᵀ (U R Vᵀ) b_s        R fixed random numbers on M's positions, a_s and b_s random signs
+//   p_s = a_sᵀ (U R Vᵀ) b_s        R fixed random numbers on M's positions, a_s and b_s random
+//   signs
 //
 // For two bases, the mean of (p_s - p'_s)² estimates ‖U R Vᵀ - U' R V'ᵀ‖² (Frobenius), so the
 // distance below is the error of an update with random entries, relative to the update: rounding

@@ -125,8 +125,7 @@ at::Tensor weight_of(const LayerSite& site) {
 
 void recompute_basis(const SvftConfig& config, const LayerSite& site, SvftSetup& setup) {
   const at::Tensor weight = weight_of(site);
-  set_basis(setup,
-            basis_of(config, site.base, decompose(config, site.name, weight, site.cache)));
+  set_basis(setup, basis_of(config, site.base, decompose(config, site.name, weight, site.cache)));
   setup.old_file = site.file_format == 1;
   if (site.base.quantized() || weight.scalar_type() == at::kBFloat16) return;
   setup.of_bf16 = [config, layer = site.name](const BaseWeight& base) {

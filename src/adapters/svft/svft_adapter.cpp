@@ -11,7 +11,7 @@ namespace svtune {
 namespace {
 
 constexpr std::uint64_t kTrialSeed = 0x5356465450524F45;  // any fixed number
-constexpr double kWholeTolerance = 3e-6;  // fp32 rounding of a full decomposition
+constexpr double kWholeTolerance = 3e-6;                  // fp32 rounding of a full decomposition
 constexpr double kWholeToleranceDouble = 1e-12;
 
 at::ScalarType sum_type(at::ScalarType compute) {

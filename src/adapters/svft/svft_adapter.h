@@ -74,8 +74,8 @@ class SvftAdapter final : public Adapter {
   // [16] fp32 ([out] of an old file), as the file has it and of the basis here; undefined when the
   // basis itself is stored.
   at::Tensor probe_, own_probe_;
-  at::Tensor values_;    // M with the gate, detached
-  at::Tensor dense_;     // see SvftForm::kDense; dropped when M changes
+  at::Tensor values_;  // M with the gate, detached
+  at::Tensor dense_;   // see SvftForm::kDense; dropped when M changes
   std::shared_ptr<const SparsePattern> pattern_;
   std::optional<bool> whole_;  // U Σ Vᵀ = W, known after the first forward
 };
