@@ -17,8 +17,6 @@ LEVELS = [["base"], ["formats"], ["jinja"], ["text"], ["data"], ["report", "cli/
           ["cli"]]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 LAST_TORCH_FREE = LEVEL["report"]
-# Layers whose rings still wait to be opened. A layer without one must leave the list.
-RINGS_LEFT = {"cli/core", "linalg", "train"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.M)
 
 
@@ -91,17 +89,9 @@ def rings(graph):
     return sorted(found)
 
 
-def ring_problems(texts, left):
-    """Rings outside the layers that may still have some, and layers that need not be listed."""
-    waiting = set()
+def ring_problems(texts):
     for ring in rings(pair_graph(texts)):
-        layers = {layer_of(pair + ".h") for pair in ring}
-        if layers <= left:
-            waiting |= layers
-        else:
-            yield "src: these files include each other in a ring: " + ", ".join(ring)
-    for layer in sorted(left - waiting):
-        yield f"tools/check_layers.py: {layer} has no ring any more; take it out of RINGS_LEFT"
+        yield "src: these files include each other in a ring: " + ", ".join(ring)
 
 
 def ring_self_test():
@@ -111,8 +101,8 @@ def ring_self_test():
             "text/f.h": '#include "text/d.h"', "nn/g.h": "", "nn/g_test.cpp": '#include "nn/g.h"'}
     wrong = [] if rings(pair_graph(tree)) == [("base/a", "base/b"), ("text/d", "text/e", "text/f")] \
         else ["rings: " + str(rings(pair_graph(tree)))]
-    lines = list(ring_problems(tree, {"text", "nn"}))
-    expected = ["base/a, base/b", "nn has no ring"]
+    lines = list(ring_problems(tree))
+    expected = ["base/a, base/b", "text/d, text/e, text/f"]
     return wrong + [line for line in expected if not any(line in given for given in lines)]
 
 
@@ -133,7 +123,7 @@ if __name__ == "__main__":
     files = {p.relative_to(src).as_posix(): p.read_text("utf-8")
              for p in src.rglob("*.*") if p.suffix in (".h", ".cpp")}
     problems = self_test() if source == "--self-test" else (
-        [*violations(files), *ring_problems(files, RINGS_LEFT)] if files
+        [*violations(files), *ring_problems(files)] if files
         else [f"no source files below {src}"])
     print("\n".join(problems) or "layers: no include points up or in a ring")
     sys.exit(bool(problems))

@@ -14,7 +14,7 @@
 #include "cli/core/interrupt.h"
 #include "cli/core/progress.h"
 #include "libtorch/prelude.h"
-#include "train/quantized_base.h"
+#include "train/quantize_plan.h"
 #include "train/training_run.h"
 
 namespace svtune {

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "linalg/matrix_tiles.h"
-#include "linalg/svd.h"
+#include "linalg/svd_result.h"
 
 namespace svtune::detail {
 

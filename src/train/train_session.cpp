@@ -15,7 +15,7 @@
 #include "io/prompt_files.h"
 #include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
-#include "train/quantized_base.h"
+#include "train/quantize_plan.h"
 #include "train/run_config.h"
 
 namespace svtune {
@@ -183,7 +183,7 @@ MemoryForecast forecast_memory(const TrainSession& session, const Attached& atta
   const BatchExtent extent =
       survey(session.batches->stream(), config.batch.packing, kBatchesLookedAt);
   MemoryRequest request;
-  request.weight_bytes = frozen_matrix_bytes(session);
+  request.weight_bytes = frozen_matrix_bytes(*session.model.net, session.options);
   if (!session.model.net->head_is_tied()) {
     request.weight_bytes += session.model.net->embedding().weight().nbytes();
   }

@@ -13,18 +13,11 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "cli/core/command_info.h"
 #include "cli/core/documents.h"
 #include "cli/core/option_parser.h"
 
 namespace svtune {
-
-struct CommandInfo {
-  std::string_view name;
-  std::string_view summary;           // one line, no full stop
-  std::string_view description = "";  // paragraphs, separated by an empty line
-  std::string_view examples = "";     // one command a line
-  bool config = true;                 // takes --config FILE
-};
 
 struct Command;
 

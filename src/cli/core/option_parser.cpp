@@ -9,7 +9,6 @@
 
 #include "base/errors.h"
 #include "base/text_util.h"
-#include "cli/core/command.h"
 
 namespace svtune {
 namespace {

@@ -5,10 +5,9 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "cli/core/command_info.h"
 
 namespace svtune {
-
-struct CommandInfo;
 
 struct ParsedLine {
   bool help = false;

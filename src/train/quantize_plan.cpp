@@ -1,0 +1,67 @@
+#include "train/quantize_plan.h"
+
+#include <algorithm>
+
+#include "libtorch/prelude.h"
+#include "train/run_config.h"
+#include "train/run_directory.h"
+
+namespace svtune {
+namespace {
+
+double bits_of(QuantType type, const QuantTuning& tuning) {
+  if (type == QuantType::kInt8) return 8;
+  return 4 + (tuning.double_quant ? 8.127 : 32.0) / static_cast<double>(tuning.block_size);
+}
+
+}  // namespace
+
+std::filesystem::path quantized_folder(const std::filesystem::path& run) {
+  return run / "quantized";
+}
+
+QuantizePlan quantize_plan(const TrainOptions& options) {
+  QuantizePlan plan;
+  plan.type = *options.model.base_dtype;
+  plan.tuning = options.tuning;
+  plan.targets = options.targets;
+  plan.seed = options.train.seed;
+  const QuantizedStart<MethodConfig> start = method_quantized_start(options.method);
+  plan.method = start.method;
+  if (start.method != LowRankQuantMethod::kPlain) {
+    plan.low_rank = start.low_rank;
+    plan.trained = start.trained;
+  }
+  quant_config(plan.type, plan.tuning);
+  return plan;
+}
+
+std::filesystem::path base_to_read(const TrainOptions& options) {
+  const std::filesystem::path& run = options.run.output;
+  const std::filesystem::path own = quantized_base_directory(run);
+  const bool goes_on = options.run.resume && std::filesystem::exists(config_file(run)) &&
+                       has_checkpoint(run) && std::filesystem::exists(own);
+  return options.model.base_dtype && goes_on ? own : options.model.model;
+}
+
+std::filesystem::path quantized_base_directory(const std::filesystem::path& run) {
+  return quantized_folder(run) / "base";
+}
+
+std::uint64_t frozen_matrix_bytes(Network& net, const TrainOptions& options) {
+  const std::optional<QuantType>& wanted = options.model.base_dtype;
+  double bytes = 0, buffer = 0;
+  for (const Linear* layer : net.linears()) {
+    if (!layer->base().defined()) continue;
+    const auto count = static_cast<double>(layer->out_features() * layer->in_features());
+    const bool rounded_later = wanted && layer != &net.head() && !layer->base().quantized();
+    bytes += rounded_later ? count * bits_of(*wanted, options.tuning) / 8
+                           : static_cast<double>(layer->base().nbytes());
+    if (rounded_later || layer->base().quantized()) {
+      buffer = std::max(buffer, count * static_cast<double>(at::elementSize(net.dtype())));
+    }
+  }
+  return static_cast<std::uint64_t>(bytes + buffer);
+}
+
+}  // namespace svtune

@@ -1,0 +1,25 @@
+// Which base a run quantises for itself, how, and where it lies.
+#pragma once
+
+#include <filesystem>
+
+#include "quantized_base/quantize_model.h"
+#include "train/run_options.h"
+
+namespace svtune {
+
+// Throws UsageError when the method cannot train on a quantised base or an option does not fit.
+QuantizePlan quantize_plan(const TrainOptions& options);
+
+// The model that a run begins or goes on with: --model, or, once a run on a base that it quantised
+// has a checkpoint, that base alone. A machine that holds it need not hold the dense one.
+std::filesystem::path base_to_read(const TrainOptions& options);
+// What a run keeps of --base-dtype: the base, and the adapter that starts on it.
+std::filesystem::path quantized_folder(const std::filesystem::path& run);
+// The base model of such a run's adapter.
+std::filesystem::path quantized_base_directory(const std::filesystem::path& run);
+
+// Bytes that the frozen matrices take while training, with the buffer that a quantised base needs.
+std::uint64_t frozen_matrix_bytes(Network& net, const TrainOptions& options);
+
+}  // namespace svtune
