@@ -106,7 +106,7 @@ TEST(Checkpoint, HostileIndexesAreRefused) {
   EXPECT_THAT(with(R"({"weight_map":{"t0":1}})"), HasSubstr("is not a file name"));
   EXPECT_THAT(with(R"({"weight_map":[]})"), HasSubstr("\"weight_map\" is missing"));
   EXPECT_THAT(with(R"({"weight_map":{}})"), HasSubstr("is empty"));
-  EXPECT_THAT(with(R"({"weight_map":{"a":"x","a":"x"}})"), HasSubstr("occurs twice"));
+  EXPECT_THAT(with(R"({"weight_map":{"a":"x","a":"y"}})"), HasSubstr("occurs twice"));
   EXPECT_THAT(with(R"({"weight_map":{"t0":"none.safetensors"}})"), HasSubstr("No such file"));
   EXPECT_THAT(with("{"), HasSubstr("malformed JSON"));
   const std::string first = "model-00001-of-00003.safetensors";

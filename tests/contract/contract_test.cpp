@@ -84,6 +84,7 @@ std::vector<Case> cases() {
   list.push_back({"oft_cayley_shared", oft});
   BoftConfig boft{.block_size = 8};
   list.push_back({"boft", boft});
+  boft.block_size = 4;  // runs of 8 divide 32 and 56 inputs
   boft.butterfly_factors = 2;
   list.push_back({"boft_two_factors", boft});
   VeraConfig vera{.rank = 24};
@@ -100,7 +101,9 @@ std::vector<Case> cases() {
   list.push_back({"mica", MicaConfig{.rank = 3, .alpha = 6.0}});
   list.push_back({"psoft", PsoftConfig{.rank = 6}});
   list.push_back({"tinylora", TinyloraConfig{.rank = 4, .numbers = 9}});
-  DeltaLoraConfig delta_lora{.weight_ratio = 0.5, .weight_start = 2};
+  DeltaLoraConfig delta_lora;
+  delta_lora.weight_ratio = 0.5;
+  delta_lora.weight_start = 2;
   delta_lora.low_rank.rank = 3;
   list.push_back({"delta_lora", delta_lora});
   list.push_back({"flora", FloraConfig{.rank = 2}});
