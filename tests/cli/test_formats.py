@@ -43,7 +43,7 @@ class Table:
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             for inner in value:
                 yield from self.fields_of(inner, name + "[]")
-        else:
+        elif value not in ([], {}) or name in self.all:  # an empty list shows no field
             yield name
 
 
