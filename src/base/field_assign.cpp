@@ -39,12 +39,20 @@ class Problems {
   std::string hint_;
 };
 
-void assign_one(Field& field, const FieldInput& input, Problems& problems) {
+// Whether a record holds the default that some option of this name has.
+bool is_saved_default(const FieldInput& input, const std::vector<FieldInfo>& known) {
+  return !input.from_text && std::ranges::any_of(known, [&](const FieldInfo& info) {
+    return info.name == input.name && info.value == input.json;
+  });
+}
+
+void assign_one(Field& field, const FieldInput& input, const std::vector<FieldInfo>& known,
+                Problems& problems) {
   const Json value = input.from_text ? parse_field_text(field.info, input.texts) : input.json;
   const std::string problem = check_field(field.info, value);
   if (problem.empty()) {
     field.assign(value);
-  } else {
+  } else if (!is_saved_default(input, known)) {  // of another owner of the name
     problems.add(input.label + ": " + problem);
   }
 }
@@ -143,7 +151,7 @@ void assign_all(const FieldSource& source, const std::vector<FieldInput>& inputs
   // Selectors come first: they decide which fields the second pass finds.
   for (const FieldInput& input : inputs) {
     Field* field = find_field(fields, input.name);
-    if (field && field->info.selects) assign_one(*field, input, problems);
+    if (field && field->info.selects) assign_one(*field, input, known, problems);
   }
   fields = source();
   for (const FieldInput& input : inputs) {
@@ -151,7 +159,7 @@ void assign_all(const FieldSource& source, const std::vector<FieldInput>& inputs
     if (!field) {
       report_unknown(input, fields, known, problems);
     } else if (!field->info.selects) {
-      assign_one(*field, input, problems);
+      assign_one(*field, input, known, problems);
     }
   }
 }
