@@ -98,13 +98,22 @@ Json name_list(const std::vector<std::string>& names) {
 
 // Where PEFT cannot be told of the tie, it reads the shared tensor as two equal ones.
 std::vector<std::string> saved_modules(const PeftForm& form, const TargetOptions& targets,
-                                       const std::vector<std::string>& tied) {
+                                       const std::vector<std::string>& words) {
   std::vector<std::string> names = targets.modules_to_save;
   if (!targets.ensure_weight_tying || form.ties_words) return names;
-  for (const std::string& each : tied) {
+  for (const std::string& each : words) {
     if (std::ranges::find(names, each) == names.end()) names.push_back(each);
   }
   return names;
+}
+
+// A list means the embedding alone.
+Json token_rows(const TargetOptions& targets, const std::vector<std::string>& words) {
+  const Json ids = targets.trainable_token_indices;
+  if (!targets.trainable_token_head) return ids;
+  Json rows = Json::object();
+  for (const std::string& module : words) rows[module] = ids;
+  return rows;
 }
 
 std::string bias_text(TrainedBias bias, const std::string& own_biases) {
@@ -132,7 +141,7 @@ PeftConfig parse_peft_config(const Json& json, const std::string& source,
 }
 
 Json peft_config_json(const PeftForm& form, const TargetOptions& targets,
-                      const std::string& base_model, const std::vector<std::string>& tied) {
+                      const std::string& base_model, const std::vector<std::string>& words) {
   Json json = form.keys;
   json["base_model_name_or_path"] = base_model;
   json["bias"] = bias_text(targets.bias, form.own_biases);
@@ -144,7 +153,10 @@ Json peft_config_json(const PeftForm& form, const TargetOptions& targets,
   json["target_modules"] =
       targets.target_regex ? Json(*targets.target_regex) : name_list(targets.target_modules);
   json["task_type"] = "CAUSAL_LM";
-  json["modules_to_save"] = name_list(saved_modules(form, targets, tied));
+  json["modules_to_save"] = name_list(saved_modules(form, targets, words));
+  if (!targets.trainable_token_indices.empty()) {
+    json["trainable_token_indices"] = token_rows(targets, words);
+  }
   if (form.ties_words) json["ensure_weight_tying"] = targets.ensure_weight_tying;
   return json;
 }

@@ -18,14 +18,14 @@ struct PeftConfig {
 };
 
 // Throws FileError listing every key of wrong type, out of range, or that changes the
-// mathematics and is not supported. Unknown keys and settings without effect here go to
+// mathematics and is not supported. Other unknown keys and settings without effect here go to
 // `warnings`.
 PeftConfig parse_peft_config(const Json& json, const std::string& source,
                              std::vector<std::string>& warnings);
 
-// The file's content with sorted keys left to the writer. `tied` names the modules that hold one
-// tensor when the targets keep a tie.
+// The file's content with sorted keys left to the writer. `words` names the embedding and the
+// head, which hold one tensor when the targets keep a tie.
 Json peft_config_json(const PeftForm& form, const TargetOptions& targets,
-                      const std::string& base_model, const std::vector<std::string>& tied);
+                      const std::string& base_model, const std::vector<std::string>& words);
 
 }  // namespace svtune

@@ -1,5 +1,6 @@
 #include "adapter_files/adapter_load.h"
 
+#include "adapter_files/adapter_vocabulary.h"
 #include "adapter_files/embedding_change.h"
 #include "adapter_files/peft_directory.h"
 #include "adapter_files/tensor_filler.h"
@@ -27,6 +28,7 @@ class NetSnapshot {
       linear->replace_base(base);
     }
     for (auto& [place, tensor] : parameters_) *place = tensor;
+    net_.drop_rows();
   }
   NetSnapshot(const NetSnapshot&) = delete;
   NetSnapshot& operator=(const NetSnapshot&) = delete;
@@ -99,6 +101,7 @@ void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftCo
   }
   const bool tied = config.targets.ensure_weight_tying && model.net->head_is_tied();
   skip_stored_base(model, filler, tied);
+  skip_word_copies(model, filler);
   filler.finish();
   adapters.refresh();
 }
@@ -136,16 +139,17 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   const std::filesystem::path config_path = directory / kPeftConfigFile;
   if (side && side->record.needs_its_base) check_base(model, *side, directory);
   LoadedAdapter loaded;
-  const PeftConfig config =
+  PeftConfig config =
       parse_peft_config(read_json_file(config_path), config_path.string(), loaded.warnings);
+  add_stored_words(model, directory / kPeftWeightsFile, config);
   const TargetSelection selection = select(model, config, config_path);
-  const EmbeddingChange embedding(config, model.net->embedding().name(), selection.embedding,
-                                  config_path.string());
+  const WordModules words{model.net->embedding().name(), model.net->head().name()};
+  const EmbeddingChange embedding(config, words, selection, config_path.string());
   const bool repeat_start = !config.method.repeated_start.empty();
   if (repeat_start) loaded.warnings.push_back(config.method.repeated_start);
   NetSnapshot snapshot(*model.net);
   const TargetOptions targets =
-      embedding.any() ? embedding.targets(selection.adapted) : config.targets;
+      embedding.any() ? embedding.targets(selection.adapted) : embedding.with_rows(config.targets);
   const AttachOptions options{.seed = side ? side->record.seed : 0,
                               .initialise = repeat_start,
                               .check = false,
@@ -155,6 +159,9 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
       selection.adapted.empty() ? whole_matrix_method() : config.method.config(selection.adapted);
   Attached attached = attach_empty(model, method, targets, options, config_path);
   fill_from_peft(model, attached.adapters, config, embedding, directory / kPeftWeightsFile);
+  if (!side && model.added_words > 0) {
+    require_added_words(model, attached.adapters, directory / kPeftWeightsFile);
+  }
   snapshot.keep();
   loaded.adapters = std::move(attached.adapters);
   loaded.record = side ? side->record : attached.record;

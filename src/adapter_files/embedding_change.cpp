@@ -10,14 +10,26 @@
 namespace svtune {
 namespace {
 
-std::vector<std::int64_t> token_ids(const Json& json, const std::string& module,
+// Whether the object has the embedding's rows, and beside them no others than the head's.
+bool names_embedding(const Json& object, const WordModules& words) {
+  bool embedding = false;
+  for (const auto& [module, ids] : object.items()) {
+    const bool is_embedding = module == last_part(words.embedding) || module == words.embedding;
+    if (!is_embedding && (module != words.head || ids != object.begin().value())) return false;
+    embedding = embedding || is_embedding;
+  }
+  return embedding;
+}
+
+std::vector<std::int64_t> token_ids(const Json& json, const WordModules& words,
                                     const std::string& source) {
   if (json.is_null()) return {};
   const Json* list = &json;
   if (json.is_object()) {
-    if (json.size() != 1 ||
-        (json.begin().key() != last_part(module) && json.begin().key() != module)) {
-      throw FileError(source, "trainable_token_indices may name " + last_part(module) + " only",
+    if (!names_embedding(json, words)) {
+      throw FileError(source,
+                      "trainable_token_indices may name " + last_part(words.embedding) +
+                          ", and with it the same rows of " + words.head,
                       "Merge the adapter with PEFT and load the merged model.");
     }
     list = &json.begin().value();
@@ -29,18 +41,42 @@ std::vector<std::int64_t> token_ids(const Json& json, const std::string& module,
   return list->get<std::vector<std::int64_t>>();
 }
 
+bool changes_words(const PeftConfig& config, const WordModules& words,
+                   const TargetSelection& selection) {
+  const auto is_word_module = [&](const std::string& name) {
+    return words.embedding.ends_with(name) || words.head.ends_with(name);
+  };
+  return std::ranges::any_of(config.targets.modules_to_save, is_word_module) ||
+         std::ranges::count(selection.adapted, words.head) > 0;
+}
+
 }  // namespace
 
-EmbeddingChange::EmbeddingChange(const PeftConfig& config, const std::string& module, bool adapted,
-                                 const std::string& source)
+EmbeddingChange::EmbeddingChange(const PeftConfig& config, const WordModules& words,
+                                 const TargetSelection& selection, const std::string& source)
     : config_(config),
-      module_(module),
-      adapted_(adapted),
-      token_rows_(token_ids(config.method.trainable_tokens, module, source)) {
-  if (adapted && !config.method.embedding) {
-    throw FileError(source, "an adapter of this kind on " + module + " is not supported",
+      module_(words.embedding),
+      adapted_(selection.embedding),
+      beside_whole_(changes_words(config, words, selection)),
+      token_rows_(token_ids(config.method.trainable_tokens, words, source)) {
+  const Json& tokens = config.method.trainable_tokens;
+  head_rows_ = tokens.is_object() && tokens.contains(words.head);
+  if (head_rows_ && any()) {
+    throw FileError(source,
+                    "trainable_token_indices of " + words.head +
+                        " beside another change of the embedding or the head",
                     "Merge the adapter with PEFT and load the merged model.");
   }
+  if (adapted_ && !config.method.embedding) {
+    throw FileError(source, "an adapter of this kind on " + module_ + " is not supported",
+                    "Merge the adapter with PEFT and load the merged model.");
+  }
+}
+
+TargetOptions EmbeddingChange::with_rows(TargetOptions targets) const {
+  targets.trainable_token_indices = token_rows_;
+  targets.trainable_token_head = head_rows_;
+  return targets;
 }
 
 std::string EmbeddingChange::key_of(const std::string& suffix) const {
@@ -63,6 +99,10 @@ TargetOptions EmbeddingChange::targets(const std::vector<std::string>& layers) c
 }
 
 void EmbeddingChange::apply(TensorFiller& filler, const at::Tensor& leaf) const {
+  // Of a resized model the file holds the embedding that is changed.
+  for (const char* stored : {"weight", "base_layer.weight", "token_adapter.base_layer.weight"}) {
+    if (filler.holds(key_of(stored))) filler.fill(key_of(stored), leaf);
+  }
   if (adapted_) add_low_rank(filler, leaf);
   if (!token_rows_.empty()) replace_rows(filler, leaf);
 }

@@ -1,5 +1,6 @@
 // PEFT's two partial ways to train an embedding: a LoRA on it, and replaced rows for single
-// tokens. svtune keeps the result as a whole trained embedding, which is the same function.
+// tokens. Rows stay rows; with a LoRA, or beside modules that are saved whole, svtune keeps the
+// result as a whole trained embedding, which is the same function.
 #pragma once
 
 #include <string>
@@ -10,14 +11,23 @@
 
 namespace svtune {
 
+// Paths of the modules that have a row for each word.
+struct WordModules {
+  std::string embedding, head;
+};
+
 class EmbeddingChange {
  public:
-  // `module`: the embedding's path. `adapted`: the configuration's targets match it. Throws
-  // FileError when trainable_token_indices name anything else, or the method adapts no embedding.
-  EmbeddingChange(const PeftConfig& config, const std::string& module, bool adapted,
-                  const std::string& source);
+  // `selection`: what the configuration's targets match. Throws FileError when
+  // trainable_token_indices name anything but the embedding, or with it the same rows of the head,
+  // or the method adapts no embedding.
+  EmbeddingChange(const PeftConfig& config, const WordModules& words,
+                  const TargetSelection& selection, const std::string& source);
 
-  bool any() const { return adapted_ || !token_rows_.empty(); }
+  // Whether the embedding is to be kept whole.
+  bool any() const { return adapted_ || (!token_rows_.empty() && beside_whole_); }
+  // The same targets with the rows that train apart.
+  TargetOptions with_rows(TargetOptions targets) const;
   // Targets that adapt exactly `layers` and train the embedding whole.
   TargetOptions targets(const std::vector<std::string>& layers) const;
   // Turns the leaf, which holds the base's embedding [vocab, hidden], into the changed one.
@@ -32,7 +42,9 @@ class EmbeddingChange {
   const PeftConfig& config_;
   std::string module_;
   bool adapted_;
+  bool beside_whole_;                     // something else changes the embedding or the head
   std::vector<std::int64_t> token_rows_;  // ids of replaced tokens
+  bool head_rows_ = false;                // and of a head of its own
 };
 
 }  // namespace svtune

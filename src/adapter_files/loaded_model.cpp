@@ -1,5 +1,6 @@
 #include "adapter_files/loaded_model.h"
 
+#include "adapter_files/adapter_vocabulary.h"
 #include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
 
@@ -20,7 +21,11 @@ const TrainedPrompt* LoadedModel::trained_prompt() const {
 LoadedModel load_with_adapter(const std::filesystem::path& model,
                               const std::optional<std::filesystem::path>& adapter,
                               const LoadOptions& options) {
-  LoadedModel loaded{load_model(model, options), std::nullopt, {}};
+  LoadOptions own = options;
+  if (adapter && !own.vocab_size) {
+    own.vocab_size = adapter_vocab_size(*adapter, stored_words(model));
+  }
+  LoadedModel loaded{load_model(model, own), std::nullopt, {}};
   append(loaded.warnings, loaded.model.warnings);
   if (!adapter) return loaded;
   const auto cache = open_user_svd_cache();

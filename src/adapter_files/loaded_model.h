@@ -20,8 +20,9 @@ struct LoadedModel {
   const TrainedPrompt* trained_prompt() const;
 };
 
-// `adapter` may be absent. An adapter that is rebuilt from decompositions (SVFT) takes them
-// from the user's cache. Throws what load_model() and load_adapter() throw.
+// `adapter` may be absent; else the model gets as many words as the adapter's has. An adapter that
+// is rebuilt from decompositions (SVFT) takes them from the user's cache. Throws what load_model()
+// and load_adapter() throw.
 LoadedModel load_with_adapter(const std::filesystem::path& model,
                               const std::optional<std::filesystem::path>& adapter,
                               const LoadOptions& options);

@@ -24,6 +24,8 @@ TargetOptions explicit_targets(Network& net, const AdapterSet& adapters,
   TargetOptions out;
   out.modules_to_save = targets.modules_to_save;
   out.bias = targets.bias;
+  out.trainable_token_indices = targets.trainable_token_indices;
+  out.trainable_token_head = targets.trainable_token_head && !net.head_is_tied();
   out.ensure_weight_tying = targets.ensure_weight_tying && net.head_is_tied();
   out.target_modules = last_parts(names);
   if (select_targets(net, out).adapted != names) out.target_modules = names;

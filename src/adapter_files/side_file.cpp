@@ -54,6 +54,7 @@ void write_side_file(const Model& model, const AdapterSet& adapters, const Adapt
   Json json = Json::object();
   json["format"] = method_traits(record.method).compact_files ? kCompact : kOrdinary;
   json["model_type"] = model.spec().family;
+  json["vocab_size"] = model.spec().vocab_size;
   const Json how = record_to_json(record);
   for (const auto& [key, value] : how.items()) json[key] = value;
   json["base_hashes"] = Json::object();

@@ -22,9 +22,10 @@ class TensorFiller {
   // missing, misshapen or not finite and leaves the tensor alone then.
   void fill(const std::string& key, const at::Tensor& into);
 
+  bool has(const std::string& key) const { return stored_.contains(key); }
   // Whether the file has this tensor and nothing has read it yet.
   bool holds(const std::string& key) const { return unread_.contains(key); }
-  // Reads a tensor that holds() is true for.
+  // Reads a tensor that has() is true for.
   at::Tensor take(const std::string& key, at::ScalarType dtype);
 
   void problem(const std::string& text) { problems_.push_back(text); }

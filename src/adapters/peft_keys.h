@@ -1,5 +1,5 @@
-// Reads PEFT's adapter_config.json key by key: what is asked for is known, what is not asked for
-// draws a warning, and every problem is reported at once.
+// Reads PEFT's adapter_config.json key by key: what is asked for is known, what is not draws a
+// warning or, where it turns something on, is a problem, and every problem is reported at once.
 #pragma once
 
 #include <initializer_list>
@@ -19,7 +19,7 @@ class PeftKeys {
 
   std::string type() const;  // peft_type; empty when it is no text
 
-  // These know the key from then on; null counts as absent.
+  // These know the key from then on. Null counts as absent; of a number or a text it is a problem.
   const Json* find(const std::string& key);
   std::int64_t integer_or(const std::string& key, std::int64_t fallback);  // at least 1
   double number_or(const std::string& key, double fallback);

@@ -16,8 +16,12 @@ struct Plan {
   std::vector<Linear*> layers;  // that receive an adapter, in the model's order
   std::vector<bool> whole;      // per layer: the matrix itself trains
   std::vector<NamedParameter> extras;
-  bool parts_head = false;  // a tied head becomes a tensor of its own
+  bool parts_head = false;               // a tied head becomes a tensor of its own
+  std::vector<std::int64_t> token_rows;  // of the embedding, that train apart
+  bool head_rows = false;                // and the same ones of a head of its own
 };
+
+constexpr const char* kTokenRows = ".token_adapter.trainable_tokens_delta";
 
 bool is_below_any(const std::string& parameter, const std::vector<std::string>& modules) {
   return std::ranges::any_of(modules, [&](const auto& m) { return is_below_module(parameter, m); });
@@ -77,6 +81,42 @@ Plan plan_targets(Network& net, const TargetOptions& targets, const std::string&
     }
   }
   return plan;
+}
+
+// Rows that train apart need a matrix that stays.
+void plan_token_rows(Network& net, const TargetOptions& targets, const MethodConfig& method,
+                     Plan& plan) {
+  std::vector<std::int64_t> ids = targets.trainable_token_indices;
+  if (ids.empty()) return;
+  const auto refuse = [](const std::string& what, const std::string& hint) {
+    throw UsageError("trainable_token_indices " + what, hint);
+  };
+  const std::int64_t vocab = net.spec().vocab_size;
+  std::ranges::sort(ids);
+  if (ids.front() < 0 || ids.back() >= vocab) {
+    refuse("has the id " + std::to_string(ids.front() < 0 ? ids.front() : ids.back()) +
+               ", the model knows 0 to " + std::to_string(vocab - 1),
+           "");
+  }
+  if (const auto twice = std::ranges::adjacent_find(ids); twice != ids.end()) {
+    refuse("has the id " + std::to_string(*twice) + " twice", "");
+  }
+  const auto is_embedding = [&](const NamedParameter& each) {
+    return each.tensor == &net.embedding().weight();
+  };
+  const bool head = std::ranges::count(plan.layers, &net.head()) > 0;
+  if (head || std::ranges::any_of(plan.extras, is_embedding)) {
+    refuse("cannot train rows of what trains whole or has an adapter",
+           "Leave " + last_part(net.embedding().name()) + " and " + net.head().name() +
+               " out of targets and modules_to_save.");
+  }
+  const std::optional<PeftForm> form = method_peft_form(method, {});
+  if (form && form->complete && !form->keys.contains("trainable_token_indices")) {
+    refuse("have no place in the files of " + method_name(method) + " adapters",
+           "Choose lora, pissa or dora.");
+  }
+  plan.token_rows = targets.trainable_token_indices;
+  plan.head_rows = targets.trainable_token_head && !net.head_is_tied();
 }
 
 // Where a method is asked for an adapter, and what it is asked with.
@@ -181,6 +221,15 @@ void place(Model& model, const Plan& plan, std::vector<AdapterInit> inits, Attac
     model.weights->release(each.name);
     result.adapters.extras.push_back({each.name, *each.tensor});
   }
+  if (!plan.token_rows.empty()) {
+    net.train_rows(plan.token_rows, plan.head_rows);
+    const auto add = [&](const std::string& module, const TokenRows& rows) {
+      result.adapters.extras.push_back(
+          {module + kTokenRows, rows.values(), module + ".weight", plan.token_rows});
+    };
+    add(net.embedding().name(), net.embedding().rows());
+    if (plan.head_rows) add(net.head().name(), net.own_head_rows());
+  }
   // The trained embedding stands for the tied head, so the old tensor can go.
   if (net.head_is_tied() && net.embedding().weight().requires_grad()) net.head().release_base();
 }
@@ -211,9 +260,10 @@ Attached attach(Model& model, const MethodConfig& method, const TargetOptions& t
   const auto start = std::chrono::steady_clock::now();
   const std::string name = method_name(method);
   const bool trains_matrix = method_traits(method).trains_matrix;
-  const Plan plan = trains_matrix && targets == TargetOptions{}
+  Plan plan = trains_matrix && targets == TargetOptions{}
                         ? plan_everything(*model.net)
                         : plan_targets(*model.net, targets, name, trains_matrix);
+  plan_token_rows(*model.net, targets, method, plan);
   for (const Linear* layer : plan.layers) {
     if (layer->adapter())
       throw ModelError(layer->name() + ": the layer already carries an adapter");

@@ -35,6 +35,8 @@ struct TargetOptions {
   std::vector<std::string> modules_to_save = {};
   TrainedBias bias = TrainedBias::kNone;
   bool ensure_weight_tying = false;
+  std::vector<std::int64_t> trainable_token_indices = {};
+  bool trainable_token_head = false;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -66,6 +68,14 @@ struct TargetOptions {
           {.name = "ensure_weight_tying",
            .help = "Keep a tied embedding and head one tensor when modules_to_save names one",
            .when = only_with("modules_to_save")});
+    visit(self.trainable_token_indices,
+          {.name = "trainable_token_indices",
+           .help = "Token ids whose rows of the embedding, and of a head tied to it, train beside "
+                   "the method",
+           .min = 0});
+    visit(self.trainable_token_head, {.name = "trainable_token_head",
+                                      .help = "The same rows of a head of its own train as well",
+                                      .when = only_with("trainable_token_indices")});
   }
   bool operator==(const TargetOptions&) const = default;
 };

@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 struct JsonOptions {
   int max_depth = 64;
   std::int64_t first_line = 1;  // of the text within its file, for errors
-  // Otherwise the last value wins and stays at the place of the first, as in Python.
+  // Two values that differ. Else the last one wins, at the place of the first, as in Python.
   bool reject_duplicate_keys = false;
 };
 
@@ -26,7 +26,7 @@ struct JsonOptions {
 // Look-up in a Json object is linear: index large ones (vocabularies) in your own map.
 Json parse_json(std::string_view text, const std::string& source_name, JsonOptions options = {});
 
-// Reads and parses a file of at most max_bytes.
+// Reads and parses a file of at most max_bytes. A key with two different values is an error.
 Json read_json_file(const std::filesystem::path& path,
                     std::uint64_t max_bytes = std::uint64_t{1} << 28);
 

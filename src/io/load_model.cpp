@@ -7,6 +7,7 @@
 #include "io/model.h"
 #include "io/prompt_files.h"
 #include "io/quantized_source.h"
+#include "io/resized_source.h"
 #include "io/safetensors_source.h"
 #include "libtorch/prelude.h"
 #include "models/families.h"
@@ -157,6 +158,14 @@ void open_source(Model& model) {
   }
 }
 
+void resize_words(Model& model, std::int64_t count) {
+  const DeclaredWords words = declared_words(model.config, (model.path / "config.json").string());
+  if (count == words.count) return;
+  model.config["vocab_size"] = count;
+  model.weights = resized_words(std::move(model.weights), words, count);
+  model.added_words = std::max<std::int64_t>(0, count - words.count);
+}
+
 }  // namespace
 
 void require_model_path(const std::filesystem::path& path) {
@@ -170,6 +179,7 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   model.path = path;
   open_source(model);
   model.prompt = read_trained_prompt(path);
+  if (options.vocab_size) resize_words(model, *options.vocab_size);
   ArchSpec spec = parse_arch(model.config, (path / "config.json").string());
   const at::ScalarType dtype = options.dtype.value_or(default_dtype(model.weights->stored_dtype()));
   CheckedLoader loader(*model.weights, spec.base_prefix, dtype, options.check_finite);
@@ -198,6 +208,13 @@ std::uint64_t Model::fingerprint() const {
     hasher.update(hex64(weights->hash(layer->name() + ".weight")));
   }
   return hasher.digest();
+}
+
+DeclaredWords stored_words(const std::filesystem::path& path) {
+  Model model;
+  model.path = path;
+  open_source(model);
+  return declared_words(model.config, (path / "config.json").string());
 }
 
 std::uint64_t model_hash(const std::filesystem::path& path) {

@@ -7,6 +7,8 @@
 #include "base/oracle_test_util.h"
 #include "formats/checkpoint_writer.h"
 #include "io/model.h"
+#include "io/tiny_model_test_util.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {
@@ -85,6 +87,28 @@ TEST(LoadModel, NamesTheShardOfAMisshapenTensorAndTheIndexOfAMissingOne) {
   EXPECT_THAT(error, HasSubstr("/model-0000"));
   EXPECT_THAT(error,
               EndsWith("tensor model.norm.weight is missing (model.safetensors.index.json)"));
+}
+
+TEST(LoadModel, AddedWordsAreTheMeanOfTheStoredOnes) {
+  const test::TempDirectory directory;
+  test::write_tiny_model(directory.path(), {.dtype = at::kBFloat16});
+  Model stored = load_model(directory.path(), {at::kFloat});
+  Model grown = load_model(directory.path(), {at::kFloat, false, test::kTinyVocab + 2});
+  EXPECT_EQ(stored_words(directory.path()).count, test::kTinyVocab);
+  EXPECT_EQ(grown.spec().vocab_size, test::kTinyVocab + 2);
+  EXPECT_EQ(grown.added_words, 2);
+  const auto check = [](const at::Tensor& more, const at::Tensor& own) {
+    EXPECT_TRUE(more.narrow(0, 0, own.size(0)).equal(own));
+    const at::Tensor mean = own.to(at::kDouble).mean(0).to(at::kBFloat16).to(at::kFloat);
+    EXPECT_TRUE(more[own.size(0)].equal(mean) && more[own.size(0) + 1].equal(mean));
+  };
+  check(grown.net->embedding().weight(), stored.net->embedding().weight());
+  check(grown.net->head().base().dense(), stored.net->head().base().dense());
+
+  Model cut = load_model(directory.path(), {at::kFloat, false, 40});
+  const at::Tensor all = stored.net->embedding().weight();
+  EXPECT_TRUE(cut.net->embedding().weight().equal(all.narrow(0, 0, 40)));
+  EXPECT_EQ(cut.added_words, 0);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "data/trained_prompt.h"
+#include "io/declared_words.h"
 #include "models/network.h"
 
 namespace svtune {
@@ -18,6 +19,9 @@ struct LoadOptions {
   std::optional<at::ScalarType> dtype;
   // Refuse weights that hold NaN or infinity (one pass over all bytes).
   bool check_finite = false;
+  // Number of words instead of the stored one: added rows of the embedding and the head are the
+  // mean of the stored ones.
+  std::optional<std::int64_t> vocab_size = {};
 };
 
 // Where the weights of a model come from: safetensors or GGUF.
@@ -52,6 +56,7 @@ struct Model {
   std::unique_ptr<Network> net;
   std::optional<TrainedPrompt> prompt;  // when a training run says how it wrote prompts
   std::vector<std::string> warnings;    // e.g. tensors of the file that the model does not use
+  std::int64_t added_words = 0;         // of LoadOptions::vocab_size, beyond the stored ones
 
   const ArchSpec& spec() const { return net->spec(); }
   at::ScalarType dtype() const { return net->dtype(); }
@@ -67,6 +72,9 @@ void require_model_path(const std::filesystem::path& path);
 // mapped, not copied. Throws FileError listing all missing, superfluous or misshapen tensors,
 // unsupported config keys, malformed files.
 Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
+
+// The words that the model at `path` is stored with. Throws FileError as load_model does.
+DeclaredWords stored_words(const std::filesystem::path& path);
 
 // Identity of the model at `path`, wherever it lies and however it is sharded: a hash over its
 // configuration and the stored bytes of all tensors. Reads every byte once and keeps none in

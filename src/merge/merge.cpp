@@ -22,6 +22,13 @@ void add_output_bias(WeightChanges& changes, const Linear& layer) {
 WeightChanges merged_changes(const AdapterSet& adapters) {
   WeightChanges changes;
   for (const ExtraTrainable& extra : adapters.extras) {
+    if (!extra.rows.empty()) {
+      changes[extra.matrix] = [rows = extra.rows, tensor = extra.tensor](const at::Tensor& base) {
+        const at::Tensor ids = at::tensor(rows, at::TensorOptions().dtype(at::kLong));
+        return base.index_copy(0, ids, tensor.detach().to(base.scalar_type()));
+      };
+      continue;
+    }
     changes[extra.name] = [tensor = extra.tensor](const at::Tensor&) { return tensor.detach(); };
   }
   for (const Linear* layer : adapters.layers) {

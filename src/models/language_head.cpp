@@ -24,50 +24,51 @@ void for_each_tile(const at::Tensor& rows, const at::Tensor& targets, std::int64
 
 }  // namespace
 
-at::Tensor LanguageHead::plain_weight(const at::Tensor& tied) const {
+at::Tensor LanguageHead::plain_weight(const Embedding* tied) const {
   if (output.adapter() != nullptr) return output.adapter()->plain_weight();
-  return tied.defined() ? tied : output.base().dense();
+  return tied ? tied->weight() : output.base().dense();
 }
 
-at::Tensor LanguageHead::logits(const at::Tensor& rows, const at::Tensor& tied) {
-  at::Tensor out = output.adapter() != nullptr
-                       ? output.forward(rows)
-                       : at::linear(rows, plain_weight(tied).to(rows.scalar_type()));
+at::Tensor LanguageHead::logits(const at::Tensor& x, const Embedding* tied) {
+  at::Tensor out;
+  if (output.adapter() != nullptr) {
+    out = output.forward(x);
+  } else {
+    out = rows_of(tied).in_logits(at::linear(x, plain_weight(tied).to(x.scalar_type())), x);
+  }
   if (out.scalar_type() != at::kDouble) out = out.to(at::kFloat);
   return cap_logits(out, spec);
 }
 
-at::Tensor LanguageHead::loss(const at::Tensor& rows, const at::Tensor& targets,
-                              const at::Tensor& tied) {
+at::Tensor LanguageHead::loss(const at::Tensor& x, const at::Tensor& targets,
+                              const Embedding* tied) {
   const at::Tensor weight = plain_weight(tied);
-  if (weight.defined()) return cross_entropy_tiled(rows, weight, targets, spec);
-  at::Tensor sum = at::zeros({}, rows.options().dtype(wide_dtype(rows)));
-  for_each_tile(rows, targets, output.out_features(),
-                [&](const at::Tensor& x, const at::Tensor& t) {
-                  const auto nll = [this, t](const at::Tensor& tile) {
-                    return -adapted_log_probs(tile, t).sum();
-                  };
-                  // An adapter may do anything with the product, so a tile's logits are made again
-                  // in backward.
-                  sum = sum + (at::GradMode::is_enabled() ? recomputed(x, nll) : nll(x));
-                });
+  if (weight.defined()) return cross_entropy_tiled(x, weight, targets, spec, rows_of(tied));
+  at::Tensor sum = at::zeros({}, x.options().dtype(wide_dtype(x)));
+  for_each_tile(x, targets, output.out_features(), [&](const at::Tensor& y, const at::Tensor& t) {
+    const auto nll = [this, t](const at::Tensor& tile) {
+      return -adapted_log_probs(tile, t).sum();
+    };
+    // An adapter may do anything with the product, so a tile's logits are made again in backward.
+    sum = sum + (at::GradMode::is_enabled() ? recomputed(y, nll) : nll(y));
+  });
   return sum;
 }
 
-at::Tensor LanguageHead::adapted_log_probs(const at::Tensor& rows, const at::Tensor& targets) {
-  return at::log_softmax(logits(rows, {}), -1).gather(1, targets.unsqueeze(1)).squeeze(1);
+at::Tensor LanguageHead::adapted_log_probs(const at::Tensor& x, const at::Tensor& targets) {
+  return at::log_softmax(logits(x, nullptr), -1).gather(1, targets.unsqueeze(1)).squeeze(1);
 }
 
-at::Tensor LanguageHead::log_probs(const at::Tensor& rows, const at::Tensor& targets,
-                                   const at::Tensor& tied) {
+at::Tensor LanguageHead::log_probs(const at::Tensor& x, const at::Tensor& targets,
+                                   const Embedding* tied) {
   const at::NoGradGuard no_grad;
   const at::Tensor weight = plain_weight(tied);
-  if (weight.defined()) return target_log_probs(rows, weight, targets, spec);
+  if (weight.defined()) return target_log_probs(x, weight, targets, spec, rows_of(tied));
   std::vector<at::Tensor> list;
-  for_each_tile(
-      rows, targets, output.out_features(),
-      [&](const at::Tensor& x, const at::Tensor& t) { list.push_back(adapted_log_probs(x, t)); });
-  return list.empty() ? at::zeros({0}, rows.options().dtype(wide_dtype(rows))) : at::cat(list);
+  for_each_tile(x, targets, output.out_features(), [&](const at::Tensor& y, const at::Tensor& t) {
+    list.push_back(adapted_log_probs(y, t));
+  });
+  return list.empty() ? at::zeros({0}, x.options().dtype(wide_dtype(x))) : at::cat(list);
 }
 
 }  // namespace svtune

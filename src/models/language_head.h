@@ -10,24 +10,26 @@ namespace svtune {
 // compute dtype, with their gradient.
 inline constexpr std::int64_t kAdaptedTileElements = 1 << 22;
 
-// A head that reads the embedding's matrix is handed it with every call; undefined otherwise.
+// A head that reads the embedding's matrix is handed it with every call; null otherwise.
 struct LanguageHead {
   Linear output;  // [vocab, hidden]
   HeadSpec spec;
+  TokenRows rows = {};  // of its own matrix, that train apart
 
-  // rows [M, hidden] after the final norm -> [M, vocab] in fp32 (fp64 for fp64).
-  at::Tensor logits(const at::Tensor& rows, const at::Tensor& tied);
+  // x [M, hidden] after the final norm -> [M, vocab] in fp32 (fp64 for fp64).
+  at::Tensor logits(const at::Tensor& x, const Embedding* tied);
   // Sum of -log p(target) over the rows; scalar, differentiable. targets [M] int64.
-  at::Tensor loss(const at::Tensor& rows, const at::Tensor& targets, const at::Tensor& tied);
+  at::Tensor loss(const at::Tensor& x, const at::Tensor& targets, const Embedding* tied);
   // log p(target) per row [M], fp32, no gradient.
-  at::Tensor log_probs(const at::Tensor& rows, const at::Tensor& targets, const at::Tensor& tied);
+  at::Tensor log_probs(const at::Tensor& x, const at::Tensor& targets, const Embedding* tied);
   void parts(PartVisitor& visit) { visit(output); }
 
  private:
   // log p(target) per row of one tile, with whatever adapter the head carries.
-  at::Tensor adapted_log_probs(const at::Tensor& rows, const at::Tensor& targets);
+  at::Tensor adapted_log_probs(const at::Tensor& x, const at::Tensor& targets);
   // Undefined when an adapter owns the product.
-  at::Tensor plain_weight(const at::Tensor& tied) const;
+  at::Tensor plain_weight(const Embedding* tied) const;
+  const TokenRows& rows_of(const Embedding* tied) const { return tied ? tied->rows() : rows; }
 };
 
 }  // namespace svtune

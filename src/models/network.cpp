@@ -20,7 +20,7 @@ at::Tensor Network::forward(const Batch& batch, KvCache* cache) {
 }
 
 at::Tensor Network::logits(const at::Tensor& rows) {
-  return parts_.head.logits(parts_.backbone.final_norm.forward(rows), tied_weight());
+  return parts_.head.logits(parts_.backbone.final_norm.forward(rows), tied());
 }
 
 at::Tensor Network::supervised_rows(const Batch& batch) {
@@ -28,12 +28,12 @@ at::Tensor Network::supervised_rows(const Batch& batch) {
 }
 
 at::Tensor Network::loss(const Batch& batch) {
-  return parts_.head.loss(supervised_rows(batch), batch.targets, tied_weight());
+  return parts_.head.loss(supervised_rows(batch), batch.targets, tied());
 }
 
 at::Tensor Network::log_probs(const Batch& batch) {
   const at::NoGradGuard no_grad;
-  return parts_.head.log_probs(supervised_rows(batch), batch.targets, tied_weight());
+  return parts_.head.log_probs(supervised_rows(batch), batch.targets, tied());
 }
 
 std::vector<Linear*> Network::linears() {
@@ -41,6 +41,13 @@ std::vector<Linear*> Network::linears() {
   list.push_back(&head());
   return list;
 }
+
+void Network::train_rows(const std::vector<std::int64_t>& ids, bool own_head) {
+  embedding().rows() = TokenRows(ids, embedding().weight());
+  if (own_head && !head_is_tied()) parts_.head.rows = TokenRows(ids, head().base().dense());
+}
+
+void Network::drop_rows() { embedding().rows() = parts_.head.rows = {}; }
 
 std::vector<NamedParameter> Network::parameters() { return parameters_of(parts_.backbone); }
 

@@ -53,10 +53,16 @@ class Network {
   // Gives the head its own copy, so that one of the two can be trained alone.
   void untie_head() { untied_ = true; }
 
+  // Lets these rows of the embedding, and with it those of a tied head, train apart from it; with
+  // `own_head` the same rows of a head that is not tied.
+  void train_rows(const std::vector<std::int64_t>& ids, bool own_head);
+  void drop_rows();
+  const TokenRows& own_head_rows() const { return parts_.head.rows; }
+
   void set_recompute(Recompute policy) { recompute_ = policy; }
 
  private:
-  at::Tensor tied_weight() const { return head_is_tied() ? embedding().weight() : at::Tensor(); }
+  const Embedding* tied() const { return head_is_tied() ? &embedding() : nullptr; }
   at::Tensor supervised_rows(const Batch& batch);
 
   ArchSpec spec_;

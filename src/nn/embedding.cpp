@@ -9,6 +9,8 @@ namespace svtune {
 Embedding::Embedding(std::string name, at::Tensor weight)
     : name_(std::move(name)), weight_(std::move(weight)) {}
 
-at::Tensor Embedding::forward(const at::Tensor& ids) const { return at::embedding(weight_, ids); }
+at::Tensor Embedding::forward(const at::Tensor& ids) const {
+  return rows_.in_embedded(at::embedding(weight_, ids), ids);
+}
 
 }  // namespace svtune

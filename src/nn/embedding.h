@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "nn/token_rows.h"
+
 namespace svtune {
 
 class Embedding {
@@ -13,15 +15,20 @@ class Embedding {
   // `name` is the checkpoint's module path, e.g. "model.embed_tokens"; weight [rows, width].
   Embedding(std::string name, at::Tensor weight);
 
-  at::Tensor forward(const at::Tensor& ids) const;  // [N] int64 -> [N, width], the weight's dtype
+  // [N] int64 -> [N, width], the weight's dtype
+  at::Tensor forward(const at::Tensor& ids) const;
 
   const std::string& name() const { return name_; }
   at::Tensor& weight() { return weight_; }
   const at::Tensor& weight() const { return weight_; }
+  // Rows that train apart from the weight; none at first.
+  TokenRows& rows() { return rows_; }
+  const TokenRows& rows() const { return rows_; }
 
  private:
   std::string name_;
   at::Tensor weight_;
+  TokenRows rows_;
 };
 
 }  // namespace svtune

@@ -15,7 +15,9 @@ void enter_quantized_base(TrainSession& session, RunObserver& observer) {
     quantize.progress = [&observer](std::int64_t done, std::int64_t total) {
       observer.progress(RunPhase::kQuantize, done, total);
     };
-    quantize_model(session.model, quantize_plan(options), folder, quantize);
+    QuantizePlan plan = quantize_plan(options);
+    plan.targets = resolved_targets(session);
+    quantize_model(session.model, plan, folder, quantize);
   }
   if (session.model.path != folder / "base") {
     session.model = {};  // gives the dense matrices back before the quantised ones are read

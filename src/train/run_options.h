@@ -19,6 +19,7 @@ struct TrainModelOptions : ModelOptions {
   static constexpr const char* kAdapterHelp =
       "Saved adapter to go on from, with its method and targets, instead of a new one";
   std::optional<QuantType> base_dtype;
+  bool resize_embeddings = false;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -27,6 +28,11 @@ struct TrainModelOptions : ModelOptions {
                             .help = "Quantise the frozen matrices: plainly (QLoRA), as QPiSSA "
                                     "with --method pissa, as LoftQ with --init loftq",
                             .when = not_with("adapter")});
+    visit(self.resize_embeddings,
+          {.name = "resize_embeddings",
+           .help = "Where the tokenizer has more tokens than the embedding rows, add these to it "
+                   "and to the head; they start as the mean of the others and train",
+           .when = not_with("adapter")});
   }
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "adapter_files/adapter_file.h"
+#include "adapter_files/adapter_vocabulary.h"
 #include "attach/target_check.h"
 #include "base/errors.h"
 #include "base/json.h"
@@ -33,8 +34,17 @@ void check_vocabulary(const TrainSession& session) {
     throw ModelError(
         "the tokenizer has ids up to " + std::to_string(session.tokenizer->vocab_size() - 1) +
             ", the model's embedding " + std::to_string(session.model.spec().vocab_size) + " rows",
-        "Use the tokenizer that belongs to the model.");
+        "Use the tokenizer that belongs to the model, or add the rows with --resize-embeddings.");
   }
+}
+
+// As many words as the run's model has, where these are not those that its base is stored with.
+std::optional<std::int64_t> wanted_words(const TrainSession& session) {
+  const TrainModelOptions& base = session.options.model;
+  if (!base.adapter && !base.resize_embeddings) return std::nullopt;
+  const DeclaredWords stored = stored_words(base.model);
+  if (base.adapter) return adapter_vocab_size(*base.adapter, stored);
+  return std::max<std::int64_t>(stored.count, session.tokenizer->vocab_size());
 }
 
 // The day that a resumed run began with, which its config.json keeps.
@@ -102,13 +112,43 @@ void check_options(const TrainOptions& options) {
   }
 }
 
-// Without target options full fine-tuning trains everything; else all linear layers are meant
-// where none is named.
-TargetOptions resolved_targets(const TrainOptions& options) {
+bool is_saved(const TargetOptions& targets, std::string_view module) {
+  return std::ranges::any_of(targets.modules_to_save,
+                             [&](const std::string& name) { return module.ends_with(name); });
+}
+
+// Added rows train, unless their matrices train whole.
+TargetOptions with_added_words(const TrainSession& session, TargetOptions targets) {
+  if (!session.options.model.resize_embeddings) return targets;
+  const std::int64_t vocab = session.model.spec().vocab_size;
+  const Network& net = *session.model.net;
+  const bool embedding = is_saved(targets, net.embedding().name());
+  const bool one_tensor = net.head_is_tied() && targets.ensure_weight_tying;
+  if (embedding != is_saved(targets, net.head().name()) && !one_tensor) {
+    throw UsageError("--resize-embeddings trains added rows of the embedding and of the head, "
+                     "--modules-to-save one of the two",
+                     "Name both in --modules-to-save, or neither.");
+  }
+  if (embedding) return targets;
+  std::vector<std::int64_t>& ids = targets.trainable_token_indices;
+  for (std::int64_t id = stored_words(session.options.model.model).count; id < vocab; ++id) {
+    if (std::ranges::count(ids, id) == 0) ids.push_back(id);
+  }
+  targets.trainable_token_head = !ids.empty();
+  return targets;
+}
+
+}  // namespace
+
+TargetOptions resolved_targets(const TrainSession& session) {
+  const TrainOptions& options = session.options;
   const bool whole = method_traits(options.method).trains_matrix;
   const bool none = fields_to_json(options.targets) == fields_to_json(TargetOptions{});
-  return whole && none ? options.targets : or_all_linear(options.targets);
+  if (whole && none) return options.targets;
+  return with_added_words(session, or_all_linear(options.targets));
 }
+
+namespace {
 
 Attached attach_saved(TrainSession& session, RunObserver& observer) {
   const auto cache = session.options.run.svd_cache ? open_user_svd_cache() : nullptr;
@@ -132,7 +172,8 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer) {
   session.tokenizer = load_tokenizer(base.model);
   load_data(session, observer);
   session.model =
-      load_model(base_to_read(session.options), {scalar_type(base.dtype), /*check_finite=*/true});
+      load_model(base_to_read(session.options),
+                 {scalar_type(base.dtype), /*check_finite=*/true, wanted_words(session)});
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
   check_vocabulary(session);
   const TrainConfig& train = session.options.train;
@@ -157,7 +198,7 @@ Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& ob
   attach_options.progress = [&observer](std::int64_t done, std::int64_t total) {
     observer.progress(RunPhase::kInitialise, done, total);
   };
-  const TargetOptions targets = resolved_targets(session.options);
+  const TargetOptions targets = resolved_targets(session);
   if (!targets.target_modules.empty() || targets.target_regex) {
     check_every_target(*session.model.net, targets, session.options.method);
   }

@@ -30,6 +30,10 @@ struct TrainSession {
 // Reads the data and the model. Throws UsageError, FileError or ModelError; nothing is written.
 TrainSession prepare_session(TrainOptions options, RunObserver& observer);
 
+// What trains. Without target options full fine-tuning trains everything; else all linear layers
+// are meant where none is named. Rows that were added to the embedding train as well.
+TargetOptions resolved_targets(const TrainSession& session);
+
 // The session's adapters: of `start_adapter` where there is one, else made by the method, with
 // shapes only when `initialise` is false.
 Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& observer);

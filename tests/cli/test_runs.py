@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import shutil
 import struct
 import subprocess
 import termios
@@ -84,6 +85,59 @@ class Training(harness.Base):
         before = [[pair[0] for pair in pairs] for pairs in answers.values()]
         self.assertEqual(before[0], before[1], "the untouched model answers the same in any run")
         self.assertTrue(all(a != b for a, b in answers["full"]), "training changes the answers")
+
+    def model_with_more_tokens(self, name, count):
+        """A copy whose tokenizer knows `count` tokens more than the embedding has rows."""
+        model = self.root / name
+        shutil.copytree(self.model, model)
+        tokenizer = json.loads((model / "tokenizer.json").read_text())
+        for i in range(257, fixture.VOCAB + count):
+            tokenizer["added_tokens"].append(tokenizer["added_tokens"][0] |
+                                             {"id": i, "content": f"<|new-{i}|>"})
+        (model / "tokenizer.json").write_text(json.dumps(tokenizer))
+        return model
+
+    def test_added_tokens_get_rows_that_train(self):
+        model = self.model_with_more_tokens("more-tokens", 2)
+        data = self.root / "new-tokens.jsonl"
+        data.write_text('{"prompt": "a", "completion": "<|new-260|>b<|new-261|>"}\n' * 8)
+
+        def arguments(run, *more, method="lora"):
+            list_ = self.train_arguments(self.root / run, "--learning-rate", 0.02, *more,
+                                         method=method, steps=30)
+            list_[2], list_[4] = model, data
+            return list_
+
+        self.refused(svtune(*arguments("refused")), 1, "--resize-embeddings")
+        for run, more, method in (("words", [], "lora"), ("words-full", [], "full"),
+                                  ("words-nf4", ["--base-dtype", "nf4"], "pissa")):
+            with self.subTest(run=run):
+                result = svtune(*arguments(run, "--resize-embeddings", *more, method=method))
+                self.assertEqual(result.returncode, 0, result.stderr)
+                base = self.root / run / "quantized" / "base" if more else model
+                out = self.root / run
+                with_adapter = (["--model", out / "model"] if method == "full" else
+                                ["--model", base, "--adapter", out / "adapter"])
+                answer = svtune("generate", *with_adapter, "--template", "alpaca", "--prompt", "a",
+                                "--temperature", 0, "--max-new-tokens", 3)
+                self.assertEqual(answer.returncode, 0, answer.stderr)
+                if method == "full":
+                    config = json.loads((out / "model" / "config.json").read_text())
+                    self.assertEqual(config["vocab_size"], 262)
+                    continue
+                config = json.loads((out / "adapter" / "adapter_config.json").read_text())
+                self.assertEqual(config["trainable_token_indices"],
+                                 {"embed_tokens": [260, 261], "lm_head": [260, 261]})
+        result = svtune("eval", "--model", model, "--adapter", self.root / "words" / "adapter",
+                        "--data", data)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        trained = json.loads((self.root / "words" / "metrics.jsonl").read_text().splitlines()[-1])
+        self.assertLess(trained["loss"], 3)  # the mean row alone is at 5 and more
+        result = svtune("merge", "--model", model, "--adapter", self.root / "words" / "adapter",
+                        "--output", self.root / "words-merged")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        config = json.loads((self.root / "words-merged" / "config.json").read_text())
+        self.assertEqual(config["vocab_size"], 262)
 
     def test_dry_run_writes_nothing(self):
         run = self.root / "dry"

@@ -3,7 +3,7 @@
 usage: peft_cases.py write OUT_DIR MODEL_DIR...   adapters made by PEFT, with their logits
        peft_cases.py check CASES_JSON             adapters made by svtune, against its logits
 `write` saves OUT_DIR/<model>-<case>/ and the logits beside it as .safetensors, and prints the
-names. `check` reads [{"name", "base", "adapter" (may be null), "logits"}] and prints, per name,
+names. `check` reads [{"name", "base", "words" (optional), "adapter" (may be null), "logits"}] and prints, per name,
 the largest difference of the logits, also after merging, or the error.
 """
 import copy
@@ -59,6 +59,10 @@ CASES = {
     "embedding_and_head": dict(r=4, target_modules=["embed_tokens", "lm_head"]),
     "tokens": dict(r=4, target_modules=["q_proj"], trainable_token_indices=[3, 10, 17]),
     "tokens_named": dict(r=4, target_modules=["q_proj"], trainable_token_indices={"embed_tokens": [24, 3]}),
+    "tokens_head": dict(r=4, target_modules=["q_proj"], trainable_token_indices={"embed_tokens": [24, 3], "lm_head": [24, 3]}),
+    "resized": dict(words=53, r=4, target_modules=["q_proj"]),
+    "resized_tokens": dict(words=53, r=4, target_modules=["q_proj"], trainable_token_indices=[3, *range(48, 53)]),
+    "resized_saved": dict(words=53, r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens", "lm_head"]),
     "embedding_only": dict(r=5, use_rslora=True, target_modules=["embed_tokens"]),
     "dora": dict(r=4, lora_alpha=8, use_dora=True, target_modules="all-linear"),
     "dora_patterns": dict(r=4, lora_alpha=8, use_dora=True, use_rslora=True, target_modules=MLP, lora_dropout=0.1,
@@ -110,8 +114,12 @@ def read_model(directory):
     return AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
 
 
-def base_model(directory):
-    return copy.deepcopy(read_model(directory))
+def base_model(directory, words=None):
+    """With another number of words where one is given."""
+    model = copy.deepcopy(read_model(directory))
+    if words is not None:
+        model.resize_token_embeddings(words)
+    return model
 
 
 def prune(model):
@@ -131,8 +139,9 @@ def write(out, directories):
             torch.manual_seed(7)
             options = dict(options)
             pruned = options.pop("prune", False)
+            base = base_model(directory, options.pop("words", None))
             config = options.pop("config", LoraConfig)(task_type="CAUSAL_LM", **options)
-            model = get_peft_model(base_model(directory), config).eval()
+            model = get_peft_model(base, config).eval()
             with torch.no_grad():
                 for parameter in model.parameters():
                     if parameter.requires_grad:
@@ -150,7 +159,7 @@ def check(cases):
     for case in cases:
         try:
             expected = load_file(case["logits"])["logits"].float()
-            model = base_model(case["base"])
+            model = base_model(case["base"], case.get("words"))
             if case["adapter"] is None:
                 result[case["name"]] = [(logits(model) - expected).abs().max().item()]
                 continue

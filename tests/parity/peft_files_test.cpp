@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "adapter_files/adapter_file.h"
+#include "adapter_files/loaded_model.h"
 #include "adapter_files/peft_directory.h"
 #include "attach/attach.h"
 #include "base/errors.h"
@@ -31,8 +32,10 @@ std::string script(const std::string& python, const std::string& arguments) {
 }
 
 // The merged model and the exported LoRA give PEFT's logits as well.
-void expect_other_forms(const TempDirectory& directory, const Model& model,
-                        const LoadedAdapter& loaded, const at::Tensor& expected) {
+void expect_other_forms(const TempDirectory& directory, const LoadedModel& with_adapter,
+                        const at::Tensor& expected) {
+  const Model& model = with_adapter.model;
+  const LoadedAdapter& loaded = *with_adapter.adapter;
   const auto replace = IfExists::kReplace;
   try {
     merge_to_directory(model, loaded.adapters, directory / "merged", {.if_exists = replace});
@@ -44,12 +47,16 @@ void expect_other_forms(const TempDirectory& directory, const Model& model,
     const Adapter& first = *adapted_layers(loaded.adapters)[0]->adapter();
     if (!first.low_rank_delta()) lora.tolerance = 1e-6;
     export_lora(model, loaded.adapters, loaded.record, directory / "lora", lora);
-    Model base = load_model(model.path);
-    load_adapter(base, directory / "lora");
-    EXPECT_LT(test::max_difference(test::logits_of(base), expected), 5 * kTolerance);
+    LoadedModel again = load_with_adapter(model.path, directory / "lora", {});
+    EXPECT_LT(test::max_difference(test::logits_of(again.model), expected), 5 * kTolerance);
   } catch (const Error& error) {
     ADD_FAILURE() << error.what();
   }
+}
+
+at::Tensor base_logits(const std::filesystem::path& base) {
+  Model model = load_model(base);
+  return test::logits_of(model);
 }
 
 TEST(AdapterFileOracle, LoadsWhatPeftWrites) {
@@ -71,25 +78,28 @@ TEST(AdapterFileOracle, LoadsWhatPeftWrites) {
   double largest = 0;
   while (std::getline(names, name)) {
     SCOPED_TRACE(name);
-    Model model = load_model(directory / name.substr(0, name.find('-')));
-    const at::Tensor start = test::logits_of(model);
-    std::optional<LoadedAdapter> loaded;
+    const std::filesystem::path base = directory / name.substr(0, name.find('-'));
+    const at::Tensor start = base_logits(base);
+    LoadedModel loaded;
     try {
-      loaded = load_adapter(model, directory / name);
+      loaded = load_with_adapter(base, directory / name, {});
     } catch (const Error& error) {
       ADD_FAILURE() << error.what();
       continue;
     }
     const at::Tensor expected =
         *SafetensorsSource(directory / (name + ".safetensors")).read("logits", at::kFloat);
-    const double difference = test::max_difference(test::logits_of(model), expected);
+    const at::Tensor got = test::logits_of(loaded.model);
+    ASSERT_EQ(got.sizes(), expected.sizes());
+    const double difference = test::max_difference(got, expected);
     // These decompose the base again, and two fp32 decompositions differ in rounding.
     const bool repeats = name.ends_with("-pissa") || name.find("-olora") != std::string::npos;
     EXPECT_LT(difference, repeats ? 5 * kTolerance : kTolerance);
-    EXPECT_GT(test::max_difference(start, expected), 1e-2) << "the adapter does nothing";
+    const at::Tensor shared = expected.narrow(1, 0, start.size(1));
+    EXPECT_GT(test::max_difference(start, shared), 1e-2) << "the adapter does nothing";
     largest = std::max(largest, difference);
     ++cases;
-    expect_other_forms(directory, model, *loaded, expected);
+    expect_other_forms(directory, loaded, expected);
   }
   EXPECT_GE(cases, 58);
   RecordProperty("largest_difference", std::to_string(largest));
@@ -101,11 +111,12 @@ class Exchange {
   explicit Exchange(const TempDirectory& directory) : directory_(directory) {}
 
   void add(const std::string& name, const std::filesystem::path& base,
-           const std::filesystem::path& adapter, const at::Tensor& logits) {
+           const std::filesystem::path& adapter, const at::Tensor& logits, Json words = nullptr) {
     const std::filesystem::path file = directory_ / (name + ".safetensors");
     write_tensors(file, {{"logits", logits}});
     cases_.push_back({{"name", name},
                       {"base", base.string()},
+                      {"words", std::move(words)},
                       {"adapter", adapter.empty() ? Json(nullptr) : Json(adapter.string())},
                       {"logits", file.string()}});
   }
@@ -169,6 +180,10 @@ std::vector<Variant> variants() {
       {"one_tensor", plain, {.modules_to_save = {"embed_tokens"}, .ensure_weight_tying = true}},
       {"saved_mlp", plain, {.modules_to_save = {"layers.1.mlp", "o_proj"}}},
       {"one_layer", plain, {.target_modules = {"q_proj", "lm_head"}, .layers_to_transform = {1}}},
+      {"tokens", plain, {.target_modules = {"q_proj"}, .trainable_token_indices = {24, 3}}},
+      {"tokens_head",
+       dora,
+       {.trainable_token_indices = {24, 3, 45}, .trainable_token_head = true}},
       {"pissa", pissa, all},
       {"pissa_patterns", pissa_patterns, {.modules_to_save = {"lm_head"}}},
       {"dora", dora, all},
@@ -232,6 +247,36 @@ TEST(AdapterFileOracle, PeftLoadsWhatSvtuneWrites) {
       export_residual(model, attached.adapters, attached.record, residual);
       exchange.add(name + "-residual", residual / "base", residual / "adapter", logits);
     }
+  }
+  exchange.expect_equal(python, kTolerance);
+}
+
+// Rows behind the base's words, trained beside the method and written as PEFT's trainable tokens.
+TEST(AdapterFileOracle, PeftLoadsAddedWords) {
+  const std::string python = test::oracle_python("peft,transformers");
+  if (python.empty()) GTEST_SKIP() << "no Python with peft and transformers";
+  TempDirectory directory;
+  Exchange exchange(directory);
+  constexpr std::int64_t kWords = test::kTinyVocab + 3;
+  for (const test::TinyModel& tiny :
+       {test::TinyModel{.family = "qwen2", .tied = true}, test::TinyModel{.family = "llama"}}) {
+    const std::filesystem::path base = directory / tiny.family;
+    test::write_tiny_model(base, tiny);
+    LoadOptions load;
+    load.vocab_size = kWords;
+    Model model = load_model(base, load);
+    const TargetOptions targets{.target_modules = {"q_proj"},
+                                .trainable_token_indices = {kWords - 3, kWords - 2, kWords - 1},
+                                .trainable_token_head = true};
+    const Attached attached = attach(model, LoraConfig{}, targets, {.seed = 3});
+    test::disturb(attached.adapters);
+    const at::Tensor logits = test::logits_of(model);
+    ASSERT_EQ(logits.size(1), kWords);
+    save_adapter(model, attached.adapters, attached.record, directory / (tiny.family + "-a"));
+    exchange.add(tiny.family, base, directory / (tiny.family + "-a"), logits, kWords);
+    const std::filesystem::path merged = directory / (tiny.family + "-merged");
+    merge_to_directory(model, attached.adapters, merged);
+    exchange.add(tiny.family + "-merged", merged, {}, logits);
   }
   exchange.expect_equal(python, kTolerance);
 }

@@ -61,14 +61,36 @@ at::ScalarType sum_dtype(const at::Tensor& hidden) {
   return hidden.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }
 
+// Rows of the head that train apart, in the products' dtype; undefined when there are none.
+struct RowsOfHead {
+  at::Tensor ids, values;  // [n], [n, C]
+
+  void put_into(const at::Tensor& logits, const at::Tensor& hidden) const {
+    if (values.defined()) logits.index_copy_(1, ids, at::mm(hidden, values.t()));
+  }
+  // Takes their part out of a tile's gradient: the frozen rows have none.
+  at::Tensor take_from(at::Tensor& gradient) const {
+    if (!values.defined()) return {};
+    at::Tensor part = gradient.index_select(1, ids);
+    gradient.index_fill_(1, ids, 0);
+    return part;
+  }
+};
+
 struct TiledCrossEntropy : torch::autograd::Function<TiledCrossEntropy> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& hidden,
-                            const at::Tensor& weight, const at::Tensor& targets,
+                            const at::Tensor& weight, const std::optional<at::Tensor>& values,
+                            const std::optional<at::Tensor>& ids, const at::Tensor& targets,
                             const HeadSpec& spec) {
+    const at::Tensor row_values = values.value_or(at::Tensor()),
+                     row_ids = ids.value_or(at::Tensor());
     const bool grad_hidden = hidden.requires_grad(), grad_weight = weight.requires_grad();
-    const bool any_grad = grad_hidden || grad_weight;
+    const bool any_grad = grad_hidden || grad_weight || row_values.defined();
     const at::Tensor w = weight.detach().to(hidden.scalar_type());
-    at::Tensor d_hidden, d_weight;
+    RowsOfHead own;
+    if (row_values.defined()) own = {row_ids, row_values.detach().to(hidden.scalar_type())};
+    at::Tensor d_hidden, d_weight, d_rows;
+    if (own.values.defined()) d_rows = at::zeros_like(row_values);
     if (grad_hidden) d_hidden = at::empty_like(hidden);
     if (grad_weight) d_weight = at::zeros_like(weight);
     at::Tensor nll = at::empty({hidden.size(0)}, hidden.options().dtype(sum_dtype(hidden)));
@@ -77,19 +99,26 @@ struct TiledCrossEntropy : torch::autograd::Function<TiledCrossEntropy> {
       const std::int64_t count = std::min(step, hidden.size(0) - begin);
       const at::Tensor rows = hidden.narrow(0, begin, count);
       at::Tensor logits = at::mm(rows, w.t());
+      own.put_into(logits, rows);
       finish_tile(logits, targets.narrow(0, begin, count), nll.narrow(0, begin, count), spec,
                   any_grad);
-      if (grad_hidden) d_hidden.narrow(0, begin, count).copy_(at::mm(logits, w));
+      const at::Tensor of_rows = own.take_from(logits);
+      if (grad_hidden) {
+        at::Tensor part = at::mm(logits, w);
+        if (of_rows.defined()) part.addmm_(of_rows, own.values);
+        d_hidden.narrow(0, begin, count).copy_(part);
+      }
+      if (of_rows.defined()) d_rows.add_(at::mm(of_rows.t(), rows));
       if (grad_weight) d_weight.add_(at::mm(logits.t(), rows));
     }
-    ctx->save_for_backward({d_hidden, d_weight});
+    ctx->save_for_backward({d_hidden, d_weight, d_rows});
     return nll.sum();
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const variable_list saved = ctx->get_saved_variables();
-    variable_list result(4);
-    for (int i = 0; i < 2; ++i) {
+    variable_list result(6);
+    for (int i = 0; i < 3; ++i) {
       if (saved[i].defined()) result[i] = saved[i] * grads[0].to(saved[i].scalar_type());
     }
     return result;
@@ -99,19 +128,26 @@ struct TiledCrossEntropy : torch::autograd::Function<TiledCrossEntropy> {
 }  // namespace
 
 at::Tensor cross_entropy_tiled(const at::Tensor& hidden, const at::Tensor& weight,
-                               const at::Tensor& targets, const HeadSpec& spec) {
-  return TiledCrossEntropy::apply(hidden, weight, targets.contiguous(), spec);
+                               const at::Tensor& targets, const HeadSpec& spec,
+                               const TokenRows& rows) {
+  const auto given = [](const at::Tensor& tensor) {
+    return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
+  };
+  return TiledCrossEntropy::apply(hidden, weight, given(rows.values()), given(rows.ids()),
+                                  targets.contiguous(), spec);
 }
 
 at::Tensor target_log_probs(const at::Tensor& hidden, const at::Tensor& weight,
-                            const at::Tensor& targets, const HeadSpec& spec) {
+                            const at::Tensor& targets, const HeadSpec& spec,
+                            const TokenRows& rows) {
   const at::Tensor w = weight.to(hidden.scalar_type());
   const at::Tensor wanted = targets.contiguous();
   at::Tensor nll = at::empty({hidden.size(0)}, hidden.options().dtype(sum_dtype(hidden)));
   const std::int64_t step = tile_rows(w.size(0));
   for (std::int64_t begin = 0; begin < hidden.size(0); begin += step) {
     const std::int64_t count = std::min(step, hidden.size(0) - begin);
-    at::Tensor logits = at::mm(hidden.narrow(0, begin, count), w.t());
+    const at::Tensor part = hidden.narrow(0, begin, count);
+    at::Tensor logits = rows.in_logits(at::mm(part, w.t()), part);
     finish_tile(logits, wanted.narrow(0, begin, count), nll.narrow(0, begin, count), spec, false);
   }
   return nll.neg_();
