@@ -56,6 +56,11 @@ std::vector<std::string> data_losses(const ExampleStore& store) {
                      "have their system message at the head of the first user turn, since the "
                      "chat template takes none of its own");
   }
+  if (stats.in_vain > 0) {
+    losses.push_back(name + ": " + counted(stats.in_vain, "message") +
+                     " of others than the assistant ask to be learned (weight, loss_weight, train "
+                     "or loss); only --train-on-prompt learns such, all of them");
+  }
   if (stats.lost > 0) {
     losses.push_back(name + ": " + counted(stats.lost, "message") +
                      " left out by the chat template, whose text does not depend on them");

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "data/turns.h"
 
 namespace svtune {
 namespace {
@@ -53,6 +54,7 @@ void ExampleStore::encode_all(const DataOptions& options, const Progress& progre
     const auto record = static_cast<std::uint32_t>(i) - static_cast<std::uint32_t>(refused.size());
     try {
       const Example example = reader_.example(index_.read(i));
+      if (!encoder_->options().train_on_prompt) stats_.in_vain += asking_in_vain(example.messages);
       if (split_) {
         for (const TokenizedExample& block : encoder_->encode_blocks(example)) add(block, record);
       } else {

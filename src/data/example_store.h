@@ -51,6 +51,7 @@ struct EncodeStats {
   std::int64_t bad_lines = 0;   // skipped records
   std::int64_t folded = 0;      // examples whose system message stands in the user turn
   std::int64_t lost = 0;        // messages that the chat template leaves out
+  std::int64_t in_vain = 0;     // messages of others than the assistant that ask to be learned
   std::int64_t tokens = 0;      // of the examples kept
   std::int64_t supervised = 0;  // tokens
   std::int64_t longest = 0;     // tokens

@@ -1,5 +1,6 @@
 #include "data/turns.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -165,6 +166,17 @@ void append_turns(const Json& turns, bool share_gpt, Example& example) {
     example.messages.push_back(message_of(turn, share_gpt));
     example.notes.push_back(note_of(turn, share_gpt));
   }
+}
+
+std::int64_t asking_in_vain(const Json& messages) {
+  const auto asks = [](const Json& message) {
+    if (!message.is_object() || message.value("role", Json()) == Json("assistant")) return false;
+    return std::ranges::any_of(kWeightKeys, [&](const char* key) {
+      const auto weight = message.find(key);
+      return weight != message.end() && !weight->is_null() && learned(message, key) == true;
+    });
+  };
+  return messages.is_array() ? std::ranges::count_if(messages, asks) : 0;
 }
 
 std::string history_problem(const Json& history) {

@@ -3,6 +3,7 @@
 // single turns, tools and their calls as objects or as JSON text.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/json.h"
@@ -23,6 +24,9 @@ std::string turns_problem(const Json& turns);
 // are kept. `share_gpt` prefers "from" and "value" where a turn has both spellings. Requires:
 // turns_problem() was "".
 void append_turns(const Json& turns, bool share_gpt, Example& example);
+
+// How many messages of others than the assistant ask to be learned, by a weight of 1 or true.
+std::int64_t asking_in_vain(const Json& messages);
 
 // Alpaca's history: a list of [question, answer] pairs, or of turns; null and "" are no history.
 std::string history_problem(const Json& history);

@@ -47,6 +47,17 @@ TEST(Turns, BothSpellingsGiveTheSameMessages) {
       expected);
 }
 
+TEST(Turns, AWeightOfOneIsInVainOnTurnsOfOthers) {
+  const Json messages = parse_json(R"([
+      {"role": "user", "content": "a", "weight": 1}, {"role": "user", "content": "a"},
+      {"role": "system", "content": "a", "train": true}, {"role": "tool", "content": "a", "loss": 0},
+      {"role": "user", "content": "a", "weight": null},
+      {"role": "assistant", "content": "b", "weight": 1}])",
+                                   "messages");
+  EXPECT_EQ(asking_in_vain(messages), 2);
+  EXPECT_EQ(asking_in_vain(nullptr), 0);
+}
+
 TEST(Turns, AWeightOfZeroMutesATurn) {
   for (const char* key :
        {R"("weight": 0)", R"("loss_weight": 0.0)", R"("train": false)", R"("loss": false)"}) {

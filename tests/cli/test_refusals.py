@@ -310,6 +310,15 @@ class Data(Refusing):
             self.assertIn("no place for system", result.stderr)
             self.assertIn("no place for history", result.stderr)
 
+    def test_weights_of_turns_that_are_never_learned_are_named(self):
+        data = self.data_file("weights.jsonl", json.dumps({"messages": [
+            {"role": "user", "content": "a", "weight": 1},
+            {"role": "assistant", "content": "b"}]}) + "\n")
+        arguments = ["eval", "--model", self.model, "--data", data, "--chat-template", "chatml"]
+        result = svtune(*arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("1 message of others than the assistant", result.stderr)
+
     def test_ids_outside_the_vocabulary_are_named_with_their_line(self):
         lines = self.data_file("ids.jsonl", '{"ids": [1, 2]}\n{"ids": [1, 99999]}\n')
         for command in (["score", "--model", self.model, "--input", lines],
