@@ -7,7 +7,7 @@ namespace svtune {
 void use_caching_allocator() { install_caching_allocator(); }
 
 void release_memory() {
-  release_product_buffer();
+  release_product_buffers();
   release_cached_blocks();
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/errors.h"
 #include "base/text_util.h"
+#include "io/arithmetic.h"
 #include "linalg/user_svd_cache.h"
 
 namespace svtune {
@@ -45,8 +46,12 @@ int run(const CacheOptions& options, CommandContext& context) {
     list(cache->store, context.out);
     return 0;
   }
-  const std::size_t count = cache->store.entries().size();
-  const std::uint64_t freed = cache->store.clear();
+  std::size_t count = cache->store.entries().size();
+  std::uint64_t freed = cache->store.clear();
+  if (std::optional<BlobCache> rates = open_arithmetic_cache()) {
+    count += rates->entries().size();
+    freed += rates->clear();
+  }
   context.out << "Removed " << format_count(count) << (count == 1 ? " entry, " : " entries, ")
               << format_bytes(freed) << "\n";
   return 0;

@@ -22,7 +22,8 @@ struct CacheOptions {
           "Singular value decompositions that svtune train computes are kept on disk, so that a "
           "second run on the same weights only reads them. They lie in $SVTUNE_CACHE_DIR, else "
           "$XDG_CACHE_HOME/svtune, else ~/.cache/svtune, up to $SVTUNE_CACHE_GIB GiB (4 when "
-          "unset); the least recently used make room.",
+          "unset); the least recently used make room. clear also removes the rates from which "
+          "--dtype auto chooses.",
       .examples = "svtune cache list\nsvtune cache clear",
       .config = false};
   CacheAction action = CacheAction::kList;

@@ -2,6 +2,7 @@
 // struct and run function (cli/core/command.h) and name the struct here.
 #pragma once
 
+#include "cli/bench_command.h"
 #include "cli/cache_command.h"
 #include "cli/convert_command.h"
 #include "cli/core/builtin_commands.h"
@@ -23,8 +24,9 @@ namespace svtune {
 using Commands =
     CommandList<TrainCommandOptions, EvalCommandOptions, GenerateCommandOptions, ChatCommandOptions,
                 ScoreOptions, TokenizeOptions, MergeCommandOptions, ExportCommandOptions,
-                ConvertOptions, QuantizeCommandOptions, InspectOptions, ReportOptions, CacheOptions,
-                DemoDataOptions, HelpOptions, CompletionOptions, ManOptions, DocsOptions>;
+                ConvertOptions, QuantizeCommandOptions, InspectOptions, ReportOptions, BenchOptions,
+                CacheOptions, DemoDataOptions, HelpOptions, CompletionOptions, ManOptions,
+                DocsOptions>;
 
 inline ProgramInfo program_info() { return {"svtune", SVTUNE_VERSION}; }
 

@@ -101,6 +101,7 @@ class Terminal final : public RunObserver {
         << " parameters (" << fixed(share, 3) << " %)\n"
         << "Steps: " << plan.total_steps << ", about " << std::llround(plan.tokens_per_step)
         << " tokens each\n"
+        << "Arithmetic: " << plan.arithmetic << "\n"
         << "Threads: " << threads_.count << " (" << threads_.reason << ")\n"
         << "Peak memory (predicted): " << format_bytes(plan.memory.total()) << "\n";
     for (const MemoryItem& item : plan.memory.items) {

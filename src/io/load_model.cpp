@@ -3,6 +3,7 @@
 
 #include "base/errors.h"
 #include "base/hash.h"
+#include "io/arithmetic.h"
 #include "io/gguf_source.h"
 #include "io/model.h"
 #include "io/prompt_files.h"
@@ -11,16 +12,10 @@
 #include "io/safetensors_source.h"
 #include "libtorch/prelude.h"
 #include "models/families.h"
+#include "nn/narrow_product.h"
 
 namespace svtune {
 namespace {
-
-// bf16 products are fast only with the processor's own instructions; elsewhere the generic
-// path is many times slower than fp32.
-at::ScalarType default_dtype(at::ScalarType stored) {
-  if (stored != at::kBFloat16) return at::kFloat;
-  return __builtin_cpu_supports("avx512bf16") ? at::kBFloat16 : at::kFloat;
-}
 
 // A sum is not finite exactly when some element is not; fp64 cannot overflow here. In pieces,
 // because the sum makes an fp64 copy of what it is given.
@@ -46,7 +41,7 @@ class CheckedLoader {
 
   at::Tensor operator()(const std::string& name, const std::vector<std::int64_t>& shape) {
     used_.insert(stored_name(name));
-    const std::optional<at::Tensor> tensor = source_.read(stored_name(name), dtype_);
+    const std::optional<at::Tensor> tensor = source_.read(stored_name(name), dtype_of(name, shape));
     if (!tensor) {
       add_problem(name, "is missing");
       return {};
@@ -65,7 +60,7 @@ class CheckedLoader {
     const std::shared_ptr<const QuantizedMatrix> stored = source_.read_quantized(stored_name(name));
     if (!stored) {
       at::Tensor dense = (*this)(name, {out, in});
-      return dense.defined() ? BaseWeight(std::move(dense)) : BaseWeight();
+      return dense.defined() ? BaseWeight(std::move(dense), dtype_) : BaseWeight();
     }
     used_.insert(stored_name(name));
     if (stored->out_features() != out || stored->in_features() != in) {
@@ -115,6 +110,12 @@ class CheckedLoader {
     if (prefix_.empty() || stored_.contains(name) || !name.starts_with(prefix_)) return name;
     const std::string shortened = name.substr(prefix_.size());
     return stored_.contains(shortened) ? shortened : name;
+  }
+
+  // Matrices stay as they are stored where products widen them.
+  at::ScalarType dtype_of(const std::string& name, const std::vector<std::int64_t>& shape) const {
+    const at::ScalarType stored = source_.dtype(stored_name(name)).value_or(dtype_);
+    return shape.size() == 2 && is_narrower(stored, dtype_) ? stored : dtype_;
   }
 
   void add_problem(const std::string& name, const std::string& what) {
@@ -181,13 +182,15 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   model.prompt = read_trained_prompt(path);
   if (options.vocab_size) resize_words(model, *options.vocab_size);
   ArchSpec spec = parse_arch(model.config, (path / "config.json").string());
-  const at::ScalarType dtype = options.dtype.value_or(default_dtype(model.weights->stored_dtype()));
-  CheckedLoader loader(*model.weights, spec.base_prefix, dtype, options.check_finite);
+  Arithmetic arithmetic = arithmetic_for(spec, model.weights->stored_dtype(), options.dtype);
+  model.arithmetic = std::move(arithmetic.reason);
+  CheckedLoader loader(*model.weights, spec.base_prefix, arithmetic.compute, options.check_finite);
   WeightLoader load([&](const std::string& name,
                         const std::vector<std::int64_t>& shape) { return loader(name, shape); },
                     [&](const std::string& name, std::int64_t out, std::int64_t in) {
                       return loader.matrix(name, out, in);
                     });
+  load.compute = arithmetic.compute;
   load.differs = [&](const std::string& name, const std::string& other) {
     return loader.differs(name, other);
   };

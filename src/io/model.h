@@ -14,8 +14,8 @@
 namespace svtune {
 
 struct LoadOptions {
-  // Compute dtype: kFloat or kBFloat16 (kDouble in tests). Default: the checkpoint's, where
-  // the processor computes it fast; fp16 checkpoints are read as fp32.
+  // Compute dtype: kFloat or kBFloat16 (kDouble in tests). Default: what io/arithmetic.h chooses.
+  // Matrices in bf16 or fp16 stay as they are stored under fp32.
   std::optional<at::ScalarType> dtype;
   // Refuse weights that hold NaN or infinity (one pass over all bytes).
   bool check_finite = false;
@@ -37,6 +37,12 @@ class WeightSource {
     (void)name;
     return nullptr;
   }
+  // The dtype in which read() can give the tensor without a copy; nullopt where it always copies,
+  // and for absent ones.
+  virtual std::optional<at::ScalarType> dtype(const std::string& name) const {
+    (void)name;
+    return std::nullopt;
+  }
   // The file that holds the tensor; for one that is missing, the one that should name it.
   virtual std::filesystem::path place_of(const std::string& name) const = 0;
   virtual std::vector<std::string> names() const = 0;
@@ -55,6 +61,7 @@ struct Model {
   std::shared_ptr<const WeightSource> weights;
   std::unique_ptr<Network> net;
   std::optional<TrainedPrompt> prompt;  // when a training run says how it wrote prompts
+  std::string arithmetic;               // what is stored and computed in, and why; one line
   std::vector<std::string> warnings;    // e.g. tensors of the file that the model does not use
   std::int64_t added_words = 0;         // of LoadOptions::vocab_size, beyond the stored ones
 

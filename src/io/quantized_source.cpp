@@ -131,6 +131,10 @@ class QuantizedSource final : public WeightSource {
     return parts_.contains(name) ? std::nullopt : files_->read(name, dtype);
   }
 
+  std::optional<at::ScalarType> dtype(const std::string& name) const override {
+    return weights_.contains(name) || parts_.contains(name) ? std::nullopt : files_->dtype(name);
+  }
+
   std::filesystem::path place_of(const std::string& name) const override {
     return files_->place_of(name);
   }

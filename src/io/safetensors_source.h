@@ -21,7 +21,7 @@ class SafetensorsSource final : public WeightSource {
   }
   std::vector<std::string> names() const override;
   // Of the stored tensor; nullopt when there is none or svtune has no such dtype.
-  std::optional<at::ScalarType> dtype(const std::string& name) const;
+  std::optional<at::ScalarType> dtype(const std::string& name) const override;
   at::ScalarType stored_dtype() const override;
   std::uint64_t hash(const std::string& name) const override;
   void release(const std::string& name) const override;

@@ -41,7 +41,8 @@ Linear Builder::tied(const std::string& path, const Embedding& table) const {
   if (weight.defined() && load_.differs && load_.differs(own, shared)) {
     return linear(path, weight.size(0), weight.size(1));
   }
-  return Linear(prefix_ + path, BaseWeight(weight.defined() ? weight : at::empty({1, 1})));
+  if (!weight.defined()) return Linear(prefix_ + path, BaseWeight(at::empty({1, 1})));
+  return Linear(prefix_ + path, BaseWeight(weight, load_.compute.value_or(weight.scalar_type())));
 }
 
 }  // namespace svtune

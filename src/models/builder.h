@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,8 +11,8 @@
 
 namespace svtune {
 
-// Gives the weights by their checkpoint names in the compute dtype, or undefined ones after
-// noting the problem; shapes are what the architecture needs.
+// Gives the weights by their checkpoint names in the compute dtype, matrices also in a narrower
+// one, or undefined ones after noting the problem; shapes are what the architecture needs.
 struct WeightLoader {
   using Tensors =
       std::function<at::Tensor(const std::string& name, const std::vector<std::int64_t>& shape)>;
@@ -25,6 +26,8 @@ struct WeightLoader {
 
   Tensors tensor;
   Matrices matrix;
+  // Of the products, where matrices may be stored in a narrower dtype. Absent: the matrices' own.
+  std::optional<at::ScalarType> compute{};
   // Whether the checkpoint holds both tensors, with different values. Absent: never.
   std::function<bool(const std::string& name, const std::string& other)> differs;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libtorch/prelude.h"
+#include "nn/narrow_product.h"
 #include "nn/ops/recompute.h"
 
 namespace svtune {
@@ -10,6 +11,13 @@ namespace {
 
 at::ScalarType wide_dtype(const at::Tensor& rows) {
   return rows.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+// rows Wᵀ in the dtype of the rows.
+at::Tensor product(const at::Tensor& rows, const at::Tensor& weight) {
+  const at::ScalarType compute = rows.scalar_type();
+  if (is_narrower(weight.scalar_type(), compute)) return BaseWeight(weight, compute).matmul(rows);
+  return at::linear(rows, weight.to(compute));
 }
 
 template <class Body>
@@ -26,16 +34,14 @@ void for_each_tile(const at::Tensor& rows, const at::Tensor& targets, std::int64
 
 at::Tensor LanguageHead::plain_weight(const Embedding* tied) const {
   if (output.adapter() != nullptr) return output.adapter()->plain_weight();
-  return tied ? tied->weight() : output.base().dense();
+  if (tied) return tied->weight();
+  return output.base().quantized() ? output.base().dense() : output.base().stored();
 }
 
 at::Tensor LanguageHead::logits(const at::Tensor& x, const Embedding* tied) {
-  at::Tensor out;
-  if (output.adapter() != nullptr) {
-    out = output.forward(x);
-  } else {
-    out = rows_of(tied).in_logits(at::linear(x, plain_weight(tied).to(x.scalar_type())), x);
-  }
+  at::Tensor out = output.adapter() != nullptr
+                       ? output.forward(x)
+                       : rows_of(tied).in_logits(product(x, plain_weight(tied)), x);
   if (out.scalar_type() != at::kDouble) out = out.to(at::kFloat);
   return cap_logits(out, spec);
 }

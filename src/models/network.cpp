@@ -11,8 +11,8 @@ Network::Network(ArchSpec spec, const WeightLoader& load)
     : spec_(std::move(spec)), parts_(spec_.build(spec_, Builder(load))) {
   const at::Tensor& table = embedding().weight();
   if (!table.defined()) return;
-  dtype_ = table.scalar_type();
-  untied_ = head().base().quantized() || !head().base().dense().is_alias_of(table);
+  dtype_ = load.compute.value_or(table.scalar_type());
+  untied_ = head().base().quantized() || !head().base().stored().is_alias_of(table);
 }
 
 at::Tensor Network::forward(const Batch& batch, KvCache* cache) {

@@ -5,6 +5,7 @@
 #include "base/errors.h"
 #include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
+#include "nn/narrow_product.h"
 
 namespace svtune {
 namespace {
@@ -29,25 +30,25 @@ at::Tensor dequantized_in_buffer(const QuantizedMatrix& matrix, at::ScalarType d
   return dense;
 }
 
-// Carries the matrix from forward to backward.
-struct MatrixHolder : torch::CustomClassHolder {
-  explicit MatrixHolder(std::shared_ptr<const QuantizedMatrix> m) : matrix(std::move(m)) {}
-  std::shared_ptr<const QuantizedMatrix> matrix;
+// Carries the weight from forward to backward.
+struct WeightHolder : torch::CustomClassHolder {
+  explicit WeightHolder(BaseWeight w) : weight(std::move(w)) {}
+  BaseWeight weight;
 };
 
-// x Wᵀ that dequantises again in backward instead of keeping a dense W.
-struct QuantizedLinear : torch::autograd::Function<QuantizedLinear> {
+// x Wᵀ of a matrix that is not stored as products take it: backward makes it again instead of
+// keeping a copy.
+struct StoredLinear : torch::autograd::Function<StoredLinear> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
-                            const c10::intrusive_ptr<MatrixHolder>& holder) {
-    ctx->saved_data["matrix"] = c10::IValue::make_capsule(holder);
-    return at::linear(x, dequantized_in_buffer(*holder->matrix, x.scalar_type()));
+                            const c10::intrusive_ptr<WeightHolder>& holder) {
+    ctx->saved_data["weight"] = c10::IValue::make_capsule(holder);
+    return holder->weight.matmul(x);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
     const auto holder =
-        c10::static_intrusive_pointer_cast<MatrixHolder>(ctx->saved_data["matrix"].toCapsule());
-    const at::Tensor& grad = grads[0];
-    return {at::mm(grad, dequantized_in_buffer(*holder->matrix, grad.scalar_type())), at::Tensor()};
+        c10::static_intrusive_pointer_cast<WeightHolder>(ctx->saved_data["weight"].toCapsule());
+    return {holder->weight.matmul_transposed(grads[0]), at::Tensor()};
   }
 };
 
@@ -64,30 +65,38 @@ at::Tensor rounded(const ThinProduct& branch) {
   return branch.mask.defined() ? sum.mul_(branch.mask) : sum;
 }
 
-// x · weight + branch, weight [k, n]. The products of 16-bit types accumulate in fp32 what they
-// start from, so the small term goes first and the large product onto it.
-at::Tensor product_sum(const at::Tensor& x, const at::Tensor& weight, const ThinProduct& branch) {
-  if (x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kHalf) {
-    return rounded(branch).addmm_(x, weight);
-  }
-  at::Tensor sum = at::mm(x, weight);
+bool is_16_bit(at::ScalarType dtype) { return dtype == at::kBFloat16 || dtype == at::kHalf; }
+
+// product + branch, in place.
+at::Tensor with_branch(at::Tensor product, const ThinProduct& branch) {
   if (branch.mask.defined()) {
-    sum.add_(at::mm(branch.left, branch.right).mul_(branch.mask), branch.scale);
+    product.add_(at::mm(branch.left, branch.right).mul_(branch.mask), branch.scale);
   } else {
-    sum.addmm_(branch.left, branch.right, 1, branch.scale);
+    product.addmm_(branch.left, branch.right, 1, branch.scale);
   }
-  return branch.bias.defined() ? sum.add_(branch.bias.to(sum.scalar_type())) : sum;
+  return branch.bias.defined() ? product.add_(branch.bias.to(product.scalar_type())) : product;
 }
 
 }  // namespace
 
-void release_product_buffer() { product_buffer() = at::Tensor(); }
+void release_product_buffers() {
+  product_buffer() = at::Tensor();
+  release_piece_buffer();
+}
 
 BaseWeight::BaseWeight(at::Tensor dense) : dense_(std::move(dense)) {
   if (dense_.dim() != 2 || !at::isFloatingType(dense_.scalar_type())) {
     throw ModelError("base weight must be a floating-point matrix [out, in]");
   }
   dtype_ = dense_.scalar_type();
+}
+
+BaseWeight::BaseWeight(at::Tensor stored, at::ScalarType compute)
+    : BaseWeight(std::move(stored)) {
+  if (compute != dtype_ && !is_narrower(dtype_, compute)) {
+    throw ModelError("base weight: its products cannot be computed in this dtype");
+  }
+  dtype_ = compute;
 }
 
 BaseWeight::BaseWeight(std::shared_ptr<const QuantizedMatrix> quantized, at::ScalarType compute)
@@ -111,23 +120,35 @@ std::int64_t BaseWeight::nbytes() const {
 }
 
 at::Tensor BaseWeight::matmul(const at::Tensor& x) const {
-  if (!quantized_) return at::linear(x, dense_);
-  if (at::GradMode::is_enabled() && x.requires_grad()) {
-    return QuantizedLinear::apply(x, c10::make_intrusive<MatrixHolder>(quantized_));
+  const bool as_stored = !quantized_ && !is_narrow();
+  if (!as_stored && at::GradMode::is_enabled() && x.requires_grad()) {
+    return StoredLinear::apply(x, c10::make_intrusive<WeightHolder>(*this));
   }
-  return at::linear(x, operand());
-}
-
-at::Tensor BaseWeight::matmul(const at::Tensor& x, const ThinProduct& branch) const {
-  return product_sum(x, operand().t(), branch);
-}
-
-at::Tensor BaseWeight::matmul_transposed(const at::Tensor& grad, const ThinProduct& branch) const {
-  return product_sum(grad, operand(), branch);
+  return product(x);
 }
 
 at::Tensor BaseWeight::matmul_transposed(const at::Tensor& grad) const {
-  return at::mm(grad, operand());
+  return product_transposed(grad);
+}
+
+// The products of 16-bit types accumulate in fp32 what they start from, so the small term goes
+// first and the large product onto it.
+at::Tensor BaseWeight::matmul(const at::Tensor& x, const ThinProduct& branch) const {
+  if (is_16_bit(dtype_)) return rounded(branch).addmm_(x, operand().t());
+  return with_branch(product(x), branch);
+}
+
+at::Tensor BaseWeight::matmul_transposed(const at::Tensor& grad, const ThinProduct& branch) const {
+  if (is_16_bit(dtype_)) return rounded(branch).addmm_(grad, operand());
+  return with_branch(product_transposed(grad), branch);
+}
+
+at::Tensor BaseWeight::product(const at::Tensor& x) const {
+  return is_narrow() ? narrow_product(x, dense_) : at::linear(x, operand());
+}
+
+at::Tensor BaseWeight::product_transposed(const at::Tensor& grad) const {
+  return is_narrow() ? narrow_product_transposed(grad, dense_) : at::mm(grad, operand());
 }
 
 at::Tensor BaseWeight::operand() const {
@@ -135,7 +156,7 @@ at::Tensor BaseWeight::operand() const {
 }
 
 at::Tensor BaseWeight::dense() const {
-  return quantized_ ? quantized_->dequantize(dtype_) : dense_;
+  return quantized_ ? quantized_->dequantize(dtype_) : dense_.to(dtype_);
 }
 
 at::Tensor BaseWeight::dense_high_precision() const {

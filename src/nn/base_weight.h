@@ -1,5 +1,6 @@
 // A frozen matrix of a linear layer and the few products that adapters may ask of it. It is
-// stored dense or quantised; adapters see nothing of that.
+// stored dense, in the dtype of the products or a narrower one, or quantised; adapters see nothing
+// of that.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -19,14 +20,18 @@ struct ThinProduct {
   at::Tensor bias = {};  // [n], added once, or undefined
 };
 
-// Frees the buffer in which this thread's products had quantised matrices.
-void release_product_buffer();
+// Frees the buffers in which this thread's products had quantised and narrower matrices.
+void release_product_buffers();
 
 class BaseWeight {
  public:
   BaseWeight() = default;  // no weight: an adapter that replaces it owns the product
   // `dense` is [out, in], bf16, fp32 or fp64; it is kept as it is, never copied or written.
   explicit BaseWeight(at::Tensor dense);
+  // `stored` is [out, in], bf16 or fp16, kept as it is like the above; products are computed in
+  // `compute`, a wider dtype, on pieces of it that are widened into a buffer of the thread, a few
+  // MiB for all weights together. With `compute` the stored dtype it is the above.
+  BaseWeight(at::Tensor stored, at::ScalarType compute);
   // Products are computed in `compute` (bf16, fp32 or fp64), on a copy in a buffer that all
   // quantised weights of a thread share; no dense copy outlives a call.
   BaseWeight(std::shared_ptr<const QuantizedMatrix> quantized, at::ScalarType compute);
@@ -50,12 +55,18 @@ class BaseWeight {
   // grad [T, out] -> grad W [T, in]; builds no graph.
   at::Tensor matmul_transposed(const at::Tensor& grad) const;
 
-  // The matrix [out, in] in dtype(): a view when it is stored dense, else a fresh copy.
+  // The matrix [out, in] in dtype(): a view when it is stored so, else a fresh copy.
   at::Tensor dense() const;
+  // As it is stored; undefined for a quantised one.
+  const at::Tensor& stored() const { return dense_; }
   // The matrix in fp32 (fp64 stays fp64): the dtype of merges and decompositions.
   at::Tensor dense_high_precision() const;
 
  private:
+  bool is_narrow() const { return dense_.defined() && dense_.scalar_type() != dtype_; }
+  // The products without a branch and without a graph.
+  at::Tensor product(const at::Tensor& x) const;
+  at::Tensor product_transposed(const at::Tensor& grad) const;
   // The matrix as products take it; of a quantised one in the thread's buffer.
   at::Tensor operand() const;
 

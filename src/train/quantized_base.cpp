@@ -20,9 +20,12 @@ void enter_quantized_base(TrainSession& session, RunObserver& observer) {
     quantize_model(session.model, plan, folder, quantize);
   }
   if (session.model.path != folder / "base") {
+    const at::ScalarType compute = session.model.dtype();
+    const std::string arithmetic = session.model.arithmetic;
     session.model = {};  // gives the dense matrices back before the quantised ones are read
     release_cached_blocks();
-    session.model = load_model(folder / "base", {scalar_type(options.model.dtype)});
+    session.model = load_model(folder / "base", {compute});
+    session.model.arithmetic = arithmetic;
   }
   if (std::filesystem::exists(folder / "adapter")) session.start_adapter = folder / "adapter";
 }

@@ -22,6 +22,7 @@ struct RunPlan {
   MemoryForecast memory;
   std::int64_t total_steps = 0;
   double tokens_per_step = 0;  // on average
+  std::string arithmetic;      // of the weights and the products, and why; one line
 };
 
 // Nats per supervised token on the same documents.

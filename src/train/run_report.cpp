@@ -112,7 +112,7 @@ RunFiles start_files(const TrainSession& session, const StartReport& start,
   files.run.facts = {
       {"Method", start.method},
       {"Model", session.options.model.model.string()},
-      {"Arithmetic", dtype_text(session.model.dtype())},
+      {"Arithmetic", session.model.arithmetic},
       {"Data", session.data->records().name()},
       {"Trainable",
        format_count(start.trainable) + " (" + share_text(start.trainable, start.total) + ")"},

@@ -160,7 +160,8 @@ Attached attach_saved(TrainSession& session, RunObserver& observer) {
 
 }  // namespace
 
-TrainSession prepare_session(TrainOptions options, RunObserver& observer) {
+TrainSession prepare_session(TrainOptions options, RunObserver& observer,
+                             std::optional<at::ScalarType> begun) {
   check_options(options);
   if (options.run.resume && std::filesystem::exists(config_file(options.run.output))) {
     require_same_options(options);
@@ -171,9 +172,10 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer) {
   session.start_adapter = base.adapter;
   session.tokenizer = load_tokenizer(base.model);
   load_data(session, observer);
+  const std::optional<at::ScalarType> asked = scalar_type(base.dtype);
   session.model =
       load_model(base_to_read(session.options),
-                 {scalar_type(base.dtype), /*check_finite=*/true, wanted_words(session)});
+                 {asked ? asked : begun, /*check_finite=*/true, wanted_words(session)});
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
   check_vocabulary(session);
   const TrainConfig& train = session.options.train;

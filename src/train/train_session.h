@@ -27,8 +27,11 @@ struct TrainSession {
   std::int64_t total_steps = 0;
 };
 
-// Reads the data and the model. Throws UsageError, FileError or ModelError; nothing is written.
-TrainSession prepare_session(TrainOptions options, RunObserver& observer);
+// Reads the data and the model. `begun` is the arithmetic of a run that goes on: it computes as it
+// began where --dtype asks for none, whatever would be chosen now. Throws UsageError, FileError or
+// ModelError; nothing is written.
+TrainSession prepare_session(TrainOptions options, RunObserver& observer,
+                             std::optional<at::ScalarType> begun = std::nullopt);
 
 // What trains. Without target options full fine-tuning trains everything; else all linear layers
 // are meant where none is named. Rows that were added to the embedding train as well.

@@ -23,7 +23,7 @@ namespace {
 
 RunPlan plan_of(const TrainSession& session, const Attached& attached) {
   return {attached.report, forecast_memory(session, attached), session.total_steps,
-          tokens_per_step(session)};
+          tokens_per_step(session), session.model.arithmetic};
 }
 
 void verify_start(TrainSession& session, const Attached& attached,
@@ -83,6 +83,15 @@ void check_inputs(const std::filesystem::path& run, const RunInputs& inputs,
                      ": an older version began this run and kept no hashes of its model; make "
                      "sure that it is the same");
   }
+}
+
+// The arithmetic of the run that goes on; nothing where none was begun.
+std::optional<at::ScalarType> begun_arithmetic(const std::filesystem::path& run) {
+  const std::optional<RunInputs> begun = read_inputs(run);
+  for (const at::ScalarType each : {at::kFloat, at::kBFloat16}) {
+    if (begun && begun->dtype == dtype_text(each)) return each;
+  }
+  return std::nullopt;
 }
 
 // Back to the latest checkpoint of a run that goes on. Writes nothing when it cannot go on.
@@ -151,7 +160,8 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   const std::filesystem::path& run = given.run.output;
   RunDirectory directory(run, given.run.resume);
   if (given.run.resume && !directory.holds_run()) observer.begins_instead();
-  TrainSession session = prepare_session(given, observer);
+  TrainSession session = prepare_session(
+      given, observer, directory.holds_run() ? begun_arithmetic(run) : std::nullopt);
   const RunInputs inputs = inputs_of(session);
   if (directory.holds_run()) check_inputs(run, inputs, observer);
   const bool restart = directory.holds_run() && has_checkpoint(run);

@@ -140,6 +140,15 @@ class Changes(Resuming):
                 self.assertIn(f"Resumed at step {steps - 1}", output)
         self.assertEqual(steps_of(run), list(range(1, steps + 1)))
 
+    def test_arithmetic_that_was_chosen_stays_the_runs(self):
+        # Chosen by measuring, it may fall otherwise the next day. These weights are fp32, so that
+        # bf16 would never be chosen for them.
+        run = self.begin("arithmetic")
+        inputs = run / "checkpoints/inputs.json"
+        inputs.write_text(inputs.read_text().replace('"fp32"', '"bf16"'))
+        result = self.goes_on(run, "--max-steps", 6)
+        self.assertIn("Arithmetic: fp32 weights, bf16 arithmetic", result.stdout)
+
     def test_best_evaluation_on_other_data_is_forgotten(self):
         run = self.begin("evaluated", "--eval-data", self.data, "--eval-every", 1)
         other = self.root / "held-out.jsonl"

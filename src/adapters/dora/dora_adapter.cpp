@@ -22,7 +22,7 @@ at::ScalarType sum_type(const BaseWeight& base) {
 // The rows of W in fp32 (fp64), a tile after the other.
 template <class Work>
 void for_each_row_tile(const BaseWeight& base, const Work& work) {
-  const at::Tensor W = base.dense();
+  const at::Tensor W = base.quantized() ? base.dense() : base.stored();
   const std::int64_t step = std::max<std::int64_t>(1, kTileElements / W.size(1));
   for (std::int64_t first = 0; first < W.size(0); first += step) {
     const std::int64_t count = std::min(step, W.size(0) - first);

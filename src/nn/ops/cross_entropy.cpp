@@ -3,6 +3,7 @@
 #include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
 #include "nn/kernels/cross_entropy_kernels.h"
+#include "nn/narrow_product.h"
 
 namespace svtune {
 namespace {
@@ -77,6 +78,21 @@ struct RowsOfHead {
   }
 };
 
+// The head as products with `hidden` take it: a view where its dtype fits or is widened by them.
+at::Tensor operand(const at::Tensor& weight, const at::Tensor& hidden) {
+  const bool as_stored = is_narrower(weight.scalar_type(), hidden.scalar_type());
+  return as_stored ? weight.detach() : weight.detach().to(hidden.scalar_type());
+}
+
+at::Tensor logits_of(const at::Tensor& rows, const at::Tensor& w) {
+  return w.scalar_type() == rows.scalar_type() ? at::mm(rows, w.t()) : narrow_product(rows, w);
+}
+
+at::Tensor gradient_of_rows(const at::Tensor& grad, const at::Tensor& w) {
+  return w.scalar_type() == grad.scalar_type() ? at::mm(grad, w)
+                                               : narrow_product_transposed(grad, w);
+}
+
 struct TiledCrossEntropy : torch::autograd::Function<TiledCrossEntropy> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& hidden,
                             const at::Tensor& weight, const std::optional<at::Tensor>& values,
@@ -86,7 +102,7 @@ struct TiledCrossEntropy : torch::autograd::Function<TiledCrossEntropy> {
                      row_ids = ids.value_or(at::Tensor());
     const bool grad_hidden = hidden.requires_grad(), grad_weight = weight.requires_grad();
     const bool any_grad = grad_hidden || grad_weight || row_values.defined();
-    const at::Tensor w = weight.detach().to(hidden.scalar_type());
+    const at::Tensor w = operand(weight, hidden);
     RowsOfHead own;
     if (row_values.defined()) own = {row_ids, row_values.detach().to(hidden.scalar_type())};
     at::Tensor d_hidden, d_weight, d_rows;
@@ -98,13 +114,13 @@ struct TiledCrossEntropy : torch::autograd::Function<TiledCrossEntropy> {
     for (std::int64_t begin = 0; begin < hidden.size(0); begin += step) {
       const std::int64_t count = std::min(step, hidden.size(0) - begin);
       const at::Tensor rows = hidden.narrow(0, begin, count);
-      at::Tensor logits = at::mm(rows, w.t());
+      at::Tensor logits = logits_of(rows, w);
       own.put_into(logits, rows);
       finish_tile(logits, targets.narrow(0, begin, count), nll.narrow(0, begin, count), spec,
                   any_grad);
       const at::Tensor of_rows = own.take_from(logits);
       if (grad_hidden) {
-        at::Tensor part = at::mm(logits, w);
+        at::Tensor part = gradient_of_rows(logits, w);
         if (of_rows.defined()) part.addmm_(of_rows, own.values);
         d_hidden.narrow(0, begin, count).copy_(part);
       }
@@ -140,14 +156,14 @@ at::Tensor cross_entropy_tiled(const at::Tensor& hidden, const at::Tensor& weigh
 at::Tensor target_log_probs(const at::Tensor& hidden, const at::Tensor& weight,
                             const at::Tensor& targets, const HeadSpec& spec,
                             const TokenRows& rows) {
-  const at::Tensor w = weight.to(hidden.scalar_type());
+  const at::Tensor w = operand(weight, hidden);
   const at::Tensor wanted = targets.contiguous();
   at::Tensor nll = at::empty({hidden.size(0)}, hidden.options().dtype(sum_dtype(hidden)));
   const std::int64_t step = tile_rows(w.size(0));
   for (std::int64_t begin = 0; begin < hidden.size(0); begin += step) {
     const std::int64_t count = std::min(step, hidden.size(0) - begin);
     const at::Tensor part = hidden.narrow(0, begin, count);
-    at::Tensor logits = rows.in_logits(at::mm(part, w.t()), part);
+    at::Tensor logits = rows.in_logits(logits_of(part, w), part);
     finish_tile(logits, wanted.narrow(0, begin, count), nll.narrow(0, begin, count), spec, false);
   }
   return nll.neg_();
