@@ -43,6 +43,7 @@ struct LowRankDelta {
 // What training with an adapter needs beside its trained tensors and its frozen state.
 struct AdapterMemory {
   bool keeps_input = true;          // backward needs the layer's input
+  bool reads_base = true;           // in products; false: what the adapter holds stands for it
   std::int64_t kept_per_token = 0;  // elements of the compute dtype that backward needs beside it
   std::int64_t held_bytes = 0;      // compute copies and the like, from step to step
   std::int64_t gradient_bytes = 0;  // of a dense gradient while backward passes the layer

@@ -62,8 +62,8 @@ void check_start(double base_loss, double adapted_loss, const std::string& metho
                      fixed(base_loss, 6) + ", the loss before step 1 is " + fixed(adapted_loss, 6) +
                      " (difference " + scientific(difference, 2) + ", allowed " +
                      scientific(tolerance * std::abs(base_loss), 2) + ")",
-                 "the decomposition or the stored factors are inaccurate: try --svd exact, or "
-                 "--dtype fp32");
+                 "the decomposition or the stored factors are inaccurate: try --svd exact or "
+                 "--product delta, where the method has them, or --dtype fp32");
 }
 
 }  // namespace svtune

@@ -220,6 +220,31 @@ double tokens_per_step(const TrainSession& session) {
   return stream.tokens_per_batch() * static_cast<double>(micro);
 }
 
+namespace {
+
+// Mapped weights that products of the adapted model do not read.
+std::vector<const Linear*> unread_weights(const TrainSession& session, const Attached& attached) {
+  std::vector<const Linear*> unread;
+  // Others are copies of what is stored.
+  if (session.model.weights->stored_dtype() != session.model.dtype()) return unread;
+  const auto tokens = static_cast<std::int64_t>(session.batches->stream().tokens_per_batch());
+  for (const Linear* layer : attached.adapters.layers) {
+    const BaseWeight& base = layer->base();
+    if (base.defined() && !base.quantized() && !layer->adapter()->memory(tokens).reads_base) {
+      unread.push_back(layer);
+    }
+  }
+  return unread;
+}
+
+}  // namespace
+
+void release_unread_weights(const TrainSession& session, const Attached& attached) {
+  for (const Linear* layer : unread_weights(session, attached)) {
+    session.model.weights->release(layer->name() + ".weight");
+  }
+}
+
 MemoryForecast forecast_memory(const TrainSession& session, const Attached& attached) {
   constexpr std::int64_t kBatchesLookedAt = 512;
   const TrainConfig config = session.options.train;
@@ -227,6 +252,9 @@ MemoryForecast forecast_memory(const TrainSession& session, const Attached& atta
       survey(session.batches->stream(), config.batch.packing, kBatchesLookedAt);
   MemoryRequest request;
   request.weight_bytes = frozen_matrix_bytes(*session.model.net, session.options);
+  for (const Linear* layer : unread_weights(session, attached)) {
+    request.weight_bytes -= static_cast<std::uint64_t>(layer->base().nbytes());
+  }
   if (!session.model.net->head_is_tied()) {
     request.weight_bytes += session.model.net->embedding().weight().nbytes();
   }

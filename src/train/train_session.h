@@ -41,6 +41,10 @@ TargetOptions resolved_targets(const TrainSession& session);
 // shapes only when `initialise` is false.
 Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& observer);
 
+// Lets the system drop the pages of mapped weights that no product reads any more: what an adapter
+// holds stands for them. They are read again where they are asked for.
+void release_unread_weights(const TrainSession& session, const Attached& attached);
+
 // What the run will need, from the attached layers and the longest batch of the data.
 MemoryForecast forecast_memory(const TrainSession& session, const Attached& attached);
 

@@ -192,6 +192,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   observer.planned(plan);
   check_memory(plan.memory, available_memory(), process_memory().resident);
   if (base_loss) verify_start(session, attached, documents, *base_loss, observer);
+  release_unread_weights(session, attached);
   std::optional<TrainState> state(std::in_place, attached.adapters, *session.batches,
                                   session.options.train.optimizer);
   std::optional<CheckpointStore::Restored> restored;

@@ -66,6 +66,8 @@ std::vector<Case> cases() {
   }
   svft.basis = SvftBasisStorage::kStored;
   list.push_back({"svft_stored", svft});
+  svft.product = SvftProduct::kDelta;
+  list.push_back({"svft_delta", svft});
   DoraConfig dora;
   dora.low_rank.rank = 3;
   dora.low_rank.alpha = 6;
@@ -220,22 +222,35 @@ void place_at(const AdapterSet& adapters, const std::vector<at::Tensor>& start, 
   adapters.refresh();
 }
 
+at::Tensor inputs_of(const Linear& layer) {
+  const std::uint64_t seed = hash64(layer.name());
+  return test::random_tensor({2048, layer.in_features()}, 1, seed).to(at::kBFloat16);
+}
+
+std::map<std::string, at::Tensor> outputs_of(const AdapterSet& adapters) {
+  const at::NoGradGuard no_grad;
+  std::map<std::string, at::Tensor> outputs;
+  for (Linear* layer : adapters.layers) outputs[layer->name()] = layer->forward(inputs_of(*layer));
+  return outputs;
+}
+
 // How much of a layer's change is in its output, and how large that is.
 struct Effect {
-  double got = 0, wanted = 0, base = 0;  // <y - y0, x ΔWᵀ>, |x ΔWᵀ|², |y0|²
+  double got = 0, wanted = 0, base = 0;  // <y - y0, x ΔWᵀ>, |x ΔWᵀ|², |x Wᵀ|²
 };
 
-Effect effect_of(const AdapterSet& adapters, const std::map<std::string, at::Tensor>& weights) {
+// `first`: outputs y0 of the start, which may be near the base's only.
+Effect effect_of(const AdapterSet& adapters, const std::map<std::string, at::Tensor>& weights,
+                 const std::map<std::string, at::Tensor>& first) {
   const at::NoGradGuard no_grad;
   Effect sum;
-  std::uint64_t seed = 60;
   for (Linear* layer : adapters.layers) {
-    const at::Tensor x =
-        test::random_tensor({2048, layer->in_features()}, 1, seed++).to(at::kBFloat16);
+    const at::Tensor x = inputs_of(*layer);
     const at::Tensor wide = x.to(at::kDouble), before = weights.at(layer->name()).to(at::kDouble);
     const at::Tensor base = wide.mm(before.t());
     const at::Tensor wanted = wide.mm((layer->effective_weight().to(at::kDouble) - before).t());
-    const at::Tensor got = layer->forward(x).to(at::kDouble) - base;
+    const at::Tensor got =
+        layer->forward(x).to(at::kDouble) - first.at(layer->name()).to(at::kDouble);
     sum.got += (got * wanted).sum().item<double>();
     sum.wanted += wanted.square().sum().item<double>();
     sum.base += base.square().sum().item<double>();
@@ -259,12 +274,13 @@ TEST_P(Contract, AnUpdateFarBelowHalfAStepMovesTheMeanInBf16) {
   }
   // Half a step of bf16 is between 2e-3 and 4e-3 of a value. Small changes are linear.
   constexpr double kTried = 1e-4, kWanted = 4e-4;
+  const std::map<std::string, at::Tensor> first = outputs_of(attached.adapters);
   place_at(attached.adapters, start, kTried);
-  const Effect tried = effect_of(attached.adapters, weights);
+  const Effect tried = effect_of(attached.adapters, weights, first);
   const double size = std::sqrt(tried.wanted / tried.base);
   place_at(attached.adapters, start, kTried * kWanted / size);
-  const Effect effect = effect_of(attached.adapters, weights);
-  // The noise of the rounding is three times the update, over the root of a million values.
+  const Effect effect = effect_of(attached.adapters, weights, first);
+  // The noise of two roundings is five times the update, over the root of a million values.
   EXPECT_NEAR(effect.got / effect.wanted, 1, 0.03);
 }
 

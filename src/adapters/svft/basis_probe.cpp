@@ -11,7 +11,6 @@ namespace {
 constexpr std::uint64_t kProbeSeed = 0x5356465450524F42;  // any fixed number
 // Streams of it.
 constexpr std::uint64_t kOmega = 1, kEntries = 2, kLeft = 4, kRight = 5;
-constexpr double kOldTolerance = 1e-3;
 
 at::Tensor fixed_normal(std::int64_t size, std::uint64_t stream) {
   Xoshiro256 random(kProbeSeed + stream);
@@ -53,10 +52,6 @@ at::Tensor old_basis_probe(const SparsePattern& pattern, const at::Tensor& Uh,
   const at::Tensor inner = at::mm(Vh.to(at::kCPU, at::kFloat), omega);
   const at::Tensor mixed = pattern.apply(fixed_normal(pattern.count(), kEntries), inner);
   return at::mm(Uh.to(at::kCPU, at::kFloat).t(), mixed).squeeze(1);
-}
-
-bool same_old_probe(const at::Tensor& a, const at::Tensor& b) {
-  return (a - b).norm().item<double>() <= kOldTolerance * b.norm().item<double>();
 }
 
 }  // namespace svtune

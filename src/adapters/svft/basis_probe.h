@@ -25,9 +25,9 @@ at::Tensor basis_probe(const SparsePattern& pattern, const at::Tensor& Uh, const
 double probe_distance(const at::Tensor& a, const at::Tensor& b, std::int64_t count);
 
 // U R Vᵀ ω [out] with ω as random as R: what files of format 1 hold, of the basis in the run's
-// dtype. It differs by no more than 1e-3 of itself.
+// dtype; its relative distance is the measure there.
 at::Tensor old_basis_probe(const SparsePattern& pattern, const at::Tensor& Uh,
                            const at::Tensor& Vh);
-bool same_old_probe(const at::Tensor& a, const at::Tensor& b);
+inline constexpr double kOldProbeTolerance = 1e-3;
 
 }  // namespace svtune

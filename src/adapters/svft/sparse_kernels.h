@@ -35,6 +35,22 @@ struct SparseApplyArgs {
   std::int64_t width;
 };
 
+// Tokens that one call of sparse_mix() takes at most: their directions in fp32 stay in the cache.
+inline constexpr std::int64_t kMixTokens = 64;
+
+template <class T>
+struct SparseMixArgs {
+  const std::int32_t* begin;  // as in SparseRows
+  const std::int32_t* column;
+  const typename SumType<T>::type* values;    // in the order of `column`
+  const typename SumType<T>::type* diagonal;  // [n] or null
+  const T* in;                                // [n, width]
+  T* out;                                     // [width, n]
+  std::int64_t n;
+  std::int64_t width;
+  typename SumType<T>::type* scratch;  // [n, kMixTokens]
+};
+
 template <class T>
 struct SampledDotArgs {
   SparseRows rows;
@@ -48,6 +64,13 @@ struct SampledDotArgs {
 void sparse_apply(const SparseApplyArgs<float>& args, std::int64_t begin, std::int64_t end);
 void sparse_apply(const SparseApplyArgs<double>& args, std::int64_t begin, std::int64_t end);
 void sparse_apply(const SparseApplyArgs<Bf16>& args, std::int64_t begin, std::int64_t end);
+
+// The same with rows of the result as columns, which the next product takes faster:
+// out[t][i] = diagonal[i] in[i][t] + Σ value(i, j) in[j][t] for tokens t in [begin, end), at most
+// kMixTokens of them.
+void sparse_mix(const SparseMixArgs<float>& args, std::int64_t begin, std::int64_t end);
+void sparse_mix(const SparseMixArgs<double>& args, std::int64_t begin, std::int64_t end);
+void sparse_mix(const SparseMixArgs<Bf16>& args, std::int64_t begin, std::int64_t end);
 
 // out[entry] = left[i] · right[j] for each entry (i, j) of rows i in [begin, end).
 void sampled_dot(const SampledDotArgs<float>& args, std::int64_t begin, std::int64_t end);

@@ -1,5 +1,6 @@
 #include "adapters/svft/sparse_matrix.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@ namespace {
 using kernels::Bf16;
 
 constexpr std::int64_t kRowsPerTask = 32;
+constexpr std::int64_t kFewTokens = 16;  // below, whole tiles of tokens would be mostly padding
 
 template <class T>
 const T* rows_of(const at::Tensor& tensor) {
@@ -104,6 +106,50 @@ at::Tensor SparsePattern::apply_transposed(const at::Tensor& values, const at::T
   if (with_kernel_type(x, [](auto) {})) return product(columns_, values, x, diagonal);
   const at::Tensor y = at::mm(dense(values).t().to(x.scalar_type()), x);
   return diagonal.defined() ? y + diagonal.unsqueeze(1).to(x.scalar_type()) * x : y;
+}
+
+at::Tensor SparsePattern::mixed(const Grouped& grouped, const at::Tensor& values,
+                                const at::Tensor& x, const at::Tensor& diagonal) const {
+  const at::Tensor in = x.contiguous();
+  const at::Tensor in_order = values.index_select(0, grouped.entry);
+  const std::int64_t width = in.size(1);
+  at::Tensor out = at::empty({width, n_}, in.options());
+  with_kernel_type(in, [&](auto type) {
+    using T = decltype(type);
+    using Sum = typename kernels::SumType<T>::type;
+    const std::int64_t tiles = (width + kernels::kMixTokens - 1) / kernels::kMixTokens;
+    at::parallel_for(0, tiles, 1, [&](std::int64_t begin, std::int64_t end) {
+      const at::Tensor scratch = at::empty({n_, kernels::kMixTokens}, in_order.options());
+      const kernels::SparseMixArgs<T> args{
+          grouped.begin.const_data_ptr<std::int32_t>(),
+          grouped.column.const_data_ptr<std::int32_t>(),
+          in_order.const_data_ptr<Sum>(),
+          diagonal.defined() ? diagonal.const_data_ptr<Sum>() : nullptr,
+          rows_of<T>(in),
+          static_cast<T*>(out.mutable_data_ptr()),
+          n_,
+          width,
+          scratch.mutable_data_ptr<Sum>()};
+      for (std::int64_t tile = begin; tile < end; ++tile) {
+        const std::int64_t first = tile * kernels::kMixTokens;
+        kernels::sparse_mix(args, first, std::min(first + kernels::kMixTokens, width));
+      }
+    });
+  });
+  return out;
+}
+
+at::Tensor SparsePattern::mix(const at::Tensor& values, const at::Tensor& x,
+                              const at::Tensor& diagonal) const {
+  const bool fast = x.size(1) >= kFewTokens && with_kernel_type(x, [](auto) {});
+  return fast ? mixed(rows_, values, x, diagonal) : apply(values, x, diagonal).t().contiguous();
+}
+
+at::Tensor SparsePattern::mix_transposed(const at::Tensor& values, const at::Tensor& x,
+                                         const at::Tensor& diagonal) const {
+  const bool fast = x.size(1) >= kFewTokens && with_kernel_type(x, [](auto) {});
+  return fast ? mixed(columns_, values, x, diagonal)
+              : apply_transposed(values, x, diagonal).t().contiguous();
 }
 
 at::Tensor SparsePattern::sampled_product(const at::Tensor& left, const at::Tensor& right) const {

@@ -26,6 +26,12 @@ class SparsePattern {
   at::Tensor apply_transposed(const at::Tensor& values, const at::Tensor& x,
                               const at::Tensor& diagonal = {}) const;
 
+  // The same, transposed: [n, width] -> [width, n].
+  at::Tensor mix(const at::Tensor& values, const at::Tensor& x,
+                 const at::Tensor& diagonal = {}) const;
+  at::Tensor mix_transposed(const at::Tensor& values, const at::Tensor& x,
+                            const at::Tensor& diagonal = {}) const;
+
   // left[i] · right[j] at each position, [k] in fp32 (fp64 for fp64 operands): the entries of
   // left · rightᵀ on the pattern, without the rest.
   at::Tensor sampled_product(const at::Tensor& left, const at::Tensor& right) const;
@@ -38,6 +44,8 @@ class SparsePattern {
     at::Tensor begin, column, entry;
   };
   static Grouped group(std::int64_t n, const at::Tensor& rows, const at::Tensor& columns);
+  at::Tensor mixed(const Grouped& grouped, const at::Tensor& values, const at::Tensor& x,
+                   const at::Tensor& diagonal) const;
   at::Tensor product(const Grouped& grouped, const at::Tensor& values, const at::Tensor& x,
                      const at::Tensor& diagonal) const;
 

@@ -50,6 +50,10 @@ TEST(SparsePattern, ProductsEqualTheDenseMatrix) {
         EXPECT_LT(relative(pattern.apply_transposed(values, x, diagonal),
                            at::mm(with_diagonal.t(), exact)),
                   tolerance);
+        EXPECT_LT(relative(pattern.mix(values, x), at::mm(M, exact).t()), tolerance);
+        EXPECT_LT(relative(pattern.mix_transposed(values, x, diagonal),
+                           at::mm(with_diagonal.t(), exact).t()),
+                  tolerance);
       }
     }
   }
@@ -60,14 +64,16 @@ TEST(SparsePattern, SampledProductEqualsTheDenseOneAtThePositions) {
        {banded_positions(kSize, 3), random_positions(kSize, 500, 4)}) {
     const SparsePattern pattern(kSize, positions);
     for (const auto& [dtype, tolerance] : kCases) {
-      const at::Tensor left = seeded({kSize, 130}, 5).to(dtype);
-      const at::Tensor right = seeded({kSize, 130}, 6).to(dtype);
-      const at::Tensor full = at::mm(left.to(at::kDouble), right.to(at::kDouble).t());
-      const at::Tensor flat = positions[0].to(at::kLong) * kSize + positions[1].to(at::kLong);
-      const at::Tensor got = pattern.sampled_product(left, right);
-      // Sums are fp32 or better whatever the storage.
-      EXPECT_LT(relative(got, full.flatten().index_select(0, flat)),
-                dtype == at::kDouble ? 1e-14 : 1e-6);
+      for (const std::int64_t width : {1, 130, 259, 600}) {
+        const at::Tensor left = seeded({kSize, width}, 5).to(dtype);
+        const at::Tensor right = seeded({kSize, width}, 6).to(dtype);
+        const at::Tensor full = at::mm(left.to(at::kDouble), right.to(at::kDouble).t());
+        const at::Tensor flat = positions[0].to(at::kLong) * kSize + positions[1].to(at::kLong);
+        const at::Tensor got = pattern.sampled_product(left, right);
+        // Sums are fp32 or better whatever the storage.
+        EXPECT_LT(relative(got, full.flatten().index_select(0, flat)),
+                  dtype == at::kDouble ? 1e-14 : 1e-6);
+      }
     }
   }
 }
@@ -79,8 +85,10 @@ TEST(SparsePattern, SameBitsForAnyThreadCount) {
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
   const at::Tensor one = pattern.apply(values, x), dots = pattern.sampled_product(x, x);
+  const at::Tensor mixed = pattern.mix(values, x);
   at::set_num_threads(3);
   EXPECT_TRUE(one.equal(pattern.apply(values, x)));
+  EXPECT_TRUE(mixed.equal(pattern.mix(values, x)));
   EXPECT_TRUE(dots.equal(pattern.sampled_product(x, x)));
   at::set_num_threads(threads);
 }

@@ -104,6 +104,8 @@ AdapterInit finish(const SvftConfig& config, const LayerSite& site, SvftSetup se
   setup.gate = config.gate;
   setup.store_basis = stores_basis(config);
   setup.store_positions = stores_positions(config, site);
+  if (config.product == SvftProduct::kDelta) setup.form = SvftForm::kDelta;
+  if (!setup.values_follow) setup.whole = stands_for(setup.basis, site.base);
   AdapterInit init;
   init.report["directions"] = setup.basis.Uh.size(0);
   init.report["entries"] = setup.positions.size(1);
@@ -185,6 +187,7 @@ AdapterInit make_empty_adapter(const SvftConfig& config, const LayerSite& site) 
   setup.values_follow = true;
   if (stores_basis(config) || site.shapes_only) {
     setup.basis = empty_basis(config, site.base);
+    if (site.shapes_only) setup.whole = config.basis_rank == 0;
   } else {
     recompute_basis(config, site, setup);
   }

@@ -32,6 +32,16 @@ constexpr std::span<const EnumName<SvftBasisStorage>> enum_names(SvftBasisStorag
   return kSvftBasisNames;
 }
 
+enum class SvftProduct { kCheapest, kDelta };
+inline constexpr EnumName<SvftProduct> kSvftProductNames[] = {
+    {SvftProduct::kCheapest, "auto",
+     "U and V alone where they give W back to rounding, else W with the update beside it"},
+    {SvftProduct::kDelta, "delta", "W with the update beside it: starts at the model exactly"},
+};
+constexpr std::span<const EnumName<SvftProduct>> enum_names(SvftProduct) {
+  return kSvftProductNames;
+}
+
 struct SvftConfig {
   static constexpr std::string_view kName = "svft";
   static constexpr std::string_view kSummary = "sparse update between frozen singular vectors";
@@ -40,6 +50,7 @@ struct SvftConfig {
   std::int64_t basis_rank = 0;
   bool gate = false;
   SvftBasisStorage basis = SvftBasisStorage::kRecompute;
+  SvftProduct product = SvftProduct::kCheapest;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -56,6 +67,9 @@ struct SvftConfig {
            .max = 65536});
     visit(self.gate, {.name = "gate", .help = "Multiply M by a trained sigmoid, one per layer"});
     visit(self.basis, {.name = "basis", .help = "What the adapter file holds of U and V"});
+    visit(self.product, {.name = "product",
+                         .help = "What a layer's product is computed from",
+                         .when = not_with("basis_rank")});
   }
   bool operator==(const SvftConfig&) const = default;
 };

@@ -34,6 +34,7 @@ struct SvftSetup {
   bool gate = false;
   bool values_follow = false;    // an empty adapter: frozen tensors are filled in later
   std::optional<SvftForm> form;  // instead of the cheapest one
+  std::optional<bool> whole;     // see basis_error(); unset: found out at the first refresh
   // Of a basis that is not stored:
   at::Tensor exact_Uh, exact_Vh;  // see SvftRecomputed
   // The basis of the weight as bf16 has it, for values of a run that computed in bf16; or empty.
@@ -41,6 +42,12 @@ struct SvftSetup {
   bool old_file = false;      // values come from a file of format 1
   at::Tensor seed_positions;  // what positions in such a file must be; may be undefined
 };
+
+// ‖W - U Σ Vᵀ‖ / ‖W‖ (Frobenius), estimated on a few vectors: 1e-6 for factors in fp32, 2.4e-3 for
+// two that were rounded to bf16, as much as the rounding of a bf16 checkpoint itself.
+double basis_error(const SvftBasis& basis, const BaseWeight& base);
+// Whether the factors may stand for W: they err by rounding only.
+bool stands_for(const SvftBasis& basis, const BaseWeight& base);
 
 class SvftAdapter final : public Adapter {
  public:
@@ -66,7 +73,7 @@ class SvftAdapter final : public Adapter {
   void check_basis(const BaseWeight& base);
   void drop_exact_basis();
   void remake_values();
-  bool basis_is_whole(const BaseWeight& base);
+  SvftForm form_for(std::int64_t tokens, bool training) const;
   SvftFactors factors() const;
 
   SvftSetup setup_;
@@ -77,7 +84,6 @@ class SvftAdapter final : public Adapter {
   at::Tensor values_;  // M with the gate, detached
   at::Tensor dense_;   // see SvftForm::kDense; dropped when M changes
   std::shared_ptr<const SparsePattern> pattern_;
-  std::optional<bool> whole_;  // U Σ Vᵀ = W, known after the first forward
 };
 
 }  // namespace svtune

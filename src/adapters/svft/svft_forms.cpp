@@ -31,12 +31,12 @@ SvftGradients factored_gradients(const CallHolder& call, const at::Tensor& grad,
   SvftGradients result{f.pattern->sampled_product(D, kept), {}};
   if (!wants_x) return result;
   const bool factored = call.form == SvftForm::kFactored;
-  const at::Tensor grad_Z =
-      f.pattern->apply_transposed(f.values, D, factored ? f.sigma : at::Tensor());
+  const at::Tensor grad_Z =  // [T, n]
+      f.pattern->mix_transposed(f.values, D, factored ? f.sigma : at::Tensor());
   if (factored) {
-    result.x = at::mm(grad_Z.t(), f.Vh);
+    result.x = at::mm(grad_Z, f.Vh);
   } else {
-    result.x = call.base.matmul_transposed(grad, {.left = grad_Z.t(), .right = f.Vh});
+    result.x = call.base.matmul_transposed(grad, {.left = grad_Z, .right = f.Vh});
   }
   return result;
 }
@@ -62,10 +62,10 @@ struct SvftLinear : torch::autograd::Function<SvftLinear> {
     } else {
       kept = at::linear(factors.Vh, x);
       const bool factored = form == SvftForm::kFactored;
-      const at::Tensor mixed =
-          factors.pattern->apply(factors.values, kept, factored ? factors.sigma : at::Tensor());
-      y = factored ? at::mm(mixed.t(), factors.Uh)
-                   : base.matmul(x, {.left = mixed.t(), .right = factors.Uh});
+      const at::Tensor mixed =  // [T, n]
+          factors.pattern->mix(factors.values, kept, factored ? factors.sigma : at::Tensor());
+      y = factored ? at::mm(mixed, factors.Uh)
+                   : base.matmul(x, {.left = mixed, .right = factors.Uh});
     }
     ctx->save_for_backward({kept, M, gate.value_or(at::Tensor())});
     ctx->saved_data["call"] =
@@ -112,7 +112,9 @@ at::Tensor svft_delta(const SvftFactors& factors) {
 
 SvftForm cheapest_form(const SvftShape& shape, at::ScalarType dtype, bool training, bool whole,
                        bool dense_ready) {
-  if (dtype != at::kFloat && dtype != at::kDouble) return SvftForm::kDelta;
+  if (dtype != at::kFloat && dtype != at::kDouble) {
+    return whole ? SvftForm::kFactored : SvftForm::kDelta;
+  }
   const double tokens = static_cast<double>(shape.tokens);
   const double weight = static_cast<double>(shape.in) * static_cast<double>(shape.out);
   const double n = static_cast<double>(shape.n);

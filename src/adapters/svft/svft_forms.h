@@ -44,9 +44,9 @@ struct SvftShape {
 };
 
 // The cheapest form. `whole` says that U Σ Vᵀ reproduces W to rounding, which the factored
-// form needs; `dense_ready` that the dense form was built already. A bf16 base takes the
-// delta form only: rounding U, Σ and V to bf16 would move the start by 3e-3, and W + U M Vᵀ
-// rounded to bf16 would swallow small updates.
+// form needs; `dense_ready` that the dense form was built already. A bf16 base never takes the
+// dense form, since W + U M Vᵀ rounded to bf16 would swallow small updates; in the factored form
+// Σ + M stays in fp32.
 SvftForm cheapest_form(const SvftShape& shape, at::ScalarType dtype, bool training, bool whole,
                        bool dense_ready);
 

@@ -147,7 +147,8 @@ TEST(SvftForms, CostDecidesTheForm) {
   EXPECT_EQ(cheapest_form(many, at::kFloat, true, true, false), SvftForm::kDense);
   EXPECT_EQ(cheapest_form(tall, at::kFloat, true, true, false), SvftForm::kFactored);
   EXPECT_EQ(cheapest_form(square, at::kFloat, true, false, false), SvftForm::kDelta);
-  EXPECT_EQ(cheapest_form(many, at::kBFloat16, true, true, false), SvftForm::kDelta);
+  EXPECT_EQ(cheapest_form(many, at::kBFloat16, true, true, false), SvftForm::kFactored);
+  EXPECT_EQ(cheapest_form(many, at::kBFloat16, true, false, false), SvftForm::kDelta);
   // One token at a time: the rebuilt weight pays only where it exists already.
   const SvftShape token{1, 896, 896, 896};
   EXPECT_EQ(cheapest_form(token, at::kFloat, false, true, false), SvftForm::kFactored);
