@@ -30,9 +30,8 @@ at::Tensor Backbone::forward(const Batch& batch, at::ScalarType dtype, KvCache* 
   at::Tensor x = embed(batch.tokens, dtype);
   const Pass pass{batch.offsets, rope_tables(rope, batch.positions, batch.offsets), cache};
   for (std::size_t i = 0; i < blocks.size(); ++i) {
-    const bool differentiable =
-        at::GradMode::is_enabled() && (x.requires_grad() || trains(blocks[i]));
-    if (recompute == Recompute::kFull && differentiable) {
+    const bool wanted = recompute == Recompute::kFull && at::GradMode::is_enabled();
+    if (wanted && (x.requires_grad() || trains(blocks[i]))) {
       x = recomputed(x, [this, i, pass](const at::Tensor& input) {
         return blocks[i].forward(input, i, pass);
       });
