@@ -24,9 +24,8 @@ namespace {
 std::string layer_lines(const StartReport& report) {
   std::vector<std::pair<std::string, std::pair<std::int64_t, std::int64_t>>> kinds;
   for (const AdaptedLayer& layer : report.layers) {
-    const std::string kind = layer.name.substr(layer.name.rfind('.') + 1) + " [" +
-                             std::to_string(layer.out_features) + ", " +
-                             std::to_string(layer.in_features) + "]";
+    const std::string kind = last_part(layer.name) + " [" + std::to_string(layer.out_features) +
+                             ", " + std::to_string(layer.in_features) + "]";
     auto found = std::find_if(kinds.begin(), kinds.end(),
                               [&](const auto& each) { return each.first == kind; });
     if (found == kinds.end()) found = kinds.insert(kinds.end(), {kind, {0, 0}});

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/text_util.h"
+
 namespace svtune {
 namespace {
 
@@ -12,7 +14,7 @@ double reduction(double error, double plain) { return plain > 0 ? 1 - error / pl
 std::vector<ErrorReduction> error_reductions(const QuantizeReport& report) {
   std::vector<ErrorReduction> kinds;
   for (const QuantizedLayer& layer : report.layers) {
-    const std::string name = layer.name.substr(layer.name.rfind('.') + 1);
+    const std::string name = last_part(layer.name);
     auto found = std::ranges::find(kinds, name, &ErrorReduction::kind);
     if (found == kinds.end()) found = kinds.insert(kinds.end(), ErrorReduction{name});
     ++found->layers;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/hash.h"
+#include "base/text_util.h"
 #include "report/assets.h"
 #include "report/html.h"
 #include "report/plot.h"
@@ -336,7 +337,7 @@ std::string body_of(const SpectrumInput& input, const Kinds& kinds) {
 std::vector<SpectrumKind> spectrum_kinds(const std::vector<SpectrumLayer>& layers) {
   std::vector<SpectrumKind> kinds;
   for (const SpectrumLayer& layer : layers) {
-    const std::string name = layer.name.substr(layer.name.rfind('.') + 1);
+    const std::string name = last_part(layer.name);
     auto it = std::find_if(kinds.begin(), kinds.end(),
                            [&](const SpectrumKind& kind) { return kind.name == name; });
     if (it == kinds.end()) it = kinds.insert(kinds.end(), {name, {}});
