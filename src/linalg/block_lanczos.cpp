@@ -17,12 +17,12 @@ constexpr double kDependent = 1e-5;  // a new direction shorter than this is rou
 // The growing Krylov basis. Vectors are rows, so that a block is contiguous memory.
 class Basis {
  public:
-  Basis(const at::Tensor& matrix, const LanczosOptions& options)
-      : matrix_(matrix),
+  Basis(const SymmetricMap& map, const LanczosOptions& options)
+      : map_(map),
         block_(options.block),
         generator_(at::detail::createCPUGenerator(options.seed)),
-        rows_(at::empty({options.max_dimension, matrix.size(0)}, matrix.options())),
-        projected_(at::zeros({options.max_dimension, options.max_dimension}, matrix.options())) {
+        rows_(at::empty({options.max_dimension, map.size}, map.dtype)),
+        projected_(at::zeros({options.max_dimension, options.max_dimension}, map.dtype)) {
     next_ = std::get<0>(orthonormalise(random_block()));
   }
 
@@ -33,7 +33,7 @@ class Basis {
     rows_.narrow(0, dimension_, block_).copy_(next_);
     dimension_ += block_;
     const at::Tensor known = rows_.narrow(0, 0, dimension_);
-    at::Tensor image = apply(next_);
+    at::Tensor image = map_.apply(next_);
     at::Tensor overlap = subtract_projection(image, known);
     overlap.add_(subtract_projection(image, known));
     projected_.narrow(0, dimension_ - block_, block_).narrow(1, 0, dimension_).copy_(overlap);
@@ -61,21 +61,7 @@ class Basis {
   }
 
  private:
-  at::Tensor random_block() {
-    return at::randn({block_, matrix_.size(0)}, generator_, matrix_.options());
-  }
-
-  at::Tensor apply(const at::Tensor& block) const {
-    const std::int64_t n = matrix_.size(0);
-    at::Tensor image = at::empty_like(block);
-    for_each_tile((n + kColumnsPerTile - 1) / kColumnsPerTile, [&](std::int64_t i) {
-      const std::int64_t begin = i * kColumnsPerTile;
-      const std::int64_t size = std::min(kColumnsPerTile, n - begin);
-      at::Tensor columns = image.narrow(1, begin, size);
-      at::mm_out(columns, block, matrix_.narrow(1, begin, size));
-    });
-    return image;
-  }
+  at::Tensor random_block() { return at::randn({block_, map_.size}, generator_, map_.dtype); }
 
   static at::Tensor subtract_projection(at::Tensor& block, const at::Tensor& known) {
     at::Tensor overlap = at::mm(block, known.t());
@@ -103,7 +89,7 @@ class Basis {
     next_ = orthonormalise(image).first;
   }
 
-  const at::Tensor matrix_;
+  const SymmetricMap& map_;
   const std::int64_t block_;
   at::Generator generator_;
   at::Tensor rows_;       // [max_dimension, n]
@@ -124,9 +110,24 @@ std::int64_t predicted_dimension(std::int64_t dimension, double residual, double
 
 }  // namespace
 
-LanczosResult leading_eigenvectors(const at::Tensor& matrix, const LanczosOptions& options) {
+SymmetricMap map_of(const at::Tensor& matrix) {
+  const auto apply = [matrix](const at::Tensor& rows) {
+    const std::int64_t n = matrix.size(0);
+    at::Tensor image = at::empty_like(rows);
+    for_each_tile((n + kColumnsPerTile - 1) / kColumnsPerTile, [&](std::int64_t i) {
+      const std::int64_t begin = i * kColumnsPerTile;
+      const std::int64_t size = std::min(kColumnsPerTile, n - begin);
+      at::Tensor columns = image.narrow(1, begin, size);
+      at::mm_out(columns, rows, matrix.narrow(1, begin, size));
+    });
+    return image;
+  };
+  return {matrix.size(0), matrix.scalar_type(), apply};
+}
+
+LanczosResult leading_eigenvectors(const SymmetricMap& map, const LanczosOptions& options) {
   const std::int64_t keep = options.wanted + options.extra;
-  Basis basis(matrix, options);
+  Basis basis(map, options);
   LanczosResult result;
   // A check costs a small eigenproblem, so the next one is made where success is likely.
   std::int64_t next_check = std::max(keep + options.block, options.first_check);

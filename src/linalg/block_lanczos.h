@@ -1,4 +1,4 @@
-// Leading eigenpairs of a symmetric positive semidefinite matrix by block Lanczos with full
+// Leading eigenpairs of a symmetric positive semidefinite map by block Lanczos with full
 // reorthogonalisation: a Krylov space of a few hundred vectors holds the leading ones to
 // rounding error long before subspace iteration does (Musco and Musco, "Randomized Block
 // Krylov Methods for Stronger and Faster Approximate Singular Value Decomposition", 2015).
@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 
 namespace svtune::detail {
 
@@ -27,7 +28,16 @@ struct LanczosResult {
   std::int64_t steps = 0;
 };
 
-// `matrix` is [n, n] symmetric; the work is done in its dtype (fp32 or fp64).
-LanczosResult leading_eigenvectors(const at::Tensor& matrix, const LanczosOptions& options);
+// A symmetric [n, n] matrix by what it does to the rows of a block [block, n].
+struct SymmetricMap {
+  std::int64_t size = 0;  // n
+  at::ScalarType dtype;   // of the work: fp32 or fp64
+  std::function<at::Tensor(const at::Tensor& rows)> apply;
+};
+
+// A matrix [n, n] that lies in memory.
+SymmetricMap map_of(const at::Tensor& matrix);
+
+LanczosResult leading_eigenvectors(const SymmetricMap& map, const LanczosOptions& options);
 
 }  // namespace svtune::detail

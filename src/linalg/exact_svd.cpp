@@ -28,6 +28,7 @@ struct Subspace {
   at::Tensor vectors;          // [short, q], leading first
   double next_eigenvalue = 0;  // of AᵀA, the first outside
   std::string name;
+  std::int64_t passes = 1;  // times the weight was read for it
 };
 
 // Distance of the triplets' product from the exact one, relative: each right vector is off
@@ -43,25 +44,32 @@ double estimated_product_error(const Triplets& found, const at::Tensor& image,
   return std::sqrt(error / squares.sum().item<double>());
 }
 
-std::optional<Subspace> subspace_by_lanczos(const at::Tensor& gram, std::int64_t rank,
-                                            std::int64_t extra, std::uint64_t seed) {
-  const std::int64_t n = gram.size(0);
-  const std::int64_t block = rank <= 64 ? 16 : 32;
+LanczosOptions lanczos_options(std::int64_t rank, std::int64_t extra, std::uint64_t seed) {
   LanczosOptions options;
   options.wanted = rank;
   options.extra = extra;
-  options.block = block;
-  options.first_check = 9 * block + 3 * rank;
-  options.max_dimension = n / 2;
+  options.block = rank <= 64 ? 16 : 32;
+  options.first_check = 9 * options.block + 3 * rank;
   options.tolerance = kLanczosTolerance;
   options.seed = seed;
-  // Beyond this the reduction to tridiagonal form is cheaper.
-  if (8 * block + 8 * rank > options.max_dimension) return std::nullopt;
-  const LanczosResult found = leading_eigenvectors(gram, options);
+  return options;
+}
+
+std::optional<Subspace> subspace_by_lanczos(const SymmetricMap& map, const std::string& name,
+                                            const LanczosOptions& options) {
+  const LanczosResult found = leading_eigenvectors(map, options);
   if (!found.converged) return std::nullopt;
-  return Subspace{
-      found.vectors, found.next_eigenvalue,
-      "gram + block Lanczos (" + std::to_string(block) + " x " + std::to_string(found.steps) + ")"};
+  return Subspace{found.vectors, found.next_eigenvalue,
+                  name + " + block Lanczos (" + std::to_string(options.block) + " x " +
+                      std::to_string(found.steps) + ")",
+                  found.steps};
+}
+
+std::optional<Subspace> subspace_by_gram_lanczos(const at::Tensor& gram, LanczosOptions options) {
+  options.max_dimension = gram.size(0) / 2;
+  // Beyond this the reduction to tridiagonal form is cheaper.
+  if (8 * (options.block + options.wanted) > options.max_dimension) return std::nullopt;
+  return subspace_by_lanczos(map_of(gram), "gram", options);
 }
 
 Subspace subspace_by_tridiagonal(const at::Tensor& gram, std::int64_t size) {
@@ -90,20 +98,45 @@ bool sigma_resolved(const Triplets& found) {
   return sigma[-1].item<double>() >= kSmallestSigma * sigma[0].item<double>();
 }
 
-std::optional<ExactTriplets> leading_by_fast_gram(const MatrixTiles& matrix, std::int64_t rank,
-                                                  std::uint64_t seed) {
-  const std::int64_t n = matrix.short_side();
-  const std::int64_t extra = std::min(n - rank, 8 + rank / 16);
-  const at::Tensor gram = gram_matrix(matrix, GramPrecision::kFast).to(at::kFloat);
-  std::optional<Subspace> subspace = subspace_by_lanczos(gram, rank, extra, seed);
-  if (!subspace) subspace = subspace_by_tridiagonal(gram, rank + extra);
-  ExactTriplets result{rayleigh_ritz(matrix, subspace->vectors, rank), subspace->name, "", 3, {}};
+// Operations of the two ways to a Krylov space of `dimension` vectors, as if all ran at the speed
+// of large fp32 products: thin ones reach two thirds of it, those of the bf16 kernel twice.
+bool weight_is_cheaper_than_gram(const MatrixTiles& matrix, double dimension) {
+  const auto rows = static_cast<double>(matrix.long_side());
+  const auto n = static_cast<double>(matrix.short_side());
+  const double kernel = uses_bf16_products(matrix.weight()) ? 0.5 : 1.0;
+  const double by_gram = kernel * rows * n * n + 2 * n * n * dimension;
+  return 1.5 * 4 * rows * n * dimension < by_gram;
+}
+
+// From a subspace to triplets that are known to be exact.
+std::optional<ExactTriplets> verified(const MatrixTiles& matrix, const Subspace& subspace,
+                                      std::int64_t rank) {
+  ExactTriplets result{
+      rayleigh_ritz(matrix, subspace.vectors, rank), subspace.name, "", subspace.passes + 2, {}};
   if (!sigma_resolved(result.triplets)) return std::nullopt;
   result.image = matrix.transposed_times(result.triplets.left.to(at::kFloat));
   const double error =
-      estimated_product_error(result.triplets, result.image, subspace->next_eigenvalue);
+      estimated_product_error(result.triplets, result.image, subspace.next_eigenvalue);
   if (error > kProductTolerance) return std::nullopt;
   return result;
+}
+
+std::optional<ExactTriplets> leading_by_weight(const MatrixTiles& matrix, LanczosOptions options) {
+  const SymmetricMap map{matrix.short_side(), at::kFloat, [&](const at::Tensor& rows) {
+                           return matrix.gram_times(rows.t()).t().contiguous();
+                         }};
+  // Where convergence takes much longer than expected the Gram matrix is the cheaper way after all.
+  options.max_dimension = std::min(matrix.short_side() / 2, 2 * options.first_check);
+  const std::optional<Subspace> subspace = subspace_by_lanczos(map, "weight", options);
+  return subspace ? verified(matrix, *subspace, options.wanted) : std::nullopt;
+}
+
+std::optional<ExactTriplets> leading_by_fast_gram(const MatrixTiles& matrix,
+                                                  const LanczosOptions& options) {
+  const at::Tensor gram = gram_matrix(matrix, GramPrecision::kFast).to(at::kFloat);
+  std::optional<Subspace> subspace = subspace_by_gram_lanczos(gram, options);
+  if (!subspace) subspace = subspace_by_tridiagonal(gram, options.wanted + options.extra);
+  return verified(matrix, *subspace, options.wanted);
 }
 
 std::optional<ExactTriplets> leading_by_double_gram(const MatrixTiles& matrix, std::int64_t rank) {
@@ -143,8 +176,13 @@ ExactTriplets exact_leading_triplets(const MatrixTiles& matrix, std::int64_t ran
   };
   std::vector<Attempt<ExactTriplets>> attempts;
   if (n > kSmall && rank <= n / 2) {
+    const LanczosOptions options = lanczos_options(rank, std::min(n - rank, 8 + rank / 16), seed);
+    if (weight_is_cheaper_than_gram(matrix, static_cast<double>(options.first_check))) {
+      attempts.push_back(
+          {"weight (fp32)", [=, &matrix] { return sound(leading_by_weight(matrix, options)); }});
+    }
     attempts.push_back(
-        {"gram (fp32)", [&] { return sound(leading_by_fast_gram(matrix, rank, seed)); }});
+        {"gram (fp32)", [=, &matrix] { return sound(leading_by_fast_gram(matrix, options)); }});
   }
   attempts.push_back({"gram (fp64)", [&] { return sound(leading_by_double_gram(matrix, rank)); }});
   attempts.push_back({"gesdd", [&] { return std::optional(triplets_by_gesdd(matrix, 0, rank)); }});

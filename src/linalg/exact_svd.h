@@ -1,13 +1,14 @@
 // The exact truncated decomposition: choice of algorithm by shape and rank, verification,
 // and the ladder of fallbacks.
 //
+//   the weight, block Lanczos    small rank of a large weight, whose Gram matrix would cost more
 //   Gram matrix, block Lanczos   small rank: a Krylov space of a few hundred vectors
 //   Gram matrix, tridiagonal     larger rank: fp32, only the wanted eigenpairs
 //   Gram matrix in fp64, eigh    small matrices, ranks near n, or when the check failed
 //   gesdd in fp64                tiny matrices, spectra falling below 1e-5 of their top
 //   Jacobi rotations             when gesdd does not converge
 //
-// The Gram matrices end in a Rayleigh-Ritz step on the weight itself.
+// All but gesdd end in a Rayleigh-Ritz step on the weight itself.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -69,6 +69,14 @@ at::Tensor MatrixTiles::sum_over_tiles(
   return total;
 }
 
+at::Tensor MatrixTiles::gram_times(const at::Tensor& right) const {
+  const auto term = [&](std::int64_t i, at::Tensor& out) {
+    const at::Tensor rows = tile(i, right.scalar_type());
+    at::mm_out(out, rows.t(), at::mm(rows, right));
+  };
+  return sum_over_tiles(short_, right.size(1), right.scalar_type(), term).to(right.scalar_type());
+}
+
 at::Tensor MatrixTiles::transposed_times(const at::Tensor& left) const {
   const auto term = [&](std::int64_t i, at::Tensor& out) {
     at::mm_out(out, tile(i, left.scalar_type()).t(), left.narrow(0, tile_begin(i), tile_size(i)));

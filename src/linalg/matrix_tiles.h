@@ -39,6 +39,9 @@ class MatrixTiles {
 
   // A · right [long, k] in right's dtype; right is [short, k].
   at::Tensor times(const at::Tensor& right) const;
+  // Aᵀ · (A · right) [short, k] in right's dtype, summed over tiles in fp64; right is [short, k].
+  // Each tile is read once for both products.
+  at::Tensor gram_times(const at::Tensor& right) const;
   // Aᵀ · left [short, k] in left's dtype, summed over tiles in fp64; left is [long, k].
   at::Tensor transposed_times(const at::Tensor& left) const;
 

@@ -73,6 +73,30 @@ TEST(TruncatedSvd, NamesTheAlgorithmItChose) {
   EXPECT_THAT(truncated_svd(weight.narrow(0, 0, 20), 3).certificate.algorithm, HasSubstr("gesdd"));
 }
 
+// Few triplets of a large weight: its Gram matrix alone would cost more than the Krylov space.
+TEST(TruncatedSvd, LargeWeightsAreDecomposedWithoutTheirGramMatrix) {
+  for (const auto& [out, in] : {std::pair{1000, 900}, {900, 1000}}) {
+    const at::Tensor weight = model_like(out, in, 5).to(at::kFloat) / 3;  // does not fit bf16
+    const auto reference = reference_svd(weight);
+    const TruncatedSvd svd = truncated_svd(weight, 8);
+    EXPECT_THAT(svd.certificate.algorithm, HasSubstr("weight + block Lanczos"));
+    EXPECT_EQ(svd.certificate.fallback, "");
+    EXPECT_LT(product_distance(svd, reference), kExactProduct / 5);
+    EXPECT_LT(svd.certificate.max_residual, 5e-6);
+    EXPECT_LT(orthogonality_error(svd.U), 2e-6);
+    EXPECT_LT(orthogonality_error(svd.V), 2e-6);
+  }
+}
+
+// A flat spectrum converges slowly: the ladder goes on to the Gram matrix and says so.
+TEST(TruncatedSvd, ASlowKrylovSpaceOfTheWeightIsGivenUp) {
+  const at::Tensor sigma = at::linspace(1.0, 0.999, 900, at::kDouble);
+  const at::Tensor weight = with_spectrum(1000, 900, sigma, 3).to(at::kFloat);
+  const TruncatedSvd svd = truncated_svd(weight, 8);
+  EXPECT_THAT(svd.certificate.fallback, HasSubstr("weight (fp32) refused"));
+  EXPECT_LT(svd.certificate.max_residual, 1e-4);
+}
+
 TEST(TruncatedSvd, ReadsEveryFloatType) {
   const at::Tensor exact = model_like(400, 300, 3).to(at::kDouble);
   for (const auto dtype : {at::kBFloat16, at::kHalf, at::kFloat, at::kDouble}) {
