@@ -1,28 +1,25 @@
 #include "io/base_tensors.h"
 
-#include <algorithm>
-
 #include "base/errors.h"
 #include "base/hash.h"
+#include "io/stored_names.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
 
+namespace {
+
 std::string stored_name(const Model& model, const std::string& name) {
-  const std::vector<std::string> names = model.weights->names();
-  std::vector<std::string> candidates{name};
+  const StoredNames stored(model.weights->names(), model.spec().base_prefix);
+  if (stored.contains(stored.of(name))) return stored.of(name);
   if (name == model.net->head().name() + ".weight" && model.spec().tied_head) {
-    candidates.push_back(model.net->embedding().name() + ".weight");
-  }
-  const std::string& prefix = model.spec().base_prefix;
-  if (!prefix.empty() && candidates.back().starts_with(prefix)) {
-    candidates.push_back(candidates.back().substr(prefix.size()));
-  }
-  for (const std::string& candidate : candidates) {
-    if (std::ranges::count(names, candidate) > 0) return candidate;
+    const std::string embedding = stored.of(model.net->embedding().name() + ".weight");
+    if (stored.contains(embedding)) return embedding;
   }
   throw ModelError(model.path.string() + ": the checkpoint has no tensor " + name);
 }
+
+}  // namespace
 
 at::Tensor base_tensor(const Model& model, const std::string& name, at::ScalarType dtype) {
   return *model.weights->read(stored_name(model, name), dtype);

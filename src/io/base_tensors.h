@@ -8,12 +8,9 @@
 
 namespace svtune {
 
-// The name under which the checkpoint holds a tensor of the network: base models saved
-// without their head drop the leading "model.", a tied head is the embedding. Throws
-// ModelError when the checkpoint has no such tensor.
-std::string stored_name(const Model& model, const std::string& name);
-
-// The stored values converted once to `dtype`; a view of the file where the dtypes agree.
+// The stored values of a tensor of the network, a tied head's being the embedding's, converted once
+// to `dtype`; a view of the file where the dtypes agree. Throws ModelError, as base_hash does, when
+// the checkpoint has no such tensor.
 at::Tensor base_tensor(const Model& model, const std::string& name, at::ScalarType dtype);
 
 // Hash of the stored bytes, 16 hexadecimal digits.

@@ -10,6 +10,7 @@
 #include "io/quantized_source.h"
 #include "io/resized_source.h"
 #include "io/safetensors_source.h"
+#include "io/stored_names.h"
 #include "libtorch/prelude.h"
 #include "models/families.h"
 #include "nn/narrow_product.h"
@@ -35,13 +36,14 @@ class CheckedLoader {
   // Base models saved without their head leave `prefix` out in front of their names.
   CheckedLoader(const WeightSource& source, std::string prefix, at::ScalarType dtype,
                 bool check_finite)
-      : source_(source), prefix_(std::move(prefix)), dtype_(dtype), check_finite_(check_finite) {
-    for (const std::string& name : source.names()) stored_.insert(name);
-  }
+      : source_(source),
+        stored_(source.names(), std::move(prefix)),
+        dtype_(dtype),
+        check_finite_(check_finite) {}
 
   at::Tensor operator()(const std::string& name, const std::vector<std::int64_t>& shape) {
-    used_.insert(stored_name(name));
-    const std::optional<at::Tensor> tensor = source_.read(stored_name(name), dtype_of(name, shape));
+    used_.insert(stored_.of(name));
+    const std::optional<at::Tensor> tensor = source_.read(stored_.of(name), dtype_of(name, shape));
     if (!tensor) {
       add_problem(name, "is missing");
       return {};
@@ -57,12 +59,12 @@ class CheckedLoader {
   }
 
   BaseWeight matrix(const std::string& name, std::int64_t out, std::int64_t in) {
-    const std::shared_ptr<const QuantizedMatrix> stored = source_.read_quantized(stored_name(name));
+    const std::shared_ptr<const QuantizedMatrix> stored = source_.read_quantized(stored_.of(name));
     if (!stored) {
       at::Tensor dense = (*this)(name, {out, in});
       return dense.defined() ? BaseWeight(std::move(dense), dtype_) : BaseWeight();
     }
-    used_.insert(stored_name(name));
+    used_.insert(stored_.of(name));
     if (stored->out_features() != out || stored->in_features() != in) {
       add_problem(name, "has shape " + text({stored->out_features(), stored->in_features()}) +
                             ", need " + text({out, in}));
@@ -74,9 +76,9 @@ class CheckedLoader {
   // Whether both tensors are stored, with different bytes. The first is used from here on: a
   // stored copy of a tied head carries no information.
   bool differs(const std::string& name, const std::string& other) {
-    if (!stored_.contains(name) || !stored_.contains(stored_name(other))) return false;
+    if (!stored_.contains(name) || !stored_.contains(stored_.of(other))) return false;
     used_.insert(name);
-    return source_.hash(name) != source_.hash(stored_name(other));
+    return source_.hash(name) != source_.hash(stored_.of(other));
   }
 
   // Names the file of the first problem, and of each that lies in another one.
@@ -106,20 +108,14 @@ class CheckedLoader {
   }
 
  private:
-  std::string stored_name(const std::string& name) const {
-    if (prefix_.empty() || stored_.contains(name) || !name.starts_with(prefix_)) return name;
-    const std::string shortened = name.substr(prefix_.size());
-    return stored_.contains(shortened) ? shortened : name;
-  }
-
   // Matrices stay as they are stored where products widen them.
   at::ScalarType dtype_of(const std::string& name, const std::vector<std::int64_t>& shape) const {
-    const at::ScalarType stored = source_.dtype(stored_name(name)).value_or(dtype_);
+    const at::ScalarType stored = source_.dtype(stored_.of(name)).value_or(dtype_);
     return shape.size() == 2 && is_narrower(stored, dtype_) ? stored : dtype_;
   }
 
   void add_problem(const std::string& name, const std::string& what) {
-    problems_.push_back({source_.place_of(stored_name(name)), "tensor " + name + " " + what});
+    problems_.push_back({source_.place_of(stored_.of(name)), "tensor " + name + " " + what});
   }
 
   static std::string text(at::IntArrayRef sizes) {
@@ -131,7 +127,7 @@ class CheckedLoader {
   }
 
   const WeightSource& source_;
-  std::string prefix_;
+  StoredNames stored_;
   at::ScalarType dtype_;
   bool check_finite_;
   struct Problem {
@@ -139,7 +135,7 @@ class CheckedLoader {
     std::string text;
   };
   std::vector<Problem> problems_;
-  std::set<std::string> stored_, used_;
+  std::set<std::string> used_;
 };
 
 void open_source(Model& model) {
