@@ -5,6 +5,7 @@
 #include <c10/core/ScalarType.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,13 +30,28 @@ struct ArithmeticRates {
   double fp32 = 0, bf16 = 0;
 };
 
+struct MeasuredRates {
+  ArithmeticRates rates;
+  bool undisturbed = false;  // fit to be kept
+};
+
+// `measure` until no core was taken from the process meanwhile, by what `switches` counts, at most
+// twice; of two measurements the faster rates, which were disturbed less.
+MeasuredRates settled_rates(const std::function<ArithmeticRates()>& measure,
+                            const std::function<std::int64_t()>& switches);
+
+// The rates that the user's cache holds under `key`, or what `measure` gives, which is kept unless
+// it was disturbed.
+ArithmeticRates kept_rates(const std::string& key, const std::function<MeasuredRates()>& measure);
+
 // fp32 only where it is at least a tenth faster: its activations take twice the memory, and a
 // choice that close would change with the machine's mood.
 Arithmetic choose_arithmetic(const ArithmeticRates& rates);
 
 // `asked` as it is; else for weights in bf16 the faster of bf16 and fp32 on products of the
 // model's shapes with the threads in use, and fp32 for all others. Measuring takes up to 50 ms,
-// once per machine, LibTorch, number of threads and shapes: it is kept in the user's cache.
+// once per machine, LibTorch, number of threads and shapes: it is kept in the user's cache, unless
+// other programs took the cores meanwhile; then twice that, again at the next start.
 Arithmetic arithmetic_for(const ArchSpec& spec, at::ScalarType stored,
                           std::optional<at::ScalarType> asked);
 

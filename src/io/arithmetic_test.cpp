@@ -83,15 +83,39 @@ TEST(Arithmetic, WeightsOfOtherDtypesAreComputedInFp32) {
   EXPECT_THAT(arithmetic_for(small_spec(), at::kHalf, {}).reason, StartsWith("fp16 weights, fp32"));
 }
 
-TEST(Arithmetic, IsMeasuredOnceAndKeptInTheCache) {
+TEST(Arithmetic, IsMeasuredUntilNothingDisturbedItAndThenKept) {
   const test::TempDirectory cache;
   const Variable directory("SVTUNE_CACHE_DIR", cache.path().string());
   const Variable limit("SVTUNE_CACHE_GIB", "1");
-  arithmetic_for(small_spec(), at::kBFloat16, {});
-  const BlobCache store(cache.path() / "arithmetic", 1 << 20);
-  EXPECT_EQ(store.entries().size(), 1);
-  arithmetic_for(small_spec(), at::kBFloat16, {});
-  EXPECT_EQ(store.entries().size(), 1);
+  int measured = 0;
+  bool undisturbed = false;
+  const auto measure = [&] {
+    ++measured;
+    return MeasuredRates{{.fp32 = 1e11 * measured, .bf16 = 1e11}, undisturbed};
+  };
+  EXPECT_EQ(kept_rates("key", measure).fp32, 1e11);
+  undisturbed = true;
+  EXPECT_EQ(kept_rates("key", measure).fp32, 2e11);
+  EXPECT_EQ(kept_rates("key", measure).fp32, 2e11);
+  EXPECT_EQ(measured, 2);
+}
+
+TEST(Arithmetic, ADisturbedMeasurementIsRepeatedOnceAndTheFasterRatesCount) {
+  int measured = 0, looked = 0;
+  const auto measure = [&] {
+    return ++measured == 1 ? ArithmeticRates{.fp32 = 1, .bf16 = 4}
+                           : ArithmeticRates{.fp32 = 3, .bf16 = 2};
+  };
+  const MeasuredRates busy = settled_rates(measure, [&] { return ++looked; });
+  EXPECT_FALSE(busy.undisturbed);
+  EXPECT_EQ(measured, 2);
+  EXPECT_EQ(busy.rates.fp32, 3);
+  EXPECT_EQ(busy.rates.bf16, 4);
+  measured = 0;
+  const MeasuredRates idle = settled_rates(measure, [] { return 7; });
+  EXPECT_TRUE(idle.undisturbed);
+  EXPECT_EQ(measured, 1);
+  EXPECT_EQ(idle.rates.bf16, 4);
 }
 
 TEST(Arithmetic, FollowsTheCachedRates) {
