@@ -1,106 +1,48 @@
 #include "cli/inspect_command.h"
 
-#include <bit>
-#include <map>
 #include <vector>
 
 #include "base/errors.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
-#include "formats/checkpoint_files.h"
-#include "formats/gguf.h"
+#include "formats/tensor_listing.h"
 #include "models/families.h"
 #include "report/metrics_log.h"
 
 namespace svtune {
 namespace {
 
-struct TensorLine {
-  std::string name, dtype;
-  std::vector<std::int64_t> shape;
-  std::uint64_t bytes = 0;
-};
-
-std::int64_t elements(const std::vector<std::int64_t>& shape) {
-  std::int64_t count = 1;
-  for (const std::int64_t size : shape) count *= size;
-  return count;
-}
-
-void print_tensors(const std::vector<TensorLine>& tensors, bool all, std::ostream& out) {
-  std::map<std::string, std::pair<std::int64_t, std::uint64_t>> by_dtype;
-  std::int64_t parameters = 0;
-  std::uint64_t bytes = 0;
-  for (const TensorLine& each : tensors) {
-    by_dtype[each.dtype].first += elements(each.shape);
-    by_dtype[each.dtype].second += each.bytes;
-    parameters += elements(each.shape);
-    bytes += each.bytes;
-    if (all)
+void print_tensors(const std::vector<StoredTensor>& tensors, bool all, std::ostream& out) {
+  if (all) {
+    for (const StoredTensor& each : tensors) {
       out << "  " << each.name << "  " << each.dtype << " " << shape_text(each.shape) << "\n";
-  }
-  out << tensors.size() << " tensors, " << format_count(parameters) << " values, "
-      << format_bytes(bytes) << "\n";
-  for (const auto& [dtype, share] : by_dtype) {
-    out << "  " << dtype << ": " << format_count(share.first) << " values, "
-        << format_bytes(share.second) << "\n";
-  }
-}
-
-std::vector<TensorLine> lines_of(const CheckpointFiles& files) {
-  std::vector<TensorLine> lines;
-  for (const auto& [name, entry] : files.entries()) {
-    lines.push_back({name, std::string(dtype_name(entry.info->dtype)), entry.info->shape,
-                     entry.info->byte_size()});
-  }
-  return lines;
-}
-
-// What matrices in bitsandbytes' layout hold: a scale beside each, and codes that are no weights.
-struct QuantisedWeights {
-  std::int64_t matrices = 0, weights = 0, scales = 0;
-  std::uint64_t bytes = 0;
-};
-
-QuantisedWeights count_quantised(const std::vector<TensorLine>& tensors) {
-  std::map<std::string, const TensorLine*> by_name;
-  for (const TensorLine& each : tensors) by_name[each.name] = &each;
-  QuantisedWeights total;
-  for (const auto& [name, scales] : by_name) {
-    const bool eight = name.ends_with(".SCB");
-    if (!eight && !name.ends_with(".weight.absmax")) continue;
-    const std::string layer = name.substr(0, name.size() - (eight ? 4 : 14));
-    const auto codes = by_name.find(layer + ".weight");
-    if (codes == by_name.end()) continue;
-    ++total.matrices;
-    total.weights += elements(codes->second->shape) * (eight ? 1 : 2);
-    total.scales += elements(scales->shape);
-    total.bytes += codes->second->bytes + (eight ? scales->bytes : 0);
-    for (auto part = by_name.upper_bound(layer + ".weight.");
-         part != by_name.end() && part->first.starts_with(layer + ".weight."); ++part) {
-      total.bytes += part->second->bytes;
     }
   }
-  return total;
+  const TensorTotals total = total_of(tensors);
+  out << tensors.size() << " tensors, " << format_count(total.values) << " values, "
+      << format_bytes(total.bytes) << "\n";
+  for (const auto& [dtype, share] : totals_by_dtype(tensors)) {
+    out << "  " << dtype << ": " << format_count(share.values) << " values, "
+        << format_bytes(share.bytes) << "\n";
+  }
 }
 
-void print_quantisation(const Json& config, const std::vector<TensorLine>& tensors,
+void print_quantisation(const Json& config, const std::vector<StoredTensor>& tensors,
                         std::ostream& out) {
-  const QuantisedWeights total = count_quantised(tensors);
+  const QuantisedTotals total = quantised_totals(tensors);
   if (total.matrices == 0) return;
   const Json& quantization = config.value("quantization_config", Json::object());
   const bool eight = quantization.value("load_in_8bit", false);
-  out << "Quantised: " << total.matrices << " matrices of "
-      << format_count(static_cast<std::uint64_t>(total.weights)) << " weights, ";
+  out << "Quantised: " << total.matrices << " matrices of " << format_count(total.weights)
+      << " weights, ";
   if (eight) {
     out << "int8 by row";
   } else {
     out << quantization.value("bnb_4bit_quant_type", std::string("4 bits")) << " in blocks of "
-        << std::bit_ceil(static_cast<std::uint64_t>(total.weights / total.scales));
+        << total.block_size();
     if (quantization.value("bnb_4bit_use_double_quant", false)) out << ", scales in 8 bits";
   }
-  const double bits = 8 * static_cast<double>(total.bytes) / static_cast<double>(total.weights);
-  out << ", " << fixed(bits, 2) << " bits per weight\n";
+  out << ", " << fixed(total.bits_per_weight(), 2) << " bits per weight\n";
 }
 
 void print_arch(const ArchSpec& spec, std::ostream& out) {
@@ -118,20 +60,14 @@ void inspect_gguf(const InspectOptions& options, std::ostream& out) {
       << " metadata keys";
   if (file.part_count() > 1) out << ", split over " << file.part_count() << " files";
   out << "\n";
-  std::vector<TensorLine> lines;
-  for (const GgufTensorInfo& info : file.tensors()) {
-    const GgufTypeTraits* traits = gguf_type_traits(info.type);
-    lines.push_back(
-        {info.name, traits ? std::string(traits->name) : "unknown", info.shape, info.bytes});
-  }
-  print_tensors(lines, options.tensors, out);
+  print_tensors(list_tensors(file), options.tensors, out);
 }
 
 void inspect_model(const InspectOptions& options, std::ostream& out) {
   const std::filesystem::path config = options.path / "config.json";
   const Json json = read_json_file(config);
   print_arch(parse_arch(json, config.string()), out);
-  const std::vector<TensorLine> tensors = lines_of(CheckpointFiles(options.path));
+  const std::vector<StoredTensor> tensors = list_tensors(CheckpointFiles(options.path));
   print_tensors(tensors, options.tensors, out);
   print_quantisation(json, tensors, out);
 }
@@ -153,7 +89,7 @@ void inspect_adapter(const InspectOptions& options, std::ostream& out) {
   for (const char* name : {"adapter_model.safetensors", "svtune_state.safetensors"}) {
     if (!std::filesystem::exists(options.path / name)) continue;
     out << name << ": ";
-    print_tensors(lines_of(CheckpointFiles(options.path / name)), options.tensors, out);
+    print_tensors(list_tensors(CheckpointFiles(options.path / name)), options.tensors, out);
   }
 }
 
@@ -185,7 +121,7 @@ int run(const InspectOptions& options, CommandContext& context) {
   if (path.extension() == ".gguf") {
     inspect_gguf(options, context.out);
   } else if (path.extension() == ".safetensors") {
-    print_tensors(lines_of(CheckpointFiles(path)), options.tensors, context.out);
+    print_tensors(list_tensors(CheckpointFiles(path)), options.tensors, context.out);
   } else if (std::filesystem::exists(path / "adapter_config.json") ||
              std::filesystem::exists(path / "svtune_state.safetensors")) {
     inspect_adapter(options, context.out);

@@ -1,13 +1,13 @@
 // Shows on the terminal what a training run tells.
 #include "cli/train_command.h"
 
-#include <algorithm>
 #include <cmath>
 #include <optional>
 
 #include "adapter_files/adapter_file.h"
 #include "adapter_files/peft_directory.h"
 #include "api/prepare_torch.h"
+#include "attach/layer_kinds.h"
 #include "attach/svd_summary.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
@@ -20,22 +20,13 @@
 namespace svtune {
 namespace {
 
-// Number of layers by module name and shape, e.g. "30 x q_proj [576, 576]".
+// "  30 x q_proj [576, 576], 552,960 trainable", a line for each kind.
 std::string layer_lines(const StartReport& report) {
-  std::vector<std::pair<std::string, std::pair<std::int64_t, std::int64_t>>> kinds;
-  for (const AdaptedLayer& layer : report.layers) {
-    const std::string kind = last_part(layer.name) + " [" + std::to_string(layer.out_features) +
-                             ", " + std::to_string(layer.in_features) + "]";
-    auto found = std::find_if(kinds.begin(), kinds.end(),
-                              [&](const auto& each) { return each.first == kind; });
-    if (found == kinds.end()) found = kinds.insert(kinds.end(), {kind, {0, 0}});
-    ++found->second.first;
-    found->second.second += layer.trainable;
-  }
   std::string text;
-  for (const auto& [kind, count] : kinds) {
-    text += "  " + std::to_string(count.first) + " x " + kind + ", " + format_count(count.second) +
-            " trainable\n";
+  for (const LayerKind& kind : layer_kinds(report)) {
+    text += "  " + std::to_string(kind.layers) + " x " + kind.name + " [" +
+            std::to_string(kind.out_features) + ", " + std::to_string(kind.in_features) + "], " +
+            format_count(kind.trainable) + " trainable\n";
   }
   return text;
 }
@@ -90,14 +81,12 @@ class Terminal final : public RunObserver {
     progress_.reset();
     total_steps_ = plan.total_steps;
     const StartReport& start = plan.start;
-    const double share =
-        100.0 * static_cast<double>(start.trainable) / static_cast<double>(start.total);
     std::ostream& out = context_.out;
     out << "Adapted layers (" << start.method << "):\n" << layer_lines(start);
     if (!start.extras.empty()) out << "  and " << start.extras.size() << " whole tensors\n";
     for (const std::string& line : svd_summary(start)) out << line << "\n";
     out << "Trainable: " << format_count(start.trainable) << " of " << format_count(start.total)
-        << " parameters (" << fixed(share, 3) << " %)\n"
+        << " parameters (" << fixed(trainable_percent(start), 3) << " %)\n"
         << "Steps: " << plan.total_steps << ", about " << std::llround(plan.tokens_per_step)
         << " tokens each\n"
         << "Arithmetic: " << plan.arithmetic << "\n"
@@ -136,7 +125,7 @@ class Terminal final : public RunObserver {
   void step(const StepReport& report, const std::optional<MeanLoss>& eval) override {
     ProgressSample sample{.done = report.step, .total = report.total_steps};
     sample.loss = report.loss;
-    sample.tokens_per_second = static_cast<double>(report.tokens) / report.seconds;
+    sample.tokens_per_second = report.tokens_per_second();
     sample.memory = process_memory().resident;
     progress_->update(sample);
     if (!eval) return;

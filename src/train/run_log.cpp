@@ -33,7 +33,7 @@ MetricPoint point_of(const TrainState& state, const StepReport& report,
   if (eval) point.eval_loss = eval->loss;
   point.grad_norm = report.grad_norm;
   point.learning_rate = report.learning_rate;
-  point.tokens_per_second = if_finite(static_cast<double>(report.tokens) / report.seconds);
+  point.tokens_per_second = if_finite(report.tokens_per_second());
   point.memory = static_cast<double>(process_memory().resident);
   point.seconds = state.seconds;
   point.tokens = static_cast<double>(state.tokens);

@@ -41,6 +41,8 @@ struct StepReport {
   std::int64_t supervised_tokens = 0;  // of this step
   double seconds = 0;                  // of this step
   double epoch = 0;                    // passes over the data
+
+  double tokens_per_second() const { return static_cast<double>(tokens) / seconds; }
 };
 
 struct TrainResult {
