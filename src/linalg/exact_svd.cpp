@@ -66,9 +66,9 @@ std::optional<Subspace> subspace_by_lanczos(const SymmetricMap& map, const std::
 }
 
 std::optional<Subspace> subspace_by_gram_lanczos(const at::Tensor& gram, LanczosOptions options) {
-  options.max_dimension = gram.size(0) / 2;
+  options.max_dimension = gram.size(0) * 7 / 10;
   // Beyond this the reduction to tridiagonal form is cheaper.
-  if (8 * (options.block + options.wanted) > options.max_dimension) return std::nullopt;
+  if (20 * options.first_check > 9 * gram.size(0)) return std::nullopt;
   return subspace_by_lanczos(map_of(gram), "gram", options);
 }
 
