@@ -88,6 +88,8 @@ INSTANTIATE_TEST_SUITE_P(Ops, Attention,
                                          AttentionCase{{0.25, 0, 0}, at::kDouble, kFp64},
                                          AttentionCase{{0.25, 0, 0}, at::kBFloat16, kBf16},
                                          AttentionCase{{0.25, 0, 7}, at::kFloat, kFp32},
+                                         AttentionCase{{0.25, 0, 7}, at::kBFloat16, kBf16},
+                                         AttentionCase{{0.25, 0, 135}, at::kBFloat16, kBf16},
                                          AttentionCase{{0.25, 0, 100}, at::kDouble, kFp64},
                                          AttentionCase{{0.5, 2, 0}, at::kDouble, kFp64},
                                          AttentionCase{{0.5, 2, 33}, at::kFloat, kFp32}));

@@ -1,7 +1,10 @@
 #include "nn/ops/attention.h"
 
+#include <utility>
+
 #include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
+#include "nn/ops/fused_attention.h"
 
 namespace svtune {
 namespace {
@@ -149,6 +152,29 @@ DocumentGrads attend_backward(const at::Tensor& q, const at::Tensor& k, const at
           rows_first(grad_key), rows_first(grad_value)};
 }
 
+// Whether the fused operator serves a document: no window cuts into it, no soft cap. fp64 stays
+// with the tiles, whose exponentials are exact to its last digits.
+bool is_fused(const at::Tensor& q, const AttentionSpec& spec) {
+  const bool whole = spec.window == 0 || spec.window >= q.size(0);
+  return q.is_cpu() && q.scalar_type() != at::kDouble && whole && spec.softcap == 0;
+}
+
+DocumentForward attend_packed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                              const AttentionSpec& spec) {
+  if (!is_fused(q, spec)) return attend(q, k, v, 0, spec);
+  FusedAttention part = fused_attention(q, k, v, spec.scale);
+  return {std::move(part.output), std::move(part.log_sum)};
+}
+
+DocumentGrads attend_packed_backward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                     const DocumentForward& saved, const at::Tensor& grad_out,
+                                     const AttentionSpec& spec) {
+  if (!is_fused(q, spec)) return attend_backward(q, k, v, saved, grad_out, spec);
+  FusedAttentionGrads grads =
+      fused_attention_backward(q, k, v, {saved.output, saved.log_sum}, grad_out, spec.scale);
+  return {std::move(grads.query), std::move(grads.key), std::move(grads.value)};
+}
+
 AttentionSpec spec_from(AutogradContext* ctx) {
   return {ctx->saved_data["scale"].toDouble(), ctx->saved_data["softcap"].toDouble(),
           ctx->saved_data["window"].toInt()};
@@ -163,8 +189,8 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
       const std::int64_t begin = offsets[s], length = offsets[s + 1] - begin;
       if (length == 0) continue;
-      const DocumentForward part = attend(q.narrow(0, begin, length), k.narrow(0, begin, length),
-                                          v.narrow(0, begin, length), 0, spec);
+      const DocumentForward part = attend_packed(
+          q.narrow(0, begin, length), k.narrow(0, begin, length), v.narrow(0, begin, length), spec);
       out.narrow(0, begin, length).copy_(part.output);
       log_sum.narrow(0, begin, length).copy_(part.log_sum);
     }
@@ -180,6 +206,7 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     const variable_list saved = ctx->get_saved_variables();
     const std::vector<std::int64_t> offsets = ctx->saved_data["offsets"].toIntVector();
     const AttentionSpec spec = spec_from(ctx);
+    const at::Tensor grad = grads[0].contiguous();
     at::Tensor grad_q = at::zeros_like(saved[0]), grad_k = at::zeros_like(saved[1]),
                grad_v = at::zeros_like(saved[2]);
     for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
@@ -187,8 +214,8 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
       if (length == 0) continue;
       const auto part = [&](const at::Tensor& x) { return x.narrow(0, begin, length); };
       const DocumentGrads document =
-          attend_backward(part(saved[0]), part(saved[1]), part(saved[2]),
-                          {part(saved[3]), part(saved[4])}, part(grads[0]), spec);
+          attend_packed_backward(part(saved[0]), part(saved[1]), part(saved[2]),
+                                 {part(saved[3]), part(saved[4])}, part(grad), spec);
       part(grad_q).copy_(document.query);
       part(grad_k).copy_(document.key);
       part(grad_v).copy_(document.value);
