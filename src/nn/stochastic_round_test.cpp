@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "libtorch/prelude.h"
@@ -74,6 +75,54 @@ TEST(StochasticRound, DependsOnSeedAndIndexAlone) {
   at::set_num_threads(threads);
   EXPECT_NE(rounding_seed(0, "a.weight"), rounding_seed(0, "b.weight"));
   EXPECT_NE(rounding_seed(0, "a.weight"), rounding_seed(1, "a.weight"));
+}
+
+// left ∘ scale + right in fp32, of which each value is rounded to a neighbour.
+TEST(RoundedSum, GoesToANeighbourOfTheSum) {
+  const at::Tensor left = spread_values(1.0).view({400, 250}).to(at::kBFloat16);
+  const at::Tensor right = (spread_values(1e-3).flip(0).view({400, 250})).to(at::kBFloat16);
+  const at::Tensor scale = at::linspace(0.9, 1.1, 250, at::kFloat);
+  for (const bool scaled : {false, true}) {
+    for (const bool added : {false, true}) {
+      at::Tensor sum = left.to(at::kFloat);
+      if (scaled) sum = sum * scale;
+      if (added) sum = sum + right;
+      const at::Tensor got =
+          rounded_sum(left, scaled ? scale : at::Tensor(), added ? right : at::Tensor(), 3);
+      const at::Tensor error = (got.to(at::kDouble) - sum.to(at::kDouble)).abs();
+      // A step is 2^-7 of the power of two below; sums of two near the next one have one more bit.
+      const at::Tensor step = sum.abs().to(at::kDouble).log2().floor().exp2() * 0x1p-7;
+      EXPECT_TRUE((error <= step).all().item<bool>()) << scaled << added;
+      EXPECT_EQ(at::equal(got, left), !scaled && !added);
+    }
+  }
+}
+
+// A change of a tenth of a step: to nearest it would leave every value as it was.
+TEST(RoundedSum, KeepsWhatIsFarBelowAStepInTheMean) {
+  const at::Tensor left = at::ones({1000, 1000}, at::kBFloat16);
+  const at::Tensor right = at::full({1000, 1000}, 0x1p-7 / 10, at::kBFloat16);
+  const double wanted = right[0][0].item<double>();
+  const at::Tensor change = rounded_sum(left, {}, right, 7).to(at::kDouble) - 1;
+  // Five standard errors: a step of 2^-7 in a tenth of a million cases.
+  EXPECT_NEAR(change.mean().item<double>(), wanted, 5 * 0.3 * 0x1p-7 / 1000);
+  // No row and no column is favoured.
+  for (const std::int64_t dim : {0, 1}) {
+    const at::Tensor means = change.mean(at::IntArrayRef({dim}));
+    EXPECT_LT((means - wanted).abs().max().item<double>(), 6 * 0.3 * 0x1p-7 / std::sqrt(1000.0));
+  }
+}
+
+TEST(RoundedSum, DependsOnSeedAndPlaceAlone) {
+  const at::Tensor left = spread_values(1.0).view({1000, 100}).to(at::kBFloat16);
+  const at::Tensor right = (spread_values(1.0).view({1000, 100}) * 1e-3).to(at::kBFloat16);
+  const at::Tensor whole = rounded_sum(left, {}, right, 1);
+  EXPECT_FALSE(at::equal(rounded_sum(left, {}, right, 2), whole));
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  EXPECT_TRUE(at::equal(rounded_sum(left, {}, right, 1), whole));
+  at::set_num_threads(threads);
+  EXPECT_TRUE(at::equal(rounded_sum(left.t().contiguous().t(), {}, right, 1), whole));
 }
 
 }  // namespace

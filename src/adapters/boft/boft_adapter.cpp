@@ -67,7 +67,7 @@ at::Tensor BoftAdapter::turned(const at::Tensor& x, const at::Tensor& changes,
 
 at::Tensor BoftAdapter::forward(const at::Tensor& x, const BaseWeight& base) {
   const at::Tensor change = turned(x, changes().to(x.scalar_type()), /*transposed=*/false);
-  return changed_linear(x, change, scale_.view({-1}), base);
+  return changed_linear(x, change, scale_.view({-1}), base, seed_);
 }
 
 at::Tensor BoftAdapter::merged_weight(const BaseWeight& base) const {
@@ -94,6 +94,7 @@ AdapterMemory BoftAdapter::memory(std::int64_t) const {
 
 void BoftAdapter::begin_micro_batch(bool training, std::uint64_t seed) {
   turns_ = at::Tensor();
+  seed_ = seed;
   const auto stopped = static_cast<std::int64_t>(dropout_ * static_cast<double>(shape_.blocks));
   if (!training || stopped == 0) return;
   Xoshiro256 random(seed);

@@ -41,6 +41,7 @@ class BoftAdapter final : public Adapter {
   at::Tensor scale_;                      // leaf [out, 1]
   std::vector<at::Tensor> order_, back_;  // π of each factor and its inverse; undefined: identity
   at::Tensor turns_;                      // [m, in / b, 1, 1]: 0 where dropout stops a block
+  std::uint64_t seed_ = 0;                // of the rounding of turned inputs and scaled outputs
 };
 
 }  // namespace svtune

@@ -24,8 +24,10 @@ class FloraAdapter final : public Adapter {
       others = others.defined() ? others + one : one;
     }
     const at::Tensor change = x * (A_[0] - 1).to(x.scalar_type());
-    return changed_linear(x, change, B_.select(1, 0), base, others);
+    return changed_linear(x, change, B_.select(1, 0), base, seed_, others);
   }
+
+  void begin_micro_batch(bool, std::uint64_t seed) override { seed_ = seed; }
 
   at::Tensor merged_weight(const BaseWeight& base) const override {
     const at::NoGradGuard no_grad;
@@ -46,7 +48,8 @@ class FloraAdapter final : public Adapter {
   }
 
  private:
-  at::Tensor A_, B_;  // leaves [r, in], [out, r]
+  at::Tensor A_, B_;        // leaves [r, in], [out, r]
+  std::uint64_t seed_ = 0;  // of the rounding of scaled inputs and outputs
 };
 
 AdapterInit finish(const at::Tensor& A, const at::Tensor& B) {

@@ -39,8 +39,10 @@ void OftAdapter::refresh(const BaseWeight&) {
   leaf.mul_(factor.to(leaf.scalar_type()));
 }
 
+void OftAdapter::begin_micro_batch(bool, std::uint64_t seed) { seed_ = seed; }
+
 at::Tensor OftAdapter::forward(const at::Tensor& x, const BaseWeight& base) {
-  return changed_linear(x, block_product(x, change().to(x.scalar_type())), {}, base);
+  return changed_linear(x, block_product(x, change().to(x.scalar_type())), {}, base, seed_);
 }
 
 at::Tensor OftAdapter::merged_weight(const BaseWeight& base) const {

@@ -30,6 +30,7 @@ class OftAdapter final : public Adapter {
   AdapterMemory memory(std::int64_t tokens) const override;
   // Of constrained OFT: brings matrices that have grown too large back.
   void refresh(const BaseWeight& base) override;
+  void begin_micro_batch(bool training, std::uint64_t seed) override;
 
   // R − 1 of each block, [in / b, b, b], or [1, b, b] of shared ones. Differentiable.
   at::Tensor change() const;
@@ -38,7 +39,8 @@ class OftAdapter final : public Adapter {
   OftRule rule_;
   OftShape shape_;
   std::int64_t in_;
-  at::Tensor upper_;  // leaf [blocks or 1, b(b-1)/2]
+  at::Tensor upper_;        // leaf [blocks or 1, b(b-1)/2]
+  std::uint64_t seed_ = 0;  // of the rounding of turned inputs
 };
 
 }  // namespace svtune

@@ -54,17 +54,41 @@ SVTUNE_INLINE std::uint32_t fp16_bits(std::uint32_t bits, std::uint32_t random) 
   return sign | (magnitude >= 0x47800000u ? large : finite);
 }
 
+SVTUNE_INLINE std::uint32_t seed_of_part(std::uint64_t seed, std::int64_t part) {
+  return static_cast<std::uint32_t>(
+      mix(seed + 0x9E3779B97F4A7C15u * static_cast<std::uint64_t>(part + 1)));
+}
+SVTUNE_INLINE std::uint32_t random_bits(std::uint32_t seed, std::int64_t index) {
+  return mix(seed + 0x9E3779B9u * static_cast<std::uint32_t>(index));
+}
+
+// `scaled` and `added` are constants, so that the loop has no branch.
+SVTUNE_INLINE void sum_rows(const ScaledSumArgs& a, std::int64_t begin, std::int64_t end,
+                            std::uint64_t seed, bool scaled, bool added) {
+  for (std::int64_t row = begin; row < end; ++row) {
+    const std::uint32_t own = seed_of_part(seed, row);
+    const Bf16* left = a.left + row * a.width;
+    const Bf16* right = added ? a.right + row * a.width : left;
+    std::uint16_t* out = a.out + row * a.width;
+#pragma omp simd
+    for (std::int64_t i = 0; i < a.width; ++i) {
+      const float product = scaled ? load(left[i]) * a.scale[i] : load(left[i]);
+      const float sum = added ? product + load(right[i]) : product;
+      out[i] = static_cast<std::uint16_t>(
+          bf16_bits(std::bit_cast<std::uint32_t>(sum), random_bits(own, i)));
+    }
+  }
+}
+
 // Runs of values of one seed each, from the run that holds `begin`.
 template <class Round>
 SVTUNE_INLINE void round_runs(const float* from, std::uint16_t* to, std::int64_t begin,
                               std::int64_t end, std::uint64_t seed, const Round& round) {
   while (begin < end) {
     const std::int64_t run = begin / kRun, stop = std::min(end, (run + 1) * kRun);
-    const auto own = static_cast<std::uint32_t>(
-        mix(seed + 0x9E3779B97F4A7C15u * static_cast<std::uint64_t>(run + 1)));
+    const std::uint32_t own = seed_of_part(seed, run);
     for (std::int64_t i = begin; i < stop; ++i) {
-      const std::uint32_t random =
-          mix(own + 0x9E3779B9u * static_cast<std::uint32_t>(i - run * kRun));
+      const std::uint32_t random = random_bits(own, i - run * kRun);
       to[i] = static_cast<std::uint16_t>(round(std::bit_cast<std::uint32_t>(from[i]), random));
     }
     begin = stop;
@@ -83,6 +107,19 @@ SVTUNE_CLONES void round_to_fp16(const float* from, std::uint16_t* to, std::int6
                                  std::int64_t end, std::uint64_t seed) {
   round_runs(from, to, begin, end, seed,
              [](std::uint32_t bits, std::uint32_t random) { return fp16_bits(bits, random); });
+}
+
+SVTUNE_CLONES void round_scaled_sum(const ScaledSumArgs& args, std::int64_t begin, std::int64_t end,
+                                    std::uint64_t seed) {
+  if (args.scale == nullptr && args.right == nullptr) {
+    sum_rows(args, begin, end, seed, /*scaled=*/false, /*added=*/false);
+  } else if (args.scale == nullptr) {
+    sum_rows(args, begin, end, seed, /*scaled=*/false, /*added=*/true);
+  } else if (args.right == nullptr) {
+    sum_rows(args, begin, end, seed, /*scaled=*/true, /*added=*/false);
+  } else {
+    sum_rows(args, begin, end, seed, /*scaled=*/true, /*added=*/true);
+  }
 }
 
 }  // namespace svtune::kernels

@@ -30,4 +30,10 @@ std::uint64_t rounding_seed(std::uint64_t seed, std::string_view tensor);
 // same seed gives the same bytes, whatever the number of threads. Values on the grid stay.
 at::Tensor round_stochastically(const at::Tensor& wide, at::ScalarType dtype, std::uint64_t seed);
 
+// left ∘ scale + right [T, n] in bf16, summed in fp32 and rounded as above: what is far below a
+// step of `left` moves the mean. `left` and `right` are bf16, `scale` [n] is fp32 or undefined for
+// 1, `right` undefined for 0; builds no graph.
+at::Tensor rounded_sum(const at::Tensor& left, const at::Tensor& scale, const at::Tensor& right,
+                       std::uint64_t seed);
+
 }  // namespace svtune
