@@ -55,6 +55,10 @@ struct MethodTraits {
 //   [MethodTraits traits(const Config&);]                              // all false
 //   [void check_layer(const Config&, const LayerSite&);]               // before any work
 //   [std::unique_ptr<MethodState> make_state(const Config&, std::span<const LayerSite>);]   // none
+// Of a method whose cheapest products start near the base only, for the case that it is too far:
+// changes `config` and its adapters to products that start at it exactly; false where they do.
+//   [bool start_exactly(Config& config, const std::vector<Linear*>&);]                      //
+//   false
 // A base that the run quantises for itself (adapters/quantized_start.h):
 //   [QuantizedStart<Trained> quantized_start(const Config&);]          // rounded plainly
 //   [void check_dense_start(const Config&);]                           // every start is possible

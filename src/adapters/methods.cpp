@@ -86,6 +86,17 @@ AdapterInit make_empty_method_adapter(const MethodConfig& method, const LayerSit
   return std::visit([&](const auto& config) { return make_empty_adapter(config, site); }, method);
 }
 
+bool method_start_exactly(MethodConfig& method, const std::vector<Linear*>& layers) {
+  return std::visit(
+      [&](auto& config) {
+        if constexpr (requires { start_exactly(config, layers); }) {
+          return start_exactly(config, layers);
+        }
+        return false;
+      },
+      method);
+}
+
 QuantizedStart<MethodConfig> method_quantized_start(const MethodConfig& method) {
   return std::visit(
       [](const auto& config) -> QuantizedStart<MethodConfig> {

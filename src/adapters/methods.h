@@ -46,6 +46,8 @@ std::unique_ptr<MethodState> make_method_state(const MethodConfig& method,
 AdapterInit make_method_adapter(const MethodConfig& method, const LayerSite& site);
 AdapterInit make_empty_method_adapter(const MethodConfig& method, const LayerSite& site);
 
+bool method_start_exactly(MethodConfig& method, const std::vector<Linear*>& layers);
+
 QuantizedStart<MethodConfig> method_quantized_start(const MethodConfig& method);
 void check_method_dense_start(const MethodConfig& method);
 

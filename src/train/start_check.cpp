@@ -36,22 +36,34 @@ std::vector<Batch> start_documents(BatchSource& source, std::int64_t tokens) {
   return documents;
 }
 
-double start_loss(Network& net, const AdapterSet* adapters, std::span<const Batch> batches) {
+at::Tensor start_losses(Network& net, const AdapterSet* adapters, std::span<const Batch> batches) {
   if (adapters != nullptr) adapters->begin_micro_batch(false, 0);
-  double sum = 0;
-  std::int64_t count = 0;
-  for (const Batch& batch : batches) {
-    sum -= net.log_probs(batch).sum(at::kDouble).item<double>();
-    count += batch.num_supervised();
-  }
-  const double loss = sum / static_cast<double>(count);
+  std::vector<at::Tensor> parts;
+  for (const Batch& batch : batches) parts.push_back(net.log_probs(batch).to(at::kDouble).neg());
+  at::Tensor losses = at::cat(parts);
+  const double loss = losses.mean().item<double>();
   if (!std::isfinite(loss)) {
     throw RunError(
         std::string(adapters == nullptr ? "the base model's loss" : "the loss before step 1") +
             " is " + fixed(loss, 6),
         "the weights hold NaN or infinity, or overflow in this dtype; try --dtype fp32");
   }
-  return loss;
+  return losses;
+}
+
+double start_loss(Network& net, const AdapterSet* adapters, std::span<const Batch> batches) {
+  return start_losses(net, adapters, batches).mean().item<double>();
+}
+
+bool starts_near(const at::Tensor& base, const at::Tensor& adapted, double tolerance) {
+  const at::Tensor differences = adapted - base;
+  const double mean = std::abs(differences.mean().item<double>());
+  const double allowed = tolerance * std::abs(base.mean().item<double>());
+  if (mean <= allowed) return true;
+  if (differences.numel() < 2) return false;
+  const double error =
+      std::sqrt(differences.var().item<double>() / static_cast<double>(differences.numel()));
+  return mean <= allowed + 2 * error;
 }
 
 void check_start(double base_loss, double adapted_loss, const std::string& method,
@@ -62,8 +74,8 @@ void check_start(double base_loss, double adapted_loss, const std::string& metho
                      fixed(base_loss, 6) + ", the loss before step 1 is " + fixed(adapted_loss, 6) +
                      " (difference " + scientific(difference, 2) + ", allowed " +
                      scientific(tolerance * std::abs(base_loss), 2) + ")",
-                 "the decomposition or the stored factors are inaccurate: try --svd exact or "
-                 "--product delta, where the method has them, or --dtype fp32");
+                 "the decomposition or the stored factors are inaccurate: try --svd exact, "
+                 "where the method has it, or --dtype fp32");
 }
 
 }  // namespace svtune

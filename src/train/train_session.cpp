@@ -125,9 +125,10 @@ TargetOptions with_added_words(const TrainSession& session, TargetOptions target
   const bool embedding = is_saved(targets, net.embedding().name());
   const bool one_tensor = net.head_is_tied() && targets.ensure_weight_tying;
   if (embedding != is_saved(targets, net.head().name()) && !one_tensor) {
-    throw UsageError("--resize-embeddings trains added rows of the embedding and of the head, "
-                     "--modules-to-save one of the two",
-                     "Name both in --modules-to-save, or neither.");
+    throw UsageError(
+        "--resize-embeddings trains added rows of the embedding and of the head, "
+        "--modules-to-save one of the two",
+        "Name both in --modules-to-save, or neither.");
   }
   if (embedding) return targets;
   std::vector<std::int64_t>& ids = targets.trainable_token_indices;
@@ -173,9 +174,8 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   session.tokenizer = load_tokenizer(base.model);
   load_data(session, observer);
   const std::optional<at::ScalarType> asked = scalar_type(base.dtype);
-  session.model =
-      load_model(base_to_read(session.options),
-                 {asked ? asked : begun, /*check_finite=*/true, wanted_words(session)});
+  session.model = load_model(base_to_read(session.options),
+                             {asked ? asked : begun, /*check_finite=*/true, wanted_words(session)});
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
   check_vocabulary(session);
   const TrainConfig& train = session.options.train;
@@ -225,14 +225,13 @@ namespace {
 // Mapped weights that products of the adapted model do not read.
 std::vector<const Linear*> unread_weights(const TrainSession& session, const Attached& attached) {
   std::vector<const Linear*> unread;
-  // Others are copies of what is stored.
-  if (session.model.weights->stored_dtype() != session.model.dtype()) return unread;
+  const at::ScalarType file = session.model.weights->stored_dtype();
   const auto tokens = static_cast<std::int64_t>(session.batches->stream().tokens_per_batch());
   for (const Linear* layer : attached.adapters.layers) {
     const BaseWeight& base = layer->base();
-    if (base.defined() && !base.quantized() && !layer->adapter()->memory(tokens).reads_base) {
-      unread.push_back(layer);
-    }
+    // Those in another dtype are copies of what is stored.
+    const bool mapped = base.defined() && !base.quantized() && base.stored().scalar_type() == file;
+    if (mapped && !layer->adapter()->memory(tokens).reads_base) unread.push_back(layer);
   }
   return unread;
 }

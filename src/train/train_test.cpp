@@ -306,6 +306,23 @@ TEST(StartCheck, LoraStartsAtTheBaseAndAShiftIsRefused) {
   }
 }
 
+// Losses of tokens that scatter by 0.05 around the same mean are rounding, a shift of them is not.
+TEST(StartCheck, ScatterOfRoundingIsToldFromAShift) {
+  const at::Generator generator = at::detail::createCPUGenerator(3);
+  const at::Tensor base = at::rand({100}, generator, at::kDouble) + 1.5;
+  at::Tensor noise = at::randn({100}, generator, at::kDouble) * 0.05;
+  noise = noise - noise.mean();
+  for (const double mean : {0.0, 0.009, -0.009}) {
+    EXPECT_TRUE(starts_near(base, base + noise + mean)) << mean;  // two standard errors are 0.01
+  }
+  for (const double mean : {0.014, -0.014, 0.05}) {
+    EXPECT_FALSE(starts_near(base, base + noise + mean)) << mean;
+  }
+  EXPECT_TRUE(starts_near(base, base * 1.0009));
+  EXPECT_FALSE(starts_near(base, base + 0.01));
+  EXPECT_FALSE(starts_near(base.narrow(0, 0, 1), base.narrow(0, 0, 1) + 0.1));
+}
+
 TEST(StartCheck, TakesTheShortestDocumentsThatHoldTheTokens) {
   CyclicSource source({{1}, {2}, {3}, {5, 6, 7, 8}, {9, 10}, {11, 12, 13}}, 3, 2);
   ASSERT_TRUE(source.next().has_value());  // wherever the source stood

@@ -6,6 +6,7 @@
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/number_text.h"
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
 #include "merge/merge.h"
@@ -26,15 +27,46 @@ RunPlan plan_of(const TrainSession& session, const Attached& attached) {
           tokens_per_step(session), session.model.arithmetic};
 }
 
-void verify_start(TrainSession& session, const Attached& attached,
-                  const std::vector<Batch>& documents, double base_loss, RunObserver& observer) {
-  const double loss = start_loss(*session.model.net, &attached.adapters, documents);
+// Whether the method's products start near the base, and it has others that start there exactly.
+bool only_starts_near(MethodConfig method) { return method_start_exactly(method, {}); }
+
+// Takes the products that start at the base exactly, which is remembered with the adapters.
+void take_exact_products(TrainSession& session, Attached& attached, double base_loss, double loss,
+                         RunObserver& observer) {
+  method_start_exactly(attached.record.method, attached.adapters.layers);
+  const MemoryForecast memory = forecast_memory(session, attached);
+  observer.note("the cheapest products of " + attached.report.method + " start at a loss of " +
+                fixed(loss, 6) + ", the base model's is " + fixed(base_loss, 6) +
+                ": products keep the base's weights, peak memory (predicted) " +
+                format_bytes(memory.total()));
+  check_memory(memory, available_memory(), process_memory().resident);
+}
+
+// `base` are the base model's losses on `documents`.
+void verify_start(TrainSession& session, Attached& attached, const std::vector<Batch>& documents,
+                  const at::Tensor& base, RunObserver& observer) {
+  const auto mean = [](const at::Tensor& losses) { return losses.mean().item<double>(); };
   const bool quantized = session.options.model.base_dtype.has_value();
-  observer.start_checked({base_loss, loss, attached.report.method, quantized});
   // A quantised base or a trained adapter promises no equality.
-  if (!session.start_adapter && !quantized) {
-    check_start(base_loss, loss, attached.report.method);
+  const bool promised = !session.start_adapter && !quantized;
+  at::Tensor losses = start_losses(*session.model.net, &attached.adapters, documents);
+  bool exact = promised;
+  if (promised && only_starts_near(attached.record.method)) {
+    exact = !starts_near(base, losses);
+    if (exact) {
+      take_exact_products(session, attached, mean(base), mean(losses), observer);
+      losses = start_losses(*session.model.net, &attached.adapters, documents);
+    }
   }
+  observer.start_checked({mean(base), mean(losses), attached.report.method, quantized});
+  if (exact) check_start(mean(base), mean(losses), attached.report.method);
+}
+
+// What a run that goes on was begun with, which may have had to take dearer products.
+MethodConfig begun_method(const TrainSession& session, const std::filesystem::path& run) {
+  const bool own = !session.start_adapter && !session.options.model.base_dtype;
+  const MethodConfig& given = session.options.method;
+  return own && only_starts_near(given) ? restored_method(run) : given;
 }
 
 MeanLoss held_out_loss(TrainSession& session, const AdapterSet& adapters) {
@@ -166,23 +198,26 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   if (directory.holds_run()) check_inputs(run, inputs, observer);
   const bool restart = directory.holds_run() && has_checkpoint(run);
   const auto begin = [&] {
-    directory.begin(session.options);
+    directory.begin(given);
     save_inputs(run, inputs);
   };
   std::vector<Batch> documents;
+  at::Tensor base_losses;
   std::optional<double> base_loss;
   std::vector<ReportSample> samples;
   if (!restart) {
     // What the base alone needs is checked before its loss is computed.
     check_memory(forecast_memory(session, {}), available_memory(), process_memory().resident);
     documents = start_documents(*session.batches);
-    base_loss = start_loss(*session.model.net, nullptr, documents);
+    base_losses = start_losses(*session.model.net, nullptr, documents);
+    base_loss = base_losses.mean().item<double>();
     if (!session.start_adapter) answer_samples(session, kAnswerBefore, samples, observer);
   }
   // A quantised base is written first of all, and a killed run must find it again.
   if (session.options.model.base_dtype && !restart) begin();
   enter_quantized_base(session, observer);
   const bool goes_on_from_adapter = !restart && session.options.model.adapter.has_value();
+  if (restart) session.options.method = begun_method(session, run);
   Attached attached = attach_adapters(session, /*initialise=*/!restart, observer);
   if (goes_on_from_adapter) answer_samples(session, kAnswerBefore, samples, observer);
   release_cached_blocks();  // what decompositions and the base's loss needed
@@ -191,7 +226,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   const RunPlan plan = plan_of(session, attached);
   observer.planned(plan);
   check_memory(plan.memory, available_memory(), process_memory().resident);
-  if (base_loss) verify_start(session, attached, documents, *base_loss, observer);
+  if (base_loss) verify_start(session, attached, documents, base_losses, observer);
   release_unread_weights(session, attached);
   std::optional<TrainState> state(std::in_place, attached.adapters, *session.batches,
                                   session.options.train.optimizer);

@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "libtorch/prelude.h"
 #include "linalg/svd_cache.h"
+#include "nn/linear.h"
 
 namespace svtune {
 namespace {
@@ -46,12 +47,29 @@ Decomposition decompose(const SvftConfig& config, const std::string& layer,
   }
 }
 
+// Directions [n, out or in] as they are held, for products in `compute`.
+BaseWeight held(SvftBasisDtype dtype, const at::Tensor& directions, at::ScalarType compute) {
+  switch (dtype) {
+    case SvftBasisDtype::kProducts:
+      return BaseWeight(directions.to(compute));
+    case SvftBasisDtype::kBf16:
+      return {directions.to(at::kBFloat16), compute};
+    case SvftBasisDtype::kInt8:
+    case SvftBasisDtype::kNf4: {
+      QuantConfig quant;
+      quant.type = dtype == SvftBasisDtype::kInt8 ? QuantType::kInt8 : QuantType::kNf4;
+      return {std::make_shared<QuantizedMatrix>(quantize(directions, quant)), compute};
+    }
+  }
+  return {};
+}
+
 SvftRecomputed basis_of(const SvftConfig& config, const BaseWeight& base,
                         const Decomposition& decomposition) {
   const at::ScalarType dtype = base.dtype();
   const auto wide = dtype == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor Uh = decomposition.U.t().contiguous(), Vh = decomposition.V.t().contiguous();
-  return {{Uh.to(dtype), Vh.to(dtype),
+  return {{held(config.basis_dtype, Uh, dtype), held(config.basis_dtype, Vh, dtype),
            config.basis_rank == 0 ? decomposition.S.to(wide) : at::Tensor()},
           Uh,
           Vh};
@@ -59,9 +77,12 @@ SvftRecomputed basis_of(const SvftConfig& config, const BaseWeight& base,
 
 SvftBasis empty_basis(const SvftConfig& config, const BaseWeight& base) {
   const std::int64_t n = directions(config, base);
-  const auto options = at::TensorOptions().dtype(base.dtype()).device(base.device());
+  const auto options = at::TensorOptions().dtype(at::kFloat).device(base.device());
   const auto wide = options.dtype(base.dtype() == at::kDouble ? at::kDouble : at::kFloat);
-  return {at::zeros({n, base.out_features()}, options), at::zeros({n, base.in_features()}, options),
+  const auto zeros = [&](std::int64_t size) {
+    return held(config.basis_dtype, at::zeros({n, size}, options), base.dtype());
+  };
+  return {zeros(base.out_features()), zeros(base.in_features()),
           config.basis_rank == 0 ? at::zeros({n}, wide) : at::Tensor()};
 }
 
@@ -107,7 +128,7 @@ AdapterInit finish(const SvftConfig& config, const LayerSite& site, SvftSetup se
   if (config.product == SvftProduct::kDelta) setup.form = SvftForm::kDelta;
   if (!setup.values_follow) setup.whole = stands_for(setup.basis, site.base);
   AdapterInit init;
-  init.report["directions"] = setup.basis.Uh.size(0);
+  init.report["directions"] = setup.basis.Uh.out_features();
   init.report["entries"] = setup.positions.size(1);
   if (decomposition) report_decomposition(*decomposition, init.report);
   init.adapter = std::make_unique<SvftAdapter>(std::move(setup));
@@ -162,6 +183,16 @@ void check_layer(const SvftConfig& config, const LayerSite& site) {
   }
 }
 
+bool start_exactly(SvftConfig& config, const std::vector<Linear*>& layers) {
+  // A truncated basis has W in its products.
+  if (config.product == SvftProduct::kDelta || config.basis_rank != 0) return false;
+  config.product = SvftProduct::kDelta;
+  for (Linear* layer : layers) {
+    if (auto* adapter = dynamic_cast<SvftAdapter*>(layer->adapter())) adapter->keep_base();
+  }
+  return true;
+}
+
 std::int64_t svft_count(const SvftConfig& config, std::int64_t n) {
   return banded_count(n, config.pattern == SvftPattern::kPlain ? 0 : config.bandwidth);
 }
@@ -175,7 +206,7 @@ AdapterInit make_adapter(const SvftConfig& config, const LayerSite& site) {
       decompose(config, site.name, decomposed_weight(site.base), site.cache);
   SvftSetup setup;
   set_basis(setup, basis_of(config, site.base, decomposition));
-  setup.positions = positions_of(config, site, setup.basis.Uh.size(0), decomposition);
+  setup.positions = positions_of(config, site, setup.basis.Uh.out_features(), decomposition);
   return finish(config, site, std::move(setup), &decomposition);
 }
 
@@ -187,7 +218,9 @@ AdapterInit make_empty_adapter(const SvftConfig& config, const LayerSite& site) 
   setup.values_follow = true;
   if (stores_basis(config) || site.shapes_only) {
     setup.basis = empty_basis(config, site.base);
-    if (site.shapes_only) setup.whole = config.basis_rank == 0;
+    if (site.shapes_only) {
+      setup.whole = config.basis_rank == 0 && !setup.basis.Uh.quantized();
+    }
   } else {
     recompute_basis(config, site, setup);
   }

@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "adapters/method.h"
 #include "base/fields.h"
 
 namespace svtune {
+
+class Linear;
 
 enum class SvftPattern { kPlain, kBanded, kRandom, kTopK };
 inline constexpr EnumName<SvftPattern> kSvftPatternNames[] = {
@@ -32,10 +35,22 @@ constexpr std::span<const EnumName<SvftBasisStorage>> enum_names(SvftBasisStorag
   return kSvftBasisNames;
 }
 
+enum class SvftBasisDtype { kProducts, kBf16, kInt8, kNf4 };
+inline constexpr EnumName<SvftBasisDtype> kSvftBasisDtypeNames[] = {
+    {SvftBasisDtype::kProducts, "products", "that of the products"},
+    {SvftBasisDtype::kBf16, "bf16", "16 bits, which products in fp32 widen"},
+    {SvftBasisDtype::kInt8, "int8", "8 bits, one scale per direction; W stays in the product"},
+    {SvftBasisDtype::kNf4, "nf4", "4 bits, blocks of 64; W stays in the product"},
+};
+constexpr std::span<const EnumName<SvftBasisDtype>> enum_names(SvftBasisDtype) {
+  return kSvftBasisDtypeNames;
+}
+
 enum class SvftProduct { kCheapest, kDelta };
 inline constexpr EnumName<SvftProduct> kSvftProductNames[] = {
     {SvftProduct::kCheapest, "auto",
-     "U and V alone where they give W back to rounding, else W with the update beside it"},
+     "U and V alone where they give W back to rounding and the model starts at the base's loss, "
+     "else as delta"},
     {SvftProduct::kDelta, "delta", "W with the update beside it: starts at the model exactly"},
 };
 constexpr std::span<const EnumName<SvftProduct>> enum_names(SvftProduct) {
@@ -50,6 +65,7 @@ struct SvftConfig {
   std::int64_t basis_rank = 0;
   bool gate = false;
   SvftBasisStorage basis = SvftBasisStorage::kRecompute;
+  SvftBasisDtype basis_dtype = SvftBasisDtype::kProducts;
   SvftProduct product = SvftProduct::kCheapest;
 
   template <class Self, class Visitor>
@@ -67,6 +83,9 @@ struct SvftConfig {
            .max = 65536});
     visit(self.gate, {.name = "gate", .help = "Multiply M by a trained sigmoid, one per layer"});
     visit(self.basis, {.name = "basis", .help = "What the adapter file holds of U and V"});
+    visit(self.basis_dtype, {.name = "basis_dtype",
+                             .help = "What U and V are held in while training",
+                             .when = only_with("basis", "recompute")});
     visit(self.product, {.name = "product",
                          .help = "What a layer's product is computed from",
                          .when = not_with("basis_rank")});
@@ -75,6 +94,9 @@ struct SvftConfig {
 };
 
 MethodTraits traits(const SvftConfig& config);
+
+// Keeps W in the products of the layers, as `product` delta does; false where it was so already.
+bool start_exactly(SvftConfig& config, const std::vector<Linear*>& layers);
 
 // Trained entries of M in a layer with n singular directions, without a gate.
 std::int64_t svft_count(const SvftConfig& config, std::int64_t n);

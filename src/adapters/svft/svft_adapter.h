@@ -12,10 +12,11 @@
 
 namespace svtune {
 
-// The frozen singular directions of one weight, in the compute dtype.
+// The frozen singular directions of one weight. Products take them in the compute dtype, and they
+// are stored in it, in bf16 or quantised.
 struct SvftBasis {
-  at::Tensor Uh;     // [n, out]
-  at::Tensor Vh;     // [n, in]
+  BaseWeight Uh;     // [n, out]
+  BaseWeight Vh;     // [n, in]
   at::Tensor sigma;  // [n] fp32 (fp64 for fp64); undefined when the basis is truncated
 };
 
@@ -44,9 +45,10 @@ struct SvftSetup {
 };
 
 // ‖W - U Σ Vᵀ‖ / ‖W‖ (Frobenius), estimated on a few vectors: 1e-6 for factors in fp32, 2.4e-3 for
-// two that were rounded to bf16, as much as the rounding of a bf16 checkpoint itself.
+// two that are stored in bf16, of which the rounding of a bf16 checkpoint itself is 1.7e-3.
 double basis_error(const SvftBasis& basis, const BaseWeight& base);
-// Whether the factors may stand for W: they err by rounding only.
+// Whether the factors may stand for W: they err by rounding only. What that does to the loss is
+// for start_exactly() to mend.
 bool stands_for(const SvftBasis& basis, const BaseWeight& base);
 
 class SvftAdapter final : public Adapter {
@@ -64,6 +66,9 @@ class SvftAdapter final : public Adapter {
   // Throws ModelError naming the layer when loaded positions are impossible or a recomputed
   // basis is not the one that the loaded values belong to.
   void refresh(const BaseWeight& base) override;
+
+  // From here on W stays in the product, which starts at it exactly.
+  void keep_base();
 
   std::int64_t count() const { return M_.size(0); }
 

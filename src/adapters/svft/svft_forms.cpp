@@ -27,16 +27,17 @@ struct SvftGradients {
 SvftGradients factored_gradients(const CallHolder& call, const at::Tensor& grad,
                                  const at::Tensor& kept, bool wants_x) {
   const SvftFactors& f = call.factors;
-  const at::Tensor D = at::linear(f.Uh, grad);  // (grad U)ᵀ [n, T]
+  const at::Tensor D = at::linear(f.Uh.dense(), grad);  // (grad U)ᵀ [n, T]
   SvftGradients result{f.pattern->sampled_product(D, kept), {}};
   if (!wants_x) return result;
   const bool factored = call.form == SvftForm::kFactored;
+  const at::Tensor Vh = f.Vh.dense();
   const at::Tensor grad_Z =  // [T, n]
       f.pattern->mix_transposed(f.values, D, factored ? f.sigma : at::Tensor());
   if (factored) {
-    result.x = at::mm(grad_Z, f.Vh);
+    result.x = at::mm(grad_Z, Vh);
   } else {
-    result.x = call.base.matmul_transposed(grad, {.left = grad_Z, .right = f.Vh});
+    result.x = call.base.matmul_transposed(grad, {.left = grad_Z, .right = Vh});
   }
   return result;
 }
@@ -46,8 +47,8 @@ SvftGradients factored_gradients(const CallHolder& call, const at::Tensor& grad,
 SvftGradients dense_gradients(const CallHolder& call, const at::Tensor& grad,
                               const at::Tensor& kept, bool wants_x) {
   const SvftFactors& f = call.factors;
-  const at::Tensor projected = at::mm(f.Uh, at::mm(grad.t(), kept));  // [n, in]
-  return {f.pattern->sampled_product(projected, f.Vh),
+  const at::Tensor projected = at::mm(f.Uh.dense(), at::mm(grad.t(), kept));  // [n, in]
+  return {f.pattern->sampled_product(projected, f.Vh.dense()),
           wants_x ? at::mm(grad, f.dense) : at::Tensor()};
 }
 
@@ -60,12 +61,12 @@ struct SvftLinear : torch::autograd::Function<SvftLinear> {
       y = at::linear(x, factors.dense);
       kept = x;
     } else {
-      kept = at::linear(factors.Vh, x);
+      kept = at::linear(factors.Vh.dense(), x);
       const bool factored = form == SvftForm::kFactored;
       const at::Tensor mixed =  // [T, n]
           factors.pattern->mix(factors.values, kept, factored ? factors.sigma : at::Tensor());
-      y = factored ? at::mm(mixed, factors.Uh)
-                   : base.matmul(x, {.left = mixed, .right = factors.Uh});
+      const at::Tensor Uh = factors.Uh.dense();
+      y = factored ? at::mm(mixed, Uh) : base.matmul(x, {.left = mixed, .right = Uh});
     }
     ctx->save_for_backward({kept, M, gate.value_or(at::Tensor())});
     ctx->saved_data["call"] =
@@ -106,8 +107,8 @@ at::Tensor svft_linear(const at::Tensor& x, const BaseWeight& base, SvftForm for
 
 at::Tensor svft_delta(const SvftFactors& factors) {
   // (Mᵀ Uᵀ)ᵀ Vᵀ: the sparse factor first.
-  const at::Tensor left = factors.pattern->apply_transposed(factors.values, factors.Uh);
-  return at::mm(left.t(), factors.Vh);
+  const at::Tensor left = factors.pattern->apply_transposed(factors.values, factors.Uh.dense());
+  return at::mm(left.t(), factors.Vh.dense());
 }
 
 SvftForm cheapest_form(const SvftShape& shape, at::ScalarType dtype, bool training, bool whole,

@@ -23,8 +23,8 @@ enum class SvftForm { kDelta, kFactored, kDense };
 
 // What the products use. "Sum type" is fp32, or fp64 when the compute dtype is fp64.
 struct SvftFactors {
-  at::Tensor Uh;      // [n, out] = Uᵀ, compute dtype
-  at::Tensor Vh;      // [n, in] = Vᵀ, compute dtype
+  BaseWeight Uh;      // [n, out] = Uᵀ
+  BaseWeight Vh;      // [n, in] = Vᵀ
   at::Tensor sigma;   // [n] sum type; the factored form only
   at::Tensor values;  // [k] sum type: M on its positions, gate included
   at::Tensor dense;   // [out, in] W + U M Vᵀ; the dense form only

@@ -22,7 +22,7 @@ struct Layer {
     pattern = std::make_shared<SparsePattern>(S.size(0), positions);
     M = seeded({pattern->count()}, 2).requires_grad_(true);
     if (gated) gate = at::full({1}, 0.4, at::kDouble).requires_grad_(true);
-    factors = {U.t().contiguous(), Vh.contiguous(), S, {}, {}, pattern};
+    factors = {BaseWeight(U.t().contiguous()), BaseWeight(Vh.contiguous()), S, {}, {}, pattern};
     update();
   }
 
@@ -44,7 +44,8 @@ struct Layer {
     const at::Tensor index = (mask - 1).clamp_min(0).to(at::kLong).flatten();
     const at::Tensor dense =
         (values.index_select(0, index) * mask.gt(0).flatten().to(at::kDouble)).view({n, n});
-    const at::Tensor weight = base.dense() + at::mm(at::mm(factors.Uh.t(), dense), factors.Vh);
+    const at::Tensor weight =
+        base.dense() + at::mm(at::mm(factors.Uh.dense().t(), dense), factors.Vh.dense());
     return at::mm(x, weight.t());
   }
 
