@@ -1,11 +1,14 @@
-"""A training step of SVFT beside LoRA's, on random weights of Qwen2.5-0.5B's shape in bf16.
+"""A training step of every method beside LoRA's, and beside PEFT's of the same method where it has
+one, in bf16 on all linear layers.
 
-usage: method_bench.py PROGRAM --data gsm8k_train.jsonl --tokenizer DIR [--steps N] [--rounds N]
-                       [--cases NAME,...] [--model DIR]
-Needs torch and transformers in the Python that runs it, to write the model. The cases run one
-after the other in alternating rounds on the same sequences; the first steps of each are left out
-as warm-up. Prints seconds a step, the ratio to LoRA's, peak memory beside the prediction, and the
-losses before step 1. The decompositions are cached, so only the first round makes them.
+usage: method_bench.py PROGRAM --data gsm8k_train.jsonl --tokenizer DIR [--model DIR] [--steps N]
+                       [--rounds N] [--cases NAME,...] [--peft]
+Needs torch and transformers in the Python that runs it, and with --peft peft. Without --model the
+model has random weights of Qwen2.5-0.5B's shape. The cases run one after the other in alternating
+rounds on the same sequences, 4 a step; the first steps of each are left out as warm-up. Prints
+seconds a step, the ratio to our LoRA's, PEFT's seconds and what share of them ours are, memory
+while training beside the prediction, and the losses before step 1. The decompositions are cached,
+so only the first round makes them.
 """
 import argparse
 import json
@@ -20,17 +23,67 @@ import tempfile
 import figures
 import train_bench
 
-CASES = {"lora": ["--method", "lora", "--rank", "16"],
-         "svft plain": ["--method", "svft", "--pattern", "plain"],
-         "svft band 16": ["--method", "svft", "--pattern", "banded", "--bandwidth", "16"],
-         "svft random 16": ["--method", "svft", "--pattern", "random", "--bandwidth", "16"],
-         "svft delta": ["--method", "svft", "--bandwidth", "16", "--product", "delta"],
-         # k_proj and v_proj have 128 directions only.
-         "svft rank 256": ["--method", "svft", "--bandwidth", "16", "--basis-rank", "256",
-                           "--target-modules", "q_proj,o_proj,gate_proj,up_proj,down_proj"],
-         "lora of these": ["--method", "lora", "--rank", "16",
-                           "--target-modules", "q_proj,o_proj,gate_proj,up_proj,down_proj"]}
+REFERENCE = "lora"
+# k_proj and v_proj of small models have fewer directions than 256.
+WIDE = "q_proj,o_proj,gate_proj,up_proj,down_proj"
+SVFT = ["--method", "svft", "--pattern"]
+CASES = {
+    "lora": ["--method", "lora", "--rank", "16"],
+    "pissa": ["--method", "pissa", "--rank", "16"],
+    "milora": ["--method", "milora", "--rank", "16"],
+    "olora": ["--method", "lora", "--rank", "16", "--init", "olora"],
+    "dora": ["--method", "dora", "--rank", "16"],
+    "adalora": ["--method", "adalora", "--rank", "24", "--target-rank", "16"],
+    "delta_lora": ["--method", "delta_lora", "--rank", "16"],
+    "flora": ["--method", "flora"],
+    "vera": ["--method", "vera"],
+    "oft": ["--method", "oft", "--block-size", "32"],
+    "oft cayley": ["--method", "oft", "--block-size", "32", "--rotation", "cayley"],
+    "boft": ["--method", "boft", "--block-size", "32"],
+    "boft 2 factors": ["--method", "boft", "--block-size", "32", "--butterfly-factors", "2"],
+    "svft plain": [*SVFT, "plain"],
+    "svft band 16": [*SVFT, "banded", "--bandwidth", "16"],
+    "svft random 16": [*SVFT, "random", "--bandwidth", "16"],
+    "svft delta": [*SVFT, "banded", "--bandwidth", "16", "--product", "delta"],
+    "svft rank 256": [*SVFT, "banded", "--bandwidth", "16", "--basis-rank", "256",
+                      "--target-modules", WIDE],
+    "lora of these": ["--method", "lora", "--rank", "16", "--target-modules", WIDE],
+    "svf": ["--method", "svf"],
+    "svfit": ["--method", "svfit", "--rank", "16"],
+    "lora_xs": ["--method", "lora_xs", "--rank", "16"],
+    "pica": ["--method", "pica", "--rank", "16"],
+    "mica": ["--method", "mica", "--rank", "16"],
+    "psoft": ["--method", "psoft", "--rank", "16"],
+    "tinylora": ["--method", "tinylora"],
+    "full": ["--method", "full", "--target-modules", "all-linear"],
+}
 UNITS = {"MiB": 2**20, "GiB": 2**30}
+
+
+def peft_config(case, steps):
+    """PEFT's configuration of a case; None where it has no such method."""
+    import peft
+    low_rank = {"r": 16, "lora_alpha": 16}
+    factories = {
+        "lora": lambda more: peft.LoraConfig(**low_rank, **more),
+        "olora": lambda more: peft.LoraConfig(**low_rank, init_lora_weights="olora", **more),
+        "mica": lambda more: peft.LoraConfig(**low_rank, init_lora_weights="mica", **more),
+        # Its own start decomposes for minutes, and the steps after it are the same.
+        "pissa": lambda more: peft.LoraConfig(**low_rank, init_lora_weights="pissa_niter_4", **more),
+        "dora": lambda more: peft.LoraConfig(**low_rank, use_dora=True, **more),
+        "adalora": lambda more: peft.AdaLoraConfig(init_r=24, target_r=16, lora_alpha=16,
+                                                   total_step=steps, **more),
+        "vera": lambda more: peft.VeraConfig(**more),
+        "oft": lambda more: peft.OFTConfig(oft_block_size=32, **more),
+        "oft cayley": lambda more: peft.OFTConfig(oft_block_size=32, use_cayley_neumann=False,
+                                                  **more),
+        "boft": lambda more: peft.BOFTConfig(boft_block_size=32, **more),
+        "psoft": lambda more: peft.PsoftConfig(r=16, **more),
+        "tinylora": lambda more: peft.TinyLoraConfig(**more),
+    }
+    if case not in factories:
+        return None
+    return factories[case]({"target_modules": train_bench.TARGETS, "task_type": "CAUSAL_LM"})
 
 
 def measure(program, case, model, data, steps, output):
@@ -49,24 +102,58 @@ def measure(program, case, model, data, steps, output):
     memory = {}
     for name, value, unit in re.findall(r"^ *([^\n:]+): ([\d.]+) ([MG]iB)$", shown, re.M):
         memory.setdefault(name.strip(), float(value) * UNITS[unit])
-    return {"seconds": statistics.mean(seconds[train_bench.WARM_UP:]),
-            "tokens": statistics.mean(tokens[train_bench.WARM_UP:]),
+    losses = re.search(r"Loss before step 1: base model ([\d.]+), .* ([\d.]+)$", shown, re.M)
+    return {"seconds": statistics.median(seconds[train_bench.WARM_UP:]),
             # While training: the run's own peak includes the decompositions.
             "resident": max(row["memory"] for row in rows),
             "predicted": memory.get("Peak memory (predicted)", 0),
-            "losses": re.findall(r"Loss before step 1: .*", shown)}
+            "losses": losses.groups() if losses else ("", "")}
+
+
+def measure_peft(case, model, data, steps):
+    """Seconds a step; None where PEFT has no such method."""
+    process = subprocess.run([sys.executable, __file__, "--peft-side", case, str(model), str(data),
+                              str(steps)], capture_output=True, text=True)
+    if process.returncode != 0:
+        sys.exit(f"{case}, PEFT: {process.stderr[-2000:]}")
+    result = json.loads(process.stdout.splitlines()[-1])
+    return statistics.median(result["seconds"][train_bench.WARM_UP:]) if result else None
+
+
+def peft_side(case, model, data, steps):
+    config = peft_config(case, steps)
+    if config is None:
+        print("null")
+        return
+    rows = [json.loads(line) for line in open(data, encoding="utf-8")]
+    train_bench.peft_side(model, rows, steps, config)
+
+
+def show(case, rows, theirs, reference):
+    times = sorted(row["seconds"] for row in rows)
+    middle = statistics.median(times)
+    peft = [seconds for seconds in theirs if seconds]
+    beside = f"{statistics.median(peft):8.3f} {middle / statistics.median(peft):6.2f}" if peft else " " * 15
+    print(f"{case:16} {middle:8.3f} {times[0]:6.3f}-{times[-1]:<6.3f} {middle / reference:6.2f} "
+          f"{beside} {rows[-1]['resident'] / 2**30:6.2f} {rows[-1]['predicted'] / 2**30:9.2f}  "
+          f"{rows[0]['losses'][0]} {rows[0]['losses'][1]}", flush=True)
+    figures.record("step", f"{case}, of LoRA's", middle / reference, "", "lower")
+    if peft:
+        figures.record("step", f"{case}, of PEFT's", middle / statistics.median(peft), "", "lower")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--tokenizer", type=pathlib.Path, required=True)
-    parser.add_argument("--model", type=pathlib.Path, help="of the same shape, already written")
+    parser.add_argument("--tokenizer", type=pathlib.Path, help="where no --model is given")
+    parser.add_argument("--model", type=pathlib.Path, help="instead of random weights")
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--cases", type=lambda text: text.split(","), default=list(CASES))
+    parser.add_argument("--peft", action="store_true")
     options = parser.parse_args()
+    cases = [REFERENCE, *(case for case in options.cases if case != REFERENCE)]
     with tempfile.TemporaryDirectory(prefix="svtune-bench-") as scratch:
         scratch = pathlib.Path(scratch)
         os.environ.setdefault("SVTUNE_CACHE_DIR", str(scratch / "cache"))
@@ -76,21 +163,22 @@ def main():
         data = scratch / "train.jsonl"
         lines = options.data.read_text().splitlines()[:options.steps * 4]
         data.write_text("\n".join(lines) + "\n")
-        results = {case: [] for case in options.cases}
+        ours, theirs = {case: [] for case in cases}, {case: [] for case in cases}
         for i in range(options.rounds):
-            for case, measured in results.items():
+            for case in cases:
                 run = scratch / f"{case}-{i}".replace(" ", "-")
-                measured.append(measure(options.program, case, model, data, options.steps, run))
-    lora = statistics.median(r["seconds"] for r in results[options.cases[0]])
-    print(f"{'':16} {'s a step':>8} {'spread':>13} {'ratio':>6} {'GiB':>6} {'predicted':>9}")
-    for case, rows in results.items():
-        times = sorted(r["seconds"] for r in rows)
-        middle = statistics.median(times)
-        print(f"{case:16} {middle:8.3f} {times[0]:6.3f}-{times[-1]:<6.3f} {middle / lora:6.2f} "
-              f"{rows[-1]['resident'] / 2**30:6.2f} {rows[-1]['predicted'] / 2**30:9.2f}  "
-              f"{rows[0]['losses']}")
-        figures.record("step", f"{case}, of LoRA's", middle / lora, "", "lower")
+                ours[case].append(measure(options.program, case, model, data, options.steps, run))
+                if options.peft:
+                    theirs[case].append(measure_peft(case, model, data, options.steps))
+    reference = statistics.median(row["seconds"] for row in ours[REFERENCE])
+    print(f"{'':16} {'s a step':>8} {'spread':>13} {'ratio':>6} {'PEFT s':>8} {'share':>6} "
+          f"{'GiB':>6} {'predicted':>9}  losses: base, start")
+    for case in cases:
+        show(case, ours[case], theirs[case], reference)
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1 and sys.argv[1] == "--peft-side":
+        peft_side(sys.argv[2], sys.argv[3], pathlib.Path(sys.argv[4]), int(sys.argv[5]))
+    else:
+        main()

@@ -68,4 +68,13 @@ else
 fi
 
 echo
+if [ -f "$data/math/gsm8k_train.jsonl" ] && [ -d "$root/demo/model" ]; then
+  echo "== Methods: a step of each beside LoRA's and PEFT's, on the model of make demo"
+  "$python" "$root/bench/method_bench.py" "$build/bin/svtune" --model "$root/demo/model" --peft \
+    --data "$data/math/gsm8k_train.jsonl"
+else
+  echo "== Methods: left out, as above"
+fi
+
+echo
 "$python" "$root/bench/figures.py" compare "$SVTUNE_BENCH_FIGURES" "$root/bench/results"

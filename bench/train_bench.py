@@ -45,15 +45,16 @@ def make_model(directory, tokenizer):
          "pad_token": "<|endoftext|>"}))
 
 
-def peft_side(model_dir, rows, steps):
-    """Runs in a process of its own; prints one JSON line."""
+def peft_side(model_dir, rows, steps, config=None):
+    """Runs in a process of its own; prints one JSON line. `config` is PEFT's, LoRA's if not given."""
     import torch
     import transformers
     from peft import LoraConfig, get_peft_model
+    config = config or LoraConfig(r=16, lora_alpha=16, target_modules=TARGETS,
+                                  task_type="CAUSAL_LM")
     tokenizer = transformers.AutoTokenizer.from_pretrained(model_dir)
     model = transformers.AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.bfloat16)
-    model = get_peft_model(model, LoraConfig(r=16, lora_alpha=16, target_modules=TARGETS,
-                                             task_type="CAUSAL_LM"))
+    model = get_peft_model(model, config)
     model.train()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
     times, tokens, losses = [], [], []
@@ -74,6 +75,8 @@ def peft_side(model_dir, rows, steps):
         loss.backward()
         torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
         optimizer.step()
+        if hasattr(model.base_model, "update_and_allocate"):  # AdaLoRA
+            model.base_model.update_and_allocate(step)
         optimizer.zero_grad()
         losses.append(loss.item())
         times.append(time.perf_counter() - begin)
