@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "base/errors.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -27,7 +28,15 @@ at::Tensor Network::supervised_rows(const Batch& batch) {
   return parts_.backbone.final_norm.forward(forward(batch).index_select(0, batch.supervised));
 }
 
+at::Tensor Network::document_logits(const Batch&) {
+  throw ModelError("a " + spec_.family + " language model gives no logits of documents");
+}
+
 at::Tensor Network::loss(const Batch& batch) {
+  if (batch.document_targets.defined()) {
+    throw ModelError("a " + spec_.family +
+                     " language model learns tokens, not labels of documents");
+  }
   return parts_.head.loss(supervised_rows(batch), batch.targets, tied());
 }
 

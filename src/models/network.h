@@ -32,7 +32,12 @@ class Network {
   // Final norm and output head on chosen rows [M, hidden] -> logits [M, vocab] in fp32
   // (fp64 for fp64).
   at::Tensor logits(const at::Tensor& rows);
-  // Sum of the negative log likelihoods of batch.targets; scalar, differentiable.
+  // One row of the head per document, [S, labels] in fp32 (fp64 for fp64); differentiable. Throws
+  // ModelError when the head is not one of documents.
+  at::Tensor document_logits(const Batch& batch);
+  // Sum over what the batch supervises (nn/batch.h) of the head's own loss: -log p(target), or the
+  // squared error where the head gives one number; scalar, differentiable. Throws ModelError when
+  // the head learns from other targets than the batch has.
   at::Tensor loss(const Batch& batch);
   // log p(target) per supervised row [M], fp32, no gradient.
   at::Tensor log_probs(const Batch& batch);

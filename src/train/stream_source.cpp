@@ -11,15 +11,23 @@ namespace svtune {
 
 std::vector<Batch> split_documents(const Batch& batch) {
   std::vector<Batch> parts;
-  for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
-    const std::int64_t begin = batch.offsets[s], length = batch.offsets[s + 1] - begin;
-    const at::Tensor inside =
-        at::logical_and(batch.supervised >= begin, batch.supervised < begin + length);
-    parts.push_back({batch.tokens.narrow(0, begin, length),
-                     batch.positions.narrow(0, begin, length),
-                     {0, static_cast<std::int32_t>(length)},
-                     batch.supervised.masked_select(inside) - begin,
-                     batch.targets.masked_select(inside)});
+  for (std::int64_t s = 0; s < batch.num_documents(); ++s) {
+    const auto place = static_cast<std::size_t>(s);
+    const std::int64_t begin = batch.offsets[place], length = batch.offsets[place + 1] - begin;
+    Batch part{batch.tokens.narrow(0, begin, length),
+               batch.positions.narrow(0, begin, length),
+               {0, static_cast<std::int32_t>(length)}};
+    if (batch.token_types.defined()) part.token_types = batch.token_types.narrow(0, begin, length);
+    if (batch.document_targets.defined()) {
+      part.document_targets = batch.document_targets.narrow(0, s, 1);
+    }
+    if (batch.supervised.defined()) {
+      const at::Tensor inside =
+          at::logical_and(batch.supervised >= begin, batch.supervised < begin + length);
+      part.supervised = batch.supervised.masked_select(inside) - begin;
+      part.targets = batch.targets.masked_select(inside);
+    }
+    parts.push_back(std::move(part));
   }
   return parts;
 }
