@@ -56,7 +56,8 @@ struct AttentionCase {
   at::ScalarType dtype;
   double tolerance;
   friend std::ostream& operator<<(std::ostream& out, const AttentionCase& each) {
-    return out << each.dtype << " softcap " << each.spec.softcap << " window " << each.spec.window;
+    return out << each.dtype << " softcap " << each.spec.softcap << " window " << each.spec.window
+               << (each.spec.causal ? "" : " both ways");
   }
 };
 
@@ -92,7 +93,27 @@ INSTANTIATE_TEST_SUITE_P(Ops, Attention,
                                          AttentionCase{{0.25, 0, 135}, at::kBFloat16, kBf16},
                                          AttentionCase{{0.25, 0, 100}, at::kDouble, kFp64},
                                          AttentionCase{{0.5, 2, 0}, at::kDouble, kFp64},
-                                         AttentionCase{{0.5, 2, 33}, at::kFloat, kFp32}));
+                                         AttentionCase{{0.5, 2, 33}, at::kFloat, kFp32},
+                                         AttentionCase{{0.25, 0, 0, false}, at::kFloat, kFp32},
+                                         AttentionCase{{0.25, 0, 0, false}, at::kBFloat16, kBf16},
+                                         AttentionCase{{0.5, 2, 0, false}, at::kDouble, kFp64},
+                                         AttentionCase{{0.25, 0, 33, false}, at::kDouble, kFp64}));
+
+// The plain one shares the mask, so it is held against a formula as well.
+TEST(AttentionReference, SeesBothWaysWithinTheWindow) {
+  const at::Tensor q = at::zeros({9, 1, 4}), k = at::zeros({9, 1, 4});
+  const at::Tensor v = at::arange(9, at::kFloat).view({9, 1, 1}).expand({9, 1, 4});
+  for (const std::int64_t window : {0, 3}) {
+    const at::Tensor out = attention_reference(q, k, v, 0, {1.0, 0, window, false});
+    for (std::int64_t i = 0; i < 9; ++i) {
+      const std::int64_t reach = window > 0 ? window - 1 : 9;
+      const std::int64_t first = std::max<std::int64_t>(0, i - reach),
+                         last = std::min<std::int64_t>(8, i + reach);
+      const double mean = static_cast<double>(first + last) / 2;
+      EXPECT_NEAR(out[i][0][0].item<double>(), mean, 1e-5) << "query " << i;
+    }
+  }
+}
 
 TEST(AttentionCached, ContinuesWhereThePastEnds) {
   const AttentionSpec spec{0.25, 0, 50};

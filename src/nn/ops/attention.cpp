@@ -25,27 +25,33 @@ struct Tile {
   std::int64_t key_begin, key_count;
 };
 
-std::vector<Tile> tiles_of(std::int64_t past, std::int64_t length, std::int64_t window) {
+// `length` queries behind `past` keys.
+std::vector<Tile> tiles_of(std::int64_t past, std::int64_t length, const AttentionSpec& spec) {
+  const std::int64_t window = spec.window, keys = past + length;
   std::vector<Tile> tiles;
   for (std::int64_t begin = 0; begin < length; begin += kQueryBlock) {
     const std::int64_t count = std::min(kQueryBlock, length - begin);
     const std::int64_t first =
         window > 0 ? std::max<std::int64_t>(0, past + begin - window + 1) : 0;
-    tiles.push_back({begin, count, first, past + begin + count - first});
+    std::int64_t last = past + begin + count;
+    if (!spec.causal) last = window > 0 ? std::min(keys, last + window - 1) : keys;
+    tiles.push_back({begin, count, first, last - first});
   }
   return tiles;
 }
 
-// Additive mask [query_count, key_count]: 0 where visible, -inf elsewhere.
-at::Tensor tile_mask(const Tile& tile, std::int64_t past, std::int64_t window,
+// Additive mask [query_count, key_count]: 0 where visible, -inf elsewhere; undefined where all is.
+at::Tensor tile_mask(const Tile& tile, std::int64_t past, const AttentionSpec& spec,
                      const at::TensorOptions& options) {
+  const std::int64_t window = spec.window;
+  if (!spec.causal && window == 0) return {};
   const auto index = options.dtype(at::kLong);
   const at::Tensor query =
       at::arange(past + tile.query_begin, past + tile.query_begin + tile.query_count, index)
           .unsqueeze(1);
   const at::Tensor key =
       at::arange(tile.key_begin, tile.key_begin + tile.key_count, index).unsqueeze(0);
-  at::Tensor hidden = key > query;
+  at::Tensor hidden = spec.causal ? key > query : key >= query + window;
   if (window > 0) hidden = at::logical_or(hidden, key <= query - window);
   return at::zeros(hidden.sizes(), options)
       .masked_fill_(hidden, -std::numeric_limits<double>::infinity());
@@ -81,6 +87,7 @@ at::Tensor capped_scores(const at::Tensor& query, const at::Tensor& key,
 }
 
 void add_mask(at::Tensor& scores, const at::Tensor& mask) {
+  if (!mask.defined()) return;
   scores.view({scores.size(0), -1, mask.size(0), mask.size(1)}).add_(mask);
 }
 
@@ -94,10 +101,10 @@ DocumentForward attend(const at::Tensor& q, const at::Tensor& k, const at::Tenso
   const std::int64_t groups = k.size(1);
   const at::Tensor key = heads_first(k), value = heads_first(v);
   std::vector<at::Tensor> outputs, log_sums;
-  for (const Tile& tile : tiles_of(past, q.size(0), spec.window)) {
+  for (const Tile& tile : tiles_of(past, q.size(0), spec)) {
     const at::Tensor query = group_queries(q.narrow(0, tile.query_begin, tile.query_count), groups);
     at::Tensor scores = capped_scores(query, key.narrow(1, tile.key_begin, tile.key_count), spec);
-    add_mask(scores, tile_mask(tile, past, spec.window, scores.options()));
+    add_mask(scores, tile_mask(tile, past, spec, scores.options()));
     const at::Tensor top = scores.amax(-1, /*keepdim=*/true);
     const at::Tensor weights = scores.sub_(top).exp_();
     const at::Tensor sum = weights.sum(-1, /*keepdim=*/true);
@@ -122,7 +129,7 @@ DocumentGrads attend_backward(const at::Tensor& q, const at::Tensor& k, const at
   const at::Tensor key = heads_first(k), value = heads_first(v);
   at::Tensor grad_key = at::zeros_like(key), grad_value = at::zeros_like(value);
   std::vector<at::Tensor> grad_queries;
-  for (const Tile& tile : tiles_of(0, length, spec.window)) {
+  for (const Tile& tile : tiles_of(0, length, spec)) {
     const auto rows = [&](const at::Tensor& x) {
       return group_queries(x.narrow(0, tile.query_begin, tile.query_count), groups);
     };
@@ -132,7 +139,7 @@ DocumentGrads attend_backward(const at::Tensor& q, const at::Tensor& k, const at
     at::Tensor scores = capped_scores(query, keys, spec);
     at::Tensor cap_slope;  // d(capped) / d(raw) = 1 - tanh^2
     if (spec.softcap > 0) cap_slope = 1.0 - (scores / spec.softcap).square();
-    add_mask(scores, tile_mask(tile, 0, spec.window, scores.options()));
+    add_mask(scores, tile_mask(tile, 0, spec, scores.options()));
     const at::Tensor weights = scores.sub_(rows(saved.log_sum.unsqueeze(-1))).exp_();
     grad_value.narrow(1, tile.key_begin, tile.key_count)
         .add_(at::bmm(weights.transpose(1, 2), grad));
@@ -162,7 +169,7 @@ bool is_fused(const at::Tensor& q, const AttentionSpec& spec) {
 DocumentForward attend_packed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                               const AttentionSpec& spec) {
   if (!is_fused(q, spec)) return attend(q, k, v, 0, spec);
-  FusedAttention part = fused_attention(q, k, v, spec.scale);
+  FusedAttention part = fused_attention(q, k, v, spec.scale, spec.causal);
   return {std::move(part.output), std::move(part.log_sum)};
 }
 
@@ -170,14 +177,14 @@ DocumentGrads attend_packed_backward(const at::Tensor& q, const at::Tensor& k, c
                                      const DocumentForward& saved, const at::Tensor& grad_out,
                                      const AttentionSpec& spec) {
   if (!is_fused(q, spec)) return attend_backward(q, k, v, saved, grad_out, spec);
-  FusedAttentionGrads grads =
-      fused_attention_backward(q, k, v, {saved.output, saved.log_sum}, grad_out, spec.scale);
+  FusedAttentionGrads grads = fused_attention_backward(q, k, v, {saved.output, saved.log_sum},
+                                                       grad_out, spec.scale, spec.causal);
   return {std::move(grads.query), std::move(grads.key), std::move(grads.value)};
 }
 
 AttentionSpec spec_from(AutogradContext* ctx) {
   return {ctx->saved_data["scale"].toDouble(), ctx->saved_data["softcap"].toDouble(),
-          ctx->saved_data["window"].toInt()};
+          ctx->saved_data["window"].toInt(), ctx->saved_data["causal"].toBool()};
 }
 
 struct PackedAttention : torch::autograd::Function<PackedAttention> {
@@ -199,6 +206,7 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     ctx->saved_data["scale"] = spec.scale;
     ctx->saved_data["softcap"] = spec.softcap;
     ctx->saved_data["window"] = spec.window;
+    ctx->saved_data["causal"] = spec.causal;
     return out;
   }
 
@@ -246,7 +254,8 @@ at::Tensor attention_reference(const at::Tensor& q, const at::Tensor& k, const a
   at::Tensor scores = at::matmul(wide(q), key.transpose(1, 2)) * spec.scale;
   if (spec.softcap > 0) scores = at::tanh(scores / spec.softcap) * spec.softcap;
   const Tile whole{0, q.size(0), 0, k.size(0)};
-  scores = scores + tile_mask(whole, past, spec.window, scores.options());
+  const at::Tensor mask = tile_mask(whole, past, spec, scores.options());
+  if (mask.defined()) scores = scores + mask;
   return at::matmul(at::softmax(scores, -1), value).transpose(0, 1).to(q.scalar_type());
 }
 

@@ -1,5 +1,5 @@
-// Causal self-attention over packed documents, tiled over query blocks so that memory is
-// linear in the length; grouped key/value heads, sliding window and score soft-capping.
+// Self-attention over packed documents, causal or in both directions, tiled over query blocks so
+// that memory is linear in the length; grouped key/value heads, sliding window, score soft-capping.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,7 +12,8 @@ namespace svtune {
 struct AttentionSpec {
   double scale = 1.0;       // multiplies q·k
   double softcap = 0.0;     // scores become cap * tanh(score / cap); 0 = off
-  std::int64_t window = 0;  // query i sees keys j with i - window < j <= i; 0 = no limit
+  std::int64_t window = 0;  // query i sees keys j with i - window < j; 0 = no limit
+  bool causal = true;       // and j <= i; otherwise j < i + window
 };
 
 // q [N, H, D], k and v [N, G, D] with G dividing H (head h uses key head h / (H/G)).

@@ -28,24 +28,25 @@ at::Tensor gathered(const at::Tensor& grad) {
 }  // namespace
 
 FusedAttention fused_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                               double scale) {
+                               double scale, bool causal) {
   const std::int64_t queries = q.size(1);
+  const at::Tensor query = by_key_head(q, k.size(1)), key = shared(k, queries);
   const auto [output, log_sum] = at::_scaled_dot_product_flash_attention_for_cpu(
-      by_key_head(q, k.size(1)), shared(k, queries), shared(v, queries), /*dropout_p=*/0.0,
-      /*is_causal=*/true, /*attn_mask=*/std::nullopt, scale);
+      query, key, shared(v, queries), /*dropout_p=*/0.0, causal, /*attn_mask=*/std::nullopt, scale);
+  // The operator turns rows whose scores are all NaN into zeros; each token sees its own key.
+  output.add_(query, /*alpha=*/0).add_(key, /*alpha=*/0);
   return {rows_first(output), rows_first(log_sum)};
 }
 
 FusedAttentionGrads fused_attention_backward(const at::Tensor& q, const at::Tensor& k,
                                              const at::Tensor& v, const FusedAttention& saved,
-                                             const at::Tensor& grad, double scale) {
+                                             const at::Tensor& grad, double scale, bool causal) {
   const std::int64_t queries = q.size(1), groups = k.size(1);
   const auto [grad_query, grad_key, grad_value] =
       at::_scaled_dot_product_flash_attention_for_cpu_backward(
           by_key_head(grad, groups), by_key_head(q, groups), shared(k, queries), shared(v, queries),
           by_key_head(saved.output, groups), by_key_head(saved.log_sum, groups), /*dropout_p=*/0.0,
-          /*is_causal=*/true,
-          /*attn_mask=*/std::nullopt, scale);
+          causal, /*attn_mask=*/std::nullopt, scale);
   return {rows_first(grad_query), gathered(grad_key), gathered(grad_value)};
 }
 
