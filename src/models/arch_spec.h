@@ -18,6 +18,18 @@ struct BiasKey {
   std::string key, within;
 };
 
+// What the output head has a row for.
+enum class HeadTask {
+  kNextToken,  // each word of the vocabulary: a language model
+  kDocument,   // each class of a document, or one number that it is given
+  kToken,      // each class of a token
+};
+
+// The end of a tensor's name that older files hold in place of today's.
+struct OldName {
+  std::string now, before;
+};
+
 struct ArchSpec {
   std::string family;  // model_type of config.json
   std::int64_t vocab_size = 0;
@@ -30,11 +42,14 @@ struct ArchSpec {
   std::int64_t max_positions = 0;  // tokens
   bool tied_head = false;
   RopeSpec rope;
+  HeadTask task = HeadTask::kNextToken;
+  std::int64_t num_labels = 0;  // of kDocument and kToken; 1: a number, learnt by squared error
 
   // What base models saved without their head leave out in front of tensor names.
   std::string base_prefix;
   std::vector<std::string> default_targets;  // PEFT's for the family
   std::vector<BiasKey> bias_keys;
+  std::vector<OldName> old_names;
   // Ends of names of tensors that older files hold and that carry no information.
   std::vector<std::string> buffers;
   std::function<NetworkParts(const ArchSpec& spec, const Builder& builder)> build;

@@ -57,8 +57,10 @@ at::Tensor Attention::forward(const at::Tensor& x, std::size_t layer, const Pass
     each.query = query_norm.forward(each.query);
     each.key = key_norm.forward(each.key);
   }
-  each.query = rope(each.query, pass.rope.cos, pass.rope.sin);
-  each.key = rope(each.key, pass.rope.cos, pass.rope.sin);
+  if (pass.rope.cos.defined()) {
+    each.query = rope(each.query, pass.rope.cos, pass.rope.sin);
+    each.key = rope(each.key, pass.rope.cos, pass.rope.sin);
+  }
   const at::Tensor out =
       pass.cache == nullptr ? attention_packed(each.query, each.key, each.value, pass.offsets, spec)
                             : attend_cached(layer, each, pass, spec);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/errors.h"
 #include "libtorch/prelude.h"
 #include "nn/ops/recompute.h"
 
@@ -17,18 +18,48 @@ bool trains(Block& block) {
       parameters, [](const NamedParameter& each) { return each.tensor->requires_grad(); });
 }
 
+void check_lengths(const std::vector<std::int32_t>& offsets, std::int64_t positions) {
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+    const std::int64_t length = offsets[s + 1] - offsets[s];
+    if (length <= positions) continue;
+    throw ModelError("a document has " + std::to_string(length) + " tokens, the model has " +
+                         std::to_string(positions) + " positions",
+                     "Cut the documents, as --max-length does.");
+  }
+}
+
+// Rows of `table` for the types of tokens; without any, row 0 for each.
+at::Tensor embedded_types(const Embedding& table, const at::Tensor& types, std::int64_t tokens) {
+  if (!types.defined()) return table.weight().narrow(0, 0, 1).expand({tokens, -1});
+  const std::int64_t rows = table.weight().size(0);
+  if (types.numel() > 0 && types.max().item<std::int64_t>() >= rows) {
+    throw ModelError("a token has type " + std::to_string(types.max().item<std::int64_t>()) +
+                     ", the model has types 0 to " + std::to_string(rows - 1));
+  }
+  return table.forward(types);
+}
+
 }  // namespace
 
-at::Tensor Backbone::embed(const at::Tensor& tokens, at::ScalarType dtype) const {
-  const at::Tensor x = embedding.forward(tokens).to(dtype);
-  if (embedding_scale == 1.0) return x;
-  return x * at::scalar_tensor(embedding_scale, x.options());
+at::Tensor Backbone::embed(const Batch& batch, at::ScalarType dtype) const {
+  at::Tensor x = embedding.forward(batch.tokens).to(dtype);
+  if (embedding_scale != 1.0) x = x * at::scalar_tensor(embedding_scale, x.options());
+  if (type_embedding.exists()) {
+    x = x + embedded_types(type_embedding, batch.token_types, x.size(0)).to(dtype);
+  }
+  if (position_embedding.exists()) {
+    check_lengths(batch.offsets, position_embedding.weight().size(0) - first_position);
+    x = x + position_embedding.forward(batch.positions + first_position).to(dtype);
+  }
+  return embedding_norm.forward(x);
 }
 
 at::Tensor Backbone::forward(const Batch& batch, at::ScalarType dtype, KvCache* cache,
                              Recompute recompute) {
-  at::Tensor x = embed(batch.tokens, dtype);
-  const Pass pass{batch.offsets, rope_tables(rope, batch.positions, batch.offsets), cache};
+  at::Tensor x = embed(batch, dtype);
+  const RopeTables turns =
+      rope.width > 0 ? rope_tables(rope, batch.positions, batch.offsets) : RopeTables{};
+  const Pass pass{batch.offsets, turns, cache, &relative};
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const bool wanted = recompute == Recompute::kFull && at::GradMode::is_enabled();
     if (wanted && (x.requires_grad() || trains(blocks[i]))) {
@@ -49,7 +80,12 @@ at::Tensor Backbone::forward(const Batch& batch, at::ScalarType dtype, KvCache* 
 
 void Backbone::parts(PartVisitor& visit) {
   visit(embedding);
+  visit(position_embedding);
+  visit(type_embedding);
+  visit(embedding_norm);
   for (Block& block : blocks) block.parts(visit);
+  visit(relative.table);
+  visit(relative.norm);
   visit(final_norm);
   visit(rotary_module);
 }

@@ -17,19 +17,25 @@ enum class Recompute {
 
 struct Backbone {
   Embedding embedding;
-  double embedding_scale = 1.0;  // rounded to the weights' dtype before use
+  double embedding_scale = 1.0;       // rounded to the weights' dtype before use
+  Embedding position_embedding = {};  // learned, added; row first_position is the first token's
+  std::int64_t first_position = 0;
+  Embedding type_embedding = {};  // of Batch::token_types, added
+  Norm embedding_norm = {};       // of the sum
   std::vector<Block> blocks;
   Norm final_norm;
   PlainModule rotary_module;
-  RopeSpec rope;
+  RopeSpec rope;  // of width 0 where nothing turns
+  RelativePositions relative = {};
 
   // Hidden states [N, hidden] before the final norm, in `dtype`. With a cache, document s
-  // continues sequence s of the cache, and batch.positions must go on from its length.
+  // continues sequence s of the cache, and batch.positions must go on from its length. Throws
+  // ModelError for documents longer than the learned positions, and for types without a row.
   at::Tensor forward(const Batch& batch, at::ScalarType dtype, KvCache* cache, Recompute recompute);
   void parts(PartVisitor& visit);
 
  private:
-  at::Tensor embed(const at::Tensor& tokens, at::ScalarType dtype) const;
+  at::Tensor embed(const Batch& batch, at::ScalarType dtype) const;
 };
 
 }  // namespace svtune

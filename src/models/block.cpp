@@ -5,25 +5,37 @@
 namespace svtune {
 namespace {
 
-at::Tensor normed(const Norm& norm, const at::Tensor& branch) {
-  return norm.exists() ? norm.forward(branch) : branch;
+// Of whichever kind of attention.
+std::int64_t hidden_size(const Block& block) {
+  return std::visit([](const auto& part) { return part.output.out_features(); }, block.attention);
+}
+
+HeadShape heads_of(const Block& block) {
+  return std::visit([](const auto& part) { return part.heads; }, block.attention);
 }
 
 }  // namespace
 
 at::Tensor Block::forward(const at::Tensor& x, std::size_t index, const Pass& pass) {
-  const at::Tensor attended =
-      normed(attention_output_norm, attention.forward(attention_norm.forward(x), index, pass));
+  const auto attend = [&](const at::Tensor& input) {
+    return std::visit([&](auto& part) { return part.forward(input, index, pass); }, attention);
+  };
+  const auto feed = [&](const at::Tensor& input) {
+    return std::visit([&](auto& part) { return part.forward(input); }, feed_forward);
+  };
+  if (order == BlockOrder::kPostNorm) {
+    const at::Tensor y = attention_norm.forward(x + attend(x));
+    return feed_forward_norm.forward(y + feed(y));
+  }
+  const at::Tensor attended = attention_output_norm.forward(attend(attention_norm.forward(x)));
   const at::Tensor middle = x + attended;
   const at::Tensor& input = order == BlockOrder::kParallel ? x : middle;
-  const at::Tensor inner = feed_forward_norm.forward(input);
-  return middle + normed(feed_forward_output_norm,
-                         std::visit([&](auto& part) { return part.forward(inner); }, feed_forward));
+  return middle + feed_forward_output_norm.forward(feed(feed_forward_norm.forward(input)));
 }
 
 void Block::parts(PartVisitor& visit) {
   visit(attention_norm);
-  attention.parts(visit);
+  std::visit([&](auto& part) { part.parts(visit); }, attention);
   visit(attention_output_norm);
   visit(feed_forward_norm);
   visit(feed_forward_output_norm);
@@ -31,9 +43,9 @@ void Block::parts(PartVisitor& visit) {
 }
 
 Kept Block::kept() const {
-  const std::int64_t hidden = attention.output.out_features();
+  const std::int64_t hidden = hidden_size(*this);
   Kept kept{2 * hidden, 2};  // both residual sums, reciprocals of both norms
-  kept += attention.kept();
+  kept += std::visit([](const auto& part) { return part.kept(); }, attention);
   kept += std::visit([](const auto& part) { return part.kept(); }, feed_forward);
   if (attention_output_norm.exists()) kept.elements += hidden;
   if (feed_forward_output_norm.exists()) kept.elements += hidden;
@@ -41,7 +53,8 @@ Kept Block::kept() const {
 }
 
 std::vector<SharedInput> Block::inputs() const {
-  std::vector<SharedInput> list = attention.inputs();
+  std::vector<SharedInput> list =
+      std::visit([](const auto& part) { return part.inputs(); }, attention);
   for (SharedInput& each :
        std::visit([](const auto& part) { return part.inputs(); }, feed_forward)) {
     list.push_back(std::move(each));
@@ -50,9 +63,9 @@ std::vector<SharedInput> Block::inputs() const {
 }
 
 BlockWidths Block::widths() const {
-  const HeadShape& heads = attention.heads;
-  return {attention.output.out_features(), heads.queries * heads.width, heads.keys * heads.width,
-          heads.queries, std::visit([](const auto& part) { return part.inner(); }, feed_forward)};
+  const HeadShape heads = heads_of(*this);
+  return {hidden_size(*this), heads.queries * heads.width, heads.keys * heads.width, heads.queries,
+          std::visit([](const auto& part) { return part.inner(); }, feed_forward)};
 }
 
 }  // namespace svtune

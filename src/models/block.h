@@ -1,9 +1,11 @@
 // One layer of a backbone: attention and feed-forward, with norms and residual sums between.
 #pragma once
 
+#include <variant>
 #include <vector>
 
 #include "models/attention.h"
+#include "models/disentangled_attention.h"
 #include "models/feed_forward.h"
 
 namespace svtune {
@@ -11,12 +13,13 @@ namespace svtune {
 enum class BlockOrder {
   kSequential,  // y = x + attention(norm(x)); y + feed_forward(norm(y))
   kParallel,    // x + attention(norm(x)) + feed_forward(norm'(x))
+  kPostNorm,    // y = norm(x + attention(x)); norm'(y + feed_forward(y))
 };
 
 struct Block {
   BlockOrder order = BlockOrder::kSequential;
   Norm attention_norm;
-  Attention attention;
+  std::variant<Attention, DisentangledAttention> attention;
   Norm attention_output_norm = {};  // of the branch, before its sum
   Norm feed_forward_norm;
   Norm feed_forward_output_norm = {};

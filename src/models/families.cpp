@@ -57,12 +57,12 @@ void reject_foreign_keys(ConfigReader& config) {
   }
 }
 
-void parse_dimensions(ConfigReader& config, ArchSpec& spec) {
+void parse_dimensions(ConfigReader& config, const SizeKeys& keys, ArchSpec& spec) {
   spec.vocab_size = config.integer("vocab_size");
-  spec.hidden_size = config.integer("hidden_size");
-  spec.intermediate_size = config.integer("intermediate_size");
-  spec.num_layers = config.integer("num_hidden_layers");
-  spec.num_heads = config.integer("num_attention_heads");
+  spec.hidden_size = config.integer(keys.hidden);
+  spec.intermediate_size = config.integer(keys.inner);
+  spec.num_layers = config.integer(keys.layers);
+  spec.num_heads = config.integer(keys.heads);
   spec.num_kv_heads = config.integer_or("num_key_value_heads", spec.num_heads);
   spec.head_dim =
       config.integer_or("head_dim", std::max<std::int64_t>(1, spec.hidden_size / spec.num_heads));
@@ -70,7 +70,7 @@ void parse_dimensions(ConfigReader& config, ArchSpec& spec) {
   spec.tied_head = config.boolean_or("tie_word_embeddings", false);
   constexpr std::int64_t kMaxLayers = 4096;
   if (spec.num_layers > kMaxLayers) {
-    config.problem("num_hidden_layers is above " + std::to_string(kMaxLayers));
+    config.problem(std::string(keys.layers) + " is above " + std::to_string(kMaxLayers));
     spec.num_layers = 1;
   }
   if (spec.num_heads % spec.num_kv_heads != 0) {
@@ -84,11 +84,33 @@ void parse_dimensions(ConfigReader& config, ArchSpec& spec) {
 
 const std::vector<Family>& families() {
   static const std::vector<Family> list = {
-      {"llama", parse_llama},   {"mistral", parse_mistral},   {"mixtral", parse_mixtral},
-      {"qwen2", parse_qwen2},   {"qwen3", parse_qwen3},       {"gemma", parse_gemma},
-      {"gemma2", parse_gemma2}, {"gpt_neox", parse_gpt_neox},
+      {"llama", parse_llama},
+      {"mistral", parse_mistral},
+      {"mixtral", parse_mixtral},
+      {"qwen2", parse_qwen2},
+      {"qwen3", parse_qwen3},
+      {"gemma", parse_gemma},
+      {"gemma2", parse_gemma2},
+      {"gpt_neox", parse_gpt_neox},
+      {"bert", parse_bert, "Bert"},
+      {"roberta", parse_roberta, "Roberta"},
+      {"xlm-roberta", parse_roberta, "XLMRoberta"},
+      {"distilbert",
+       parse_distilbert,
+       "DistilBert",
+       {.hidden = "dim", .inner = "hidden_dim", .layers = "n_layers", .heads = "n_heads"}},
+      {"deberta-v2", parse_deberta_v2, "DebertaV2"},
   };
   return list;
+}
+
+const Family* family_of(const Json& config) {
+  const auto type = config.is_object() ? config.find("model_type") : config.end();
+  if (type == config.end() || !type->is_string()) return nullptr;
+  for (const Family& family : families()) {
+    if (family.model_type == type->get<std::string>()) return &family;
+  }
+  return nullptr;
 }
 
 ArchSpec parse_arch(const Json& config, const std::string& source) {
@@ -97,19 +119,18 @@ ArchSpec parse_arch(const Json& config, const std::string& source) {
   reader.finish();
   ArchSpec spec;
   spec.family = reader.text_or("model_type", "");
-  const Family* found = nullptr;
-  std::string known;
-  for (const Family& family : families()) {
-    if (family.model_type == spec.family) found = &family;
-    known += (known.empty() ? "" : ", ") + family.model_type;
-  }
+  const Family* found = family_of(config);
   if (found == nullptr) {
+    std::string known;
+    for (const Family& family : families()) {
+      known += (known.empty() ? "" : ", ") + family.model_type;
+    }
     reader.problem("model_type \"" + spec.family + "\" is not supported (" + known + " are)");
     reader.finish();
   }
-  parse_dimensions(reader, spec);
+  parse_dimensions(reader, found->sizes, spec);
   found->parse(reader, spec);
-  read_rope(reader, spec);
+  if (found->encoder_class.empty()) read_rope(reader, spec);
   reject_foreign_keys(reader);
   reader.finish();
   return spec;

@@ -1,4 +1,4 @@
-// The supported decoder families: one line each in families.cpp, one file each in families/.
+// The supported families: one line each in families.cpp, one file each in families/.
 #pragma once
 
 #include <string>
@@ -13,9 +13,21 @@ namespace svtune {
 // Reads the family's keys; the common ones are already in `spec`. Problems go to the reader.
 using FamilyParser = void (*)(ConfigReader& config, ArchSpec& spec);
 
+// What a family calls its sizes in config.json.
+struct SizeKeys {
+  const char* hidden = "hidden_size";
+  const char* inner = "intermediate_size";
+  const char* layers = "num_hidden_layers";
+  const char* heads = "num_attention_heads";
+};
+
 struct Family {
   std::string model_type;
   FamilyParser parse;
+  // Of an encoder: transformers' classes begin with it ("Bert"). Empty for decoders, whose heads
+  // turn and which have no head of labels.
+  std::string encoder_class = {};
+  SizeKeys sizes = {};
 };
 
 void parse_llama(ConfigReader& config, ArchSpec& spec);
@@ -26,8 +38,14 @@ void parse_gemma(ConfigReader& config, ArchSpec& spec);
 void parse_gemma2(ConfigReader& config, ArchSpec& spec);
 void parse_gpt_neox(ConfigReader& config, ArchSpec& spec);
 void parse_mixtral(ConfigReader& config, ArchSpec& spec);
+void parse_bert(ConfigReader& config, ArchSpec& spec);
+void parse_roberta(ConfigReader& config, ArchSpec& spec);
+void parse_distilbert(ConfigReader& config, ArchSpec& spec);
+void parse_deberta_v2(ConfigReader& config, ArchSpec& spec);
 
 const std::vector<Family>& families();
+// The family of a config.json; null when its model_type is none of them.
+const Family* family_of(const Json& config);
 
 // config.json -> ArchSpec. Throws FileError naming every problem at once: unknown family,
 // missing or malformed keys, and keys that change the mathematics but are not supported.

@@ -12,10 +12,12 @@ namespace svtune {
 struct Kept {
   std::int64_t elements = 0;  // of the compute dtype
   std::int64_t floats = 0;    // fp32
+  std::int64_t once = 0;      // elements of the compute dtype, not per token but per pass
 
   Kept& operator+=(const Kept& other) {
     elements += other.elements;
     floats += other.floats;
+    once += other.once;
     return *this;
   }
 };
@@ -23,8 +25,9 @@ struct Kept {
 // Linear layers that read one tensor, which is kept once however many of them are adapted.
 struct SharedInput {
   std::vector<const Linear*> layers;
-  bool kept_anyway = false;  // by another part's backward
-  double rows = 1;           // per token; below 1 where tokens are routed
+  bool kept_anyway = false;    // by another part's backward
+  double rows = 1;             // per token; below 1 where tokens are routed
+  std::int64_t more_rows = 0;  // beside those of tokens
 };
 
 // Widths of a block's tensors, elements per token.

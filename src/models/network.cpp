@@ -16,53 +16,118 @@ Network::Network(ArchSpec spec, const WeightLoader& load)
   untied_ = head().base().quantized() || !head().base().stored().is_alias_of(table);
 }
 
+void Network::fail_for_head(const std::string& what) const {
+  const char* kinds[] = {"a language model", "a model of labels of documents",
+                         "a model of labels of tokens"};
+  throw ModelError("this " + spec_.family + " is " + kinds[static_cast<int>(spec_.task)] + ": " +
+                   what);
+}
+
+Linear& Network::head() {
+  return std::visit([](auto& head) -> Linear& { return head.output; }, parts_.head);
+}
+
+const Linear& Network::head() const {
+  return std::visit([](const auto& head) -> const Linear& { return head.output; }, parts_.head);
+}
+
+LanguageHead& Network::language_head() {
+  if (auto* head = std::get_if<LanguageHead>(&parts_.head)) return *head;
+  fail_for_head("it predicts no tokens");
+}
+
+const LanguageHead& Network::language_head() const {
+  if (const auto* head = std::get_if<LanguageHead>(&parts_.head)) return *head;
+  fail_for_head("it predicts no tokens");
+}
+
 at::Tensor Network::forward(const Batch& batch, KvCache* cache) {
+  if (cache != nullptr && !is_language_model()) fail_for_head("it writes no text");
   return parts_.backbone.forward(batch, dtype_, cache, recompute_);
 }
 
 at::Tensor Network::logits(const at::Tensor& rows) {
-  return parts_.head.logits(parts_.backbone.final_norm.forward(rows), tied());
+  const at::Tensor x = parts_.backbone.final_norm.forward(rows);
+  if (auto* tokens = std::get_if<TokenHead>(&parts_.head)) return tokens->logits(x);
+  return language_head().logits(x, tied());
 }
 
 at::Tensor Network::supervised_rows(const Batch& batch) {
+  if (batch.document_targets.defined()) fail_for_head("it does not learn documents' labels");
   return parts_.backbone.final_norm.forward(forward(batch).index_select(0, batch.supervised));
 }
 
-at::Tensor Network::document_logits(const Batch&) {
-  throw ModelError("a " + spec_.family + " language model gives no logits of documents");
+at::Tensor Network::first_rows(const Batch& batch) {
+  std::vector<std::int64_t> first;
+  for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
+    if (batch.offsets[s] == batch.offsets[s + 1]) fail_for_head("one of these has no tokens");
+    first.push_back(batch.offsets[s]);
+  }
+  const at::Tensor x = forward(batch);
+  const at::Tensor places = at::tensor(first, at::TensorOptions().dtype(at::kLong)).to(x.device());
+  return parts_.backbone.final_norm.forward(x.index_select(0, places));
+}
+
+at::Tensor Network::document_logits(const Batch& batch) {
+  auto* documents = std::get_if<DocumentHead>(&parts_.head);
+  if (documents == nullptr) fail_for_head("it gives none of documents");
+  return documents->logits(first_rows(batch));
 }
 
 at::Tensor Network::loss(const Batch& batch) {
-  if (batch.document_targets.defined()) {
-    throw ModelError("a " + spec_.family +
-                     " language model learns tokens, not labels of documents");
+  if (auto* documents = std::get_if<DocumentHead>(&parts_.head)) {
+    if (!batch.document_targets.defined()) fail_for_head("it does not learn tokens");
+    return documents->loss(first_rows(batch), batch.document_targets);
   }
-  return parts_.head.loss(supervised_rows(batch), batch.targets, tied());
+  const at::Tensor rows = supervised_rows(batch);
+  if (auto* tokens = std::get_if<TokenHead>(&parts_.head)) {
+    return -tokens->log_probs(rows, batch.targets).sum();
+  }
+  return language_head().loss(rows, batch.targets, tied());
 }
 
 at::Tensor Network::log_probs(const Batch& batch) {
   const at::NoGradGuard no_grad;
-  return parts_.head.log_probs(supervised_rows(batch), batch.targets, tied());
+  if (std::holds_alternative<DocumentHead>(parts_.head)) fail_for_head("it predicts no tokens");
+  const at::Tensor rows = supervised_rows(batch);
+  if (auto* tokens = std::get_if<TokenHead>(&parts_.head)) {
+    return tokens->log_probs(rows, batch.targets);
+  }
+  return language_head().log_probs(rows, batch.targets, tied());
+}
+
+std::vector<Linear*> Network::head_linears() {
+  return std::visit([](auto& head) { return linears_of(head); }, parts_.head);
 }
 
 std::vector<Linear*> Network::linears() {
   std::vector<Linear*> list = linears_of(parts_.backbone);
-  list.push_back(&head());
+  for (Linear* layer : head_linears()) list.push_back(layer);
   return list;
 }
 
 void Network::train_rows(const std::vector<std::int64_t>& ids, bool own_head) {
   embedding().rows() = TokenRows(ids, embedding().weight());
-  if (own_head && !head_is_tied()) parts_.head.rows = TokenRows(ids, head().base().dense());
+  if (own_head && !head_is_tied()) language_head().rows = TokenRows(ids, head().base().dense());
 }
 
-void Network::drop_rows() { embedding().rows() = parts_.head.rows = {}; }
+void Network::drop_rows() {
+  embedding().rows() = {};
+  if (auto* head = std::get_if<LanguageHead>(&parts_.head)) head->rows = {};
+}
 
-std::vector<NamedParameter> Network::parameters() { return parameters_of(parts_.backbone); }
+std::vector<NamedParameter> Network::parameters() {
+  std::vector<NamedParameter> list = parameters_of(parts_.backbone);
+  for (NamedParameter& each :
+       std::visit([](auto& head) { return parameters_of(head); }, parts_.head)) {
+    list.push_back(std::move(each));
+  }
+  return list;
+}
 
 std::vector<std::string> Network::module_names() {
   std::vector<std::string> leaves = leaf_names_of(parts_.backbone);
-  leaves.push_back(head().name());
+  for (const Linear* layer : head_linears()) leaves.push_back(layer->name());
   std::vector<std::string> names;
   std::set<std::string> seen;
   for (const std::string& leaf : leaves) {

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "models/arch_spec.h"
 #include "models/backbone.h"
 #include "models/builder.h"
+#include "models/label_head.h"
 #include "models/language_head.h"
 
 namespace svtune {
@@ -15,7 +17,7 @@ namespace svtune {
 // What a family builds.
 struct NetworkParts {
   Backbone backbone;
-  LanguageHead head;
+  std::variant<LanguageHead, DocumentHead, TokenHead> head;  // as ArchSpec::task says
 };
 
 class Network {
@@ -27,10 +29,12 @@ class Network {
   const ArchSpec& spec() const { return spec_; }
   at::ScalarType dtype() const { return dtype_; }
 
-  // See Backbone::forward.
+  bool is_language_model() const { return spec_.task == HeadTask::kNextToken; }
+
+  // See Backbone::forward. Throws ModelError for a cache where attention goes both ways.
   at::Tensor forward(const Batch& batch, KvCache* cache = nullptr);
-  // Final norm and output head on chosen rows [M, hidden] -> logits [M, vocab] in fp32
-  // (fp64 for fp64).
+  // Final norm and output head on chosen rows [M, hidden] -> logits [M, vocab or labels] in fp32
+  // (fp64 for fp64). Throws ModelError when the head is one of documents.
   at::Tensor logits(const at::Tensor& rows);
   // One row of the head per document, [S, labels] in fp32 (fp64 for fp64); differentiable. Throws
   // ModelError when the head is not one of documents.
@@ -39,17 +43,20 @@ class Network {
   // squared error where the head gives one number; scalar, differentiable. Throws ModelError when
   // the head learns from other targets than the batch has.
   at::Tensor loss(const Batch& batch);
-  // log p(target) per supervised row [M], fp32, no gradient.
+  // log p(target) per supervised token [M], fp32, no gradient. Throws as logits() does.
   at::Tensor log_probs(const Batch& batch);
 
-  // All linear layers in checkpoint order, the output head last (also when it is tied).
+  // All linear layers in checkpoint order, those of the output head last (also when it is tied).
   std::vector<Linear*> linears();
   std::vector<NamedParameter> parameters();
+  // Those of the output head alone; its last is head().
+  std::vector<Linear*> head_linears();
   // The paths of all modules, containers before what they contain, as target names match them.
   std::vector<std::string> module_names();
   std::vector<Block>& blocks() { return parts_.backbone.blocks; }
-  Linear& head() { return parts_.head.output; }
-  const Linear& head() const { return parts_.head.output; }
+  // The layer that gives the logits.
+  Linear& head();
+  const Linear& head() const;
   Embedding& embedding() { return parts_.backbone.embedding; }
   const Embedding& embedding() const { return parts_.backbone.embedding; }
   // Whether the head reads the embedding's tensor. A checkpoint may hold another one, whatever its
@@ -59,16 +66,21 @@ class Network {
   void untie_head() { untied_ = true; }
 
   // Lets these rows of the embedding, and with it those of a tied head, train apart from it; with
-  // `own_head` the same rows of a head that is not tied.
+  // `own_head` the same rows of a language model's head that is not tied.
   void train_rows(const std::vector<std::int64_t>& ids, bool own_head);
   void drop_rows();
-  const TokenRows& own_head_rows() const { return parts_.head.rows; }
+  const TokenRows& own_head_rows() const { return language_head().rows; }
 
   void set_recompute(Recompute policy) { recompute_ = policy; }
 
  private:
   const Embedding* tied() const { return head_is_tied() ? &embedding() : nullptr; }
+  // Throws ModelError when the head is another one.
+  LanguageHead& language_head();
+  const LanguageHead& language_head() const;
+  [[noreturn]] void fail_for_head(const std::string& what) const;
   at::Tensor supervised_rows(const Batch& batch);
+  at::Tensor first_rows(const Batch& batch);
 
   ArchSpec spec_;
   NetworkParts parts_;

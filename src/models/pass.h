@@ -5,14 +5,25 @@
 #include <vector>
 
 #include "models/rope.h"
+#include "nn/embedding.h"
 #include "nn/kv_cache.h"
+#include "nn/norm.h"
 
 namespace svtune {
 
+// Vectors of the distances between two tokens, [2 * span, hidden]; blocks project them.
+struct RelativePositions {
+  Embedding table = {};
+  Norm norm = {};
+
+  at::Tensor forward(at::ScalarType dtype) const { return norm.forward(table.weight().to(dtype)); }
+};
+
 struct Pass {
   std::vector<std::int32_t> offsets;  // [S+1]; document s is rows offsets[s] .. offsets[s+1]
-  RopeTables rope;
-  KvCache* cache = nullptr;  // of a generation; documents go on from what it holds
+  RopeTables rope;                    // undefined where nothing turns
+  KvCache* cache = nullptr;           // of a generation; documents go on from what it holds
+  const RelativePositions* relative = nullptr;  // outlives backward
 };
 
 }  // namespace svtune

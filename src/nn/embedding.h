@@ -11,10 +11,11 @@ namespace svtune {
 
 class Embedding {
  public:
-  Embedding() = default;
+  Embedding() = default;  // none: a table that a family leaves out
   // `name` is the checkpoint's module path, e.g. "model.embed_tokens"; weight [rows, width].
   Embedding(std::string name, at::Tensor weight);
 
+  bool exists() const { return !name_.empty(); }
   // [N] int64 -> [N, width], the weight's dtype
   at::Tensor forward(const at::Tensor& ids) const;
 

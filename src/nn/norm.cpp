@@ -17,6 +17,7 @@ Norm::Norm(std::string name, at::Tensor weight, at::Tensor bias, LayerNormSpec s
       layer_(spec) {}
 
 at::Tensor Norm::forward(const at::Tensor& x) const {
+  if (!exists()) return x;
   if (is_rms_) return rms_norm(x, weight_, rms_);
   const at::ScalarType dtype = x.scalar_type();
   return at::layer_norm(x, {x.size(-1)}, weight_.to(dtype), bias_.to(dtype), layer_.eps);

@@ -21,7 +21,8 @@ class Norm {
   Norm(std::string name, at::Tensor weight, at::Tensor bias, LayerNormSpec spec);
 
   bool exists() const { return !name_.empty(); }
-  at::Tensor forward(const at::Tensor& x) const;  // [..., width] -> [..., width]
+  // [..., width] -> [..., width]; x itself where there is none
+  at::Tensor forward(const at::Tensor& x) const;
 
   const std::string& name() const { return name_; }
   at::Tensor& weight() { return weight_; }

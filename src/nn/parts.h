@@ -76,12 +76,14 @@ std::vector<NamedParameter> parameters_of(Part& part) {
 template <class Part>
 std::vector<std::string> leaf_names_of(Part& part) {
   struct Visitor final : PartVisitor {
-    void operator()(Linear& layer) override { list.push_back(layer.name()); }
-    void operator()(Norm& norm) override {
-      if (norm.exists()) list.push_back(norm.name());
+    void operator()(Linear& layer) override { add(layer.name()); }
+    void operator()(Norm& norm) override { add(norm.name()); }
+    void operator()(Embedding& table) override { add(table.name()); }
+    void operator()(const PlainModule& module) override { add(module.name); }
+    // Parts that a family leaves out have no name.
+    void add(const std::string& name) {
+      if (!name.empty()) list.push_back(name);
     }
-    void operator()(Embedding& table) override { list.push_back(table.name()); }
-    void operator()(const PlainModule& module) override { list.push_back(module.name); }
     std::vector<std::string> list;
   } visitor;
   part.parts(visitor);

@@ -12,10 +12,12 @@ namespace {
 
 constexpr double kFp32 = 4;  // bytes
 
-// What backward keeps of one block per token, whatever its linear layers keep; bytes.
-double saved_by_block(const Block& block, double element) {
+// What backward keeps of one block for so many tokens, whatever its linear layers keep; bytes.
+double saved_by_block(const Block& block, double tokens, double element) {
   const Kept kept = block.kept();
-  return static_cast<double>(kept.elements) * element + kFp32 * static_cast<double>(kept.floats);
+  const double each =
+      static_cast<double>(kept.elements) * element + kFp32 * static_cast<double>(kept.floats);
+  return tokens * each + static_cast<double>(kept.once) * element;
 }
 
 // The block that holds each linear layer and each parameter, by name; others are not listed.
@@ -33,15 +35,17 @@ std::map<std::string, std::int64_t> blocks_by_name(Network& net) {
 double kept_by_adapters(const Block& block, std::int64_t tokens) {
   double kept = 0;
   for (const SharedInput& input : block.inputs()) {
+    const double rows = input.rows + static_cast<double>(input.more_rows) /
+                                         static_cast<double>(std::max<std::int64_t>(1, tokens));
     bool keeps_input = false;
     for (const Linear* layer : input.layers) {
       if (layer->adapter() == nullptr) continue;
       const AdapterMemory memory = layer->adapter()->memory(tokens);
-      kept += input.rows * static_cast<double>(memory.kept_per_token);
+      kept += rows * static_cast<double>(memory.kept_per_token);
       keeps_input = keeps_input || memory.keeps_input;
     }
     if (!keeps_input || input.kept_anyway) continue;
-    kept += input.rows * static_cast<double>(input.layers.front()->in_features());
+    kept += rows * static_cast<double>(input.layers.front()->in_features());
   }
   return kept;
 }
@@ -73,7 +77,7 @@ double head_bytes(const Network& net, const MemoryRequest& request, double eleme
   const double tile_elements = adapted ? kAdaptedTileElements : 1 << 24;
   // Logits, the same in fp32, their softmax and its gradient.
   const double copies = adapted ? 1 + 3 * kFp32 / element : 1;
-  const auto vocab = static_cast<double>(spec.vocab_size);
+  const auto vocab = static_cast<double>(net.head().out_features());
   const auto rows = static_cast<double>(request.supervised_tokens > 0 ? request.supervised_tokens
                                                                       : request.batch_tokens);
   const double tile_rows = std::min(rows, std::max(16.0, std::floor(tile_elements / vocab)));
@@ -83,9 +87,10 @@ double head_bytes(const Network& net, const MemoryRequest& request, double eleme
 
 // Gradients of a trained head: its own and that scaled by the loss's, or one tile's part of it.
 // An embedding's comes when the activations are gone.
-double head_gradient(const ArchSpec& spec, const MemoryRequest& request, double element) {
+double head_gradient(const Network& net, const MemoryRequest& request, double element) {
   if (!request.trains_head) return 0;
-  const auto size = static_cast<double>(spec.vocab_size) * static_cast<double>(spec.hidden_size);
+  const auto size =
+      static_cast<double>(net.head().out_features()) * static_cast<double>(net.spec().hidden_size);
   return size * std::max(2 * kFp32, kFp32 + (element < kFp32 ? 2 : 1) * element);
 }
 
@@ -144,7 +149,7 @@ MemoryForecast predict_memory(Network& net, const MemoryRequest& request) {
   const double element = dtype == at::kBFloat16 ? 2 : dtype == at::kDouble ? 8 : 4;
   const auto tokens = static_cast<double>(request.batch_tokens);
   const auto layers = static_cast<double>(spec.num_layers);
-  const double a_block = tokens * saved_by_block(block, element);
+  const double a_block = saved_by_block(block, tokens, element);
   const double linears = tokens * static_cast<double>(request.kept_per_token) * element;
   const auto blocks = static_cast<double>(request.blocks);
   double backward = temporaries(block, request, element);
@@ -155,7 +160,7 @@ MemoryForecast predict_memory(Network& net, const MemoryRequest& request) {
     saved = layers * tokens * static_cast<double>(spec.hidden_size) * element;
   }
   const double states = static_cast<double>(request.trainable_parameters) * 16;
-  const double head = head_bytes(net, request, element) + head_gradient(spec, request, element);
+  const double head = head_bytes(net, request, element) + head_gradient(net, request, element);
   const double widest = std::max(backward, head);
   // Sizes rounded up and blocks kept for reuse, see nn/cpu_allocator.cpp.
   const double reserve = states / 16 + (saved + widest) / 8 + (32 << 20);

@@ -36,10 +36,23 @@ std::vector<Batch> start_documents(BatchSource& source, std::int64_t tokens) {
   return documents;
 }
 
+namespace {
+
+// [M] fp64 of what the batch supervises; labels give their document's mean, once for each.
+at::Tensor losses_of(Network& net, const Batch& batch) {
+  // Words have too many logits to make their gradients as well.
+  const at::NoGradGuard no_grad;
+  if (net.is_language_model()) return net.log_probs(batch).to(at::kDouble).neg();
+  const std::int64_t count = batch.num_supervised();
+  return net.loss(batch).to(at::kDouble).div(count).expand({count});
+}
+
+}  // namespace
+
 at::Tensor start_losses(Network& net, const AdapterSet* adapters, std::span<const Batch> batches) {
   if (adapters != nullptr) adapters->begin_micro_batch(false, 0);
   std::vector<at::Tensor> parts;
-  for (const Batch& batch : batches) parts.push_back(net.log_probs(batch).to(at::kDouble).neg());
+  for (const Batch& batch : batches) parts.push_back(losses_of(net, batch));
   at::Tensor losses = at::cat(parts);
   const double loss = losses.mean().item<double>();
   if (!std::isfinite(loss)) {

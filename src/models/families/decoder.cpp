@@ -78,9 +78,10 @@ NetworkParts make_decoder(const ArchSpec& spec, const DecoderOptions& options,
   backbone.final_norm = at.rms_norm("norm", spec.hidden_size, options.norm);
   backbone.rotary_module = at.module("rotary_emb");
   backbone.rope = spec.rope;
-  parts.head = {spec.tied_head ? root.tied("lm_head", backbone.embedding)
-                               : root.linear("lm_head", spec.vocab_size, spec.hidden_size),
-                {options.logit_softcap}};
+  parts.head =
+      LanguageHead{spec.tied_head ? root.tied("lm_head", backbone.embedding)
+                                  : root.linear("lm_head", spec.vocab_size, spec.hidden_size),
+                   {options.logit_softcap}};
   return parts;
 }
 

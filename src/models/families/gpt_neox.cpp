@@ -22,11 +22,13 @@ Block make_block(const ArchSpec& spec, const NeoxOptions& options, const Builder
   block.order = options.parallel ? BlockOrder::kParallel : BlockOrder::kSequential;
   block.attention_norm = at.layer_norm("input_layernorm", hidden, options.norm);
   block.feed_forward_norm = at.layer_norm("post_attention_layernorm", hidden, options.norm);
-  block.attention.project = FusedByHead{
+  Attention attention;
+  attention.project = FusedByHead{
       at.linear("attention.query_key_value", 3 * hidden, hidden, options.attention_bias)};
-  block.attention.output = at.linear("attention.dense", hidden, hidden, options.attention_bias);
-  block.attention.heads = {spec.num_heads, spec.num_heads, spec.head_dim};
-  block.attention.spec.scale = 1.0 / std::sqrt(static_cast<double>(spec.head_dim));
+  attention.output = at.linear("attention.dense", hidden, hidden, options.attention_bias);
+  attention.heads = {spec.num_heads, spec.num_heads, spec.head_dim};
+  attention.spec.scale = 1.0 / std::sqrt(static_cast<double>(spec.head_dim));
+  block.attention = std::move(attention);
   Mlp mlp;
   mlp.up = at.linear("mlp.dense_h_to_4h", inner, hidden, true);
   mlp.down = at.linear("mlp.dense_4h_to_h", hidden, inner, true);
@@ -47,8 +49,10 @@ NetworkParts build_neox(const ArchSpec& spec, const NeoxOptions& options, const 
   backbone.final_norm = at.layer_norm("final_layer_norm", spec.hidden_size, options.norm);
   backbone.rotary_module = at.module("rotary_emb");
   backbone.rope = spec.rope;
-  parts.head.output = spec.tied_head ? root.tied("embed_out", backbone.embedding)
-                                     : root.linear("embed_out", spec.vocab_size, spec.hidden_size);
+  LanguageHead head;
+  head.output = spec.tied_head ? root.tied("embed_out", backbone.embedding)
+                               : root.linear("embed_out", spec.vocab_size, spec.hidden_size);
+  parts.head = std::move(head);
   return parts;
 }
 

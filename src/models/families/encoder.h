@@ -1,0 +1,46 @@
+// What the encoder families share: learned input tables, blocks with the norm behind each branch,
+// heads of labels. A family says what is special about it as data.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/config_reader.h"
+#include "models/network.h"
+
+namespace svtune {
+
+// Module names of a block, below its path.
+struct EncoderNames {
+  std::string query, key, value, attention_output, attention_norm;
+  std::string up, down, feed_forward_norm;
+};
+
+// BERT's, and those of all that were made from its code.
+EncoderNames bert_names();
+
+struct EncoderOptions {
+  std::string root;  // "bert"
+  std::string blocks = "encoder.layer";
+  EncoderNames names = bert_names();
+  LayerNormSpec norm;
+  Activation activation = Activation::kGelu;
+  std::int64_t positions = 0;                     // rows of the learned table; 0: none
+  std::int64_t first_position = 0;                // row of a document's first token
+  std::int64_t token_types = 0;                   // rows of the table of types; 0: none
+  std::optional<DisentangledSpec> relative = {};  // attention by distances
+  bool relative_norm = false;                     // of the table of distances
+  // Of documents: paths from the root of the network.
+  std::string head_dense, head_output = "classifier";
+  HeadActivation head_activation = HeadActivation::kTanh;
+};
+
+// The builder of such an encoder with the head that spec.task says.
+std::function<NetworkParts(const ArchSpec&, const Builder&)> encoder(EncoderOptions options);
+
+// Reads what all encoders have alike: names, task and labels, norms, activation, learned tables.
+// `act_key` is the activation's key.
+EncoderOptions read_encoder(ConfigReader& config, ArchSpec& spec, const std::string& root,
+                            const std::string& act_key = "hidden_act");
+
+}  // namespace svtune

@@ -1,0 +1,21 @@
+// RoBERTa and XLM-RoBERTa: BERT whose positions begin behind the padding's id, with a head of two
+// layers instead of a pooler.
+#include "models/families.h"
+#include "models/families/encoder.h"
+
+namespace svtune {
+
+void parse_roberta(ConfigReader& config, ArchSpec& spec) {
+  EncoderOptions options = read_encoder(config, spec, "roberta");
+  options.token_types = config.integer_or("type_vocab_size", 2);
+  options.first_position = config.integer_or_zero("pad_token_id", 1) + 1;
+  spec.max_positions -= options.first_position;
+  if (spec.max_positions < 1) {
+    config.problem("max_position_embeddings leaves no position behind pad_token_id");
+  }
+  options.head_dense = "classifier.dense";
+  options.head_output = "classifier.out_proj";
+  spec.build = encoder(options);
+}
+
+}  // namespace svtune
