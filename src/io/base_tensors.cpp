@@ -10,7 +10,7 @@ namespace svtune {
 namespace {
 
 std::string stored_name(const Model& model, const std::string& name) {
-  const StoredNames stored(model.weights->names(), model.spec().base_prefix);
+  const StoredNames stored(model.weights->names(), model.spec());
   if (stored.contains(stored.of(name))) return stored.of(name);
   if (name == model.net->head().name() + ".weight" && model.spec().tied_head) {
     const std::string embedding = stored.of(model.net->embedding().name() + ".weight");

@@ -13,6 +13,7 @@ struct DeclaredWords {
   std::int64_t count = 0;
   std::string embedding, head;  // paths, whether or not the head is tied
   std::string base_prefix;      // that a checkpoint may leave out in front of them
+  bool head_has_words = true;   // false: labels
 };
 
 // Throws FileError as parse_arch does, naming `source`.

@@ -4,7 +4,9 @@
 #include "base/errors.h"
 #include "base/hash.h"
 #include "io/arithmetic.h"
+#include "io/base_tensors.h"
 #include "io/gguf_source.h"
+#include "io/headed_source.h"
 #include "io/model.h"
 #include "io/prompt_files.h"
 #include "io/quantized_source.h"
@@ -33,11 +35,10 @@ bool is_finite(const at::Tensor& tensor) {
 // Gathers what does not fit while the network asks for its tensors.
 class CheckedLoader {
  public:
-  // Base models saved without their head leave `prefix` out in front of their names.
-  CheckedLoader(const WeightSource& source, std::string prefix, at::ScalarType dtype,
+  CheckedLoader(const WeightSource& source, const ArchSpec& spec, at::ScalarType dtype,
                 bool check_finite)
       : source_(source),
-        stored_(source.names(), std::move(prefix)),
+        stored_(source.names(), spec),
         dtype_(dtype),
         check_finite_(check_finite) {}
 
@@ -163,6 +164,14 @@ void resize_words(Model& model, std::int64_t count) {
   model.added_words = std::max<std::int64_t>(0, count - words.count);
 }
 
+void make_head(Model& model, const NewHead& head) {
+  const std::string source = (model.path / "config.json").string();
+  model.config = with_head(std::move(model.config), head, source);
+  HeadedSource headed = with_new_head(std::move(model.weights), model.config, head, source);
+  model.weights = std::move(headed.weights);
+  model.made = std::move(headed.made);
+}
+
 }  // namespace
 
 void require_model_path(const std::filesystem::path& path) {
@@ -176,11 +185,12 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   model.path = path;
   open_source(model);
   model.prompt = read_trained_prompt(path);
+  if (options.head) make_head(model, *options.head);
   if (options.vocab_size) resize_words(model, *options.vocab_size);
   ArchSpec spec = parse_arch(model.config, (path / "config.json").string());
   Arithmetic arithmetic = arithmetic_for(spec, model.weights->stored_dtype(), options.dtype);
   model.arithmetic = std::move(arithmetic.reason);
-  CheckedLoader loader(*model.weights, spec.base_prefix, arithmetic.compute, options.check_finite);
+  CheckedLoader loader(*model.weights, spec, arithmetic.compute, options.check_finite);
   WeightLoader load([&](const std::string& name,
                         const std::vector<std::int64_t>& shape) { return loader(name, shape); },
                     [&](const std::string& name, std::int64_t out, std::int64_t in) {
@@ -204,16 +214,18 @@ std::uint64_t Model::fingerprint() const {
   Hasher64 hasher;
   for (Linear* layer : net->linears()) {
     hasher.update(layer->name());
-    hasher.update(hex64(weights->hash(layer->name() + ".weight")));
+    hasher.update(base_hash(*this, layer->name() + ".weight"));
   }
   return hasher.digest();
 }
 
-DeclaredWords stored_words(const std::filesystem::path& path) {
+DeclaredWords stored_words(const std::filesystem::path& path, const std::optional<NewHead>& head) {
   Model model;
   model.path = path;
   open_source(model);
-  return declared_words(model.config, (path / "config.json").string());
+  const std::string source = (path / "config.json").string();
+  if (head) model.config = with_head(std::move(model.config), *head, source);
+  return declared_words(model.config, source);
 }
 
 std::uint64_t model_hash(const std::filesystem::path& path) {

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "data/trained_prompt.h"
 #include "io/declared_words.h"
+#include "io/new_head.h"
 #include "models/network.h"
 
 namespace svtune {
@@ -22,6 +23,9 @@ struct LoadOptions {
   // Number of words instead of the stored one: added rows of the embedding and the head are the
   // mean of the stored ones.
   std::optional<std::int64_t> vocab_size = {};
+  // Of an encoder: a head with so many labels. One that the checkpoint holds must have this size;
+  // what it lacks is made at random.
+  std::optional<NewHead> head = {};
 };
 
 // Where the weights of a model come from: safetensors or GGUF.
@@ -64,6 +68,7 @@ struct Model {
   std::string arithmetic;               // what is stored and computed in, and why; one line
   std::vector<std::string> warnings;    // e.g. tensors of the file that the model does not use
   std::int64_t added_words = 0;         // of LoadOptions::vocab_size, beyond the stored ones
+  std::vector<std::string> made;        // tensors of LoadOptions::head that are new, full names
 
   const ArchSpec& spec() const { return net->spec(); }
   at::ScalarType dtype() const { return net->dtype(); }
@@ -80,8 +85,10 @@ void require_model_path(const std::filesystem::path& path);
 // unsupported config keys, malformed files.
 Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
 
-// The words that the model at `path` is stored with. Throws FileError as load_model does.
-DeclaredWords stored_words(const std::filesystem::path& path);
+// The words that the model at `path` is stored with; `head` as LoadOptions has it. Throws FileError
+// as load_model does.
+DeclaredWords stored_words(const std::filesystem::path& path,
+                           const std::optional<NewHead>& head = {});
 
 // Identity of the model at `path`, wherever it lies and however it is sharded: a hash over its
 // configuration and the stored bytes of all tensors. Reads every byte once and keeps none in

@@ -16,6 +16,7 @@ class ResizedSource final : public WeightSource {
                 std::int64_t count)
       : stored_(std::move(stored)), from_(words.count), to_(count) {
     for (const std::string& module : {words.embedding, words.head}) {
+      if (module == words.head && !words.head_has_words) continue;
       const std::string name = module + ".weight";
       names_.insert(name);
       if (name.starts_with(words.base_prefix)) names_.insert(name.substr(words.base_prefix.size()));

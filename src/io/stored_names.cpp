@@ -1,16 +1,27 @@
 #include "io/stored_names.h"
 
-#include <utility>
+#include <algorithm>
 
 namespace svtune {
 
-StoredNames::StoredNames(const std::vector<std::string>& names, std::string prefix)
-    : names_(names.begin(), names.end()), prefix_(std::move(prefix)) {}
+StoredNames::StoredNames(const std::vector<std::string>& names, const ArchSpec& spec)
+    : names_(names.begin(), names.end()), prefix_(spec.base_prefix), old_names_(spec.old_names) {}
 
 std::string StoredNames::of(const std::string& name) const {
-  if (prefix_.empty() || contains(name) || !name.starts_with(prefix_)) return name;
-  const std::string shortened = name.substr(prefix_.size());
-  return contains(shortened) ? shortened : name;
+  std::vector<std::string> candidates{name};
+  if (!prefix_.empty() && name.starts_with(prefix_)) {
+    candidates.push_back(name.substr(prefix_.size()));
+  }
+  for (const OldName& old : old_names_) {
+    if (!name.ends_with(old.now)) continue;
+    for (std::size_t i = 0, count = candidates.size(); i < count; ++i) {
+      const std::string& each = candidates[i];
+      candidates.push_back(each.substr(0, each.size() - old.now.size()) + old.before);
+    }
+  }
+  const auto found =
+      std::ranges::find_if(candidates, [&](const auto& each) { return contains(each); });
+  return found == candidates.end() ? name : *found;
 }
 
 }  // namespace svtune

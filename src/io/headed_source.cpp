@@ -1,0 +1,99 @@
+#include "io/headed_source.h"
+
+#include <map>
+#include <utility>
+
+#include "base/hash.h"
+#include "io/stored_names.h"
+#include "libtorch/prelude.h"
+#include "models/families.h"
+
+namespace svtune {
+namespace {
+
+class HeadSource final : public WeightSource {
+ public:
+  HeadSource(std::shared_ptr<const WeightSource> stored, std::map<std::string, at::Tensor> made)
+      : stored_(std::move(stored)), made_(std::move(made)) {}
+
+  std::optional<at::Tensor> read(const std::string& name, at::ScalarType dtype) const override {
+    const auto found = made_.find(name);
+    return found == made_.end() ? stored_->read(name, dtype) : found->second.to(dtype);
+  }
+  std::shared_ptr<const QuantizedMatrix> read_quantized(const std::string& name) const override {
+    return made_.contains(name) ? nullptr : stored_->read_quantized(name);
+  }
+  std::optional<at::ScalarType> dtype(const std::string& name) const override {
+    return made_.contains(name) ? std::nullopt : stored_->dtype(name);
+  }
+  std::filesystem::path place_of(const std::string& name) const override {
+    return stored_->place_of(name);
+  }
+  std::vector<std::string> names() const override {
+    std::vector<std::string> list = stored_->names();
+    for (const auto& [name, tensor] : made_) list.push_back(name);
+    return list;
+  }
+  at::ScalarType stored_dtype() const override { return stored_->stored_dtype(); }
+  std::uint64_t hash(const std::string& name) const override {
+    const auto found = made_.find(name);
+    if (found == made_.end()) return stored_->hash(name);
+    const at::Tensor& tensor = found->second;
+    return hash64({static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()});
+  }
+  void release(const std::string& name) const override { stored_->release(name); }
+
+ private:
+  std::shared_ptr<const WeightSource> stored_;
+  std::map<std::string, at::Tensor> made_;  // fp32
+};
+
+// The tensors of the head that `config` describes, with the names that others may be stored under.
+struct DeclaredHead {
+  std::map<std::string, std::vector<std::int64_t>> shapes;
+  ArchSpec spec;
+};
+
+DeclaredHead declared_head(const Json& config, const std::string& source) {
+  DeclaredHead head;
+  const auto declare = [](const std::string&, const std::vector<std::int64_t>& shape) {
+    return at::empty(shape, at::TensorOptions().dtype(at::kFloat).device(at::kMeta));
+  };
+  Network net(parse_arch(config, source), declare);
+  for (const Linear* layer : net.head_linears()) {
+    head.shapes[layer->name() + ".weight"] = {layer->out_features(), layer->in_features()};
+    if (layer->bias().defined()) head.shapes[layer->name() + ".bias"] = {layer->out_features()};
+  }
+  head.spec = net.spec();
+  return head;
+}
+
+at::Tensor made_tensor(const std::string& name, const std::vector<std::int64_t>& shape,
+                       double deviation, std::uint64_t seed) {
+  if (shape.size() == 1) return at::zeros(shape, at::kFloat);
+  const at::Generator generator = at::detail::createCPUGenerator(derive_seed(seed, "head", name));
+  return at::randn(shape, generator, at::TensorOptions().dtype(at::kFloat)).mul_(deviation);
+}
+
+}  // namespace
+
+HeadedSource with_new_head(std::shared_ptr<const WeightSource> stored, const Json& config,
+                           const NewHead& head, const std::string& source) {
+  const DeclaredHead declared = declared_head(config, source);
+  const StoredNames names(stored->names(), declared.spec);
+  const auto range = config.find("initializer_range");
+  const double deviation =
+      range != config.end() && range->is_number() ? range->get<double>() : 0.02;
+  HeadedSource result;
+  std::map<std::string, at::Tensor> made;
+  for (const auto& [name, shape] : declared.shapes) {
+    if (names.contains(names.of(name))) continue;
+    made.emplace(name, made_tensor(name, shape, deviation, head.seed));
+    result.made.push_back(name);
+  }
+  if (!made.empty()) stored = std::make_shared<HeadSource>(std::move(stored), std::move(made));
+  result.weights = std::move(stored);
+  return result;
+}
+
+}  // namespace svtune

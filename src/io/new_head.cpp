@@ -1,0 +1,45 @@
+#include "io/new_head.h"
+
+#include "base/errors.h"
+#include "libtorch/prelude.h"
+#include "models/families.h"
+
+namespace svtune {
+
+Json with_head(Json config, const NewHead& head, const std::string& source) {
+  const Family* family = family_of(config);
+  if (family == nullptr || family->encoder_class.empty()) {
+    const Json type = config.is_object() ? config.value("model_type", Json()) : Json();
+    throw FileError(source, "model_type " + type.dump() + " can have no head of labels",
+                    "Give an encoder: BERT, RoBERTa, DistilBERT or DeBERTa V3.");
+  }
+  const auto count = static_cast<std::int64_t>(head.names.size());
+  if (head.labels < 1 || (count > 0 && count != head.labels)) {
+    throw ModelError("a head needs one label or more, and a name for each or for none: got " +
+                     std::to_string(head.labels) + " labels, " + std::to_string(count) + " names");
+  }
+  const bool tokens = head.task == HeadTask::kToken;
+  config["architectures"] = {family->encoder_class +
+                             (tokens ? "ForTokenClassification" : "ForSequenceClassification")};
+  const auto stored = config.find("id2label");
+  const bool known = stored != config.end() && stored->is_object() &&
+                     static_cast<std::int64_t>(stored->size()) == head.labels;
+  if (!known || count > 0) {
+    Json names = Json::object(), numbers = Json::object();
+    for (std::int64_t i = 0; i < head.labels; ++i) {
+      const std::string number = std::to_string(i);
+      const std::string name =
+          count > 0 ? head.names[static_cast<std::size_t>(i)] : "LABEL_" + number;
+      names[number] = name;
+      numbers[name] = i;
+    }
+    config["id2label"] = names;
+    config["label2id"] = numbers;
+  }
+  config.erase("num_labels");
+  config["problem_type"] =
+      head.labels == 1 && !tokens ? "regression" : "single_label_classification";
+  return config;
+}
+
+}  // namespace svtune

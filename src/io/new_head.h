@@ -1,0 +1,25 @@
+// A head of labels asked for on top of an encoder, and what config.json says of it then.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "models/arch_spec.h"
+
+namespace svtune {
+
+struct NewHead {
+  HeadTask task = HeadTask::kDocument;  // or kToken
+  std::int64_t labels = 2;              // classes; 1: a number for each document
+  std::vector<std::string> names = {};  // of the labels; empty: LABEL_0 and so on
+  std::uint64_t seed = 0;               // of the weights that are made
+};
+
+// config.json of the model with the head: architectures, id2label, label2id, problem_type. Throws
+// FileError naming `source` when the family has no heads of labels, ModelError for numbers of
+// labels and names that do not fit.
+Json with_head(Json config, const NewHead& head, const std::string& source);
+
+}  // namespace svtune
