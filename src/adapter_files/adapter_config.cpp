@@ -140,10 +140,9 @@ PeftConfig parse_peft_config(const Json& json, const std::string& source,
   return config;
 }
 
-Json peft_config_json(const PeftForm& form, const TargetOptions& targets,
-                      const std::string& base_model, const std::vector<std::string>& words) {
+Json peft_config_json(const PeftForm& form, const TargetOptions& targets, const PeftModel& model) {
   Json json = form.keys;
-  json["base_model_name_or_path"] = base_model;
+  json["base_model_name_or_path"] = model.base_model;
   json["bias"] = bias_text(targets.bias, form.own_biases);
   json["inference_mode"] = true;
   json["layers_pattern"] = name_list(targets.layers_pattern);
@@ -152,10 +151,10 @@ Json peft_config_json(const PeftForm& form, const TargetOptions& targets,
   json["peft_type"] = form.type;
   json["target_modules"] =
       targets.target_regex ? Json(*targets.target_regex) : name_list(targets.target_modules);
-  json["task_type"] = "CAUSAL_LM";
-  json["modules_to_save"] = name_list(saved_modules(form, targets, words));
+  json["task_type"] = model.task;
+  json["modules_to_save"] = name_list(saved_modules(form, targets, model.words));
   if (!targets.trainable_token_indices.empty()) {
-    json["trainable_token_indices"] = token_rows(targets, words);
+    json["trainable_token_indices"] = token_rows(targets, model.words);
   }
   if (form.ties_words) json["ensure_weight_tying"] = targets.ensure_weight_tying;
   return json;

@@ -23,9 +23,14 @@ struct PeftConfig {
 PeftConfig parse_peft_config(const Json& json, const std::string& source,
                              std::vector<std::string>& warnings);
 
-// The file's content with sorted keys left to the writer. `words` names the embedding and the
-// head, which hold one tensor when the targets keep a tie.
-Json peft_config_json(const PeftForm& form, const TargetOptions& targets,
-                      const std::string& base_model, const std::vector<std::string>& words);
+// What adapter_config.json says of the model.
+struct PeftModel {
+  std::string base_model;          // base_model_name_or_path
+  std::string task;                // task_type
+  std::vector<std::string> words;  // embedding and head: one tensor when the targets keep a tie
+};
+
+// The file's content with sorted keys left to the writer.
+Json peft_config_json(const PeftForm& form, const TargetOptions& targets, const PeftModel& model);
 
 }  // namespace svtune

@@ -1,5 +1,6 @@
 #include "adapter_files/adapter_load.h"
 
+#include "adapter_files/adapter_head.h"
 #include "adapter_files/adapter_vocabulary.h"
 #include "adapter_files/embedding_change.h"
 #include "adapter_files/peft_directory.h"
@@ -102,6 +103,7 @@ void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftCo
   const bool tied = config.targets.ensure_weight_tying && model.net->head_is_tied();
   skip_stored_base(model, filler, tied);
   skip_word_copies(model, filler);
+  skip_module_copies(filler);
   filler.finish();
   adapters.refresh();
 }
@@ -114,6 +116,7 @@ LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
   NetSnapshot snapshot(*model.net);
   const AttachOptions options{.seed = side.record.seed,
                               .initialise = false,
+                              .add_head = false,
                               .check = false,
                               .file_format = side.format,
                               .cache = cache};
@@ -129,6 +132,7 @@ LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
   }
   for (const Trainable& each : attached.adapters.trainables()) filler.fill(each.name, each.tensor);
   filler.finish();
+  require_made_head(model, attached.adapters, directory / kStateFile);
   attached.adapters.refresh();
   snapshot.keep();
   return {std::move(attached.adapters), side.record, {}};
@@ -141,6 +145,7 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   LoadedAdapter loaded;
   PeftConfig config =
       parse_peft_config(read_json_file(config_path), config_path.string(), loaded.warnings);
+  drop_absent_classifiers(*model.net, config.targets);
   add_stored_words(model, directory / kPeftWeightsFile, config);
   const TargetSelection selection = select(model, config, config_path);
   const WordModules words{model.net->embedding().name(), model.net->head().name()};
@@ -152,6 +157,7 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
       embedding.any() ? embedding.targets(selection.adapted) : embedding.with_rows(config.targets);
   const AttachOptions options{.seed = side ? side->record.seed : 0,
                               .initialise = repeat_start,
+                              .add_head = false,
                               .check = false,
                               .cache = cache};
   // Of an embedding alone nothing is left but the whole tensor.
@@ -159,6 +165,7 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
       selection.adapted.empty() ? whole_matrix_method() : config.method.config(selection.adapted);
   Attached attached = attach_empty(model, method, targets, options, config_path);
   fill_from_peft(model, attached.adapters, config, embedding, directory / kPeftWeightsFile);
+  require_made_head(model, attached.adapters, directory / kPeftWeightsFile);
   if (!side && model.added_words > 0) {
     require_added_words(model, attached.adapters, directory / kPeftWeightsFile);
   }

@@ -1,5 +1,6 @@
 #include "adapter_files/loaded_model.h"
 
+#include "adapter_files/adapter_head.h"
 #include "adapter_files/adapter_vocabulary.h"
 #include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
@@ -22,8 +23,9 @@ LoadedModel load_with_adapter(const std::filesystem::path& model,
                               const std::optional<std::filesystem::path>& adapter,
                               const LoadOptions& options) {
   LoadOptions own = options;
+  if (adapter && !own.head) own.head = adapter_head(model, *adapter);
   if (adapter && !own.vocab_size) {
-    own.vocab_size = adapter_vocab_size(*adapter, stored_words(model));
+    own.vocab_size = adapter_vocab_size(*adapter, stored_words(model, own.head));
   }
   LoadedModel loaded{load_model(model, own), std::nullopt, {}};
   append(loaded.warnings, loaded.model.warnings);

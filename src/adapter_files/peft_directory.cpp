@@ -4,6 +4,7 @@
 #include <set>
 
 #include "adapter_files/adapter_config.h"
+#include "adapter_files/head_form.h"
 #include "base/files.h"
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
@@ -101,9 +102,12 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
   write_tensors(path / kPeftWeightsFile, tensors);
   write_file_atomic(
       path / kPeftConfigFile,
-      dump_json(peft_config_json(form, targets, directory.base_model,
-                                 {last_part(net.embedding().name()), last_part(net.head().name())}),
-                {.indent = 2, .sort_keys = true}));
+      dump_json(
+          peft_config_json(form, targets,
+                           {directory.base_model,
+                            peft_task(net.spec().task),
+                            {last_part(net.embedding().name()), last_part(net.head().name())}}),
+          {.indent = 2, .sort_keys = true}));
 }
 
 }  // namespace svtune

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "adapter_files/head_form.h"
 #include "adapter_files/peft_directory.h"
 #include "base/errors.h"
 #include "base/files.h"
@@ -55,6 +56,7 @@ void write_side_file(const Model& model, const AdapterSet& adapters, const Adapt
   json["format"] = method_traits(record.method).compact_files ? kCompact : kOrdinary;
   json["model_type"] = model.spec().family;
   json["vocab_size"] = model.spec().vocab_size;
+  if (!model.net->is_language_model()) json["head"] = head_json(model);
   const Json how = record_to_json(record);
   for (const auto& [key, value] : how.items()) json[key] = value;
   json["base_hashes"] = Json::object();

@@ -25,6 +25,7 @@ class TensorFiller {
   bool has(const std::string& key) const { return stored_.contains(key); }
   // Whether the file has this tensor and nothing has read it yet.
   bool holds(const std::string& key) const { return unread_.contains(key); }
+  std::vector<std::string> unread() const { return {unread_.begin(), unread_.end()}; }
   // Reads a tensor that has() is true for.
   at::Tensor take(const std::string& key, at::ScalarType dtype);
 

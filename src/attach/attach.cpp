@@ -27,6 +27,21 @@ bool is_below_any(const std::string& parameter, const std::vector<std::string>& 
   return std::ranges::any_of(modules, [&](const auto& m) { return is_below_module(parameter, m); });
 }
 
+// What trains of a head of labels: what holds its output, and made tensors' modules.
+TargetOptions with_head(const Model& model, TargetOptions targets) {
+  std::vector<std::string>& saved = targets.modules_to_save;
+  const std::string& output = model.net->head().name();
+  const auto add = [&](const std::string& module) {
+    const bool there = std::ranges::any_of(saved, [&](const std::string& each) {
+      return module.ends_with(each) || is_below_module(module, each);
+    });
+    if (!there) saved.push_back(module);
+  };
+  add(output.substr(0, output.find('.')));
+  for (const std::string& tensor : model.made) add(tensor.substr(0, tensor.rfind('.')));
+  return targets;
+}
+
 Plan plan_everything(Network& net) {
   Plan plan;
   for (Linear* linear : net.linears()) {
@@ -97,6 +112,9 @@ void plan_token_rows(Network& net, const TargetOptions& targets, const MethodCon
     refuse("has the id " + std::to_string(ids.front() < 0 ? ids.front() : ids.back()) +
                ", the model knows 0 to " + std::to_string(vocab - 1),
            "");
+  }
+  if (targets.trainable_token_head && !net.is_language_model()) {
+    refuse("have no rows in a head of labels", "Leave out --trainable-token-head.");
   }
   if (const auto twice = std::ranges::adjacent_find(ids); twice != ids.end()) {
     refuse("has the id " + std::to_string(*twice) + " twice", "");
@@ -255,14 +273,16 @@ StartReport start_report(const AdapterSet& adapters, const AdapterRecord& record
 
 }  // namespace
 
-Attached attach(Model& model, const MethodConfig& method, const TargetOptions& targets,
+Attached attach(Model& model, const MethodConfig& method, const TargetOptions& given,
                 const AttachOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const std::string name = method_name(method);
   const bool trains_matrix = method_traits(method).trains_matrix;
-  Plan plan = trains_matrix && targets == TargetOptions{}
-                        ? plan_everything(*model.net)
-                        : plan_targets(*model.net, targets, name, trains_matrix);
+  const bool everything = trains_matrix && given == TargetOptions{};
+  const bool adds_head = options.add_head && !everything && !model.net->is_language_model();
+  const TargetOptions targets = adds_head ? with_head(model, given) : given;
+  Plan plan = everything ? plan_everything(*model.net)
+                         : plan_targets(*model.net, targets, name, trains_matrix);
   plan_token_rows(*model.net, targets, method, plan);
   for (const Linear* layer : plan.layers) {
     if (layer->adapter())

@@ -25,6 +25,8 @@ struct AttachOptions {
   // false: tensors of the right shapes without any initialisation work (no decomposition),
   // for loading values afterwards.
   bool initialise = true;
+  // false: the targets name all that trains, also of a head of labels.
+  bool add_head = true;
   // false: without the method's checks of its options. Files of other tools may hold what it
   // would not start with, such as factors of any rank.
   bool check = true;
@@ -64,9 +66,11 @@ struct Attached {
 
 // For a method that trains matrices, without any target option every tensor of the model trains;
 // with target options only the matched matrices do. A tied embedding and head train as one tensor
-// there; named in modules_to_save (or adapted) they part, as in PEFT. Throws UsageError for targets
-// that match nothing or options that contradict each other, ModelError naming the layer when the
-// method cannot serve it, each before any layer is initialised; the model is unchanged then.
+// there; named in modules_to_save (or adapted) they part, as in PEFT. A head of labels trains whole
+// beside any method, as PEFT's classifier does, and with it whatever else of the head the
+// checkpoint lacked; the record's targets name both. Throws UsageError for targets that match
+// nothing or options that contradict each other, ModelError naming the layer when the method cannot
+// serve it, each before any layer is initialised; the model is unchanged then.
 Attached attach(Model& model, const MethodConfig& method, const TargetOptions& targets,
                 const AttachOptions& options = {});
 

@@ -124,7 +124,8 @@ TargetOptions with_added_words(const TrainSession& session, TargetOptions target
   const Network& net = *session.model.net;
   const bool embedding = is_saved(targets, net.embedding().name());
   const bool one_tensor = net.head_is_tied() && targets.ensure_weight_tying;
-  if (embedding != is_saved(targets, net.head().name()) && !one_tensor) {
+  const bool labels = !net.is_language_model();
+  if (!labels && embedding != is_saved(targets, net.head().name()) && !one_tensor) {
     throw UsageError(
         "--resize-embeddings trains added rows of the embedding and of the head, "
         "--modules-to-save one of the two",
@@ -135,7 +136,7 @@ TargetOptions with_added_words(const TrainSession& session, TargetOptions target
   for (std::int64_t id = stored_words(session.options.model.model).count; id < vocab; ++id) {
     if (std::ranges::count(ids, id) == 0) ids.push_back(id);
   }
-  targets.trainable_token_head = !ids.empty();
+  targets.trainable_token_head = !ids.empty() && !labels;
   return targets;
 }
 

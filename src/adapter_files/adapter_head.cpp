@@ -1,0 +1,114 @@
+#include "adapter_files/adapter_head.h"
+
+#include <algorithm>
+#include <set>
+
+#include "adapter_files/head_form.h"
+#include "adapter_files/peft_directory.h"
+#include "adapter_files/side_file.h"
+#include "base/errors.h"
+#include "base/files.h"
+#include "libtorch/prelude.h"
+
+namespace svtune {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr HeadTask kLabelTasks[] = {HeadTask::kDocument, HeadTask::kToken};
+constexpr const char* kPeftClassifiers[] = {"classifier", "score"};
+
+std::optional<HeadTask> task_of(const Json& text) {
+  for (const HeadTask task : kLabelTasks) {
+    if (text == Json(peft_task(task))) return task;
+  }
+  return std::nullopt;
+}
+
+std::optional<NewHead> told_by_side_file(const fs::path& adapter) {
+  if (!fs::exists(adapter / kSideFile)) return std::nullopt;
+  const Json json = read_json_file(adapter / kSideFile);
+  const auto found = json.is_object() ? json.find("head") : json.end();
+  if (found == json.end() || !found->is_object()) return std::nullopt;
+  const std::optional<HeadTask> task = task_of(found->value("task", Json()));
+  const Json labels = found->value("labels", Json());
+  if (!task || !labels.is_array() || labels.empty()) return std::nullopt;
+  NewHead head{*task, static_cast<std::int64_t>(labels.size())};
+  for (const Json& name : labels) {
+    if (name.is_string()) head.names.push_back(name.get<std::string>());
+  }
+  if (head.names.size() != labels.size()) return std::nullopt;
+  return head;
+}
+
+std::optional<NewHead> told_by_peft(const fs::path& model, const fs::path& adapter) {
+  const fs::path config = adapter / kPeftConfigFile, weights = adapter / kPeftWeightsFile;
+  if (!fs::exists(config) || !fs::exists(weights)) return std::nullopt;
+  const Json json = read_json_file(config);
+  const auto task = task_of(json.is_object() ? json.value("task_type", Json()) : Json());
+  if (!task) return std::nullopt;
+  NewHead head{*task};
+  TensorFiller file(weights);
+  const std::string key = kPeftKeyPrefix + stored_words(model, head).head + ".weight";
+  if (!file.has(key)) return std::nullopt;
+  head.labels = file.take(key, at::kFloat).size(0);
+  return head;
+}
+
+}  // namespace
+
+std::optional<NewHead> adapter_head(const fs::path& model, const fs::path& adapter) {
+  try {
+    if (const auto told = told_by_side_file(adapter)) return told;
+    return told_by_peft(model, adapter);
+  } catch (const FileError&) {
+    return std::nullopt;
+  }
+}
+
+void drop_absent_classifiers(Network& net, TargetOptions& targets) {
+  if (net.is_language_model()) return;
+  const std::vector<std::string> modules = net.module_names();
+  std::erase_if(targets.modules_to_save, [&](const std::string& name) {
+    const auto is_name = [&](const char* each) { return name == each; };
+    return std::ranges::any_of(kPeftClassifiers, is_name) &&
+           std::ranges::none_of(modules, [&](const auto& each) { return each.ends_with(name); });
+  });
+}
+
+void skip_module_copies(TensorFiller& file) {
+  constexpr std::string_view kFrozen = ".original_module.", kCopy = ".modules_to_save.";
+  for (const std::string& key : file.unread()) {
+    if (key.find(kFrozen) != std::string::npos) {
+      file.take(key, at::kFloat);
+      continue;
+    }
+    const std::size_t place = key.find(kCopy);
+    if (place == std::string::npos) continue;
+    const std::string module = key.substr(0, place + 1);
+    const std::string inside = key.substr(place + kCopy.size());
+    // The adapter's name may stand in between.
+    for (const std::string& rest : {inside, inside.substr(inside.find('.') + 1)}) {
+      if (!file.holds(key) || !file.has(module + rest)) continue;
+      if (file.take(key, at::kFloat).equal(file.take(module + rest, at::kFloat))) continue;
+      file.problem(key + " is not the same as " + module + rest);
+    }
+  }
+}
+
+void require_made_head(const Model& model, const AdapterSet& adapters, const fs::path& weights) {
+  std::set<std::string> trained;
+  for (const ExtraTrainable& extra : adapters.extras) trained.insert(extra.name);
+  for (const Linear* layer : adapters.layers) {
+    if (layer->adapter()->plain_weight().defined()) trained.insert(layer->name() + ".weight");
+  }
+  for (const std::string& name : model.made) {
+    if (trained.contains(name)) continue;
+    throw FileError(weights.string(),
+                    "holds no " + name + ", which " + model.path.string() + " does not hold either",
+                    "Whoever trained the adapter left it random and did not save it; with PEFT, "
+                    "modules_to_save keeps it.");
+  }
+}
+
+}  // namespace svtune
