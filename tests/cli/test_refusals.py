@@ -227,7 +227,7 @@ class Models(Refusing):
 
     def test_configurations_that_would_be_computed_wrongly_are_refused(self):
         cases = {
-            "type": ({"model_type": "bert"}, "bert"),
+            "type": ({"model_type": "t5"}, "t5"),
             "negative": ({"hidden_size": -32}, "hidden_size"),
             "text": ({"hidden_size": "32"}, "hidden_size"),
             "layers": ({"num_hidden_layers": 10 ** 9}, "num_hidden_layers"),
@@ -252,7 +252,7 @@ class Models(Refusing):
         whole = json.loads((self.model / "tokenizer.json").read_text())
         for name, content, part in (
                 ("none", None, "tokenizer.json"), ("half", '{"model": ', "1:11"),
-                ("type", json.dumps(whole | {"model": {"type": "WordPiece"}}), "WordPiece"),
+                ("type", json.dumps(whole | {"model": {"type": "WordLevel"}}), "WordLevel"),
                 ("step", json.dumps(whole | {"pre_tokenizer": {"type": "Foo"}}), "Foo")):
             with self.subTest(name):
                 folder = self.model_with("tokenizer-" + name,

@@ -1,0 +1,347 @@
+// What every method must keep, on encoders: layers that see two inputs, a head that trains whole.
+#include "adapters/methods.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "adapter_files/adapter_file.h"
+#include "adapter_files/loaded_model.h"
+#include "attach/attach.h"
+#include "base/errors.h"
+#include "base/oracle_test_util.h"
+#include "io/tiny_encoder_test_util.h"
+#include "libtorch/prelude.h"
+#include "merge/merge.h"
+
+namespace svtune {
+namespace {
+
+using test::max_difference;
+
+struct Case {
+  std::string family, method_name;
+  MethodConfig method;
+};
+void PrintTo(const Case& one, std::ostream* out) { *out << one.family << one.method_name; }
+
+std::vector<Case> cases() {
+  LoraConfig lora;
+  lora.low_rank.rank = 3;
+  PissaConfig pissa;
+  pissa.low_rank.rank = 3;
+  const std::vector<std::pair<std::string, MethodConfig>> methods = {
+      {"lora", lora},
+      {"pissa", pissa},
+      {"svft", SvftConfig{.pattern = SvftPattern::kPlain}},
+      {"svft_banded", SvftConfig{.bandwidth = 2}},
+      {"dora", DoraConfig{lora.low_rank}},
+      {"oft", OftConfig{.block_size = 8}},
+      {"vera", VeraConfig{.rank = 24}}};
+  std::vector<Case> list;
+  for (const char* family : {"bert", "deberta-v2"}) {
+    for (const auto& [name, method] : methods) list.push_back({family, name, method});
+  }
+  return list;
+}
+
+class EncoderContract : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    test::write_tiny_encoder(directory_ / "model", {.family = GetParam().family, .bare = true});
+  }
+  Model load(at::ScalarType dtype) const {
+    LoadOptions options{dtype};
+    options.head = NewHead{HeadTask::kDocument, 3, {"no", "yes", "perhaps"}, 4};
+    return load_model(directory_ / "model", options);
+  }
+  Attached attach_to(Model& model) const {
+    Attached attached =
+        attach(model, GetParam().method, {.target_modules = {"all-linear"}}, {.seed = 5});
+    attached.adapters.refresh();
+    return attached;
+  }
+  at::Tensor loss_of(Model& model) const {
+    return model.net->loss(test::without_types(test::two_documents()));
+  }
+
+  test::TempDirectory directory_;
+};
+
+TEST_P(EncoderContract, StartsAtTheBaseModel) {
+  Model base = load(at::kDouble), model = load(at::kDouble);
+  attach_to(model);
+  // fp64 arithmetic over two layers.
+  EXPECT_LT(max_difference(test::document_logits_of(model), test::document_logits_of(base)), 1e-9);
+}
+
+TEST_P(EncoderContract, GradientsMatchFiniteDifferences) {
+  if (method_traits(GetParam().method).constant_in_backward) {
+    GTEST_SKIP() << "part of the forward is a constant in backward: tested beside the method";
+  }
+  Model model = load(at::kDouble);
+  const Attached attached = attach_to(model);
+  test::disturb(attached.adapters, 0.02);
+  loss_of(model).backward();
+  Xoshiro256 random(3);
+  for (const Trainable& each : attached.adapters.trainables()) {
+    ASSERT_TRUE(each.tensor.grad().defined()) << each.name;
+    const at::Tensor values = each.tensor.detach().view({-1});
+    const auto index = static_cast<std::int64_t>(random.bounded(values.numel()));
+    const auto loss_at = [&](double value) {
+      const at::NoGradGuard no_grad;
+      values[index].fill_(value);
+      attached.adapters.refresh();
+      return loss_of(model).item<double>();
+    };
+    const double middle = values[index].item<double>();
+    constexpr double kStep = 1e-5;
+    const double numeric = (loss_at(middle + kStep) - loss_at(middle - kStep)) / (2 * kStep);
+    loss_at(middle);
+    const double analytic = each.tensor.grad().reshape({-1})[index].item<double>();
+    // Central differences err by step^2 and by rounding of the loss over the step.
+    EXPECT_NEAR(analytic, numeric, 1e-6 + 1e-5 * std::abs(numeric)) << each.name;
+  }
+}
+
+TEST_P(EncoderContract, RecomputedBlocksGiveTheSameGradients) {
+  Model kept = load(at::kFloat), again = load(at::kFloat);
+  again.net->set_recompute(Recompute::kFull);
+  const Attached a = attach_to(kept), b = attach_to(again);
+  for (const AdapterSet* set : {&a.adapters, &b.adapters}) {
+    test::disturb(*set);
+    set->begin_micro_batch(true, 11);
+  }
+  loss_of(kept).backward();
+  loss_of(again).backward();
+  const auto left = a.adapters.trainables(), right = b.adapters.trainables();
+  ASSERT_EQ(left.size(), right.size());
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    // The same operations on the same values.
+    EXPECT_TRUE(at::equal(left[i].tensor.grad(), right[i].tensor.grad())) << left[i].name;
+  }
+}
+
+// The checkpoint has no head: it comes back from the adapter's files alone, with its labels.
+TEST_P(EncoderContract, SavedAdapterBringsTheHead) {
+  Model model = load(at::kFloat);
+  const Attached attached = attach_to(model);
+  test::disturb(attached.adapters);
+  const at::Tensor expected = test::document_logits_of(model);
+  save_adapter(model, attached.adapters, attached.record, directory_ / "adapter");
+  LoadedModel again = load_with_adapter(directory_ / "model", directory_ / "adapter", {});
+  EXPECT_EQ(max_difference(test::document_logits_of(again.model), expected), 0);
+  EXPECT_EQ(again.model.config.at("id2label").at("2"), "perhaps");
+  EXPECT_EQ(again.model.spec().num_labels, 3);
+}
+
+TEST_P(EncoderContract, MergedModelHasTheSameLogits) {
+  Model model = load(at::kFloat);
+  const Attached attached = attach_to(model);
+  test::disturb(attached.adapters);
+  const at::Tensor expected = test::document_logits_of(model);
+  merge_to_directory(model, attached.adapters, directory_ / "merged");
+  Model merged = load_model(directory_ / "merged");
+  // The products of fp32 matrices of 32 columns are summed in another order.
+  EXPECT_LT(max_difference(test::document_logits_of(merged), expected), 1e-4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, EncoderContract, testing::ValuesIn(cases()),
+                         [](const auto& info) {
+                           return (info.param.family == "bert" ? "bert_" : "deberta_") +
+                                  info.param.method_name;
+                         });
+
+// One mask over the rows of the texts and of the distances: both differ, and runs repeat them.
+TEST(EncoderDropout, MasksTheTableOfDistancesApart) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {.family = "deberta-v2"});
+  Model model = load_model(directory / "model", {at::kFloat});
+  LoraConfig lora;
+  lora.low_rank.rank = 3;
+  lora.low_rank.dropout = 0.5;
+  const Attached attached = attach(model, lora, {.target_modules = {"query_proj"}}, {.seed = 5});
+  test::disturb(attached.adapters);
+  const auto logits_with = [&](bool training, std::uint64_t seed) {
+    attached.adapters.begin_micro_batch(training, seed);
+    return test::document_logits_of(model);
+  };
+  const at::Tensor without = logits_with(false, 0), first = logits_with(true, 1);
+  EXPECT_GT(max_difference(first, without), 1e-4);
+  EXPECT_GT(max_difference(first, logits_with(true, 2)), 1e-4);
+  EXPECT_EQ(max_difference(first, logits_with(true, 1)), 0);
+}
+
+TEST(EncoderHead, TrainsWholeBesideTheMethod) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {.family = "deberta-v2", .bare = true});
+  LoadOptions options;
+  options.head = NewHead{};
+  Model model = load_model(directory / "model", options);
+  EXPECT_THAT(model.made, testing::ElementsAre("classifier.bias", "classifier.weight",
+                                               "pooler.dense.bias", "pooler.dense.weight"));
+  const Attached attached = attach(model, LoraConfig{}, {.target_modules = {"query_proj"}});
+  EXPECT_THAT(attached.record.targets.modules_to_save,
+              testing::ElementsAre("classifier", "pooler.dense"));
+  EXPECT_THAT(attached.report.extras,
+              testing::UnorderedElementsAre("classifier.bias", "classifier.weight",
+                                            "pooler.dense.bias", "pooler.dense.weight"));
+}
+
+TEST(EncoderHead, IsMadeFromItsSeed) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {.bare = true});
+  const auto head_with = [&](std::uint64_t seed) {
+    LoadOptions options;
+    options.head = NewHead{.labels = 5, .seed = seed};
+    const Model model = load_model(directory / "model", options);
+    return model.net->head().base().dense().clone();
+  };
+  const at::Tensor first = head_with(1);
+  EXPECT_EQ(first.size(0), 5);
+  EXPECT_TRUE(at::equal(first, head_with(1)));
+  EXPECT_GT(max_difference(first, head_with(2)), 1e-3);
+  // initializer_range; 160 values tell it to a twelfth of itself.
+  EXPECT_NEAR(first.std().item<double>(), 0.02, 0.006);
+}
+
+std::string error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(EncoderHead, RefusesWhatItCannotLearn) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {});
+  test::write_tiny_encoder(directory / "bare", {.bare = true});
+  Model model = load_model(directory / "model", {at::kFloat});
+  Network& net = *model.net;
+  Batch batch = test::two_documents();
+  batch.document_targets = batch.document_targets + 1;
+  EXPECT_THAT(error_of([&] { net.loss(batch); }), testing::HasSubstr("class 3 is learnt"));
+  batch.document_targets = batch.document_targets.to(at::kFloat);
+  EXPECT_THAT(error_of([&] { net.loss(batch); }), testing::HasSubstr("not from fractions"));
+  batch.document_targets = at::Tensor();
+  EXPECT_THAT(error_of([&] { net.loss(batch); }), testing::HasSubstr("does not learn tokens"));
+  EXPECT_THAT(error_of([&] { net.log_probs(batch); }), testing::HasSubstr("predicts no tokens"));
+  batch.token_types = batch.token_types * 2;
+  EXPECT_THAT(error_of([&] { net.document_logits(batch); }), testing::HasSubstr("type 2"));
+  batch = test::two_documents();
+  batch.offsets = {0, 12, 12, 17};
+  EXPECT_THAT(error_of([&] { net.document_logits(batch); }), testing::HasSubstr("no tokens"));
+  EXPECT_THAT(error_of([&] { load_model(directory / "bare"); }),
+              testing::HasSubstr("BertModel has no head of labels"));
+  LoadOptions more;
+  more.head = NewHead{.labels = 4};
+  EXPECT_THAT(error_of([&] { load_model(directory / "model", more); }),
+              testing::HasSubstr("classifier.weight has shape [3, 32], need [4, 32]"));
+}
+
+TEST(EncoderFiles, HoldNormsUnderOldNamesToo) {
+  test::TempDirectory directory;
+  for (const bool bare : {false, true}) {
+    const test::TinyEncoder now{.bare = bare}, before{.bare = bare, .old_names = true};
+    test::write_tiny_encoder(directory / "now", now);
+    test::write_tiny_encoder(directory / "before", before);
+    LoadOptions options{at::kFloat};
+    options.head = NewHead{.labels = 3};
+    Model first = load_model(directory / "now", options);
+    Model second = load_model(directory / "before", options);
+    EXPECT_THAT(second.warnings, testing::IsEmpty());
+    EXPECT_EQ(max_difference(test::document_logits_of(first), test::document_logits_of(second)), 0);
+  }
+}
+
+TEST(EncoderConfig, RefusesWhatChangesTheComputation) {
+  struct Refused {
+    const char* family;
+    const char* key;
+    Json value;
+  };
+  const std::vector<Refused> list = {{"bert", "is_decoder", true},
+                                     {"bert", "position_embedding_type", "relative_key"},
+                                     {"bert", "hidden_act", "relu"},
+                                     {"bert", "problem_type", "multi_label_classification"},
+                                     {"bert", "problem_type", "regression"},
+                                     {"deberta-v2", "share_att_key", false},
+                                     {"deberta-v2", "relative_attention", false},
+                                     {"deberta-v2", "position_biased_input", true},
+                                     {"deberta-v2", "pos_att_type", "c2p"},
+                                     {"deberta-v2", "conv_kernel_size", 3},
+                                     {"deberta-v2", "embedding_size", 16},
+                                     {"deberta-v2", "pooler_hidden_act", "tanh"},
+                                     {"deberta-v2", "position_buckets", 2}};
+  for (const Refused& each : list) {
+    Json config = test::tiny_encoder_config({.family = each.family});
+    EXPECT_EQ(error_of([&] { parse_arch(config, "config.json"); }), "") << each.family;
+    config[each.key] = each.value;
+    EXPECT_THAT(error_of([&] { parse_arch(config, "config.json"); }), testing::HasSubstr(each.key));
+  }
+}
+
+TEST(EncoderPositions, EndWithTheTable) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {.family = "roberta"});
+  Model model = load_model(directory / "model", {at::kFloat});
+  EXPECT_EQ(model.spec().max_positions, 62);
+  const auto length = [&](std::int64_t count) {
+    const auto longs = at::TensorOptions().dtype(at::kLong);
+    Batch batch{at::full({count}, 5, longs),
+                at::arange(count, longs),
+                {0, static_cast<std::int32_t>(count)}};
+    return error_of([&] { model.net->document_logits(batch); });
+  };
+  EXPECT_EQ(length(62), "");
+  EXPECT_THAT(length(63), testing::HasSubstr("63 tokens, the model has 62 positions"));
+}
+
+// Without weights: tensors of one stored element.
+class NoWeights final : public WeightSource {
+ public:
+  std::optional<at::Tensor> read(const std::string&, at::ScalarType) const override { return {}; }
+  std::filesystem::path place_of(const std::string&) const override { return {}; }
+  std::vector<std::string> names() const override { return {}; }
+  at::ScalarType stored_dtype() const override { return at::kFloat; }
+  std::uint64_t hash(const std::string&) const override { return 0; }
+};
+
+std::int64_t adapted_parameters(const Json& config, const MethodConfig& method) {
+  Model model;
+  model.config = config;
+  model.weights = std::make_shared<NoWeights>();
+  model.net = std::make_unique<Network>(
+      parse_arch(config, "test"), [](const std::string&, const std::vector<std::int64_t>& shape) {
+        return at::zeros({1}, at::kFloat).expand(shape);
+      });
+  model.made = {"pooler.dense.weight"};
+  const AttachOptions shapes{.initialise = false, .check = false, .shapes_only = true};
+  const Attached attached = attach(model, method, {.target_modules = {"all-linear"}}, shapes);
+  std::int64_t count = 0;
+  for (const AdaptedLayer& layer : attached.report.layers) count += layer.trainable;
+  return count;
+}
+
+// What PiSSA's and SVFT's papers count for DeBERTaV3-base: every linear layer of every block, and
+// nothing of the head. 1.33M, .06M and .28M there.
+TEST(EncoderCounts, AreThoseOfThePapers) {
+  Json config = test::tiny_encoder_config({.family = "deberta-v2"});
+  config.update({{"hidden_size", 768},
+                 {"intermediate_size", 3072},
+                 {"num_attention_heads", 12},
+                 {"num_hidden_layers", 12},
+                 {"vocab_size", 128100},
+                 {"max_position_embeddings", 512},
+                 {"position_buckets", 256}});
+  LoraConfig lora;
+  lora.low_rank.rank = 8;
+  EXPECT_EQ(adapted_parameters(config, lora), 1'327'104);
+  EXPECT_EQ(adapted_parameters(config, SvftConfig{.pattern = SvftPattern::kPlain}), 55'296);
+  EXPECT_EQ(adapted_parameters(config, SvftConfig{.pattern = SvftPattern::kRandom, .bandwidth = 2}),
+            276'048);
+}
+
+}  // namespace
+}  // namespace svtune
