@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracl
 import figures  # noqa: E402
 import tokenizer_oracle  # noqa: E402
 
-FAMILIES = ["gpt2", "gpt-neox", "qwen2", "smollm2-like", "llama-3", "llama-2", "mistral-7b-v0.3"]
+FAMILIES = ["gpt2", "gpt-neox", "qwen2", "smollm2-like", "llama-3", "llama-2", "mistral-7b-v0.3",
+            "bert", "roberta", "deberta-v3-json"]
 TEXTS = ["tinyshakespeare.txt", "wikitext2_valid.txt", "tinystories_sample.txt", "frankenstein.txt"]
 DOCUMENT_BYTES = 2000
 PASSES = 3

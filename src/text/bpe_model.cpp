@@ -1,7 +1,6 @@
 #include "text/bpe_model.h"
 
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
 #include "base/errors.h"
@@ -13,23 +12,6 @@ namespace svtune {
 namespace {
 
 constexpr std::string_view kWordStart = "\xE2\x96\x81";  // U+2581, SentencePiece's space
-
-std::string byte_token(int byte) {
-  constexpr char kDigits[] = "0123456789ABCDEF";
-  return {'<', '0', 'x', kDigits[byte >> 4], kDigits[byte & 15], '>'};
-}
-
-// Ids that name a model in the per-thread cache; 0 is no model.
-std::uint32_t next_cache_owner() {
-  static std::atomic<std::uint32_t> last{0};
-  const std::uint32_t id = ++last;
-  return id != 0 ? id : ++last;
-}
-
-detail::WordCache& thread_cache() {
-  thread_local detail::WordCache cache;
-  return cache;
-}
 
 // Position of the first word start behind `from` that follows another character, or npos.
 std::size_t next_word_start(std::string_view word, std::size_t from) {
@@ -48,10 +30,10 @@ BpeModel::BpeModel(Vocabulary vocabulary, MergeTable merges, BpeOptions options)
     : vocabulary_(std::move(vocabulary)),
       merges_(std::move(merges)),
       options_(std::move(options)),
-      cache_owner_(next_cache_owner()) {
+      cache_owner_(detail::next_cache_owner()) {
   if (!options_.unk_token.empty()) unk_id_ = vocabulary_.find(options_.unk_token);
+  byte_ids_ = find_byte_tokens(vocabulary_);
   for (int byte = 0; byte < 256; ++byte) {
-    byte_ids_[byte] = vocabulary_.find(byte_token(byte));
     std::string symbol;
     const char raw = static_cast<char>(byte);
     append_byte_level(symbol, {&raw, 1});
@@ -85,7 +67,7 @@ void BpeModel::encode(std::string_view word, std::vector<std::int32_t>& out) con
 
 void BpeModel::encode_part(std::string_view word, std::vector<std::int32_t>& out) const {
   if (word.size() > detail::WordCache::kMaxBytes) return merge_word(word, out);
-  detail::WordCache& cache = thread_cache();
+  detail::WordCache& cache = detail::thread_cache();
   if (cache.find(cache_owner_, word, out)) return;
   const std::size_t before = out.size();
   merge_word(word, out);
@@ -133,16 +115,6 @@ void BpeModel::split_bytes(std::string_view word, std::vector<std::int32_t>& sym
   }
 }
 
-bool BpeModel::append_fallback(std::string_view character,
-                               std::vector<std::int32_t>& symbols) const {
-  if (!options_.byte_fallback) return false;
-  for (const char c : character) {
-    if (byte_ids_[static_cast<std::uint8_t>(c)] < 0) return false;
-  }
-  for (const char c : character) symbols.push_back(byte_ids_[static_cast<std::uint8_t>(c)]);
-  return true;
-}
-
 void BpeModel::split_characters(std::string_view word, std::vector<std::int32_t>& symbols) const {
   bool pending_unknown = false;  // emitted when the next known character shows the run's end
   for (std::size_t at = 0; at < word.size();) {
@@ -153,7 +125,8 @@ void BpeModel::split_characters(std::string_view word, std::vector<std::int32_t>
       if (pending_unknown) symbols.push_back(unk_id_);
       pending_unknown = false;
       symbols.push_back(id);
-    } else if (!append_fallback(character, symbols) && !options_.unk_token.empty()) {
+    } else if (!(options_.byte_fallback && append_byte_tokens(byte_ids_, character, symbols)) &&
+               !options_.unk_token.empty()) {
       if (unk_id_ < 0) {
         throw Error("the text needs the unknown token \"" + options_.unk_token + "\" for \"" +
                     std::string(character) + "\", but the vocabulary does not contain it");

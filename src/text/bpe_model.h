@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "text/bpe_merges.h"
+#include "text/byte_tokens.h"
+#include "text/token_model.h"
 #include "text/vocabulary.h"
 
 namespace svtune {
@@ -23,16 +25,15 @@ struct BpeOptions {
   std::string unk_token;       // empty: unknown characters are dropped
 };
 
-// Immutable and thread-safe.
-class BpeModel {
+class BpeModel final : public TokenModel {
  public:
   BpeModel(Vocabulary vocabulary, MergeTable merges, BpeOptions options);
 
   // Appends the ids of a word (valid UTF-8, or any bytes with byte_level). Throws Error when
   // the word needs the unknown token and the vocabulary does not have it.
-  void encode(std::string_view word, std::vector<std::int32_t>& out) const;
+  void encode(std::string_view word, std::vector<std::int32_t>& out) const override;
 
-  const Vocabulary& vocabulary() const { return vocabulary_; }
+  const Vocabulary& vocabulary() const override { return vocabulary_; }
   const BpeOptions& options() const { return options_; }
 
  private:
@@ -41,14 +42,13 @@ class BpeModel {
   std::int32_t whole_word(std::string_view word) const;
   void split_bytes(std::string_view word, std::vector<std::int32_t>& symbols) const;
   void split_characters(std::string_view word, std::vector<std::int32_t>& symbols) const;
-  bool append_fallback(std::string_view character, std::vector<std::int32_t>& symbols) const;
   bool no_token_crosses_word_starts() const;
 
   Vocabulary vocabulary_;
   MergeTable merges_;
   BpeOptions options_;
   std::int32_t unk_id_ = -1;
-  std::array<std::int32_t, 256> byte_ids_;      // ids of <0xXX>, or -1
+  ByteTokens byte_ids_;
   std::array<std::int32_t, 256> byte_symbols_;  // ids of single bytes in GPT-2's notation, or -1
   bool splits_at_word_starts_ = false;
   std::uint32_t cache_owner_;

@@ -134,6 +134,40 @@ class MetaspaceDecoder final : public Decoder {
   bool prepended_;
 };
 
+// WordPiece: tokens that go on a word lose their prefix, a space goes in front of the others.
+// `cleanup` takes the spaces of English text from punctuation and contractions.
+class WordPieceDecoder final : public Decoder {
+ public:
+  WordPieceDecoder(std::string prefix, bool cleanup)
+      : prefix_(std::move(prefix)), cleanup_(cleanup) {}
+  void apply(Tokens& tokens) const override {
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      std::string& token = tokens[i];
+      if (i > 0 && token.starts_with(prefix_)) {
+        token.erase(0, prefix_.size());
+      } else if (i > 0) {
+        token.insert(0, 1, ' ');
+      }
+      if (cleanup_) clean_up(token);
+    }
+  }
+
+ private:
+  static void clean_up(std::string& token) {
+    constexpr std::pair<const char*, const char*> kRules[] = {
+        {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
+        {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
+        {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+    };
+    for (const auto& [from, to] : kRules) {
+      if (token.find(from) != std::string::npos) token = replace_all(token, from, to);
+    }
+  }
+
+  std::string prefix_;
+  bool cleanup_;
+};
+
 class DecoderSequence final : public Decoder {
  public:
   explicit DecoderSequence(std::vector<std::unique_ptr<Decoder>> steps)
@@ -169,6 +203,10 @@ std::unique_ptr<Decoder> make_metaspace(const JsonPart& part) {
 
 std::unique_ptr<Decoder> make_byte_level_decoder() { return std::make_unique<ByteLevelDecoder>(); }
 
+std::unique_ptr<Decoder> make_wordpiece_decoder(std::string prefix, bool cleanup) {
+  return std::make_unique<WordPieceDecoder>(std::move(prefix), cleanup);
+}
+
 std::unique_ptr<Decoder> make_sentencepiece_decoder(bool strip_first) {
   std::vector<std::unique_ptr<Decoder>> steps;
   steps.push_back(std::make_unique<ReplaceDecoder>(Replacement("\xE2\x96\x81", " ")));
@@ -186,6 +224,10 @@ std::unique_ptr<Decoder> make_decoder(const JsonPart& part) {
   if (type == "Fuse") return std::make_unique<FuseDecoder>();
   if (type == "Replace") return std::make_unique<ReplaceDecoder>(Replacement(part));
   if (type == "Metaspace") return make_metaspace(part);
+  if (type == "WordPiece") {
+    return make_wordpiece_decoder(part.optional_text("prefix").value_or("##"),
+                                  part.flag("cleanup", true));
+  }
   if (type == "Strip") {
     return std::make_unique<StripDecoder>(one_character(part, "content", " "),
                                           part.integer("start", 0, kMaxCount),
@@ -196,7 +238,7 @@ std::unique_ptr<Decoder> make_decoder(const JsonPart& part) {
     for (const JsonPart& step : part.children("decoders")) steps.push_back(make_decoder(step));
     return std::make_unique<DecoderSequence>(std::move(steps));
   }
-  part.fail_type("ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence, Strip");
+  part.fail_type("ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence, Strip, WordPiece");
 }
 
 }  // namespace svtune

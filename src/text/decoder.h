@@ -25,4 +25,7 @@ std::unique_ptr<Decoder> make_byte_level_decoder();
 // U+2581 to a space, <0xXX> to bytes, all joined; strip_first removes one leading space.
 std::unique_ptr<Decoder> make_sentencepiece_decoder(bool strip_first);
 
+// Tokens with `prefix` go on a word; `cleanup` takes English spaces from before punctuation.
+std::unique_ptr<Decoder> make_wordpiece_decoder(std::string prefix, bool cleanup);
+
 }  // namespace svtune

@@ -15,16 +15,6 @@ namespace {
 
 constexpr std::size_t kMaxContentBytes = 1024;
 
-// A text of rules that is put into every stretch must be short.
-std::string short_text(const JsonPart& part, const char* key) {
-  std::string text = part.text(key);
-  if (text.size() > kMaxContentBytes) {
-    part.fail(key, "has " + std::to_string(text.size()) + " bytes, the limit is " +
-                       std::to_string(kMaxContentBytes));
-  }
-  return text;
-}
-
 std::size_t count_of(std::string_view text, std::string_view pattern) {
   std::size_t count = 0;
   for (std::size_t at = text.find(pattern); at != text.npos;
@@ -91,18 +81,6 @@ class StripNormalizer final : public Normalizer {
   bool right_;
 };
 
-class CollapseSpaces final : public Normalizer {
- public:
-  void apply(std::string& text) const override {
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      if (text[i] == ' ' && kept > 0 && text[kept - 1] == ' ') continue;
-      text[kept++] = text[i];
-    }
-    text.resize(kept);
-  }
-};
-
 class ByteLevelNormalizer final : public Normalizer {
  public:
   void apply(std::string& text) const override {
@@ -130,6 +108,15 @@ class NormalizerSequence final : public Normalizer {
 };
 
 }  // namespace
+
+std::string short_text(const JsonPart& part, const char* key) {
+  std::string text = part.text(key);
+  if (text.size() > kMaxContentBytes) {
+    part.fail(key, "has " + std::to_string(text.size()) + " bytes, the limit is " +
+                       std::to_string(kMaxContentBytes));
+  }
+  return text;
+}
 
 void check_growth(std::size_t before, std::size_t after) {
   constexpr std::size_t kAlwaysFine = std::size_t{1} << 26;
@@ -190,48 +177,29 @@ std::unique_ptr<Normalizer> make_unicode_normalizer(UnicodeForm form) {
   return std::make_unique<UnicodeNormalizer>(form);
 }
 
-std::unique_ptr<Normalizer> make_replace_normalizer(std::string from, std::string to) {
-  return std::make_unique<ReplaceNormalizer>(Replacement(std::move(from), std::move(to)));
+std::unique_ptr<Normalizer> make_byte_level_normalizer() {
+  return std::make_unique<ByteLevelNormalizer>();
 }
 
 std::unique_ptr<Normalizer> make_prepend_normalizer(std::string prefix) {
   return std::make_unique<PrependNormalizer>(std::move(prefix));
 }
 
+std::unique_ptr<Normalizer> make_replace_normalizer(Replacement replacement) {
+  return std::make_unique<ReplaceNormalizer>(std::move(replacement));
+}
+
 std::unique_ptr<Normalizer> make_strip_normalizer(bool left, bool right) {
   return std::make_unique<StripNormalizer>(left, right);
 }
 
-std::unique_ptr<Normalizer> make_collapse_spaces_normalizer() {
-  return std::make_unique<CollapseSpaces>();
+std::unique_ptr<Normalizer> make_lowercase_normalizer() {
+  return std::make_unique<LowercaseNormalizer>();
 }
 
 std::unique_ptr<Normalizer> make_normalizer_sequence(
     std::vector<std::unique_ptr<Normalizer>> steps) {
   return std::make_unique<NormalizerSequence>(std::move(steps));
-}
-
-std::unique_ptr<Normalizer> make_normalizer(const JsonPart& part) {
-  const std::string type = part.type();
-  if (type == "Sequence") {
-    std::vector<std::unique_ptr<Normalizer>> steps;
-    for (const JsonPart& step : part.children("normalizers")) {
-      steps.push_back(make_normalizer(step));
-    }
-    return make_normalizer_sequence(std::move(steps));
-  }
-  if (type == "NFC") return make_unicode_normalizer(UnicodeForm::kNfc);
-  if (type == "NFD") return make_unicode_normalizer(UnicodeForm::kNfd);
-  if (type == "NFKC") return make_unicode_normalizer(UnicodeForm::kNfkc);
-  if (type == "NFKD") return make_unicode_normalizer(UnicodeForm::kNfkd);
-  if (type == "Lowercase") return std::make_unique<LowercaseNormalizer>();
-  if (type == "Prepend") return make_prepend_normalizer(short_text(part, "prepend"));
-  if (type == "Replace") return std::make_unique<ReplaceNormalizer>(Replacement(part));
-  if (type == "Strip") {
-    return make_strip_normalizer(part.flag("strip_left", true), part.flag("strip_right", true));
-  }
-  if (type == "ByteLevel") return std::make_unique<ByteLevelNormalizer>();
-  part.fail_type("ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Prepend, Replace, Sequence, Strip");
 }
 
 }  // namespace svtune

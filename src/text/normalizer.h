@@ -20,17 +20,8 @@ class Normalizer {
   virtual void apply(std::string& text) const = 0;
 };
 
-// From the "normalizer" object. Throws FileError naming an unknown type or a wrong value.
-std::unique_ptr<Normalizer> make_normalizer(const JsonPart& part);
-
-// The normalisers that loaders of other formats put together themselves.
-std::unique_ptr<Normalizer> make_unicode_normalizer(UnicodeForm form);
-std::unique_ptr<Normalizer> make_replace_normalizer(std::string from, std::string to);
-std::unique_ptr<Normalizer> make_prepend_normalizer(std::string prefix);
-std::unique_ptr<Normalizer> make_strip_normalizer(bool left, bool right);
-std::unique_ptr<Normalizer> make_collapse_spaces_normalizer();  // runs of spaces to one space
-std::unique_ptr<Normalizer> make_normalizer_sequence(
-    std::vector<std::unique_ptr<Normalizer>> steps);
+// A text of rules that is put into every stretch: throws FileError when it is longer than 1 KiB.
+std::string short_text(const JsonPart& part, const char* key);
 
 // Refuses rules that multiply a text: throws RunError when it grew from `before` to `after` bytes
 // and that is both far more and a lot.
@@ -55,5 +46,14 @@ class Replacement {
   std::unique_ptr<Pattern> pattern_;
   std::string to_;
 };
+
+std::unique_ptr<Normalizer> make_unicode_normalizer(UnicodeForm form);
+std::unique_ptr<Normalizer> make_lowercase_normalizer();
+std::unique_ptr<Normalizer> make_byte_level_normalizer();  // bytes in GPT-2's notation
+std::unique_ptr<Normalizer> make_prepend_normalizer(std::string prefix);
+std::unique_ptr<Normalizer> make_replace_normalizer(Replacement replacement);
+std::unique_ptr<Normalizer> make_strip_normalizer(bool left, bool right);  // white space
+std::unique_ptr<Normalizer> make_normalizer_sequence(
+    std::vector<std::unique_ptr<Normalizer>> steps);
 
 }  // namespace svtune

@@ -94,8 +94,7 @@ void append_steps(const JsonPart& part, PreTokenizerChain& chain) {
     steps.push_back(
         make_character_step(is_punctuation, parse_behavior(part, SplitBehavior::kIsolated)));
   } else if (type == "BertPreTokenizer") {
-    steps.push_back(make_character_step(is_white_space, SplitBehavior::kRemoved));
-    steps.push_back(make_character_step(is_punctuation, SplitBehavior::kIsolated));
+    steps.push_back(make_bert_step());
   } else if (type == "CharDelimiterSplit") {
     const std::string delimiter = part.text("delimiter");
     if (delimiter.empty()) part.fail("delimiter", "must be one character");
@@ -108,6 +107,11 @@ void append_steps(const JsonPart& part, PreTokenizerChain& chain) {
 }
 
 }  // namespace
+
+void PreTokenizerChain::write_byte_notation() {
+  if (byte_level) steps.push_back(make_byte_notation_step());
+  byte_level = false;
+}
 
 void PreTokenizerChain::run(std::size_t step, Piece piece, PieceSink sink) const {
   if (step == steps.size()) return sink(piece);
@@ -131,6 +135,12 @@ PreTokenizerChain make_prefix_chain(std::string prefix, PrefixScope scope) {
 PreTokenizerChain make_metaspace_chain() {
   PreTokenizerChain chain;
   chain.steps.push_back(make_metaspace_step("\xE2\x96\x81", PrependScheme::kFirst, false));
+  return chain;
+}
+
+PreTokenizerChain make_bert_chain() {
+  PreTokenizerChain chain;
+  chain.steps.push_back(make_bert_step());
   return chain;
 }
 

@@ -19,6 +19,8 @@ struct PreTokenizerChain {
   bool byte_level = false;
 
   void split(Piece piece, PieceSink sink) const { run(0, piece, sink); }
+  // Rewrites bytes here, for models that do not.
+  void write_byte_notation();
 
  private:
   void run(std::size_t step, Piece piece, PieceSink sink) const;
@@ -32,6 +34,8 @@ PreTokenizerChain make_pre_tokenizer(const JsonPart& part);
 PreTokenizerChain make_prefix_chain(std::string prefix, PrefixScope scope);
 // Spaces to U+2581, and one in front of the text unless it starts with one; no cutting.
 PreTokenizerChain make_metaspace_chain();
+// Cuts at white space, which it removes, and on both sides of punctuation.
+PreTokenizerChain make_bert_chain();
 PreTokenizerChain make_byte_level_chain(SplitPattern pattern, bool add_prefix_space = false);
 
 }  // namespace svtune

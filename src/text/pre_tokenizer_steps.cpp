@@ -100,6 +100,30 @@ class WhitespaceStep final : public PreTokenizer {
   }
 };
 
+// In one pass, which is faster than two steps by character.
+class BertStep final : public PreTokenizer {
+ public:
+  void split(Piece piece, PieceSink sink) const override {
+    const std::string_view text = piece.text;
+    std::size_t begin = 0;
+    const auto emit = [&](std::size_t from, std::size_t to) {
+      if (from < to) sink({text.substr(from, to - from), piece.at_text_start && from == 0});
+    };
+    for (std::size_t at = 0; at < text.size();) {
+      const std::uint32_t c = utf8_at(text, at);
+      const std::size_t end = at + utf8_length(text[at]);
+      const bool space = is_white_space(c);
+      if (space || is_punctuation(c)) {
+        emit(begin, at);
+        if (!space) emit(at, end);
+        begin = end;
+      }
+      at = end;
+    }
+    emit(begin, text.size());
+  }
+};
+
 class MetaspaceStep final : public PreTokenizer {
  public:
   MetaspaceStep(std::string replacement, PrependScheme scheme, bool split)
@@ -201,6 +225,8 @@ Step make_delimiter_step(std::uint32_t delimiter) {
 }
 
 Step make_whitespace_step() { return std::make_unique<WhitespaceStep>(); }
+
+Step make_bert_step() { return std::make_unique<BertStep>(); }
 
 Step make_metaspace_step(std::string replacement, PrependScheme scheme, bool split) {
   return std::make_unique<MetaspaceStep>(std::move(replacement), scheme, split);

@@ -32,6 +32,9 @@ Step make_delimiter_step(std::uint32_t delimiter);
 // Runs of word characters and runs of others, without white space.
 Step make_whitespace_step();
 
+// BERT's: cuts at white space, which it removes, and on both sides of punctuation.
+Step make_bert_step();
+
 enum class PrependScheme { kFirst, kAlways, kNever };
 // Spaces to `replacement`, one in front unless the piece starts with it; `split` cuts in front
 // of every replacement.

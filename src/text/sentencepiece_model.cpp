@@ -86,7 +86,7 @@ void read_normalizer(ProtobufReader message, SentencePieceModel& model) {
         model.normalizer_name = message.bytes();
         break;
       case 2:
-        model.has_charsmap = !message.bytes().empty();
+        model.charsmap = message.bytes();
         break;
       case 3:
         model.add_dummy_prefix = message.boolean();

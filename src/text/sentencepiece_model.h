@@ -1,5 +1,5 @@
 // The content of a SentencePiece tokenizer.model (message ModelProto of sentencepiece's
-// sentencepiece_model.proto), as far as byte-pair encoding needs it.
+// sentencepiece_model.proto), as far as encoding needs it.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ struct SentencePieceModel {
 
   // normalizer_spec
   std::string normalizer_name;
-  bool has_charsmap = false;
+  std::string charsmap;  // of CharacterMap; "": none
   bool add_dummy_prefix = true;
   bool remove_extra_whitespaces = true;
   bool escape_whitespaces = true;

@@ -1,4 +1,4 @@
-// A tokenizer from a SentencePiece tokenizer.model (byte-pair models only). Pieces are joined by
+// A tokenizer from a SentencePiece model of byte pairs or unigrams. Pieces are found by
 // SentencePiece's own rule; control and user-defined pieces are found in the raw text, as the
 // `tokenizers` library does.
 #pragma once
@@ -20,8 +20,10 @@ enum class SentencePieceRule {
   kTransformers5,
 };
 
-// `bytes` is the content of `file`. Throws FileError for malformed files and for unigram models,
-// character maps and unused pieces.
+// `bytes` is the content of `file`. DeBERTa's model (by its class, or named spm.model) has [CLS]
+// and [SEP] around a text and [MASK] behind its pieces. Throws FileError for malformed files, for
+// word and character models, unused pieces of byte pairs, and unigram models of classes that give
+// other ids than SentencePiece.
 TokenizerParts read_sentencepiece_tokenizer(std::string_view bytes, const std::string& file,
                                             const TokenizerConfig& config, SentencePieceRule rule);
 

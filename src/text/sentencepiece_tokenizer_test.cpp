@@ -100,11 +100,24 @@ TEST(SentencePiece, ModelsOfOtherKindsAreRefusedByName) {
   const auto error = [&](const std::string& model) {
     return error_of([&] { load_model(dir, model); });
   };
-  EXPECT_THAT(error(small_pieces() + trainer(1)), HasSubstr("unigram"));
+  EXPECT_THAT(error(small_pieces() + trainer(3)), HasSubstr("word or character"));
   EXPECT_THAT(error(small_pieces() + trainer(2) + bytes_field(3, bytes_field(2, "xx"))),
-              HasSubstr("character map"));
+              HasSubstr("character map has only 2 bytes"));
+  write_file_atomic(dir / "tokenizer_config.json", R"({"tokenizer_class": "XLMRobertaTokenizer"})");
+  EXPECT_THAT(error(small_pieces() + trainer(1)), HasSubstr("XLMRobertaTokenizer"));
+  write_file_atomic(dir / "tokenizer_config.json", R"({"split_by_punct": true})");
+  EXPECT_THAT(error(small_pieces() + trainer(1)), HasSubstr("split_by_punct"));
+  write_file_atomic(dir / "tokenizer_config.json", "{}");
   EXPECT_THAT(error(small_pieces() + piece("u", 0, 5) + trainer(2)), HasSubstr("UNUSED"));
   EXPECT_THAT(error(trainer(2)), HasSubstr("no SentencePiece pieces"));
+}
+
+TEST(SentencePiece, UnigramsTakeTheCutOfHighestScore) {
+  // "▁" + "ab" + "a" sum to -8, "▁a" + "b" + "a" to -11.
+  const TempDirectory dir;
+  const Tokenizer tokenizer = load_model(dir, small_pieces() + trainer(1) + normalizer(true));
+  EXPECT_EQ(pieces(tokenizer, "aba"), "▁|ab|a");
+  EXPECT_EQ(pieces(tokenizer, " a  c[X] "), "▁a|▁|<unk>|[X]");
 }
 
 TEST(SentencePiece, EveryTruncationIsAnErrorOrAModel) {

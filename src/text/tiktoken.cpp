@@ -8,6 +8,8 @@
 
 #include "base/errors.h"
 #include "base/text_util.h"
+#include "text/base64.h"
+#include "text/bpe_model.h"
 #include "text/byte_level.h"
 #include "text/ranked_merges.h"
 
@@ -18,34 +20,6 @@ constexpr std::int32_t kLlama3Tokens = 128000;
 constexpr int kLlama3SpecialTokens = 256;
 constexpr std::string_view kBeginOfText = "<|begin_of_text|>";
 constexpr std::string_view kEndOfText = "<|end_of_text|>";
-
-int base64_value(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  if (c == '+') return 62;
-  return c == '/' ? 63 : -1;
-}
-
-// RFC 4648, section 4, with padding.
-std::optional<std::string> decode_base64(std::string_view text) {
-  if (text.empty() || text.size() % 4 != 0) return std::nullopt;
-  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-  std::string out;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text.substr(0, text.size() - padding)) {
-    const int value = base64_value(c);
-    if (value < 0) return std::nullopt;
-    bits = bits << 6 | static_cast<std::uint32_t>(value);
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      out.push_back(static_cast<char>(bits >> count & 0xFF));
-    }
-  }
-  return out;
-}
 
 struct RankLine {
   std::string token;

@@ -9,6 +9,7 @@
 #include "text/tokenizer_json.h"
 #include "text/tokenizer_parts.h"
 #include "text/vocab_merges.h"
+#include "text/vocab_txt.h"
 
 namespace svtune {
 namespace {
@@ -27,6 +28,8 @@ TokenizerParts read_model_file(const fs::path& path, const TokenizerConfig& conf
 
 TokenizerParts read_parts(const fs::path& dir, const TokenizerConfig& config,
                           const TokenizerOptions& options) {
+  // Before tokenizer.json: those that transformers 5 writes for DeBERTa lack the character map.
+  if (fs::exists(dir / "spm.model")) return read_model_file(dir / "spm.model", config, options);
   if (fs::exists(dir / "tokenizer.json")) {
     const fs::path path = dir / "tokenizer.json";
     return read_tokenizer_json(read_file(path, kMaxJsonBytes), path.string());
@@ -40,9 +43,13 @@ TokenizerParts read_parts(const fs::path& dir, const TokenizerConfig& config,
     return read_vocab_merges(
         {vocab, (dir / "vocab.json").string(), merges, (dir / "merges.txt").string()}, config);
   }
+  if (fs::exists(dir / "vocab.txt")) {
+    const fs::path path = dir / "vocab.txt";
+    return read_vocab_txt(read_file(path, kMaxModelBytes), path.string(), config);
+  }
   throw FileError(dir.string(),
-                  "holds no tokenizer (tokenizer.json, tokenizer.model, or vocab.json with "
-                  "merges.txt)",
+                  "holds no tokenizer (tokenizer.json, spm.model, tokenizer.model, vocab.json with "
+                  "merges.txt, or vocab.txt)",
                   "Copy the tokenizer files of the base model into this directory.");
 }
 
@@ -63,6 +70,9 @@ void apply_config(const TokenizerConfig& config, TokenizerParts& parts) {
   set_role(config.bos, parts.roles.bos);
   set_role(config.eos, parts.roles.eos);
   set_role(config.pad, parts.roles.pad);
+  for (const auto& token : {config.cls, config.sep, config.mask}) {
+    if (token) add_missing(*token);
+  }
 }
 
 std::optional<std::int32_t> known(std::int32_t id) {
@@ -79,6 +89,7 @@ struct Tokenizer::Shared {
 Tokenizer Tokenizer::finish(TokenizerParts parts, TokenizerConfig config) {
   apply_config(config, parts);
   parts.added.finish(parts.normalizer.get());
+  if (parts.templates.single.empty()) parts.templates = framed_templates(parts.frame);
   auto shared = std::make_shared<Shared>();
   shared->parts = std::move(parts);
   shared->chat_template = std::move(config.chat_template);
@@ -96,20 +107,43 @@ Tokenizer Tokenizer::from_json(std::string_view json, const std::string& file) {
   return finish(read_tokenizer_json(json, file), {});
 }
 
-std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
-  const TokenizerParts& parts = shared_->parts;
-  std::vector<std::int32_t> ids;
-  ids.reserve(text.size() / 3 + 8);
-  if (add_special_tokens) ids = parts.frame.prefix;
+namespace {
+
+void encode_any(const TokenizerParts& parts, std::string_view text,
+                std::vector<std::int32_t>& ids) {
+  ids.reserve(ids.size() + text.size() / 3 + 8);
   if (is_valid_utf8(text)) {
     parts.encode(text, ids);
   } else {
     parts.encode(replace_invalid_utf8(text), ids);
   }
+}
+
+}  // namespace
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
+  const TokenizerParts& parts = shared_->parts;
+  std::vector<std::int32_t> ids;
+  if (add_special_tokens) ids = parts.frame.prefix;
+  encode_any(parts, text, ids);
   if (add_special_tokens) {
     ids.insert(ids.end(), parts.frame.suffix.begin(), parts.frame.suffix.end());
   }
   return ids;
+}
+
+TypedTokens Tokenizer::encode_typed(std::string_view first, std::optional<std::string_view> second,
+                                    std::size_t max_length) const {
+  const TokenizerParts& parts = shared_->parts;
+  std::vector<std::int32_t> ids;
+  encode_any(parts, first, ids);
+  if (!second) return fill_template(parts.templates.single, std::move(ids), nullptr, max_length);
+  if (parts.templates.pair.empty()) {
+    throw Error("the tokenizer's post-processor has no form for a pair of texts");
+  }
+  std::vector<std::int32_t> second_ids;
+  encode_any(parts, *second, second_ids);
+  return fill_template(parts.templates.pair, std::move(ids), &second_ids, max_length);
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const {

@@ -1,5 +1,6 @@
-// Text to token ids and back, from the files of a Hugging Face model directory: tokenizer.json,
-// tokenizer.model (SentencePiece byte-pair or tiktoken ranks), or vocab.json with merges.txt.
+// Text to token ids and back, from the files of a Hugging Face model directory: spm.model
+// (DeBERTa's SentencePiece), tokenizer.json, tokenizer.model (SentencePiece or tiktoken ranks),
+// vocab.json with merges.txt, or vocab.txt (WordPiece).
 // Ids equal those of the PyPI packages `tokenizers` and `sentencepiece`.
 #pragma once
 
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "text/sentencepiece_tokenizer.h"
+#include "text/sequence_template.h"
 
 namespace svtune {
 
@@ -24,7 +26,7 @@ struct TokenizerOptions {
 // Immutable, cheap to copy and thread-safe: all copies share one table.
 class Tokenizer {
  public:
-  // The first of the three forms that `model_dir` holds. The "truncation" and "padding" of
+  // The first of these forms that `model_dir` holds. The "truncation" and "padding" of
   // tokenizer.json are not applied. Throws FileError when there is none, or when a file is
   // malformed or needs a part that is not supported (the message names it).
   static Tokenizer load(const std::filesystem::path& model_dir, TokenizerOptions options = {});
@@ -36,6 +38,13 @@ class Tokenizer {
   // add_special_tokens puts the model's frame around it (<s>, ...). Bytes that are not UTF-8
   // count as U+FFFD.
   std::vector<std::int32_t> encode(std::string_view text, bool add_special_tokens) const;
+
+  // A text, or a pair of texts, in the model's form for classification: special tokens, and the
+  // type of every token. At most `max_length` tokens; of a pair the longer text is cut first, as
+  // "longest_first" of `tokenizers` does. Throws Error when the special tokens alone take
+  // `max_length`, or when the tokenizer has no form for pairs.
+  TypedTokens encode_typed(std::string_view first, std::optional<std::string_view> second,
+                           std::size_t max_length) const;
 
   // Unknown ids are skipped. Bytes that do not form UTF-8 become U+FFFD.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const;

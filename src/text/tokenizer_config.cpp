@@ -39,6 +39,9 @@ void read_roles(const JsonPart& part, TokenizerConfig& config) {
   take("eos_token", config.eos);
   take("pad_token", config.pad);
   take("unk_token", config.unk);
+  take("cls_token", config.cls);
+  take("sep_token", config.sep);
+  take("mask_token", config.mask);
 }
 
 void read_additional_tokens(const JsonPart& part, TokenizerConfig& config) {
@@ -110,6 +113,10 @@ void read_main_config(const JsonPart& part, TokenizerConfig& config) {
   config.add_eos_token = optional_flag(part, "add_eos_token");
   config.add_prefix_space = optional_flag(part, "add_prefix_space");
   config.legacy = optional_flag(part, "legacy");
+  config.do_lower_case = optional_flag(part, "do_lower_case");
+  config.tokenize_chinese_chars = optional_flag(part, "tokenize_chinese_chars");
+  config.strip_accents = optional_flag(part, "strip_accents");
+  config.split_by_punct = optional_flag(part, "split_by_punct");
   read_chat_templates(part, config);
   if (part.has("added_tokens_decoder")) {
     read_added_tokens_decoder(part.child("added_tokens_decoder"), config);

@@ -19,8 +19,9 @@ struct TokenizerConfig {
   // Declared under added_tokens_decoder or added_tokens.json, in ascending order of ids.
   std::map<std::int64_t, AddedToken> added_tokens;
   std::vector<AddedToken> additional_special_tokens;
-  std::optional<AddedToken> bos, eos, pad, unk;
+  std::optional<AddedToken> bos, eos, pad, unk, cls, sep, mask;
   std::optional<bool> add_bos_token, add_eos_token, add_prefix_space, legacy;
+  std::optional<bool> do_lower_case, tokenize_chinese_chars, strip_accents, split_by_punct;
   std::string chat_template;       // raw; "" when there is none
   std::string tool_chat_template;  // the one named "tool_use", for conversations with tools
 };

@@ -1,4 +1,5 @@
-// Reads tokenizer.json of the `tokenizers` library: byte-pair models with their added tokens,
+// Reads tokenizer.json of the `tokenizers` library: models of byte pairs, WordPiece and
+// unigrams with their added tokens,
 // normaliser, pre-tokeniser, post-processor and decoder.
 #pragma once
 

@@ -100,8 +100,8 @@ TEST(TokenizerJson, InvalidUtf8CountsAsReplacementCharacter) {
 
 TEST(TokenizerJson, ErrorsNameTheKeyAndTheValue) {
   Json json = small_tokenizer_json();
-  json["model"]["type"] = "Unigram";
-  EXPECT_THAT(load_error(json), HasSubstr("model.type \"Unigram\" is not supported"));
+  json["model"]["type"] = "WordLevel";
+  EXPECT_THAT(load_error(json), HasSubstr("model.type \"WordLevel\" is not supported"));
   json = small_tokenizer_json();
   json["normalizer"] = Json::parse(R"({"type": "Sequence", "normalizers": [{"type": "Nmt"}]})");
   EXPECT_THAT(load_error(json), HasSubstr("normalizer.normalizers[0].type \"Nmt\""));
@@ -119,6 +119,35 @@ TEST(TokenizerJson, ErrorsNameTheKeyAndTheValue) {
   json = small_tokenizer_json();
   json["model"]["dropout"] = 0.1;
   EXPECT_THAT(load_error(json), HasSubstr("model.dropout"));
+}
+
+TEST(TokenizerJson, UnigramsFuseUnknownCharacters) {
+  Json json = small_tokenizer_json();
+  json["model"] = Json::parse(R"({"type": "Unigram", "unk_id": 0, "byte_fallback": false,
+    "vocab": [["<unk>", 0], ["a", -2], ["b", -2], ["ab", -3], ["abb", -6.5]]})");
+  EXPECT_EQ(pieces(make_tokenizer(json), "abbzzab"), "ab|b|<unk>|ab");
+  json["pre_tokenizer"] = {{"type", "ByteLevel"}, {"add_prefix_space", true}};
+  json["model"]["vocab"].push_back({"\u0120a", -1});  // of " a" in GPT-2's notation
+  EXPECT_EQ(pieces(make_tokenizer(json), "ab"), "\u0120a|b");
+  json["pre_tokenizer"] = nullptr;
+  json["model"]["unk_id"] = nullptr;
+  EXPECT_THAT(error_of([&] { make_tokenizer(json).encode("az", false); }),
+              HasSubstr("needs the unknown token for \"z\""));
+  json["model"]["unk_id"] = 6;
+  EXPECT_THAT(load_error(json), HasSubstr("model.unk_id must be a whole number from 0 to 5"));
+  json["model"]["vocab"] = {{"a"}};
+  EXPECT_THAT(load_error(json), HasSubstr("must hold pairs"));
+}
+
+TEST(TokenizerJson, WordPieceNamesWhatItCannotRead) {
+  Json json = small_tokenizer_json();
+  json["model"] = Json::parse(R"({"type": "WordPiece", "unk_token": "u",
+    "continuing_subword_prefix": "##", "vocab": {"a": 1, "##b": 2}})");
+  EXPECT_EQ(pieces(make_tokenizer(json), "abb"), "a|##b|##b");
+  EXPECT_THAT(error_of([&] { make_tokenizer(json).encode("b", false); }),
+              HasSubstr("needs the unknown token \"u\" for \"b\""));
+  json["model"]["max_input_chars_per_word"] = 100000;
+  EXPECT_THAT(load_error(json), HasSubstr("model.max_input_chars_per_word"));
 }
 
 TEST(TokenizerJson, MalformedJsonIsReportedWithItsPlace) {

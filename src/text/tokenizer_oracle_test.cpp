@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,20 +51,24 @@ class CaseReader {
   OracleCase next() {
     OracleCase out;
     out.text = text();
-    out.ids.resize(number());
-    for (std::int32_t& id : out.ids) id = static_cast<std::int32_t>(number());
+    out.ids = numbers();
     out.skip_special = number() != 0;
     out.decoded = text();
     return out;
   }
   bool at_end() const { return at_ == bytes_.size(); }
-
- private:
   std::string text() {
     const std::uint32_t size = number();
     at_ += size;
     return std::string(bytes_.substr(at_ - size, size));
   }
+  std::vector<std::int32_t> numbers() {
+    std::vector<std::int32_t> out(number());
+    for (std::int32_t& value : out) value = static_cast<std::int32_t>(number());
+    return out;
+  }
+
+ private:
   std::string_view bytes_;
   std::size_t at_ = 0;
 };
@@ -125,6 +130,31 @@ void compare_streaming(const fs::path& folder, const TokenizerOptions& options) 
   }
 }
 
+// One text or two in the model's form, cut to a length: ids and types.
+void compare_pairs(const fs::path& folder) {
+  const Tokenizer tokenizer = Tokenizer::load(folder / "model");
+  const std::string content = read_file(folder / "pairs.bin", std::uint64_t{1} << 30);
+  CaseReader cases(content);
+  const std::uint32_t count = cases.number();
+  ASSERT_GT(count, 0U);
+  std::uint32_t cut = 0;
+  for (std::uint32_t i = 0; i < count && !testing::Test::HasFailure(); ++i) {
+    const std::string first = cases.text();
+    const std::uint32_t others = cases.number();
+    const std::string second = others > 0 ? cases.text() : std::string();
+    const std::uint32_t length = cases.number();
+    const auto ids = cases.numbers();
+    const auto types = cases.numbers();
+    const auto got = tokenizer.encode_typed(
+        first, others > 0 ? std::optional<std::string_view>(second) : std::nullopt, length);
+    EXPECT_EQ(got.ids, ids) << escaped(first) << " | " << escaped(second) << " to " << length;
+    EXPECT_EQ(got.types, types) << escaped(first) << " | " << escaped(second) << " to " << length;
+    cut += got.cut ? 1 : 0;
+  }
+  EXPECT_GT(cut, count / 8);
+  EXPECT_TRUE(testing::Test::HasFailure() || cases.at_end());
+}
+
 class TokenizerOracle : public testing::TestWithParam<Family> {};
 
 TEST_P(TokenizerOracle, IdsAndTextEqualThePyPiPackage) {
@@ -151,6 +181,7 @@ TEST_P(TokenizerOracle, IdsAndTextEqualThePyPiPackage) {
   }
   compare_cases(folder.path(), options, kStrings);
   compare_streaming(folder.path(), options);
+  if (fs::exists(folder / "pairs.bin")) compare_pairs(folder.path());
 }
 
 // The tokenizers that the script writes into folders 1 to `count`, each with `strings` cases.
@@ -175,7 +206,7 @@ TEST(TokenizerPipelines, RandomPartsGiveTheSameIdsAndText) {
 
 // Which Unicode version a table is of shows only at rare code points, so all are tried.
 TEST(TokenizerPipelines, EveryCodePointSplitsAsInTheOracle) {
-  compare_pipelines("tokenizer_code_points.py", {}, 10, 815);
+  compare_pipelines("tokenizer_code_points.py", {}, 14, 815);
 }
 
 constexpr Family kFamilies[] = {
@@ -194,6 +225,13 @@ constexpr Family kFamilies[] = {
     {"mistral-7b-v0.3-sentencepiece", "mistral-7b-v0.3", "tokenizers,sentencepiece"},
     {"llama-3", "llama-3", "tokenizers"},
     {"llama-3-tiktoken", "llama-3", "tokenizers,tiktoken"},
+    {"bert", "bert-base-uncased", "tokenizers"},
+    {"bert-cased", "bert-base-uncased", "tokenizers"},
+    {"bert-json", "bert-base-uncased", "tokenizers"},
+    {"roberta", "gpt2", "tokenizers"},
+    {"roberta-json", "gpt2", "tokenizers"},
+    {"deberta-v3", "deberta-v3", "tokenizers,sentencepiece"},
+    {"deberta-v3-json", "deberta-v3", "tokenizers,sentencepiece,google.protobuf"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Families, TokenizerOracle, testing::ValuesIn(kFamilies),

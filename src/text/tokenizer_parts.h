@@ -1,5 +1,5 @@
 // The parts that every tokenizer format is reduced to, and the way of a text through them:
-// added tokens, normaliser, added tokens again, pre-tokenisers, byte-pair encoding.
+// added tokens, normaliser, added tokens again, pre-tokenisers, model.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +11,12 @@
 #include <vector>
 
 #include "text/added_tokens.h"
-#include "text/bpe_model.h"
 #include "text/decoder.h"
 #include "text/normalizer.h"
 #include "text/post_processor.h"
 #include "text/pre_tokenizer.h"
+#include "text/sequence_template.h"
+#include "text/token_model.h"
 
 namespace svtune {
 
@@ -31,8 +32,9 @@ struct TokenizerParts {
   AddedTokens added;
   std::unique_ptr<Normalizer> normalizer;  // may be null
   PreTokenizerChain pre_tokenizer;
-  std::unique_ptr<BpeModel> model;  // never null once loaded
+  std::unique_ptr<TokenModel> model;  // never null once loaded
   SpecialFrame frame;
+  SequenceTemplates templates;       // filled from the frame where a format has none of its own
   std::unique_ptr<Decoder> decoder;  // may be null: tokens are joined by spaces
   TokenRoles roles;
 

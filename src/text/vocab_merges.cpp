@@ -12,22 +12,28 @@
 namespace svtune {
 namespace {
 
-constexpr std::string_view kEndOfText = "<|endoftext|>";
+constexpr const char* kEndOfText = "<|endoftext|>";
 
 bool is_qwen(const TokenizerConfig& config) {
   if (!config.tokenizer_class.empty()) return config.tokenizer_class == "Qwen2Tokenizer";
   return config.model_type.starts_with("qwen2") || config.model_type.starts_with("qwen3");
 }
 
+bool is_roberta(const TokenizerConfig& config) {
+  if (!config.tokenizer_class.empty()) return config.tokenizer_class == "RobertaTokenizer";
+  return config.model_type == "roberta";
+}
+
 void check_class(const VocabMergesText& text, const TokenizerConfig& config) {
   const std::string& name = config.tokenizer_class;
   const bool known = name.empty() || name == "GPT2Tokenizer" || name == "Qwen2Tokenizer" ||
-                     name == "PreTrainedTokenizer" || name == "TokenizersBackend";
+                     name == "RobertaTokenizer" || name == "PreTrainedTokenizer" ||
+                     name == "TokenizersBackend";
   if (!known) {
     throw FileError(text.vocab_file,
                     "belongs to tokenizer class \"" + name +
-                        "\", but vocab.json and merges.txt are only read for GPT2Tokenizer and "
-                        "Qwen2Tokenizer",
+                        "\", but vocab.json and merges.txt are only read for GPT2Tokenizer, "
+                        "Qwen2Tokenizer and RobertaTokenizer",
                     "Use a model directory that also holds tokenizer.json.");
   }
 }
@@ -65,6 +71,35 @@ void read_merges(std::string_view text, BpeBuilder& builder) {
   }
 }
 
+void add_special(TokenizerParts& parts, const char* content, bool takes_space_before = false) {
+  AddedToken token;
+  token.content = content;
+  token.special = true;
+  token.lstrip = takes_space_before;
+  parts.added.add(std::move(token), parts.model->vocabulary());
+}
+
+// The special tokens of RoBERTa stand in its vocabulary; the configuration may name others.
+void add_roberta_frame(const VocabMergesText& text, const TokenizerConfig& config,
+                       TokenizerParts& parts) {
+  const auto id_of = [&](const std::optional<AddedToken>& token, const char* fallback) {
+    const std::string name = token ? token->content : fallback;
+    const std::int32_t id = parts.model->vocabulary().find(name);
+    if (id < 0) {
+      throw FileError(text.vocab_file, "has no token " + name + ", which RobertaTokenizer needs");
+    }
+    return id;
+  };
+  parts.templates = roberta_templates(id_of(config.cls, "<s>"), id_of(config.sep, "</s>"));
+  parts.frame = frame_of(parts.templates.single);
+  for (const char* content : {"<s>", "<pad>", "</s>", "<unk>"}) {
+    if (parts.model->vocabulary().find(content) >= 0) add_special(parts, content);
+  }
+  if (parts.model->vocabulary().find("<mask>") >= 0) add_special(parts, "<mask>", true);
+  const auto role = [&](const char* content) { return parts.model->vocabulary().find(content); };
+  parts.roles = {role("<s>"), role("</s>"), role("<pad>"), role("<unk>")};
+}
+
 }  // namespace
 
 TokenizerParts read_vocab_merges(const VocabMergesText& text, const TokenizerConfig& config) {
@@ -81,12 +116,13 @@ TokenizerParts read_vocab_merges(const VocabMergesText& text, const TokenizerCon
   parts.pre_tokenizer = make_byte_level_chain(qwen ? SplitPattern::kOneDigit : SplitPattern::kGpt2,
                                               config.add_prefix_space.value_or(false));
   parts.decoder = make_byte_level_decoder();
+  if (is_roberta(config)) {
+    add_roberta_frame(text, config, parts);
+    return parts;
+  }
   // Both families end their texts with this token unless the configuration names another one.
   if (qwen || parts.model->vocabulary().find(kEndOfText) >= 0) {
-    AddedToken token;
-    token.content = kEndOfText;
-    token.special = true;
-    parts.added.add(std::move(token), parts.model->vocabulary());
+    add_special(parts, kEndOfText);
     const std::int32_t id = *parts.added.find(kEndOfText);
     parts.roles = {qwen ? -1 : id, id, qwen ? id : -1, id};
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -62,5 +63,17 @@ class WordCache {
 
   std::vector<Slot> slots_;
 };
+
+// Ids that name a model in the per-thread cache; 0 is no model.
+inline std::uint32_t next_cache_owner() {
+  static std::atomic<std::uint32_t> last{0};
+  const std::uint32_t id = ++last;
+  return id != 0 ? id : ++last;
+}
+
+inline WordCache& thread_cache() {
+  thread_local WordCache cache;
+  return cache;
+}
 
 }  // namespace svtune::detail

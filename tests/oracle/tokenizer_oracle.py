@@ -2,8 +2,8 @@
 
 usage: tokenizer_oracle.py FAMILY DATA_DIR OUT_DIR [COUNT] [SEED]
 
-Writes OUT_DIR/model (what svtune loads), OUT_DIR/cases.bin and OUT_DIR/oracle.txt (which package,
-class and version gave the ids). cases.bin: number of cases, then per case the text, the ids,
+Writes OUT_DIR/model (what svtune loads), OUT_DIR/cases.bin, OUT_DIR/oracle.txt (which package,
+class and version gave the ids) and, of encoders, OUT_DIR/pairs.bin (see write_pairs). cases.bin: number of cases, then per case the text, the ids,
 whether special tokens are skipped in decoding, and the decoded text; all numbers are little-endian
 32-bit, strings and lists start with their length.
 
@@ -36,6 +36,7 @@ class Case:
     def __init__(self, name, encode, decode, special=(), avoid=(), shows_special=True):
         self.name, self.encode, self.decode, self.special = name, encode, decode, special
         self.avoid, self.shows_special = avoid, shows_special
+        self.pairs = None  # a tokenizer of the package that encodes pairs
 
 
 def hf_case(tokenizer, special=(), add_special=True, name="tokenizers.Tokenizer"):
@@ -235,7 +236,133 @@ def byte_alphabet():
     return {b: chr(b) for b in kept} | {b: chr(256 + i) for i, b in enumerate(others)}
 
 
+def bert_tokenizer(data, processor, **normalizing):
+    lines = (data / "tokenizers/bert-base-uncased/vocab.txt").read_text(encoding="utf-8").split("\n")
+    vocab = {token: i for i, token in enumerate(lines) if token}
+    tokenizer = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(**normalizing)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    cls, sep = ("[CLS]", vocab["[CLS]"]), ("[SEP]", vocab["[SEP]"])
+    tokenizer.post_processor = processors.BertProcessing(sep, cls) if processor else BERT_TEMPLATE(
+        special_tokens=[cls, sep])
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in special])
+    return tokenizer, special
+
+
+def BERT_TEMPLATE(special_tokens):
+    return processors.TemplateProcessing("[CLS]:0 $A:0 [SEP]:0", "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+                                         special_tokens)
+
+
+def bert_vocab(data, model, lower):
+    """vocab.txt and tokenizer_config.json alone, as BertTokenizer of transformers reads them."""
+    shutil.copy(data / "tokenizers/bert-base-uncased/vocab.txt", model)
+    write_json(model / "tokenizer_config.json",
+               {"tokenizer_class": "BertTokenizer", "do_lower_case": lower})
+    return encoder_case(*bert_tokenizer(data, False, lowercase=lower))
+
+
+def bert_json(data, model):
+    tokenizer, special = bert_tokenizer(data, True, clean_text=False, strip_accents=False)
+    tokenizer.save(str(model / "tokenizer.json"))
+    return encoder_case(tokenizer, special)
+
+
+def encoder_case(tokenizer, special):
+    case = hf_case(tokenizer, special)
+    case.pairs = tokenizer
+    return case
+
+
+def roberta(data, model, as_json):
+    """RoBERTa's pipeline over GPT-2's vocabulary."""
+    vocab, merges = copy_vocab(data, model, "gpt2")
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    tokens = special + [t for t in vocab if t != "<|endoftext|>"] + ["<mask>"]
+    tokenizer = byte_level({token: i for i, token in enumerate(tokens)}, merges)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in special] +
+                                 [AddedToken("<mask>", lstrip=True, normalized=False)])
+    if as_json:
+        tokenizer.save(str(model / "tokenizer.json"))
+    else:
+        write_json(model / "vocab.json", {token: i for i, token in enumerate(tokens)})
+        write_json(model / "config.json", {"model_type": "roberta"})
+    return encoder_case(tokenizer, special + ["<mask>"])
+
+
+def deberta_model(data, model):
+    import sentencepiece
+
+    shutil.copy(data / "tokenizers/deberta-v3/spm.model", model)
+    return sentencepiece.SentencePieceProcessor(model_file=str(model / "spm.model"))
+
+
+def deberta(data, model):
+    """SentencePiece, called for every stretch between special tokens as DebertaV2Tokenizer of
+    transformers 4 does; its decoded text is spelled out here from the pieces."""
+    import re
+
+    import sentencepiece
+
+    spm = deberta_model(data, model)
+    special = {"[PAD]": 0, "[CLS]": 1, "[SEP]": 2, "[UNK]": 3, "[MASK]": 128000}
+    border = re.compile("(" + "|".join(map(re.escape, special)) + ")")
+
+    def encode(text):
+        ids = [1]
+        for part in border.split(text):
+            ids += [special[part]] if part in special else spm.encode(part)
+        return ids + [2]
+
+    def decode(ids, skip):
+        names = {i: name for name, i in special.items()}
+        raw = b""
+        for i in ids:
+            if i in names:
+                raw += b"" if skip else names[i].encode()
+            elif 4 <= i < 260:
+                raw += bytes([i - 4])
+            else:
+                raw += spm.id_to_piece(i).replace(SPACE, " ").encode()
+        return raw.decode("utf-8").removeprefix(" ")
+
+    return Case(f"sentencepiece.SentencePieceProcessor {sentencepiece.__version__}", encode, decode,
+                list(special))
+
+
+def deberta_json(data, model):
+    """The tokenizer.json that transformers 4 makes of DeBERTa's model."""
+    from sentencepiece import sentencepiece_model_pb2
+
+    spm = deberta_model(data, model)
+    (model / "spm.model").unlink()
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString((data / "tokenizers/deberta-v3/spm.model").read_bytes())
+    special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"]
+    vocab = [(spm.id_to_piece(i), spm.get_score(i)) for i in range(spm.get_piece_size())]
+    tokenizer = Tokenizer(models.Unigram(vocab + [("[MASK]", 0.0)], 3, byte_fallback=False))
+    tokenizer.normalizer = normalizers.Sequence([
+        normalizers.Strip(), normalizers.Precompiled(proto.normalizer_spec.precompiled_charsmap),
+        normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(SPACE, prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace(SPACE, prepend_scheme="always")
+    tokenizer.post_processor = BERT_TEMPLATE(special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+    tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in special])
+    tokenizer.save(str(model / "tokenizer.json"))
+    return encoder_case(tokenizer, special)
+
+
 FAMILIES = {
+    "bert": lambda d, m: bert_vocab(d, m, lower=True),
+    "bert-cased": lambda d, m: bert_vocab(d, m, lower=False),
+    "bert-json": bert_json,
+    "roberta": lambda d, m: roberta(d, m, as_json=False),
+    "roberta-json": lambda d, m: roberta(d, m, as_json=True),
+    "deberta-v3": deberta,
+    "deberta-v3-json": deberta_json,
     "gpt2": lambda d, m: json_file(d, m, "gpt2"),
     "gpt2-vocab": gpt2_vocab,
     "gpt-neox": lambda d, m: json_file(d, m, "gpt-neox"),
@@ -267,6 +394,23 @@ def write_cases(folder, cases):
             file.write(pack(text) + pack(ids) + struct.pack("<I", skip) + pack(decoded))
 
 
+def write_pairs(folder, tokenizer, strings):
+    """pairs.bin: one text or two cut to a largest length. Number of cases, then per case the first
+    text, the number of further texts, these, the length, the ids and their types."""
+    count = len(strings) // 20
+    with open(folder / "pairs.bin", "wb") as file:
+        file.write(struct.pack("<I", count))
+        for i in range(count):
+            first, second = strings[2 * i], strings[2 * i + 1]
+            length = (5, 6, 8, 16, 33, 512)[i % 6]
+            pair = [] if i % 5 == 0 else [second]
+            tokenizer.enable_truncation(length, strategy="longest_first")
+            encoded = tokenizer.encode(first, *pair)
+            file.write(pack(first) + struct.pack("<I", len(pair)) + b"".join(map(pack, pair)) +
+                       struct.pack("<I", length) + pack(encoded.ids) + pack(encoded.type_ids))
+    tokenizer.no_truncation()
+
+
 def main(family, data, out, count=20000, seed=1):
     data, out = Path(data), Path(out)
     model = out / "model"
@@ -281,6 +425,8 @@ def main(family, data, out, count=20000, seed=1):
         skip = i % 2 == 0 or not case.shows_special
         cases.append((text, ids, skip, case.decode(ids, skip)))
     write_cases(out, cases)
+    if case.pairs is not None:
+        write_pairs(out, case.pairs, strings)
     (out / "oracle.txt").write_text(case.name + "\n")
 
 
