@@ -24,7 +24,7 @@ void append_document(PackedBatch& batch, const TokenizedExample& example) {
   batch.offsets.push_back(static_cast<std::int32_t>(batch.tokens.size()));
 }
 
-BatchStream::BatchStream(std::shared_ptr<const ExampleStore> store, BatchStreamOptions options)
+BatchStream::BatchStream(std::shared_ptr<const DocumentStore> store, BatchStreamOptions options)
     : store_(std::move(store)), options_(options) {}
 
 std::vector<std::uint32_t> BatchStream::order_of(std::int64_t epoch) const {
@@ -54,7 +54,7 @@ std::optional<PackedBatch> BatchStream::next() {
       const auto tokens = static_cast<std::int64_t>(batch.tokens.size());
       if (length > 0 && is_full(documents, tokens, length)) return batch;
       ++position_.next;
-      if (const auto example = store_->get(index)) append_document(batch, *example);
+      store_->append_to(batch, index);
     }
     position_ = {position_.epoch + 1, 0};
     if (!batch.tokens.empty()) return batch;
@@ -95,7 +95,7 @@ std::int64_t BatchStream::total_batches() const {
 }
 
 double BatchStream::tokens_per_batch() const {
-  return static_cast<double>(store_->stats().tokens) / static_cast<double>(batches_of(0));
+  return static_cast<double>(store_->tokens()) / static_cast<double>(batches_of(0));
 }
 
 double BatchStream::epoch() const {

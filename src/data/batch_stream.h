@@ -6,18 +6,10 @@
 #include <optional>
 #include <vector>
 
-#include "data/example_store.h"
+#include "data/document_store.h"
+#include "data/example.h"
 
 namespace svtune {
-
-// Whole documents back to back, as the model takes them (nn/batch.h), without tensors.
-struct PackedBatch {
-  std::vector<std::int64_t> tokens;      // [N]
-  std::vector<std::int64_t> positions;   // [N], restart at 0 in each document
-  std::vector<std::int32_t> offsets{0};  // [S+1]
-  std::vector<std::int64_t> supervised;  // [M], indices of tokens that have a target
-  std::vector<std::int64_t> targets;     // [M], the next token of each
-};
 
 struct BatchStreamOptions {
   std::int64_t sequences = 4;               // of a batch; ignored with `tokens`
@@ -35,7 +27,7 @@ struct DataPosition {
 
 class BatchStream {
  public:
-  BatchStream(std::shared_ptr<const ExampleStore> store, BatchStreamOptions options);
+  BatchStream(std::shared_ptr<const DocumentStore> store, BatchStreamOptions options);
 
   // nullopt after the last epoch. Batches do not reach over the end of an epoch.
   std::optional<PackedBatch> next();
@@ -47,7 +39,7 @@ class BatchStream {
   // Mean size of a batch.
   double tokens_per_batch() const;
   double epoch() const;
-  const ExampleStore& store() const { return *store_; }
+  const DocumentStore& store() const { return *store_; }
 
  private:
   std::vector<std::uint32_t> order_of(std::int64_t epoch) const;
@@ -55,7 +47,7 @@ class BatchStream {
   // Whether a batch of so many documents and tokens has no room for another document.
   bool is_full(std::int64_t documents, std::int64_t tokens, std::int64_t coming) const;
 
-  std::shared_ptr<const ExampleStore> store_;
+  std::shared_ptr<const DocumentStore> store_;
   BatchStreamOptions options_;
   DataPosition position_;
   std::int64_t shuffled_epoch_ = -1;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "data/batch_stream.h"
 #include "data/turns.h"
 
 namespace svtune {
@@ -144,6 +145,10 @@ TokenizedExample ExampleStore::read_block(std::int64_t index) const {
     if (id < 0) id = ~id;
   }
   return block;
+}
+
+void ExampleStore::append_to(PackedBatch& batch, std::int64_t index) const {
+  if (const auto example = get(index)) append_document(batch, *example);
 }
 
 std::optional<TokenizedExample> ExampleStore::get(std::int64_t index) const {

@@ -10,6 +10,7 @@
 
 #include "base/errors.h"
 #include "base/fields.h"
+#include "data/document_store.h"
 #include "data/encode.h"
 #include "data/random_file.h"
 #include "data/record_format.h"
@@ -61,7 +62,7 @@ struct EncodeStats {
 // tokenizer refuses is known before anything is trained. The tokens of small files are kept; of
 // larger ones only offsets and lengths stay in memory, and examples are tokenised again when
 // they are needed.
-class ExampleStore {
+class ExampleStore final : public DocumentStore {
  public:
   // Records done, of how many; not called for small files.
   using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
@@ -72,11 +73,12 @@ class ExampleStore {
   ExampleStore(const std::filesystem::path& path, const DataOptions& options,
                std::shared_ptr<const ExampleEncoder> encoder, const Progress& progress = {});
 
-  std::int64_t size() const { return static_cast<std::int64_t>(lengths_.size()); }
-  // Tokens of an example; 0 when nothing is left to learn from.
-  std::int64_t length(std::int64_t index) const {
+  std::int64_t size() const override { return static_cast<std::int64_t>(lengths_.size()); }
+  std::int64_t length(std::int64_t index) const override {
     return lengths_[static_cast<std::size_t>(index)];
   }
+  void append_to(PackedBatch& batch, std::int64_t index) const override;
+  std::int64_t tokens() const override { return stats_.tokens; }
   // nullopt when nothing is left to learn from.
   std::optional<TokenizedExample> get(std::int64_t index) const;
   // The record that an example comes from.
@@ -85,8 +87,7 @@ class ExampleStore {
   const RecordIndex& records() const { return index_; }
   const RecordReader& reader() const { return reader_; }
   const ExampleEncoder& encoder() const { return *encoder_; }
-  // Hash of all records: tells whether a resumed run has the same data.
-  std::uint64_t fingerprint() const { return index_.fingerprint(); }
+  std::uint64_t fingerprint() const override { return index_.fingerprint(); }
 
  private:
   struct Block {  // of a split text, where its tokens are

@@ -12,8 +12,17 @@ at::Tensor longs(const std::vector<std::int64_t>& values) {
 }  // namespace
 
 Batch to_batch(const PackedBatch& packed) {
-  return {longs(packed.tokens), longs(packed.positions), packed.offsets, longs(packed.supervised),
-          longs(packed.targets)};
+  Batch batch{longs(packed.tokens), longs(packed.positions), packed.offsets};
+  if (!packed.token_types.empty()) batch.token_types = longs(packed.token_types);
+  if (!packed.classes.empty()) {
+    batch.document_targets = longs(packed.classes);
+  } else if (!packed.numbers.empty()) {
+    batch.document_targets = at::tensor(packed.numbers, at::TensorOptions().dtype(at::kFloat));
+  } else {
+    batch.supervised = longs(packed.supervised);
+    batch.targets = longs(packed.targets);
+  }
+  return batch;
 }
 
 }  // namespace svtune

@@ -1,0 +1,36 @@
+// What batches are made of: the documents of a data set by number, as tokens with what is to be
+// learned of them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace svtune {
+
+// Whole documents back to back, as the model takes them (nn/batch.h), without tensors. Either
+// tokens or documents have targets.
+struct PackedBatch {
+  std::vector<std::int64_t> tokens;       // [N]
+  std::vector<std::int64_t> positions;    // [N], restart at 0 in each document
+  std::vector<std::int32_t> offsets{0};   // [S+1]
+  std::vector<std::int64_t> supervised;   // [M], indices of tokens that have a target
+  std::vector<std::int64_t> targets;      // [M], the next token of each
+  std::vector<std::int64_t> token_types;  // [N], which text of a pair; empty: all 0
+  std::vector<std::int64_t> classes;      // [S], of each document; empty: none
+  std::vector<float> numbers;             // [S], of each document; empty: none
+};
+
+class DocumentStore {
+ public:
+  virtual ~DocumentStore() = default;
+  virtual std::int64_t size() const = 0;
+  // Tokens of a document; 0 when nothing is left to learn from.
+  virtual std::int64_t length(std::int64_t index) const = 0;
+  // Appends the document; nothing when its length is 0.
+  virtual void append_to(PackedBatch& batch, std::int64_t index) const = 0;
+  virtual std::int64_t tokens() const = 0;  // of all documents
+  // Hash of all records: tells whether a resumed run has the same data.
+  virtual std::uint64_t fingerprint() const = 0;
+};
+
+}  // namespace svtune

@@ -1,0 +1,57 @@
+// The classes of a data set in the order of their ids.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/json.h"
+#include "data/labelled_records.h"
+
+namespace svtune {
+
+class LabelSet {
+ public:
+  // In this order. Throws UsageError for fewer than two names, an empty one and one given twice.
+  explicit LabelSet(std::vector<std::string> names);
+  // Those that occur, whole numbers in their order, words in that of their bytes. Throws FileError
+  // when there is only one class, or so many that the column surely holds no classes.
+  static LabelSet of(const LabelledRecords& records);
+
+  // The id of a label: of its name, else the label itself where it is a whole number and no name
+  // is one, as data sets with ids write it. nullopt when it is unknown.
+  std::optional<std::int64_t> find(const std::string& label) const;
+  std::int64_t size() const { return static_cast<std::int64_t>(names_.size()); }
+  const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<std::pair<std::string, std::int64_t>> sorted_;
+  bool numeric_ = false;  // some name is a whole number
+};
+
+// The classes that a config.json names under id2label, in the order of their ids; empty where it
+// names none or not all.
+std::vector<std::string> id2label_names(const Json& config);
+// What transformers calls classes without names, "LABEL_0" and so on, says nothing of their order.
+bool are_placeholders(const std::vector<std::string>& names);
+
+// The id of a record's label. Throws FileError naming file and line when `labels` does not have it.
+std::int64_t require_class(const LabelledRecords& records, const LabelledRecord& record,
+                           const LabelSet& labels);
+// Number of records of each class; throws as require_class().
+std::vector<std::int64_t> class_counts(const LabelledRecords& records, const LabelSet& labels);
+// Throws FileError naming the first class without a record.
+void require_every_class(const LabelledRecords& records, const LabelSet& labels);
+// "train.tsv: 8,551 records; labels: 0 2,528 (29.6 %), 1 6,023 (70.4 %)".
+std::string class_summary(const LabelledRecords& records, const LabelSet& labels);
+
+// The number of a record, for regression. Throws FileError naming file and line when the label is
+// no finite number.
+double number_of(const LabelledRecords& records, const LabelledRecord& record);
+// "train.tsv: 5,749 records; targets from 0 to 5, mean 2.7, deviation 1.5".
+std::string number_summary(const LabelledRecords& records);
+
+}  // namespace svtune

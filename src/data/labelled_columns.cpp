@@ -1,0 +1,94 @@
+#include "data/labelled_columns.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <span>
+
+#include "base/errors.h"
+#include "base/text_util.h"
+
+namespace svtune {
+namespace {
+
+using Names = std::vector<std::string>;
+
+struct KnownTexts {
+  const char* first;
+  const char* second;  // null: a text alone
+};
+
+// Pairs before single texts, since some pairs contain a name that also stands alone.
+constexpr KnownTexts kKnownTexts[] = {
+    {"sentence1", "sentence2"}, {"question1", "question2"}, {"#1 String", "#2 String"},
+    {"premise", "hypothesis"},  {"question", "sentence"},   {"text1", "text2"},
+    {"text_a", "text_b"},       {"sentence", nullptr},      {"text", nullptr},
+    {"review", nullptr},        {"content", nullptr}};
+
+constexpr const char* kKnownLabels[] = {"label",        "labels", "gold_label", "Quality",
+                                        "is_duplicate", "score",  "class",      "target"};
+
+std::optional<std::size_t> index_of(const Names& names, const std::string& name) {
+  const auto found = std::ranges::find(names, name);
+  if (found == names.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - names.begin());
+}
+
+std::optional<std::size_t> number_of(const std::string& text, std::size_t columns) {
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool valid = error == std::errc() && end == text.data() + text.size();
+  if (!valid || number < 1 || number > columns) return std::nullopt;
+  return number - 1;
+}
+
+std::size_t named_index(const Names& names, const std::string& name, const char* option,
+                        const std::string& place) {
+  if (const auto index = index_of(names, name)) return *index;
+  if (const auto index = number_of(name, names.size())) return *index;
+  throw UsageError(std::string(option) + ": " + place + " has no column \"" + name + "\"; it has " +
+                       join(names, ", "),
+                   "Columns are named as in the header, or by number from 1.");
+}
+
+Names known_texts(const Names& names) {
+  for (const KnownTexts& known : kKnownTexts) {
+    if (!index_of(names, known.first)) continue;
+    if (known.second == nullptr) return {known.first};
+    if (index_of(names, known.second)) return {known.first, known.second};
+  }
+  return {};
+}
+
+std::string known_label(const Names& names) {
+  for (const char* known : kKnownLabels) {
+    if (index_of(names, known)) return known;
+  }
+  return {};
+}
+
+}  // namespace
+
+LabelledColumns choose_columns(const Names& names, const LabelledOptions& options,
+                               const std::string& place) {
+  LabelledColumns columns;
+  columns.texts = options.text_columns.empty() ? known_texts(names) : options.text_columns;
+  columns.label = options.label_column.empty() ? known_label(names) : options.label_column;
+  if (columns.texts.size() > 2) {
+    throw UsageError("--text-columns names " + std::to_string(columns.texts.size()) +
+                     " columns; a record has one text or a pair");
+  }
+  if (columns.texts.empty() || columns.label.empty()) {
+    const std::string what = columns.texts.empty() ? "a text" : "the label";
+    throw FileError(place, "no column is known as " + what + "; there are " + join(names, ", "),
+                    "Name them with --text-columns and --label-column; of a file without a header "
+                    "line by number, with --no-header.");
+  }
+  for (const std::string& text : columns.texts) {
+    columns.text_indices.push_back(named_index(names, text, "--text-columns", place));
+  }
+  columns.label_index = named_index(names, columns.label, "--label-column", place);
+  return columns;
+}
+
+}  // namespace svtune

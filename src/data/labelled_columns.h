@@ -1,0 +1,25 @@
+// Which columns of a table hold the texts and the label.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "data/labelled_options.h"
+
+namespace svtune {
+
+struct LabelledColumns {
+  std::vector<std::string> texts;  // one or two
+  std::string label;
+  std::vector<std::size_t> text_indices;  // in the names they were chosen from
+  std::size_t label_index = 0;
+};
+
+// Of the columns `names`: those that the options name, by name or by number from 1, else those of
+// GLUE's tasks and their like. Throws UsageError for a column that is not there or more than two
+// texts, FileError naming `place` when there is nothing to go by.
+LabelledColumns choose_columns(const std::vector<std::string>& names,
+                               const LabelledOptions& options, const std::string& place);
+
+}  // namespace svtune

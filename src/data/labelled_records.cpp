@@ -1,0 +1,256 @@
+#include "data/labelled_records.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "base/text_util.h"
+#include "data/delimited_rows.h"
+#include "data/labelled_columns.h"
+#include "formats/compressed.h"
+
+namespace svtune {
+namespace {
+
+constexpr std::size_t kListedProblems = 20;
+
+TableForm form_of(const std::filesystem::path& path, TableForm asked) {
+  if (asked != TableForm::kAuto) return asked;
+  std::filesystem::path name = path;
+  if (name.extension() == ".gz" || name.extension() == ".zst") name = name.stem();
+  const std::string kind = to_lower_ascii(name.extension().string());
+  if (kind == ".csv") return TableForm::kCsv;
+  return kind == ".tsv" ? TableForm::kTsv : TableForm::kJson;
+}
+
+std::string read_all(ByteSource& source) {
+  constexpr std::size_t kChunk = std::size_t{1} << 20;
+  std::string text;
+  for (;;) {
+    const std::size_t before = text.size();
+    text.resize(before + kChunk);
+    const std::size_t got = source.read({text.data() + before, kChunk});
+    text.resize(before + got);
+    if (got < kChunk) return text;
+  }
+}
+
+std::string names_of(const std::vector<std::string>& texts) { return join(texts, " and "); }
+
+std::vector<std::string> numbered(std::size_t count) {
+  std::vector<std::string> names;
+  for (std::size_t i = 1; i <= count; ++i) names.push_back(std::to_string(i));
+  return names;
+}
+
+// What is wrong with the cells of a row; "" when they make a record.
+std::string row_problem(const DelimitedRow& row, const LabelledColumns& columns, std::size_t width,
+                        bool header) {
+  if (!row.problem.empty()) return row.problem;
+  const std::string has = "the row has " + std::to_string(row.cells.size()) + " cells";
+  const auto missing = [&](const std::string& name, std::size_t index) {
+    return index < row.cells.size()
+               ? std::string()
+               : has + ", column " + std::to_string(index + 1) + " (" + name + ") is missing";
+  };
+  for (std::size_t i = 0; i < columns.texts.size(); ++i) {
+    const std::string problem = missing(columns.texts[i], columns.text_indices[i]);
+    if (!problem.empty()) return problem;
+  }
+  if (const std::string problem = missing(columns.label, columns.label_index); !problem.empty()) {
+    return problem;
+  }
+  if (row.cells.size() > width) {
+    return has + ", the " + (header ? "header " : "first row ") + std::to_string(width);
+  }
+  for (const std::string& cell : row.cells) {
+    if (!is_valid_utf8(cell)) return "it is not valid UTF-8";
+  }
+  if (trim(row.cells[columns.label_index]).empty()) return "the label is empty";
+  return "";
+}
+
+LabelledRecord record_of(const DelimitedRow& row, const LabelledColumns& columns) {
+  LabelledRecord record;
+  record.first = row.cells[columns.text_indices[0]];
+  if (columns.texts.size() > 1) record.second = row.cells[columns.text_indices[1]];
+  record.label = trim(row.cells[columns.label_index]);
+  record.line = row.line;
+  return record;
+}
+
+void read_delimited(const std::filesystem::path& path, TableForm form,
+                    const LabelledOptions& options, LabelledRecords& out) {
+  const std::unique_ptr<ByteSource> source = open_byte_source(path);
+  const std::string text = read_all(*source);
+  const bool csv = form == TableForm::kCsv;
+  DelimitedRows rows(text, csv ? ',' : '\t', csv ? Quoting::kQuotedCells : Quoting::kNone);
+  DelimitedRow row;
+  bool more = rows.next(row);
+  if (!more) return;
+  const std::string first_place = out.name + ":" + std::to_string(row.line);
+  if (!row.problem.empty()) throw FileError(first_place, row.problem);
+  if (!std::ranges::all_of(row.cells, [](const auto& cell) { return is_valid_utf8(cell); })) {
+    throw FileError(first_place, "not valid UTF-8",
+                    "Is the file of another kind, or in another encoding? iconv converts those.");
+  }
+  const std::size_t width = row.cells.size();
+  const LabelledColumns columns =
+      choose_columns(options.header ? row.cells : numbered(width), options, first_place);
+  out.text_columns = names_of(columns.texts);
+  out.label_column = columns.label;
+  if (options.header) more = rows.next(row);
+  for (; more; more = rows.next(row)) {
+    const std::string problem = row_problem(row, columns, width, options.header);
+    if (problem.empty()) {
+      out.records.push_back(record_of(row, columns));
+    } else {
+      out.refuse(std::to_string(row.line), problem, options.skip_bad_lines);
+    }
+  }
+}
+
+// The label of a JSON record as text; nullopt when it is neither a word nor a number.
+std::optional<std::string> label_text(const Json& value) {
+  if (value.is_string()) return std::string(trim(value.get<std::string>()));
+  if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
+  if (value.is_number()) return value.dump();
+  return std::nullopt;
+}
+
+class JsonLabels {
+ public:
+  JsonLabels(const LabelledOptions& options, std::string name)
+      : options_(options), name_(std::move(name)) {}
+
+  std::string problem(const Json& record) {
+    if (!columns_) {
+      std::vector<std::string> names;
+      for (const auto& [key, value] : record.items()) names.push_back(key);
+      columns_ = choose_columns(names, options_, name_);
+      // Numbers were looked up in the first record; the others are read by name.
+      for (std::size_t i = 0; i < columns_->texts.size(); ++i) {
+        columns_->texts[i] = names[columns_->text_indices[i]];
+      }
+      columns_->label = names[columns_->label_index];
+    }
+    for (const std::string& text : columns_->texts) {
+      const auto found = record.find(text);
+      if (found == record.end() || found->is_null()) return "column " + text + " is missing";
+      if (!found->is_string()) return "column " + text + " must be a text";
+    }
+    const auto label = record.find(columns_->label);
+    if (label == record.end() || label->is_null()) {
+      return "column " + columns_->label + " is missing";
+    }
+    const auto text = label_text(*label);
+    if (!text) return "column " + columns_->label + " must be a word or a number";
+    return text->empty() ? "the label is empty" : "";
+  }
+
+  LabelledRecord record(const Json& json, std::int64_t line) const {
+    LabelledRecord out;
+    out.first = json.at(columns_->texts[0]).get<std::string>();
+    if (columns_->texts.size() > 1) out.second = json.at(columns_->texts[1]).get<std::string>();
+    out.label = *label_text(json.at(columns_->label));
+    out.line = line;
+    return out;
+  }
+
+  const std::optional<LabelledColumns>& columns() const { return columns_; }
+
+ private:
+  const LabelledOptions& options_;
+  std::string name_;
+  std::optional<LabelledColumns> columns_;
+};
+
+void read_json(const std::filesystem::path& path, const LabelledOptions& options,
+               LabelledRecords& out) {
+  JsonLabels labels(options, out.name);
+  const RecordIndex index(
+      path,
+      {options.skip_bad_lines, [&](const Json& record) { return labels.problem(record); }, {}});
+  for (std::int64_t i = 0; i < index.size(); ++i) {
+    out.records.push_back(labels.record(index.read(i), index.line(i)));
+  }
+  out.bad = index.bad();
+  out.num_bad = index.num_bad();
+  if (!labels.columns()) return;
+  out.text_columns = names_of(labels.columns()->texts);
+  out.label_column = labels.columns()->label;
+}
+
+}  // namespace
+
+void LabelledRecords::refuse(const std::string& place, const std::string& problem, bool skip) {
+  if (!skip) {
+    throw FileError(name + ":" + place, problem,
+                    "Mend the record, or leave such records out with --skip-bad-lines.");
+  }
+  ++num_bad;
+  if (bad.size() < kListedProblems) bad.push_back({place, problem});
+}
+
+std::uint64_t LabelledRecords::fingerprint() const {
+  Hasher64 hasher;
+  const auto add = [&](std::string_view text) {
+    hasher.update(std::to_string(text.size()) + ":");
+    hasher.update(text);
+  };
+  for (const LabelledRecord& record : records) {
+    add(record.first);
+    if (record.second) add(*record.second);
+    add(record.label);
+    hasher.update("\n");
+  }
+  return hasher.digest();
+}
+
+LabelledRecords read_labelled(const std::filesystem::path& path, const LabelledOptions& options) {
+  LabelledRecords out;
+  out.name = path == "-" ? "standard input" : path.string();
+  const TableForm form = form_of(path, options.table);
+  if (form == TableForm::kJson) {
+    read_json(path, options, out);
+  } else {
+    read_delimited(path, form, options, out);
+  }
+  if (!out.records.empty()) return out;
+  if (out.num_bad == 0) throw FileError(out.name, "the data set is empty");
+  throw FileError(out.name, "no usable record: all " + std::to_string(out.num_bad) +
+                                " were skipped as bad, the first in line " + out.bad[0].place +
+                                " (" + out.bad[0].problem + ")");
+}
+
+LabelledRecords hold_out(LabelledRecords& records, double share, std::uint64_t seed) {
+  const std::size_t count = records.records.size();
+  if (count < 2) {
+    throw UsageError(records.name + " has one record, of which none can be held out");
+  }
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  Xoshiro256 random(derive_seed(seed, "hold out", ""));
+  random.shuffle(std::span<std::size_t>(order));
+  const auto wanted = static_cast<std::size_t>(std::llround(share * static_cast<double>(count)));
+  std::vector<bool> held(count);
+  for (std::size_t i = 0; i < std::clamp<std::size_t>(wanted, 1, count - 1); ++i) {
+    held[order[i]] = true;
+  }
+  LabelledRecords out;
+  out.name = records.name;
+  out.text_columns = records.text_columns;
+  out.label_column = records.label_column;
+  std::vector<LabelledRecord> kept;
+  for (std::size_t i = 0; i < count; ++i) {
+    (held[i] ? out.records : kept).push_back(std::move(records.records[i]));
+  }
+  records.records = std::move(kept);
+  return out;
+}
+
+}  // namespace svtune

@@ -1,0 +1,48 @@
+// Texts with labels: GLUE's TSV files, CSV, JSON lines. All records of a file are held in memory.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/labelled_options.h"
+#include "data/record_index.h"
+
+namespace svtune {
+
+struct LabelledRecord {
+  std::string first;
+  std::optional<std::string> second;  // of a pair
+  std::string label;                  // a word or a number, as the file spells it
+  std::int64_t line = 0;
+};
+
+struct LabelledRecords {
+  std::string name;  // of the file
+  std::vector<LabelledRecord> records;
+  std::vector<BadRecord> bad;  // 20 at most
+  std::int64_t num_bad = 0;
+  std::string text_columns, label_column;  // that were read
+
+  std::string place(const LabelledRecord& record) const {
+    return name + ":" + std::to_string(record.line);
+  }
+  // Takes a record out as bad; throws FileError when bad ones are not skipped.
+  void refuse(const std::string& place, const std::string& problem, bool skip);
+  // Hash of all texts and labels in their order.
+  std::uint64_t fingerprint() const;
+};
+
+// Reads a file, plain, .gz, .zst or standard input ("-"). Throws FileError "path:line: ..." for the
+// first bad record unless these are skipped (a missing column, more cells than columns, an empty
+// label, text that is not UTF-8, malformed quotes or JSON) and for a file without a record;
+// UsageError for columns that the file does not have.
+LabelledRecords read_labelled(const std::filesystem::path& path, const LabelledOptions& options);
+
+// Takes a share of the records (at least one, and not all) out for evaluation, chosen by the seed;
+// both parts keep the order of the file. Throws UsageError when there are fewer than two records.
+LabelledRecords hold_out(LabelledRecords& records, double share, std::uint64_t seed);
+
+}  // namespace svtune

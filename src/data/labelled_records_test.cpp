@@ -1,0 +1,182 @@
+#include "data/labelled_records.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/oracle_test_util.h"
+#include "data/label_set.h"
+#include "text/tokenizer_test_util.h"
+
+namespace svtune {
+namespace {
+
+using test::error_of;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+LabelledRecords read(const test::TempDirectory& dir, const std::string& name,
+                     const std::string& text, const LabelledOptions& options = {}) {
+  write_file_atomic(dir / name, text);
+  return read_labelled(dir / name, options);
+}
+
+TEST(LabelledRecords, PairsOfATsvFileWithAHeader) {
+  const test::TempDirectory dir;
+  const auto records = read(dir, "rte.tsv",
+                            "index\tsentence1\tsentence2\tlabel\n"
+                            "0\t\"He said\tno\" he did\tentailment\n"
+                            "1\tB\tC\tnot_entailment\n");
+  ASSERT_EQ(records.records.size(), 2U);
+  EXPECT_EQ(records.records[0].first, "\"He said");
+  EXPECT_EQ(records.records[0].second, "no\" he did");
+  EXPECT_EQ(records.records[1].label, "not_entailment");
+  EXPECT_EQ(records.place(records.records[1]), (dir / "rte.tsv").string() + ":3");
+  EXPECT_EQ(records.text_columns, "sentence1 and sentence2");
+}
+
+TEST(LabelledRecords, ColumnsByNumberOfAFileWithoutHeader) {
+  const test::TempDirectory dir;
+  LabelledOptions options{.text_columns = {"4"}, .label_column = "2", .header = false};
+  const auto records = read(dir, "cola.tsv", "gj04\t1\t\tFine.\ngj04\t0\t*\tBad a.\n", options);
+  ASSERT_EQ(records.records.size(), 2U);
+  EXPECT_EQ(records.records[1].first, "Bad a.");
+  EXPECT_EQ(records.records[1].label, "0");
+  EXPECT_FALSE(records.records[1].second);
+  options.text_columns = {"5"};
+  EXPECT_THAT(error_of([&] { read(dir, "cola.tsv", "gj04\t1\t\tFine.\n", options); }),
+              HasSubstr("no column \"5\"; it has 1, 2, 3, 4"));
+}
+
+TEST(LabelledRecords, JsonLabelsAreWordsOrNumbers) {
+  const test::TempDirectory dir;
+  const auto records = read(dir, "a.jsonl",
+                            R"({"text": "x", "label": 1})"
+                            "\n"
+                            R"({"text": "y", "label": "yes"})"
+                            "\n"
+                            R"({"text": "z", "label": 2.5})"
+                            "\n"
+                            R"({"text": "z", "label": true})");
+  ASSERT_EQ(records.records.size(), 4U);
+  EXPECT_EQ(records.records[0].label, "1");
+  EXPECT_EQ(records.records[1].label, "yes");
+  EXPECT_EQ(records.records[2].label, "2.5");
+  EXPECT_EQ(records.records[3].label, "true");
+}
+
+TEST(LabelledRecords, BadRowsNameFileAndLineOrAreCounted) {
+  const test::TempDirectory dir;
+  const std::string tsv = "sentence\tlabel\nfine\t1\nshort\nlong\t1\tx\nempty\t \nbad \xFF\t1\n";
+  const auto error = [&](const std::string& text) {
+    return error_of([&] { read(dir, "a.tsv", text); });
+  };
+  EXPECT_THAT(error(tsv), HasSubstr("a.tsv:3: the row has 1 cells, column 2 (label) is missing"));
+  EXPECT_THAT(error("sentence\tlabel\nlong\t1\tx\n"), HasSubstr("has 3 cells, the header 2"));
+  EXPECT_THAT(error("sentence\tlabel\nempty\t \n"), HasSubstr("a.tsv:2: the label is empty"));
+  EXPECT_THAT(error("sentence\tlabel\n"), HasSubstr("the data set is empty"));
+  EXPECT_THAT(error("a\tb\n1\t2\n"), HasSubstr("no column is known as a text; there are a, b"));
+  const auto records = read(dir, "a.tsv", tsv, {.skip_bad_lines = true});
+  EXPECT_EQ(records.records.size(), 1U);
+  EXPECT_EQ(records.num_bad, 4);
+  EXPECT_EQ(records.bad[0].place, "3");
+  EXPECT_THAT(error_of([&] {
+                read(dir, "a.jsonl", "{\"text\": \"x\", \"label\": 1}\n{\"text\": \"y\"}\n");
+              }),
+              HasSubstr("a.jsonl:2: column label is missing"));
+}
+
+TEST(LabelledRecords, HeldOutRecordsFollowFromTheSeed) {
+  const test::TempDirectory dir;
+  std::string text = "sentence,label\n";
+  for (int i = 0; i < 50; ++i) text += "s" + std::to_string(i) + "," + std::to_string(i % 2) + "\n";
+  const auto split = [&](std::uint64_t seed) {
+    LabelledRecords train = read(dir, "a.csv", text);
+    const LabelledRecords held = hold_out(train, 0.2, seed);
+    EXPECT_EQ(train.records.size(), 40U);
+    EXPECT_EQ(held.records.size(), 10U);
+    const auto by_line = [](const auto& a, const auto& b) { return a.line < b.line; };
+    EXPECT_TRUE(std::ranges::is_sorted(held.records, by_line));
+    EXPECT_TRUE(std::ranges::is_sorted(train.records, by_line));
+    return held.fingerprint();
+  };
+  EXPECT_EQ(split(1), split(1));
+  EXPECT_NE(split(1), split(2));
+}
+
+TEST(LabelSet, NumbersAndWordsAreOrdered) {
+  const test::TempDirectory dir;
+  const auto numbers = read(dir, "a.csv", "text,label\na,10\nb,9\nc,10\n");
+  EXPECT_THAT(LabelSet::of(numbers).names(), ElementsAre("9", "10"));
+  EXPECT_THAT(class_summary(numbers, LabelSet::of(numbers)),
+              HasSubstr("3 records; labels: 9 1 (33.3 %), 10 2 (66.7 %)"));
+  const auto words = read(dir, "b.csv", "text,label\na,no\nb,maybe\n");
+  EXPECT_THAT(LabelSet::of(words).names(), ElementsAre("maybe", "no"));
+  const auto one = read(dir, "c.csv", "text,label\na,no\nb,no\n");
+  EXPECT_THAT(error_of([&] { LabelSet::of(one); }), HasSubstr("all records have the label \"no\""));
+}
+
+TEST(LabelSet, IdsStandForNamesThatAreWords) {
+  const LabelSet words({"neg", "pos"});
+  EXPECT_EQ(words.find("pos"), 1);
+  EXPECT_EQ(words.find("1"), 1);
+  EXPECT_EQ(words.find("2"), std::nullopt);
+  const LabelSet numbers({"5", "1"});
+  EXPECT_EQ(numbers.find("1"), 1);
+  EXPECT_EQ(numbers.find("0"), std::nullopt);
+  EXPECT_THAT(error_of([] { LabelSet({"a", "a"}); }), HasSubstr("\"a\" is given twice"));
+  EXPECT_TRUE(are_placeholders({"LABEL_0", "LABEL_1"}));
+  EXPECT_FALSE(are_placeholders({"LABEL_1", "LABEL_0"}));
+  const Json config = {{"id2label", {{"1", "b"}, {"0", "a"}}}};
+  EXPECT_THAT(id2label_names(config), ElementsAre("a", "b"));
+  EXPECT_TRUE(id2label_names({{"id2label", {{"1", "b"}}}}).empty());
+}
+
+TEST(LabelSet, UnknownAndMissingClassesAreReported) {
+  const test::TempDirectory dir;
+  const auto records = read(dir, "a.csv", "text,label\na,x\nb,y\n");
+  EXPECT_THAT(error_of([&] { class_counts(records, LabelSet({"x", "z"})); }),
+              HasSubstr("a.csv:3: the label \"y\" is none of x, z"));
+  EXPECT_THAT(error_of([&] { require_every_class(records, LabelSet({"x", "y", "z"})); }),
+              HasSubstr("no record has the label \"z\""));
+}
+
+TEST(LabelSet, TargetsOfRegressionAreNumbers) {
+  const test::TempDirectory dir;
+  const auto records = read(dir, "a.csv", "text,score\na,0.5\nb,-1e1\nc,nan\n");
+  EXPECT_EQ(number_of(records, records.records[1]), -10);
+  EXPECT_THAT(error_of([&] { number_summary(records); }),
+              HasSubstr("a.csv:4: \"nan\" is no number"));
+}
+
+// GLUE's own files, as many records as Python's reader finds rows.
+TEST(LabelledRecords, FilesOfGlueAreReadWhole) {
+  struct Task {
+    const char* file;
+    LabelledOptions options;
+    std::size_t records;
+  };
+  const Task tasks[] = {
+      {"glue/STS-B/dev.tsv", {}, 1500},
+      {"glue/STS-B/train.tsv", {}, 5749},
+      {"terms-unclear/glue/CoLA/train.tsv",
+       {.text_columns = {"4"}, .label_column = "2", .header = false},
+       8551},
+      {"terms-unclear/glue/MRPC/train.tsv", {}, 3668 - 1},
+      {"terms-unclear/glue/MRPC/dev.tsv", {}, 408},
+      {"terms-unclear/glue/RTE/train.tsv", {}, 2490},
+      {"terms-unclear/glue/SST-2/dev.tsv", {}, 872},
+  };
+  for (const Task& task : tasks) {
+    const auto path = test::test_data(task.file);
+    if (path.empty()) GTEST_SKIP() << test::kNoTestData << task.file;
+    EXPECT_EQ(read_labelled(path, task.options).records.size(), task.records) << task.file;
+  }
+}
+
+}  // namespace
+}  // namespace svtune
