@@ -1,0 +1,210 @@
+#include "eval/label_metrics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "base/hash.h"
+#include "base/number_text.h"
+#include "base/random.h"
+
+namespace svtune {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+double ratio(double part, double whole) { return whole == 0 ? 0 : part / whole; }
+
+double mean_of(std::span<const double> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+// Ranks from 1; equal values share the mean of theirs.
+std::vector<double> ranks_of(std::span<const double> values) {
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, {}, [&](std::size_t i) { return values[i]; });
+  std::vector<double> ranks(values.size());
+  for (std::size_t begin = 0; begin < order.size();) {
+    std::size_t end = begin;
+    while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
+    const double rank = static_cast<double>(begin + 1 + end) / 2;
+    for (std::size_t i = begin; i < end; ++i) ranks[order[i]] = rank;
+    begin = end;
+  }
+  return ranks;
+}
+
+// Linear between the two nearest of sorted values, as numpy's default.
+double percentile(std::span<const double> sorted, double share) {
+  const double place = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return std::lerp(sorted[below], sorted[above], place - static_cast<double>(below));
+}
+
+using Indices = std::vector<std::size_t>;
+
+// Fills in the intervals: `measure` gives the metrics of some of the documents.
+void add_intervals(std::vector<Measured>& metrics, std::size_t documents,
+                   const Bootstrap& bootstrap,
+                   const std::function<std::vector<double>(const Indices&)>& measure) {
+  std::vector<std::vector<double>> resampled(metrics.size());
+  Xoshiro256 random(derive_seed(bootstrap.seed, "bootstrap", ""));
+  Indices chosen(documents);
+  for (std::int64_t i = 0; i < bootstrap.resamples; ++i) {
+    for (std::size_t& index : chosen) index = static_cast<std::size_t>(random.bounded(documents));
+    const std::vector<double> values = measure(chosen);
+    for (std::size_t m = 0; m < metrics.size(); ++m) {
+      if (!std::isnan(values[m])) resampled[m].push_back(values[m]);
+    }
+  }
+  for (std::size_t m = 0; m < metrics.size(); ++m) {
+    metrics[m].low = metrics[m].high = metrics[m].value;
+    if (resampled[m].empty()) continue;
+    std::ranges::sort(resampled[m]);
+    metrics[m].low = percentile(resampled[m], 0.025);
+    metrics[m].high = percentile(resampled[m], 0.975);
+  }
+}
+
+Indices all_of(std::size_t documents) {
+  Indices indices(documents);
+  std::iota(indices.begin(), indices.end(), std::size_t{0});
+  return indices;
+}
+
+std::vector<Measured> with_intervals(
+    const std::vector<std::string>& names, std::size_t documents, const Bootstrap& bootstrap,
+    const std::function<std::vector<double>(const Indices&)>& measure) {
+  const std::vector<double> values = measure(all_of(documents));
+  std::vector<Measured> metrics;
+  for (std::size_t m = 0; m < names.size(); ++m) metrics.push_back({names[m], values[m], 0, 0});
+  add_intervals(metrics, documents, bootstrap, measure);
+  return metrics;
+}
+
+}  // namespace
+
+ConfusionCounts::ConfusionCounts(std::int64_t classes)
+    : classes_(classes), counts_(static_cast<std::size_t>(classes * classes)) {}
+
+std::int64_t ConfusionCounts::predicted(std::int64_t of_class) const {
+  std::int64_t sum = 0;
+  for (std::int64_t wanted = 0; wanted < classes_; ++wanted) sum += count(of_class, wanted);
+  return sum;
+}
+
+std::int64_t ConfusionCounts::wanted(std::int64_t of_class) const {
+  std::int64_t sum = 0;
+  for (std::int64_t each = 0; each < classes_; ++each) sum += count(each, of_class);
+  return sum;
+}
+
+double ConfusionCounts::accuracy() const {
+  std::int64_t right = 0;
+  for (std::int64_t each = 0; each < classes_; ++each) right += count(each, each);
+  const std::int64_t total = std::accumulate(counts_.begin(), counts_.end(), std::int64_t{0});
+  return ratio(static_cast<double>(right), static_cast<double>(total));
+}
+
+double ConfusionCounts::f1(std::int64_t of_class) const {
+  const auto right = static_cast<double>(count(of_class, of_class));
+  return ratio(2 * right, static_cast<double>(predicted(of_class) + wanted(of_class)));
+}
+
+double ConfusionCounts::macro_f1() const {
+  double sum = 0;
+  std::int64_t present = 0;
+  for (std::int64_t each = 0; each < classes_; ++each) {
+    if (predicted(each) + wanted(each) == 0) continue;
+    sum += f1(each);
+    ++present;
+  }
+  return ratio(sum, static_cast<double>(present));
+}
+
+double ConfusionCounts::matthews() const {
+  double right = 0, total = 0, both = 0, by_prediction = 0, by_truth = 0;
+  for (std::int64_t each = 0; each < classes_; ++each) {
+    const auto of_prediction = static_cast<double>(predicted(each));
+    const auto of_truth = static_cast<double>(wanted(each));
+    right += static_cast<double>(count(each, each));
+    total += of_truth;
+    both += of_prediction * of_truth;
+    by_prediction += of_prediction * of_prediction;
+    by_truth += of_truth * of_truth;
+  }
+  const double spread =
+      std::sqrt(total * total - by_prediction) * std::sqrt(total * total - by_truth);
+  return ratio(right * total - both, spread);
+}
+
+double pearson(std::span<const double> a, std::span<const double> b) {
+  if (a.empty()) return kNaN;
+  const double mean_a = mean_of(a), mean_b = mean_of(b);
+  double together = 0, squares_a = 0, squares_b = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    together += (a[i] - mean_a) * (b[i] - mean_b);
+    squares_a += (a[i] - mean_a) * (a[i] - mean_a);
+    squares_b += (b[i] - mean_b) * (b[i] - mean_b);
+  }
+  if (squares_a == 0 || squares_b == 0) return kNaN;
+  return std::clamp(together / (std::sqrt(squares_a) * std::sqrt(squares_b)), -1.0, 1.0);
+}
+
+double spearman(std::span<const double> a, std::span<const double> b) {
+  return pearson(ranks_of(a), ranks_of(b));
+}
+
+double mean_squared_error(std::span<const double> a, std::span<const double> b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
+  return sum / static_cast<double>(a.size());
+}
+
+std::vector<Measured> classification_metrics(std::span<const std::int64_t> predicted,
+                                             std::span<const std::int64_t> wanted,
+                                             std::int64_t classes, const Bootstrap& bootstrap) {
+  return with_intervals({"accuracy", "f1", "matthews"}, wanted.size(), bootstrap,
+                        [&](const Indices& indices) -> std::vector<double> {
+                          ConfusionCounts counts(classes);
+                          for (const std::size_t i : indices) counts.add(predicted[i], wanted[i]);
+                          const double f1 = classes == 2 ? counts.f1(1) : counts.macro_f1();
+                          return {counts.accuracy(), f1, counts.matthews()};
+                        });
+}
+
+std::vector<Measured> regression_metrics(std::span<const double> predicted,
+                                         std::span<const double> wanted,
+                                         const Bootstrap& bootstrap) {
+  std::vector<double> a, b;
+  return with_intervals({"pearson", "spearman", "mean_squared_error"}, wanted.size(), bootstrap,
+                        [&](const Indices& indices) -> std::vector<double> {
+                          a.clear();
+                          b.clear();
+                          for (const std::size_t i : indices) {
+                            a.push_back(predicted[i]);
+                            b.push_back(wanted[i]);
+                          }
+                          return {pearson(a, b), spearman(a, b), mean_squared_error(a, b)};
+                        });
+}
+
+std::string describe(const std::vector<Measured>& metrics) {
+  std::string text;
+  for (const Measured& each : metrics) {
+    const bool share = each.name == "accuracy" || each.name == "f1";
+    const auto shown = [&](double value) {
+      return share ? fixed(100 * value, 2) : general(value, 4);
+    };
+    std::string name = each.name;
+    std::ranges::replace(name, '_', ' ');
+    text += (text.empty() ? "" : ", ") + name + " " + shown(each.value) + (share ? " %" : "");
+    if (each.low != each.high) text += " [" + shown(each.low) + ", " + shown(each.high) + "]";
+  }
+  return text;
+}
+
+}  // namespace svtune
