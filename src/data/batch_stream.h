@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "data/document_store.h"
-#include "data/example.h"
+#include "data/example_store.h"
 
 namespace svtune {
 
@@ -53,8 +53,5 @@ class BatchStream {
   std::int64_t shuffled_epoch_ = -1;
   std::vector<std::uint32_t> order_;
 };
-
-// Appends one document to a batch.
-void append_document(PackedBatch& batch, const TokenizedExample& example);
 
 }  // namespace svtune

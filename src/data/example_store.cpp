@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/errors.h"
-#include "data/batch_stream.h"
 #include "data/turns.h"
 
 namespace svtune {
@@ -26,6 +25,19 @@ std::string packed(const TokenizedExample& example) {
 }
 
 }  // namespace
+
+void append_document(PackedBatch& batch, const TokenizedExample& example) {
+  const auto begin = static_cast<std::int64_t>(batch.tokens.size());
+  for (std::size_t i = 0; i < example.ids.size(); ++i) {
+    batch.tokens.push_back(example.ids[i]);
+    batch.positions.push_back(static_cast<std::int64_t>(i));
+    if (i + 1 < example.ids.size() && example.supervised[i + 1]) {
+      batch.supervised.push_back(begin + static_cast<std::int64_t>(i));
+      batch.targets.push_back(example.ids[i + 1]);
+    }
+  }
+  batch.offsets.push_back(static_cast<std::int32_t>(batch.tokens.size()));
+}
 
 ExampleStore::ExampleStore(const std::filesystem::path& path, const DataOptions& options,
                            std::shared_ptr<const ExampleEncoder> encoder, const Progress& progress)

@@ -115,4 +115,7 @@ class ExampleStore final : public DocumentStore {
   EncodeStats stats_;
 };
 
+// Appends one document to a batch.
+void append_document(PackedBatch& batch, const TokenizedExample& example);
+
 }  // namespace svtune
