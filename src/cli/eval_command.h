@@ -10,12 +10,14 @@ namespace svtune {
 struct EvalCommandOptions {
   static constexpr CommandInfo kCommand{
       .name = "eval",
-      .summary = "Measure perplexity or exact-match accuracy",
+      .summary = "Measure perplexity, exact-match accuracy or labels",
       .description =
           "exact-match generates an answer to every question, takes the number behind the last "
           "\"The answer is\" or \"####\" and compares it with the reference's (of a conversation, "
           "its last answer). Examples without a number to compare with are left out. The standard "
           "error of the accuracy is printed with it.\n\n"
+          "classify and regress compare the labels that an encoder gives to texts or pairs with "
+          "those of a file, with 95 % intervals.\n\n"
           "Prompts are written as model or adapter were trained here, else by the model's chat "
           "template. In bf16 a product's rounding depends on how many rows it has, so that "
           "answers may change with --batch-size; with --dtype fp32 the difference is a millionth "
@@ -23,7 +25,8 @@ struct EvalCommandOptions {
       .examples =
           "svtune eval --model model/ --data test.jsonl\n"
           "svtune eval --task exact-match --model model/ --adapter runs/pissa/adapter "
-          "--data test.jsonl --answers answers.jsonl"};
+          "--data test.jsonl --answers answers.jsonl\n"
+          "svtune eval --task classify --model bert/ --adapter runs/rte/adapter --data dev.tsv"};
   ModelOptions model;
   EvalOptions what;
 

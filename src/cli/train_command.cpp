@@ -130,7 +130,9 @@ class Terminal final : public RunObserver {
     progress_->update(sample);
     if (!eval) return;
     progress_->print("step " + std::to_string(report.step) + ": evaluation loss " +
-                     fixed(eval->loss, 4) + ", perplexity " + fixed(eval->perplexity, 2));
+                     fixed(eval->loss, 4) + ", " +
+                     (eval->metrics.empty() ? "perplexity " + fixed(eval->perplexity, 2)
+                                            : describe(eval->metrics)));
   }
 
   void rescued(std::int64_t step) override {

@@ -20,6 +20,8 @@ struct TrainCommandOptions : TrainOptions {
           "--config RUN/config.json repeats a run to the same bytes.",
       .examples =
           "svtune train --model model/ --data train.jsonl --output runs/pissa\n"
+          "svtune train --task classify --model bert/ --data train.tsv --eval-data dev.tsv "
+          "--output runs/rte\n"
           "svtune train --config runs/pissa/config.json --output runs/again\n"
           "svtune train --config runs/pissa/config.json --resume"};
 };

@@ -33,13 +33,17 @@ struct DataOptions {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
-    visit(self.format, {.name = "format", .help = "Layout of the records"});
-    visit(self.columns,
-          {.name = "columns", .help = "Columns by part, e.g. prompt=question,completion=answer"});
+    const FieldCondition texts = only_with("task", "language|perplexity|exact-match");
+    visit(self.format, {.name = "format", .help = "Layout of the records", .when = texts});
+    visit(self.columns, {.name = "columns",
+                         .help = "Columns by part, e.g. prompt=question,completion=answer",
+                         .when = texts});
     visit(self.skip_bad_lines,
           {.name = "skip_bad_lines",
-           .help = "Leave out and list records that are malformed or that the template refuses"});
-    visit(self.long_texts, {.name = "long", .help = "What becomes of examples above --max-length"});
+           .help = "Leave out and list records that are malformed or that the template or the "
+                   "tokenizer refuses"});
+    visit(self.long_texts,
+          {.name = "long", .help = "What becomes of examples above --max-length", .when = texts});
   }
 };
 

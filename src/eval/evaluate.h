@@ -37,7 +37,7 @@ struct EvalOptions {
                             .unit = "examples",
                             .min = 1,
                             .max = 4096});
-    visit.group("Prompt", self.prompt);
+    visit.group("Prompt", self.prompt, only_with("task", "perplexity|exact-match"));
   }
 };
 

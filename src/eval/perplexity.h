@@ -5,8 +5,10 @@
 #include <functional>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "base/fields.h"
+#include "eval/label_metrics.h"
 #include "eval/task.h"
 #include "nn/batch.h"
 
@@ -17,6 +19,7 @@ struct MeanLoss {
   double perplexity = 0;  // exp(loss)
   std::int64_t tokens = 0;
   std::int64_t supervised_tokens = 0;
+  std::vector<Measured> metrics = {};  // where documents have labels
 };
 
 // Adds up batches without gradients. Dropout must be off (AdapterSet::begin_micro_batch).

@@ -4,6 +4,7 @@
 // found by overload:
 //   EncodeOptions encoding_of(const Task& task);  // of the data it is measured on
 //   Score run_task(const Task& task, const EvalInput& input);
+// A task of labels (eval/label_tasks.h) derives from LabelTask instead.
 // It is one file and one name in the list of eval/tasks.h; command line, library and documents
 // come from that list.
 #pragma once

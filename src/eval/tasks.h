@@ -4,10 +4,11 @@
 #include <variant>
 
 #include "eval/exact_match.h"
+#include "eval/label_tasks.h"
 #include "eval/perplexity.h"
 
 namespace svtune {
 
-using EvalTask = std::variant<Perplexity, ExactMatch>;
+using EvalTask = std::variant<Perplexity, ExactMatch, Classification, Regression>;
 
 }  // namespace svtune

@@ -12,10 +12,14 @@
 namespace svtune {
 
 struct MetricPoint {
-  std::int64_t step = 0;                    // optimiser steps done
-  std::optional<double> loss;               // nats per supervised token, before the update
-  std::optional<double> eval_loss;          // nats per supervised token
-  std::optional<double> eval_accuracy;      // 0 to 1
+  std::int64_t step = 0;                // optimiser steps done
+  std::optional<double> loss;           // nats per supervised token, before the update
+  std::optional<double> eval_loss;      // nats per supervised token
+  std::optional<double> eval_accuracy;  // 0 to 1
+  std::optional<double> eval_f1;        // 0 to 1
+  std::optional<double> eval_matthews;  // correlations, -1 to 1
+  std::optional<double> eval_pearson;
+  std::optional<double> eval_spearman;
   std::optional<double> grad_norm;          // before clipping
   std::optional<double> learning_rate;      // of the step
   std::optional<double> tokens_per_second;  // trained tokens

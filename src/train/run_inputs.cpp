@@ -42,6 +42,19 @@ std::string hash_of_examples(const ExampleStore& store) {
   return hex64(hasher.digest());
 }
 
+std::string hash_of_documents(const DocumentStore& store) {
+  constexpr std::int64_t kDocuments = 50;
+  PackedBatch batch;
+  const std::int64_t count = std::min(kDocuments, store.size());
+  for (std::int64_t i = 0; i < count; ++i) store.append_to(batch, i * store.size() / count);
+  Hasher64 hasher;
+  hasher.update(std::as_bytes(std::span(batch.tokens)));
+  hasher.update(std::as_bytes(std::span(batch.token_types)));
+  hasher.update(std::as_bytes(std::span(batch.classes)));
+  hasher.update(std::as_bytes(std::span(batch.numbers)));
+  return hex64(hasher.digest());
+}
+
 // The files that say what the adapter is and does.
 std::string hash_of_adapter(const fs::path& folder) {
   std::vector<fs::path> files;
@@ -63,9 +76,9 @@ std::string hash_of_adapter(const fs::path& folder) {
 
 RunInputs inputs_of(const TrainSession& session) {
   const TrainModelOptions& model = session.options.model;
-  return {hex64(model_hash(model.model)), hex64(session.data->fingerprint()),
-          hash_of_examples(*session.data), model.adapter ? hash_of_adapter(*model.adapter) : "",
-          dtype_text(session.model.dtype())};
+  return {hex64(model_hash(model.model)), hex64(session.documents().fingerprint()),
+          session.data ? hash_of_examples(*session.data) : hash_of_documents(*session.labelled),
+          model.adapter ? hash_of_adapter(*model.adapter) : "", dtype_text(session.model.dtype())};
 }
 
 void save_inputs(const fs::path& run, const RunInputs& inputs) {

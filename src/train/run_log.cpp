@@ -25,12 +25,21 @@ bool due(std::int64_t step, std::int64_t every, std::int64_t total) {
   return step == total || (every > 0 && step % every == 0);
 }
 
+void add_evaluation(MetricPoint& point, const MeanLoss& eval) {
+  point.eval_loss = eval.loss;
+  for (const Measured& each : eval.metrics) {
+    for (const MetricField& field : metric_fields()) {
+      if (field.key == "eval_" + each.name) point.*field.member = each.value;
+    }
+  }
+}
+
 MetricPoint point_of(const TrainState& state, const StepReport& report,
                      const std::optional<MeanLoss>& eval) {
   MetricPoint point;
   point.step = report.step;
   point.loss = report.loss;
-  if (eval) point.eval_loss = eval->loss;
+  if (eval) add_evaluation(point, *eval);
   point.grad_norm = report.grad_norm;
   point.learning_rate = report.learning_rate;
   point.tokens_per_second = if_finite(report.tokens_per_second());
@@ -123,7 +132,7 @@ void RunLog::on_end(const TrainState& state, const TrainResult& result) {
   if (options_.evaluate && !result.stopped && state.step > 0 && evaluated_step_ != state.step) {
     MetricPoint point;
     point.step = state.step;
-    point.eval_loss = evaluate(state.step).loss;
+    add_evaluation(point, evaluate(state.step));
     log(point);
   }
   if (state.step > 0 && saved_step_ != state.step) save(state);

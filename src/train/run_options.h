@@ -4,10 +4,12 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "adapters/methods.h"
 #include "attach/target_modules.h"
 #include "data/example_store.h"
+#include "data/labelled_options.h"
 #include "data/prompt_template.h"
 #include "io/model_options.h"
 #include "quantized_base/quantize_model.h"
@@ -36,9 +38,24 @@ struct TrainModelOptions : ModelOptions {
   }
 };
 
+enum class TrainTask { kLanguage, kClassify, kRegress };
+inline constexpr EnumName<TrainTask> kTrainTaskNames[] = {
+    {TrainTask::kLanguage, "language", "the words of answers and texts"},
+    {TrainTask::kClassify, "classify", "a class of each text or pair"},
+    {TrainTask::kRegress, "regress", "a number for each text or pair"},
+};
+constexpr std::span<const EnumName<TrainTask>> enum_names(TrainTask) { return kTrainTaskNames; }
+
 struct DataFileOptions {
+  static constexpr FieldCondition kLanguage = only_with("task", "language");
+  static constexpr FieldCondition kLabels = only_with("task", "classify|regress");
+
   std::filesystem::path data;
   std::optional<std::filesystem::path> eval_data;
+  TrainTask task = TrainTask::kLanguage;
+  LabelledOptions labelled;         // of kClassify and kRegress
+  std::vector<std::string> labels;  // of kClassify
+  double eval_share = 0;
   DataOptions reading;
   PromptOptions prompt;
   bool train_on_prompt = false;
@@ -51,17 +68,32 @@ struct DataFileOptions {
                       .value_name = "FILE",
                       .required = true,
                       .path = PathHint::kFile});
+    visit(self.task, {.name = "task", .help = "What is learned from the data"});
     visit(self.eval_data, {.name = "eval_data",
                            .help = "Held-out data for the evaluation loss",
                            .value_name = "FILE",
                            .path = PathHint::kFile});
+    visit(self.eval_share,
+          {.name = "eval_share",
+           .help = "Share of the records, chosen by the seed, that is held out for evaluation",
+           .min = 0,
+           .max = 0.9,
+           .when = kLabels && not_with("eval_data")});
+    visit.group("Labels", self.labelled, kLabels);
+    visit(self.labels, {.name = "labels",
+                        .help = "Classes in the order of their ids; by default those of the "
+                                "model's id2label, else those of the data, sorted",
+                        .value_name = "NAME,...",
+                        .when = only_with("task", "classify")});
     visit.group("", self.reading);
-    visit.group("Data", self.prompt);
-    visit(self.train_on_prompt,
-          {.name = "train_on_prompt", .help = "Learn the prompt as well as the answer"});
+    visit.group("Data", self.prompt, kLanguage);
+    visit(self.train_on_prompt, {.name = "train_on_prompt",
+                                 .help = "Learn the prompt as well as the answer",
+                                 .when = kLanguage});
     visit(self.mask_history,
           {.name = "mask_history",
-           .help = "Learn only the last of the assistant's turns in a conversation"});
+           .help = "Learn only the last of the assistant's turns in a conversation",
+           .when = kLanguage});
   }
 };
 
@@ -99,7 +131,8 @@ struct RunOptions {
                          .help = "Answers in the report, before and after training",
                          .unit = "answers",
                          .min = 0,
-                         .max = 100});
+                         .max = 100,
+                         .when = only_with("task", "language")});
     visit(self.svd_cache,
           {.name = "svd_cache",
            .help = "Keep decompositions on disk and read them again (svtune cache list)",

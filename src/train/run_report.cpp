@@ -55,6 +55,7 @@ const ExampleStore& sample_data(const TrainSession& session) {
 
 // Plain texts have no question.
 std::vector<SampleQuestion> questions_of(const TrainSession& session) {
+  if (!session.data) return {};  // labels are no answers
   const ExampleStore& store = sample_data(session);
   std::vector<SampleQuestion> questions;
   const std::int64_t count = std::min(session.options.run.samples, store.size());
@@ -113,7 +114,7 @@ RunFiles start_files(const TrainSession& session, const StartReport& start,
       {"Method", start.method},
       {"Model", session.options.model.model.string()},
       {"Arithmetic", session.model.arithmetic},
-      {"Data", session.data->records().name()},
+      {"Data", session.data ? session.data->records().name() : session.labelled->records().name},
       {"Trainable",
        format_count(start.trainable) + " (" + share_text(start.trainable, start.total) + ")"},
       {"Initialisation", fixed(start.init_seconds, 2) + " s"},

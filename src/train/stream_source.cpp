@@ -54,7 +54,8 @@ BatchExtent survey(BatchStream stream, bool packing, std::int64_t max_batches) {
       const std::int64_t length = batch->offsets[s + 1] - batch->offsets[s];
       extent.longest_document = std::max(extent.longest_document, length);
     }
-    const auto supervised = static_cast<std::int64_t>(batch->supervised.size());
+    const auto supervised = static_cast<std::int64_t>(
+        std::max({batch->supervised.size(), batch->classes.size(), batch->numbers.size()}));
     extent.tokens = std::max(extent.tokens, packing ? tokens : extent.longest_document);
     // A document alone has at most its length; a closer count would not change the forecast.
     extent.supervised =

@@ -16,13 +16,14 @@
 #include "io/prompt_files.h"
 #include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
+#include "train/labelled_data.h"
 #include "train/quantize_plan.h"
 #include "train/run_config.h"
 
 namespace svtune {
 namespace {
 
-BatchStream eval_stream(std::shared_ptr<const ExampleStore> store, const TrainConfig& config) {
+BatchStream eval_stream(std::shared_ptr<const DocumentStore> store, const TrainConfig& config) {
   BatchStreamOptions stream = stream_options(config);
   stream.shuffle = false;
   stream.epochs = 1;
@@ -42,7 +43,7 @@ void check_vocabulary(const TrainSession& session) {
 std::optional<std::int64_t> wanted_words(const TrainSession& session) {
   const TrainModelOptions& base = session.options.model;
   if (!base.adapter && !base.resize_embeddings) return std::nullopt;
-  const DeclaredWords stored = stored_words(base.model);
+  const DeclaredWords stored = stored_words(base.model, session.head);
   if (base.adapter) return adapter_vocab_size(*base.adapter, stored);
   return std::max<std::int64_t>(stored.count, session.tokenizer->vocab_size());
 }
@@ -77,7 +78,20 @@ PromptTemplate prompt_of(const TrainSession& session, RunObserver& observer) {
   return prompt;
 }
 
+void load_labels(TrainSession& session, RunObserver& observer) {
+  LabelledData data = load_labelled_data(session.options, *session.tokenizer, observer);
+  session.labelled = std::move(data.train);
+  session.eval_labelled = std::move(data.eval);
+  session.head = std::move(data.head);
+  session.batches = std::make_unique<StreamSource>(
+      BatchStream(session.labelled, stream_options(session.options.train)));
+  if (!session.eval_labelled) return;
+  session.eval_batches =
+      std::make_unique<StreamSource>(eval_stream(session.eval_labelled, session.options.train));
+}
+
 void load_data(TrainSession& session, RunObserver& observer) {
+  if (session.options.data.task != TrainTask::kLanguage) return load_labels(session, observer);
   DataFileOptions& data = session.options.data;
   if (!data.prompt.date) data.prompt.date = first_day(session.options.run);
   const PromptTemplate prompt = prompt_of(session, observer);
@@ -175,10 +189,18 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   session.tokenizer = load_tokenizer(base.model);
   load_data(session, observer);
   const std::optional<at::ScalarType> asked = scalar_type(base.dtype);
-  session.model = load_model(base_to_read(session.options),
-                             {asked ? asked : begun, /*check_finite=*/true, wanted_words(session)});
+  LoadOptions load;
+  load.dtype = asked ? asked : begun;
+  load.check_finite = true;
+  load.vocab_size = wanted_words(session);
+  load.head = session.head;
+  session.model = load_model(base_to_read(session.options), load);
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
   check_vocabulary(session);
+  if (!session.head && !session.model.net->is_language_model()) {
+    throw UsageError("the model has a head of labels, not of words",
+                     "Give --task classify, or --task regress for numbers.");
+  }
   const TrainConfig& train = session.options.train;
   session.total_steps =
       total_steps(train, train.max_steps ? 0 : session.batches->stream().total_batches());

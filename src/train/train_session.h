@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "attach/attach.h"
+#include "data/labelled_store.h"
 #include "data/trained_prompt.h"
 #include "text/tokenizer.h"
 #include "train/memory.h"
@@ -21,10 +22,14 @@ struct TrainSession {
   // A saved adapter that training goes on from; unset: the method makes one.
   std::optional<std::filesystem::path> start_adapter;
   std::optional<Tokenizer> tokenizer;
-  std::optional<TrainedPrompt> prompt;  // as it will be kept with the result
-  std::shared_ptr<const ExampleStore> data, eval_data;
+  std::optional<TrainedPrompt> prompt;                  // as it will be kept with the result
+  std::shared_ptr<const ExampleStore> data, eval_data;  // of TrainTask::kLanguage
+  std::shared_ptr<const LabelledStore> labelled, eval_labelled;  // of the others
+  std::optional<NewHead> head;                                   // of the others
   std::unique_ptr<StreamSource> batches, eval_batches;
   std::int64_t total_steps = 0;
+
+  const DocumentStore& documents() const { return batches->stream().store(); }
 };
 
 // Reads the data and the model. `begun` is the arithmetic of a run that goes on: it computes as it

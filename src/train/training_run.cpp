@@ -1,6 +1,7 @@
 #include "train/training_run.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "adapter_files/adapter_file.h"
 #include "base/errors.h"
@@ -8,6 +9,7 @@
 #include "base/hash.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
+#include "eval/label_meter.h"
 #include "libtorch/prelude.h"
 #include "merge/merge.h"
 #include "nn/cpu_allocator.h"
@@ -69,10 +71,26 @@ MethodConfig begun_method(const TrainSession& session, const std::filesystem::pa
   return own && only_starts_near(given) ? restored_method(run) : given;
 }
 
+// The loss by documents with what is measured of their labels.
+MeanLoss held_out_labels(TrainSession& session) {
+  const LabelledStore& data = *session.eval_labelled;
+  LabelMeter meter(data.has_classes() ? data.options().labels->size() : 0);
+  while (const std::optional<Batch> batch = session.eval_batches->next()) {
+    meter.add(*session.model.net, *batch);
+  }
+  return {meter.loss(), std::exp(meter.loss()), data.tokens(), meter.documents(),
+          meter.metrics({.resamples = 0})};
+}
+
 MeanLoss held_out_loss(TrainSession& session, const AdapterSet& adapters) {
   adapters.begin_micro_batch(false, 0);
-  LossMeter meter;
   session.eval_batches->rewind();
+  if (session.eval_labelled) {
+    const MeanLoss mean = held_out_labels(session);
+    session.eval_batches->rewind();
+    return mean;
+  }
+  LossMeter meter;
   while (const std::optional<Batch> batch = session.eval_batches->next()) {
     meter.add(*session.model.net, *batch);
   }
@@ -90,7 +108,7 @@ RunLogOptions log_options(TrainSession& session, const Attached& attached, RunOb
   log.keep_checkpoints = session.options.train.keep_checkpoints;
   log.stop = observer.stop();
   if (session.eval_batches) {
-    log.eval_data = hex64(session.eval_data->fingerprint());
+    log.eval_data = hex64(session.eval_batches->stream().store().fingerprint());
     log.evaluate = [&session, &attached] { return held_out_loss(session, attached.adapters); };
   }
   log.on_step = [&observer](const StepReport& step, const std::optional<MeanLoss>& eval) {

@@ -1,0 +1,91 @@
+#include "eval/label_tasks.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/errors.h"
+#include "base/number_text.h"
+#include "eval/label_meter.h"
+#include "formats/json_lines.h"
+
+namespace svtune {
+namespace {
+
+void predict(const LabelInput& input, LabelMeter& meter) {
+  for (std::int64_t i = 0; i < input.count;) {
+    PackedBatch packed;
+    const std::int64_t end = std::min(input.count, i + input.batch_size);
+    for (; i < end; ++i) input.data.append_to(packed, i);
+    meter.add(input.net, to_batch(packed));
+    input.observer.progress({i, input.count, "document", meter.loss()});
+  }
+}
+
+Json prediction(const LabelledStore& data, const LabelMeter& meter, std::int64_t document) {
+  const LabelledRecord& record = data.records().records[static_cast<std::size_t>(document)];
+  Json line = {{"line", record.line}, {"text", record.first}};
+  if (record.second) line["text_pair"] = *record.second;
+  if (!data.has_classes()) {
+    line["label"] = data.number_of(document);
+    line["predicted"] = meter.predicted_numbers()[static_cast<std::size_t>(document)];
+    return line;
+  }
+  const std::vector<std::string>& names = data.options().labels->names();
+  const std::int64_t got = meter.predicted_classes()[static_cast<std::size_t>(document)];
+  line["label"] = names[static_cast<std::size_t>(data.class_of(document))];
+  line["predicted"] = names[static_cast<std::size_t>(got)];
+  line["correct"] = got == data.class_of(document);
+  line["logits"] = meter.logits(document);
+  return line;
+}
+
+}  // namespace
+
+LabelSet model_labels(const Model& model, const std::vector<std::string>& names) {
+  if (model.net->is_language_model()) {
+    throw UsageError("--task classify needs a model with a head of labels",
+                     "Give one, or with --adapter an adapter that was trained with such a head.");
+  }
+  const std::int64_t outputs = model.net->head().out_features();
+  std::vector<std::string> labels = names.empty() ? id2label_names(model.config) : names;
+  if (static_cast<std::int64_t>(labels.size()) != outputs && !names.empty()) {
+    throw UsageError("--labels names " + std::to_string(names.size()) +
+                     " classes, but the model's head has " + std::to_string(outputs) + " outputs");
+  }
+  if (static_cast<std::int64_t>(labels.size()) != outputs || are_placeholders(labels)) {
+    labels.clear();
+    for (std::int64_t id = 0; id < outputs; ++id) labels.push_back(std::to_string(id));
+  }
+  return LabelSet(std::move(labels));
+}
+
+Score run_label_task(const LabelTask& task, const LabelInput& input) {
+  LabelMeter meter(input.data.has_classes() ? input.data.options().labels->size() : 0);
+  predict(input, meter);
+  if (!std::isfinite(meter.loss())) {
+    throw RunError("the loss is not finite",
+                   "the weights hold NaN or infinity, or overflow in this dtype; try --dtype fp32");
+  }
+  if (task.predictions) {
+    write_json_lines(*task.predictions, [&](JsonLinesWriter& writer) {
+      for (std::int64_t i = 0; i < input.count; ++i) {
+        writer.write(prediction(input.data, meter, i));
+      }
+    });
+  }
+  const std::vector<Measured> metrics =
+      meter.metrics({task.bootstrap, static_cast<std::uint64_t>(task.seed)});
+  Score score;
+  for (const Measured& each : metrics) {
+    score.figures.push_back({each.name, each.value});
+    score.figures.push_back({each.name + "_low", each.low});
+    score.figures.push_back({each.name + "_high", each.high});
+  }
+  score.figures.push_back({"loss", meter.loss()});
+  score.figures.push_back({"documents", static_cast<double>(input.count)});
+  score.text = describe(metrics) + ", loss " + fixed(meter.loss(), 4) + " (" +
+               std::to_string(input.count) + " documents)";
+  return score;
+}
+
+}  // namespace svtune

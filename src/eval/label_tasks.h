@@ -1,0 +1,84 @@
+// The tasks `classify` and `regress`: labels of texts and pairs, against those of a file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fields.h"
+#include "data/labelled_store.h"
+#include "eval/label_metrics.h"
+#include "eval/task.h"
+#include "io/model.h"
+
+namespace svtune {
+
+struct LabelTask {
+  LabelledOptions reading;  // skip_bad_lines is EvalOptions'
+  std::int64_t max_length = 512;
+  std::int64_t bootstrap = 1000;
+  std::int64_t seed = 0;
+  std::optional<std::filesystem::path> predictions = {};
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit.group("Labels", self.reading);
+    visit(self.max_length, {.name = "max_length",
+                            .help = "Longer examples are truncated",
+                            .unit = "tokens",
+                            .min = 2,
+                            .max = 1 << 24});
+    visit(self.bootstrap, {.name = "bootstrap",
+                           .help = "Resamples of the documents for 95 % intervals; 0 = none",
+                           .min = 0,
+                           .max = 1000000});
+    visit(self.seed, {.name = "seed", .help = "Of the resamples", .min = 0});
+    visit(self.predictions, {.name = "predictions",
+                             .help = "Write the prediction for every document here",
+                             .value_name = "FILE",
+                             .path = PathHint::kFile});
+  }
+};
+
+struct Classification : LabelTask {
+  static constexpr std::string_view kName = "classify";
+  static constexpr std::string_view kSummary =
+      "classes of texts: accuracy, F1, Matthews's correlation";
+  std::vector<std::string> labels = {};
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    LabelTask::fields(self, visit);
+    visit(self.labels, {.name = "labels",
+                        .help = "Classes in the order of the model's outputs, where it names none",
+                        .value_name = "NAME,..."});
+  }
+};
+
+struct Regression : LabelTask {
+  static constexpr std::string_view kName = "regress";
+  static constexpr std::string_view kSummary =
+      "numbers of texts: Pearson's and Spearman's "
+      "correlation, mean squared error";
+};
+
+// The classes of a model's head: `names` where there are some, else id2label of its configuration,
+// else "0", "1" and so on. Throws UsageError when their number is not that of the head's outputs.
+LabelSet model_labels(const Model& model, const std::vector<std::string>& names);
+
+struct LabelInput {
+  Network& net;
+  const LabelledStore& data;
+  std::int64_t count = 0;       // documents to measure, from the first on
+  std::int64_t batch_size = 1;  // documents computed at a time
+  EvalObserver& observer;
+};
+
+// Figures: each metric with NAME_low and NAME_high of its interval, loss, documents. Throws
+// ModelError when the model has no such head.
+Score run_label_task(const LabelTask& task, const LabelInput& input);
+
+}  // namespace svtune

@@ -1,0 +1,129 @@
+// A run that learns labels, from the files to the evaluation of what it saved.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include "adapter_files/loaded_model.h"
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/oracle_test_util.h"
+#include "eval/evaluate.h"
+#include "io/load_tokenizer.h"
+#include "io/tiny_encoder_test_util.h"
+#include "report/metrics_log.h"
+#include "train/training_run.h"
+
+namespace svtune {
+namespace {
+
+namespace fs = std::filesystem;
+
+using test::TempDirectory;
+using testing::HasSubstr;
+
+// A bare BERT over 43 words with a tokenizer, which a head of labels has to be made for.
+void write_encoder(const fs::path& directory) {
+  test::write_tiny_encoder(directory, {.family = "bert", .bare = true});
+  std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+  for (int word = 0; word < 43; ++word) vocabulary += "w" + std::to_string(word) + "\n";
+  write_file_atomic(directory / "vocab.txt", vocabulary);
+  write_file_atomic(directory / "tokenizer_config.json",
+                    R"({"tokenizer_class": "BertTokenizer", "do_lower_case": true})");
+}
+
+// Pairs whose class, and number, follow from the first word of the second text.
+std::string pairs(int count, bool numbers) {
+  std::string text = "sentence1\tsentence2\tlabel\n";
+  for (int i = 0; i < count; ++i) {
+    const std::string yes = numbers ? "1.5" : "yes", no = numbers ? "-0.5" : "no";
+    text += "w" + std::to_string(i % 40) + " w7\tw" + std::to_string(i % 2) + " w" +
+            std::to_string(i * 7 % 40) + "\t" + (i % 2 == 0 ? yes : no) + "\n";
+  }
+  return text;
+}
+
+class LabelTraining : public testing::Test {
+ protected:
+  LabelTraining() { write_encoder(directory_ / "model"); }
+
+  TrainOptions options(TrainTask task) {
+    const bool numbers = task == TrainTask::kRegress;
+    write_file_atomic(directory_ / "train.tsv", pairs(64, numbers));
+    write_file_atomic(directory_ / "dev.tsv", pairs(21, numbers));
+    TrainOptions options;
+    options.model.model = directory_ / "model";
+    options.data.data = directory_ / "train.tsv";
+    options.data.eval_data = directory_ / "dev.tsv";
+    options.data.task = task;
+    options.method = LoraConfig{};
+    options.train.max_steps = 30;
+    options.train.batch.batch_size = 8;
+    options.train.schedule.learning_rate = 5e-3;
+    options.run.output = directory_ / "run";
+    return options;
+  }
+
+  Score evaluate_adapter(EvalTask task) {
+    LoadedModel loaded =
+        load_with_adapter(directory_ / "model", directory_ / "run" / "adapter", {});
+    EvalOptions what;
+    what.task = std::move(task);
+    what.data = directory_ / "dev.tsv";
+    what.batch_size = 5;
+    EvalObserver observer;
+    return evaluate(loaded, load_tokenizer(directory_ / "model"), what, observer);
+  }
+
+  TempDirectory directory_;
+};
+
+TEST_F(LabelTraining, ClassesAreLearnedSavedAndMeasured) {
+  RunObserver observer;
+  const TrainOutcome outcome = run_training(options(TrainTask::kClassify), observer);
+  EXPECT_EQ(outcome.steps, 30);
+  const auto points = read_metrics(directory_ / "run" / "metrics.jsonl").points;
+  ASSERT_FALSE(points.empty());
+  ASSERT_TRUE(points.back().eval_accuracy);
+  EXPECT_LT(*points.back().eval_loss, *points.front().loss);
+  Classification task;
+  task.predictions = directory_ / "predictions.jsonl";
+  const Score score = evaluate_adapter(task);
+  // The same documents in batches of other sizes.
+  EXPECT_EQ(score.figure("accuracy"), *points.back().eval_accuracy);
+  EXPECT_NEAR(score.figure("loss"), *points.back().eval_loss, 1e-5);
+  EXPECT_EQ(score.figure("documents"), 21);
+  EXPECT_LE(score.figure("accuracy_low"), score.figure("accuracy"));
+  const std::string predictions = read_file(directory_ / "predictions.jsonl", 1 << 20);
+  EXPECT_EQ(std::ranges::count(predictions, '\n'), 21);
+  EXPECT_THAT(predictions, HasSubstr(R"("label": "yes")"));
+}
+
+TEST_F(LabelTraining, NumbersAreLearnedSavedAndMeasured) {
+  RunObserver observer;
+  run_training(options(TrainTask::kRegress), observer);
+  const auto points = read_metrics(directory_ / "run" / "metrics.jsonl").points;
+  ASSERT_TRUE(points.back().eval_pearson);
+  EXPECT_LT(*points.back().eval_loss, *points.front().loss);
+  const Score score = evaluate_adapter(Regression{});
+  EXPECT_NEAR(score.figure("pearson"), *points.back().eval_pearson, 1e-5);
+  EXPECT_NEAR(score.figure("mean_squared_error"), *points.back().eval_loss, 1e-5);
+}
+
+TEST_F(LabelTraining, ALabelOfTheEvaluationAloneIsAnError) {
+  TrainOptions wanted = options(TrainTask::kClassify);
+  write_file_atomic(directory_ / "dev.tsv", "sentence1\tsentence2\tlabel\nw1\tw2\tperhaps\n");
+  RunObserver observer;
+  try {
+    run_training(wanted, observer);
+    FAIL() << "no error";
+  } catch (const FileError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("dev.tsv:2: the label \"perhaps\" is none of no, yes"));
+  }
+}
+
+}  // namespace
+}  // namespace svtune
