@@ -28,10 +28,7 @@ struct Source {
 
   [[noreturn]] void fail(const std::string& what) const { throw FileError(file, what, kHint); }
   bool unigram() const { return model.model_type == kUnigramModel; }
-  bool deberta() const {
-    if (!config.tokenizer_class.empty()) return config.tokenizer_class == "DebertaV2Tokenizer";
-    return config.model_type == "deberta-v2" || file.ends_with("spm.model");
-  }
+  bool deberta() const { return is_deberta(config) || file.ends_with("spm.model"); }
 };
 
 void check_unigram(const Source& source) {
@@ -204,6 +201,10 @@ void add_deberta_frame(const Source& source, TokenizerParts& parts) {
 }
 
 }  // namespace
+
+bool is_deberta(const TokenizerConfig& config) {
+  return config.tokenizer_class == "DebertaV2Tokenizer" || config.model_type == "deberta-v2";
+}
 
 TokenizerParts read_sentencepiece_tokenizer(std::string_view bytes, const std::string& file,
                                             const TokenizerConfig& config, SentencePieceRule rule) {

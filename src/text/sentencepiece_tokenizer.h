@@ -20,6 +20,9 @@ enum class SentencePieceRule {
   kTransformers5,
 };
 
+// Whether the tokenizer is that of DeBERTa V2 or V3, by its class or the model's type.
+bool is_deberta(const TokenizerConfig& config);
+
 // `bytes` is the content of `file`. DeBERTa's model (by its class, or named spm.model) has [CLS]
 // and [SEP] around a text and [MASK] behind its pieces. Throws FileError for malformed files, for
 // word and character models, unused pieces of byte pairs, and unigram models of classes that give

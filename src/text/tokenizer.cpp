@@ -28,9 +28,12 @@ TokenizerParts read_model_file(const fs::path& path, const TokenizerConfig& conf
 
 TokenizerParts read_parts(const fs::path& dir, const TokenizerConfig& config,
                           const TokenizerOptions& options) {
-  // Before tokenizer.json: those that transformers 5 writes for DeBERTa lack the character map.
-  if (fs::exists(dir / "spm.model")) return read_model_file(dir / "spm.model", config, options);
-  if (fs::exists(dir / "tokenizer.json")) {
+  const bool has_json = fs::exists(dir / "tokenizer.json");
+  // Files that transformers 5 writes for DeBERTa lack the character map.
+  if (fs::exists(dir / "spm.model") && (is_deberta(config) || !has_json)) {
+    return read_model_file(dir / "spm.model", config, options);
+  }
+  if (has_json) {
     const fs::path path = dir / "tokenizer.json";
     return read_tokenizer_json(read_file(path, kMaxJsonBytes), path.string());
   }

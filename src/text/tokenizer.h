@@ -1,7 +1,7 @@
 // Text to token ids and back, from the files of a Hugging Face model directory: spm.model
-// (DeBERTa's SentencePiece), tokenizer.json, tokenizer.model (SentencePiece or tiktoken ranks),
-// vocab.json with merges.txt, or vocab.txt (WordPiece).
-// Ids equal those of the PyPI packages `tokenizers` and `sentencepiece`.
+// (SentencePiece; before tokenizer.json only for DeBERTa), tokenizer.json, tokenizer.model
+// (SentencePiece or tiktoken ranks), vocab.json with merges.txt, or vocab.txt (WordPiece). Ids
+// equal those of the PyPI packages `tokenizers` and `sentencepiece`.
 #pragma once
 
 #include <cstdint>
