@@ -27,7 +27,7 @@ void LabelMeter::add(Network& net, const Batch& batch) {
   }
   const std::vector<double> targets = doubles(batch.document_targets);
   for (std::size_t i = 0; i < targets.size(); ++i) {
-    logits_.push_back(doubles(logits[static_cast<std::int64_t>(i)]));
+    logits_.push_back(doubles(logits.select(0, static_cast<std::int64_t>(i))));
     if (classes_ == 0) {
       predicted_numbers_.push_back(logits_.back()[0]);
       wanted_numbers_.push_back(targets[i]);
