@@ -50,7 +50,7 @@ class LabelTraining : public testing::Test {
  protected:
   LabelTraining() { write_encoder(directory_ / "model"); }
 
-  TrainOptions options(TrainTask task) {
+  TrainOptions wanted(TrainTask task) {
     const bool numbers = task == TrainTask::kRegress;
     write_file_atomic(directory_ / "train.tsv", pairs(64, numbers));
     write_file_atomic(directory_ / "dev.tsv", pairs(21, numbers));
@@ -62,7 +62,7 @@ class LabelTraining : public testing::Test {
     options.method = LoraConfig{};
     options.train.max_steps = 30;
     options.train.batch.batch_size = 8;
-    options.train.schedule.learning_rate = 5e-3;
+    options.train.schedule.learning_rate = numbers ? 1e-3 : 5e-3;
     options.run.output = directory_ / "run";
     return options;
   }
@@ -83,7 +83,7 @@ class LabelTraining : public testing::Test {
 
 TEST_F(LabelTraining, ClassesAreLearnedSavedAndMeasured) {
   RunObserver observer;
-  const TrainOutcome outcome = run_training(options(TrainTask::kClassify), observer);
+  const TrainOutcome outcome = run_training(wanted(TrainTask::kClassify), observer);
   EXPECT_EQ(outcome.steps, 30);
   const auto points = read_metrics(directory_ / "run" / "metrics.jsonl").points;
   ASSERT_FALSE(points.empty());
@@ -104,7 +104,7 @@ TEST_F(LabelTraining, ClassesAreLearnedSavedAndMeasured) {
 
 TEST_F(LabelTraining, NumbersAreLearnedSavedAndMeasured) {
   RunObserver observer;
-  run_training(options(TrainTask::kRegress), observer);
+  run_training(wanted(TrainTask::kRegress), observer);
   const auto points = read_metrics(directory_ / "run" / "metrics.jsonl").points;
   ASSERT_TRUE(points.back().eval_pearson);
   EXPECT_LT(*points.back().eval_loss, *points.front().loss);
@@ -114,11 +114,11 @@ TEST_F(LabelTraining, NumbersAreLearnedSavedAndMeasured) {
 }
 
 TEST_F(LabelTraining, ALabelOfTheEvaluationAloneIsAnError) {
-  TrainOptions wanted = options(TrainTask::kClassify);
+  TrainOptions options = wanted(TrainTask::kClassify);
   write_file_atomic(directory_ / "dev.tsv", "sentence1\tsentence2\tlabel\nw1\tw2\tperhaps\n");
   RunObserver observer;
   try {
-    run_training(wanted, observer);
+    run_training(options, observer);
     FAIL() << "no error";
   } catch (const FileError& error) {
     EXPECT_THAT(error.what(), HasSubstr("dev.tsv:2: the label \"perhaps\" is none of no, yes"));
