@@ -52,9 +52,9 @@ std::vector<Variant> variants() {
   window.windows = {0, 9};
   capped.attention_softcap = 5;
   capped.logit_softcap = 8;
-  capped.output_norms = true;
+  capped.norm_place = NormPlace::kAround;
   capped.norm.plus_one = true;
-  normed.query_key_norm = true;
+  normed.head_norm = HeadNorm::kEachHead;
   return {{"plain", with({})},
           {"window", with(window)},
           {"capped", with(capped)},

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,9 @@ struct ArchSpec {
   std::int64_t head_dim = 0;
   std::int64_t max_positions = 0;  // tokens
   bool tied_head = false;
+  bool rotary = true;  // positions turn the heads; else the family reads them in another way
   RopeSpec rope;
+  std::optional<RopeSpec> window_rope;  // of layers with a window, where theirs is another one
   HeadTask task = HeadTask::kNextToken;
   std::int64_t num_labels = 0;  // of kDocument and kToken; 1: a number, learnt by squared error
 
@@ -52,6 +55,9 @@ struct ArchSpec {
   std::vector<OldName> old_names;
   // Ends of names of tensors that older files hold and that carry no information.
   std::vector<std::string> buffers;
+  // Ends of names of matrices that model directories hold as [in, out] (transformers' Conv1D); in
+  // the network they are [out, in] as all others.
+  std::vector<std::string> transposed;
   std::function<NetworkParts(const ArchSpec& spec, const Builder& builder)> build;
 };
 

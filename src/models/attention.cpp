@@ -30,6 +30,11 @@ at::Tensor attend_cached(std::size_t layer, const QueryKeyValue& x, const Pass& 
   return at::cat(documents, 0);
 }
 
+// x [N, heads, width]
+at::Tensor normed(Norm& norm, const at::Tensor& x) {
+  return norm.forward(x.reshape({x.size(0), -1, norm.weight().size(0)})).view(x.sizes());
+}
+
 }  // namespace
 
 QueryKeyValue Projections::forward(const at::Tensor& x, const HeadShape& heads) {
@@ -50,16 +55,25 @@ QueryKeyValue FusedByHead::forward(const at::Tensor& x, const HeadShape& heads) 
   return {y.select(2, 0), y.select(2, 1), y.select(2, 2)};
 }
 
+QueryKeyValue FusedInTurn::forward(const at::Tensor& x, const HeadShape& heads) {
+  const std::int64_t count = heads.queries + 2 * heads.keys;
+  const at::Tensor y = all.forward(x).view({x.size(0), count, heads.width});
+  const std::vector<at::Tensor> each =
+      at::split_with_sizes(y, {heads.queries, heads.keys, heads.keys}, 1);
+  return {each[0], each[1], each[2]};
+}
+
 at::Tensor Attention::forward(const at::Tensor& x, std::size_t layer, const Pass& pass) {
   QueryKeyValue each =
       std::visit([&](auto& projection) { return projection.forward(x, heads); }, project);
   if (query_norm.exists()) {
-    each.query = query_norm.forward(each.query);
-    each.key = key_norm.forward(each.key);
+    each.query = normed(query_norm, each.query);
+    each.key = normed(key_norm, each.key);
   }
-  if (pass.rope.cos.defined()) {
-    each.query = rope(each.query, pass.rope.cos, pass.rope.sin);
-    each.key = rope(each.key, pass.rope.cos, pass.rope.sin);
+  if (rotation) {
+    const RopeTables& angles = pass.rotations.at(*rotation);
+    each.query = rope(each.query, angles.cos, angles.sin);
+    each.key = rope(each.key, angles.cos, angles.sin);
   }
   const at::Tensor out =
       pass.cache == nullptr ? attention_packed(each.query, each.key, each.value, pass.offsets, spec)

@@ -1,6 +1,7 @@
 // Self-attention of a block: projections, rotation, attention over packed documents or a cache.
 #pragma once
 
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -39,10 +40,21 @@ struct FusedByHead {
   std::vector<const Linear*> layers() const { return {&all}; }
 };
 
+// One matrix with all rows of the query first, then those of the key, then those of the value.
+struct FusedInTurn {
+  Linear all;
+
+  QueryKeyValue forward(const at::Tensor& x, const HeadShape& heads);
+  void parts(PartVisitor& visit) { visit(all); }
+  std::vector<const Linear*> layers() const { return {&all}; }
+};
+
 struct Attention {
-  std::variant<Projections, FusedByHead> project;
+  std::variant<Projections, FusedByHead, FusedInTurn> project;
   Linear output;
-  Norm query_norm = {}, key_norm = {};  // over a head, before the rotation
+  // Before the rotation, over as many elements as their weights have: a head, or all heads.
+  Norm query_norm = {}, key_norm = {};
+  std::optional<std::size_t> rotation = 0;  // among the pass's; none: nothing turns
   HeadShape heads;
   AttentionSpec spec;
 

@@ -18,14 +18,13 @@ bool trains(Block& block) {
       parameters, [](const NamedParameter& each) { return each.tensor->requires_grad(); });
 }
 
-void check_lengths(const std::vector<std::int32_t>& offsets, std::int64_t positions) {
-  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-    const std::int64_t length = offsets[s + 1] - offsets[s];
-    if (length <= positions) continue;
-    throw ModelError("a document has " + std::to_string(length) + " tokens, the model has " +
-                         std::to_string(positions) + " positions",
-                     "Cut the documents, as --max-length does.");
-  }
+void check_positions(const Batch& batch, std::int64_t positions) {
+  if (batch.num_tokens() == 0) return;
+  const std::int64_t last = batch.positions.max().item<std::int64_t>();
+  if (last < positions) return;
+  throw ModelError("a document has " + std::to_string(last + 1) + " tokens, the model has " +
+                       std::to_string(positions) + " positions",
+                   "Cut the documents, as --max-length does.");
 }
 
 // Rows of `table` for the types of tokens; without any, row 0 for each.
@@ -48,18 +47,24 @@ at::Tensor Backbone::embed(const Batch& batch, at::ScalarType dtype) const {
     x = x + embedded_types(type_embedding, batch.token_types, x.size(0)).to(dtype);
   }
   if (position_embedding.exists()) {
-    check_lengths(batch.offsets, position_embedding.weight().size(0) - first_position);
+    check_positions(batch, position_embedding.weight().size(0) - first_position);
     x = x + position_embedding.forward(batch.positions + first_position).to(dtype);
   }
   return embedding_norm.forward(x);
 }
 
+at::Tensor Backbone::finish(const at::Tensor& hidden) const {
+  const at::Tensor x = final_norm.forward(hidden);
+  return final_scale == 1.0 ? x : x * final_scale;
+}
+
 at::Tensor Backbone::forward(const Batch& batch, at::ScalarType dtype, KvCache* cache,
                              Recompute recompute) {
   at::Tensor x = embed(batch, dtype);
-  const RopeTables turns =
-      rope.width > 0 ? rope_tables(rope, batch.positions, batch.offsets) : RopeTables{};
-  const Pass pass{batch.offsets, turns, cache, &relative};
+  Pass pass{batch.offsets, {}, cache, &relative};
+  for (const RopeSpec& each : rotations) {
+    pass.rotations.push_back(rope_tables(each, batch.positions, batch.offsets));
+  }
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const bool wanted = recompute == Recompute::kFull && at::GradMode::is_enabled();
     if (wanted && (x.requires_grad() || trains(blocks[i]))) {
@@ -87,7 +92,7 @@ void Backbone::parts(PartVisitor& visit) {
   visit(relative.table);
   visit(relative.norm);
   visit(final_norm);
-  visit(rotary_module);
+  if (rotary_module) visit(*rotary_module);
 }
 
 }  // namespace svtune

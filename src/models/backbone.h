@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "models/block.h"
@@ -24,14 +25,17 @@ struct Backbone {
   Norm embedding_norm = {};       // of the sum
   std::vector<Block> blocks;
   Norm final_norm;
-  PlainModule rotary_module;
-  RopeSpec rope;  // of width 0 where nothing turns
+  double final_scale = 1.0;  // of the normed rows
+  std::optional<PlainModule> rotary_module = {};
+  std::vector<RopeSpec> rotations = {};  // Attention::rotation chooses among them
   RelativePositions relative = {};
 
   // Hidden states [N, hidden] before the final norm, in `dtype`. With a cache, document s
   // continues sequence s of the cache, and batch.positions must go on from its length. Throws
   // ModelError for documents longer than the learned positions, and for types without a row.
   at::Tensor forward(const Batch& batch, at::ScalarType dtype, KvCache* cache, Recompute recompute);
+  // The rows that the head reads of hidden states [M, hidden].
+  at::Tensor finish(const at::Tensor& hidden) const;
   void parts(PartVisitor& visit);
 
  private:

@@ -23,14 +23,17 @@ at::Tensor Block::forward(const at::Tensor& x, std::size_t index, const Pass& pa
   const auto feed = [&](const at::Tensor& input) {
     return std::visit([&](auto& part) { return part.forward(input); }, feed_forward);
   };
+  const auto add = [this](const at::Tensor& sum, const at::Tensor& branch) {
+    return at::add(sum, branch, branch_scale);
+  };
   if (order == BlockOrder::kPostNorm) {
-    const at::Tensor y = attention_norm.forward(x + attend(x));
-    return feed_forward_norm.forward(y + feed(y));
+    const at::Tensor y = attention_norm.forward(add(x, attend(x)));
+    return feed_forward_norm.forward(add(y, feed(y)));
   }
   const at::Tensor attended = attention_output_norm.forward(attend(attention_norm.forward(x)));
-  const at::Tensor middle = x + attended;
+  const at::Tensor middle = add(x, attended);
   const at::Tensor& input = order == BlockOrder::kParallel ? x : middle;
-  return middle + feed_forward_output_norm.forward(feed(feed_forward_norm.forward(input)));
+  return add(middle, feed_forward_output_norm.forward(feed(feed_forward_norm.forward(input))));
 }
 
 void Block::parts(PartVisitor& visit) {
@@ -44,7 +47,10 @@ void Block::parts(PartVisitor& visit) {
 
 Kept Block::kept() const {
   const std::int64_t hidden = hidden_size(*this);
-  Kept kept{2 * hidden, 2};  // both residual sums, reciprocals of both norms
+  Kept kept;
+  for (const Norm* norm : {&attention_norm, &feed_forward_norm}) {
+    if (norm->exists()) kept += {hidden, 1};  // the residual sum, reciprocals
+  }
   kept += std::visit([](const auto& part) { return part.kept(); }, attention);
   kept += std::visit([](const auto& part) { return part.kept(); }, feed_forward);
   if (attention_output_norm.exists()) kept.elements += hidden;

@@ -18,12 +18,13 @@ enum class BlockOrder {
 
 struct Block {
   BlockOrder order = BlockOrder::kSequential;
-  Norm attention_norm;
+  Norm attention_norm = {};  // any of the norms may be none
   std::variant<Attention, DisentangledAttention> attention;
   Norm attention_output_norm = {};  // of the branch, before its sum
-  Norm feed_forward_norm;
+  Norm feed_forward_norm = {};
   Norm feed_forward_output_norm = {};
   FeedForward feed_forward;
+  double branch_scale = 1.0;  // of both branches in their sums
 
   // x [N, hidden] -> [N, hidden]; `index` is the block's place in the backbone.
   at::Tensor forward(const at::Tensor& x, std::size_t index, const Pass& pass);

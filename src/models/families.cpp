@@ -39,6 +39,7 @@ const std::vector<ForeignKey>& foreign_keys() {
       {"num_nextn_predict_layers", {0}},
       {"layer_norm_elementwise_affine", {true}},
       {"use_bidirectional_attention", {false}},
+      {"use_qk_norm", {false}},
   };
   return keys;
 }
@@ -60,21 +61,24 @@ void reject_foreign_keys(ConfigReader& config) {
 void parse_dimensions(ConfigReader& config, const SizeKeys& keys, ArchSpec& spec) {
   spec.vocab_size = config.integer("vocab_size");
   spec.hidden_size = config.integer(keys.hidden);
-  spec.intermediate_size = config.integer(keys.inner);
+  spec.intermediate_size =
+      keys.inner_by_hidden > 0
+          ? config.integer_or(keys.inner, keys.inner_by_hidden * spec.hidden_size)
+          : config.integer(keys.inner);
   spec.num_layers = config.integer(keys.layers);
   spec.num_heads = config.integer(keys.heads);
   spec.num_kv_heads = config.integer_or("num_key_value_heads", spec.num_heads);
   spec.head_dim =
       config.integer_or("head_dim", std::max<std::int64_t>(1, spec.hidden_size / spec.num_heads));
-  spec.max_positions = config.integer_or("max_position_embeddings", 2048);
+  spec.max_positions = config.integer_or(keys.positions, 2048);
   spec.tied_head = config.boolean_or("tie_word_embeddings", false);
   constexpr std::int64_t kMaxLayers = 4096;
   if (spec.num_layers > kMaxLayers) {
-    config.problem(std::string(keys.layers) + " is above " + std::to_string(kMaxLayers));
+    config.problem(keys.layers + " is above " + std::to_string(kMaxLayers));
     spec.num_layers = 1;
   }
   if (spec.num_heads % spec.num_kv_heads != 0) {
-    config.problem("num_attention_heads " + std::to_string(spec.num_heads) +
+    config.problem(keys.heads + " " + std::to_string(spec.num_heads) +
                    " is not a multiple of num_key_value_heads " +
                    std::to_string(spec.num_kv_heads));
   }
@@ -83,23 +87,22 @@ void parse_dimensions(ConfigReader& config, const SizeKeys& keys, ArchSpec& spec
 }  // namespace
 
 const std::vector<Family>& families() {
+  static const SizeKeys kDistilBertSizes{
+      .hidden = "dim", .inner = "hidden_dim", .layers = "n_layers", .heads = "n_heads"};
   static const std::vector<Family> list = {
-      {"llama", parse_llama},
-      {"mistral", parse_mistral},
-      {"mixtral", parse_mixtral},
-      {"qwen2", parse_qwen2},
-      {"qwen3", parse_qwen3},
-      {"gemma", parse_gemma},
-      {"gemma2", parse_gemma2},
-      {"gpt_neox", parse_gpt_neox},
-      {"bert", parse_bert, "Bert"},
-      {"roberta", parse_roberta, "Roberta"},
-      {"xlm-roberta", parse_roberta, "XLMRoberta"},
-      {"distilbert",
-       parse_distilbert,
-       "DistilBert",
-       {.hidden = "dim", .inner = "hidden_dim", .layers = "n_layers", .heads = "n_heads"}},
-      {"deberta-v2", parse_deberta_v2, "DebertaV2"},
+      {"llama", parse_llama, "1, 2, 3, 3.1, 3.2; SmolLM2"},
+      {"mistral", parse_mistral, "sliding window"},
+      {"mixtral", parse_mixtral, "experts as targets"},
+      {"qwen2", parse_qwen2, "and 2.5"},
+      {"qwen3", parse_qwen3, ""},
+      {"gemma", parse_gemma, ""},
+      {"gemma2", parse_gemma2, ""},
+      {"gpt_neox", parse_gpt_neox, "Pythia"},
+      {"bert", parse_bert, "MiniLM, BGE, E5", "Bert"},
+      {"roberta", parse_roberta, "", "Roberta"},
+      {"xlm-roberta", parse_roberta, "", "XLMRoberta"},
+      {"distilbert", parse_distilbert, "", "DistilBert", kDistilBertSizes},
+      {"deberta-v2", parse_deberta_v2, "DeBERTa V3", "DebertaV2"},
   };
   return list;
 }
@@ -126,11 +129,16 @@ ArchSpec parse_arch(const Json& config, const std::string& source) {
       known += (known.empty() ? "" : ", ") + family.model_type;
     }
     reader.problem("model_type \"" + spec.family + "\" is not supported (" + known + " are)");
+    if (const Json* text = reader.find("text_config"); text != nullptr && text->is_object()) {
+      ConfigReader inner(*text, source);
+      reader.problem("its text model (" + inner.text_or("model_type", "of no type") +
+                     ") must be saved alone");
+    }
     reader.finish();
   }
   parse_dimensions(reader, found->sizes, spec);
   found->parse(reader, spec);
-  if (found->encoder_class.empty()) read_rope(reader, spec);
+  if (spec.rotary) read_rope(reader, spec);
   reject_foreign_keys(reader);
   reader.finish();
   return spec;

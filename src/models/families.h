@@ -15,17 +15,20 @@ using FamilyParser = void (*)(ConfigReader& config, ArchSpec& spec);
 
 // What a family calls its sizes in config.json.
 struct SizeKeys {
-  const char* hidden = "hidden_size";
-  const char* inner = "intermediate_size";
-  const char* layers = "num_hidden_layers";
-  const char* heads = "num_attention_heads";
+  std::string hidden = "hidden_size";
+  std::string inner = "intermediate_size";
+  std::string layers = "num_hidden_layers";
+  std::string heads = "num_attention_heads";
+  std::string positions = "max_position_embeddings";
+  std::int64_t inner_by_hidden = 0;  // inner / hidden where the file does not say; 0: it must
 };
 
 struct Family {
   std::string model_type;
   FamilyParser parse;
-  // Of an encoder: transformers' classes begin with it ("Bert"). Empty for decoders, whose heads
-  // turn and which have no head of labels.
+  std::string note;  // in README.md's table, behind the name
+  // Of an encoder: transformers' classes begin with it ("Bert"). Empty for decoders, which have no
+  // head of labels.
   std::string encoder_class = {};
   SizeKeys sizes = {};
 };

@@ -15,6 +15,17 @@ void GatedMlp::parts(PartVisitor& visit) {
   visit(activation_module);
 }
 
+at::Tensor FusedGatedMlp::forward(const at::Tensor& x) {
+  const std::vector<at::Tensor> halves = at::chunk(gate_up.forward(x), 2, -1);
+  return down.forward(glu(halves[0], halves[1], activation));
+}
+
+void FusedGatedMlp::parts(PartVisitor& visit) {
+  visit(gate_up);
+  visit(down);
+  visit(activation_module);
+}
+
 at::Tensor Mlp::forward(const at::Tensor& x) {
   return down.forward(activate(up.forward(x), activation));
 }
@@ -26,10 +37,17 @@ void Mlp::parts(PartVisitor& visit) {
 }
 
 at::Tensor Mixture::forward(const at::Tensor& x) {
+  const at::Tensor sum = routed(x);
+  if (!shared) return sum;
+  return sum + at::sigmoid(shared->gate.forward(x)) * shared->mlp.forward(x);
+}
+
+at::Tensor Mixture::routed(const at::Tensor& x) {
   const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor rating = at::softmax(router.forward(x).to(wide), -1);
   auto [weights, chosen] = at::topk(rating, experts_per_token, -1);
-  weights = (weights / weights.sum(-1, /*keepdim=*/true)).view(-1);
+  if (sums_to_one) weights = weights / weights.sum(-1, /*keepdim=*/true);
+  weights = weights.reshape(-1);
   at::Tensor sum = at::zeros_like(x);
   for (std::size_t e = 0; e < experts.size(); ++e) {
     const at::Tensor places =
@@ -46,14 +64,23 @@ at::Tensor Mixture::forward(const at::Tensor& x) {
 void Mixture::parts(PartVisitor& visit) {
   visit(router);
   for (GatedMlp& expert : experts) expert.parts(visit);
+  if (!shared) return;
+  shared->mlp.parts(visit);
+  visit(shared->gate);
+}
+
+std::int64_t Mixture::inner() const {
+  return experts_per_token * experts.front().inner() + (shared ? shared->mlp.inner() : 0);
 }
 
 Kept Mixture::kept() const {
   const std::int64_t hidden = router.in_features();
   const auto count = static_cast<std::int64_t>(experts.size());
   // Of each chosen expert what it keeps itself and its output; the ratings.
-  return {experts_per_token * (experts.front().kept().elements + hidden),
-          2 * count + 2 * experts_per_token};
+  Kept kept{experts_per_token * (experts.front().kept().elements + hidden),
+            2 * count + 2 * experts_per_token};
+  if (shared) kept += {shared->mlp.kept().elements + hidden + 1, 0};
+  return kept;
 }
 
 std::vector<SharedInput> Mixture::inputs() const {
@@ -64,6 +91,10 @@ std::vector<SharedInput> Mixture::inputs() const {
       list.push_back(std::move(each));
     }
   }
+  if (!shared) return list;
+  list.front().layers.insert(list.front().layers.end(),
+                             {&shared->mlp.gate, &shared->mlp.up, &shared->gate});
+  list.push_back({{&shared->mlp.down}});
   return list;
 }
 

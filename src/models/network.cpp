@@ -47,14 +47,14 @@ at::Tensor Network::forward(const Batch& batch, KvCache* cache) {
 }
 
 at::Tensor Network::logits(const at::Tensor& rows) {
-  const at::Tensor x = parts_.backbone.final_norm.forward(rows);
+  const at::Tensor x = parts_.backbone.finish(rows);
   if (auto* tokens = std::get_if<TokenHead>(&parts_.head)) return tokens->logits(x);
   return language_head().logits(x, tied());
 }
 
 at::Tensor Network::supervised_rows(const Batch& batch) {
   if (batch.document_targets.defined()) fail_for_head("it does not learn documents' labels");
-  return parts_.backbone.final_norm.forward(forward(batch).index_select(0, batch.supervised));
+  return parts_.backbone.finish(forward(batch).index_select(0, batch.supervised));
 }
 
 at::Tensor Network::first_rows(const Batch& batch) {
@@ -65,7 +65,7 @@ at::Tensor Network::first_rows(const Batch& batch) {
   }
   const at::Tensor x = forward(batch);
   const at::Tensor places = at::tensor(first, at::TensorOptions().dtype(at::kLong)).to(x.device());
-  return parts_.backbone.final_norm.forward(x.index_select(0, places));
+  return parts_.backbone.finish(x.index_select(0, places));
 }
 
 at::Tensor Network::document_logits(const Batch& batch) {

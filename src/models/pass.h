@@ -21,7 +21,7 @@ struct RelativePositions {
 
 struct Pass {
   std::vector<std::int32_t> offsets;  // [S+1]; document s is rows offsets[s] .. offsets[s+1]
-  RopeTables rope;                    // undefined where nothing turns
+  std::vector<RopeTables> rotations;  // Attention::rotation chooses among them
   KvCache* cache = nullptr;           // of a generation; documents go on from what it holds
   const RelativePositions* relative = nullptr;  // outlives backward
 };

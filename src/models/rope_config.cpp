@@ -1,5 +1,6 @@
 #include "models/rope_config.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace svtune {
@@ -9,11 +10,11 @@ namespace {
 // mathematics silently, so it is a problem.
 class RopeSection {
  public:
-  RopeSection(ConfigReader& outer, const Json& section, ArchSpec& spec)
-      : outer_(outer), rope_(section, outer.source()), spec_(spec) {}
+  RopeSection(ConfigReader& outer, const Json& section, const ArchSpec& spec, RopeSpec& into)
+      : outer_(outer), rope_(section, outer.source()), spec_(spec), into_(into) {}
 
   void read() {
-    RopeSpec& rope = spec_.rope;
+    RopeSpec& rope = into_;
     type_ = rope_.text_or("rope_type", rope_.text_or("type", "default"));
     rope.theta = rope_.number_or("rope_theta", rope.theta);
     check_width();
@@ -52,7 +53,7 @@ class RopeSection {
   void check_width() {
     const double turned = rope_.number_or("partial_rotary_factor", 0.0);
     const auto width = static_cast<std::int64_t>(turned * static_cast<double>(spec_.head_dim));
-    if (turned == 0.0 || width == spec_.rope.width) return;
+    if (turned == 0.0 || width == into_.width) return;
     outer_.problem("rope parameter \"partial_rotary_factor\" = " +
                    rope_.find("partial_rotary_factor")->dump() + " is not supported");
   }
@@ -66,12 +67,12 @@ class RopeSection {
 
   // The factor, or how far the model's length goes beyond the original one.
   double factor_or_ratio() {
-    return rope_.number_or(
-        "factor", static_cast<double>(spec_.max_positions) / spec_.rope.original_max_positions);
+    return rope_.number_or("factor",
+                           static_cast<double>(spec_.max_positions) / into_.original_max_positions);
   }
 
   void read_llama3() {
-    RopeSpec& rope = spec_.rope;
+    RopeSpec& rope = into_;
     rope.type = RopeType::kLlama3;
     rope.factor = required("factor");
     rope.low_freq_factor = required("low_freq_factor");
@@ -80,7 +81,7 @@ class RopeSection {
   }
 
   void read_yarn() {
-    RopeSpec& rope = spec_.rope;
+    RopeSpec& rope = into_;
     rope.type = RopeType::kYarn;
     rope.original_max_positions = original_length();
     rope.factor = factor_or_ratio();
@@ -98,7 +99,7 @@ class RopeSection {
 
   std::vector<double> factors(const char* key) {
     const Json* list = rope_.find(key);
-    const auto count = static_cast<std::size_t>(spec_.rope.width / 2);
+    const auto count = static_cast<std::size_t>(into_.width / 2);
     bool good = list != nullptr && list->is_array() && list->size() == count;
     std::vector<double> values;
     for (std::size_t i = 0; good && i < count; ++i) {
@@ -114,7 +115,7 @@ class RopeSection {
   }
 
   void read_longrope() {
-    RopeSpec& rope = spec_.rope;
+    RopeSpec& rope = into_;
     rope.type = RopeType::kLongrope;
     rope.original_max_positions = original_length();
     rope.factor = factor_or_ratio();
@@ -127,22 +128,38 @@ class RopeSection {
 
   ConfigReader& outer_;
   ConfigReader rope_;
-  ArchSpec& spec_;
+  const ArchSpec& spec_;
+  RopeSpec& into_;
   std::string type_;
 };
+
+bool is_by_layer_type(const Json& section) {
+  return std::any_of(section.begin(), section.end(),
+                     [](const Json& value) { return value.is_object(); });
+}
+
+void read_by_layer_type(ConfigReader& config, const Json& section, ArchSpec& spec) {
+  for (const auto& [key, value] : section.items()) {
+    const bool windowed = key == "sliding_attention";
+    if (value.is_null()) continue;
+    if (!value.is_object() || !spec.window_rope || (!windowed && key != "full_attention")) {
+      config.problem("rope parameters per layer type (\"" + key + "\") are not supported");
+      return;
+    }
+    RopeSection(config, value, spec, windowed ? *spec.window_rope : spec.rope).read();
+  }
+}
 
 void read_section(ConfigReader& config, const Json& section, ArchSpec& spec) {
   if (!section.is_object()) {
     config.problem("rope parameters must be an object");
     return;
   }
-  for (const auto& [key, value] : section.items()) {
-    if (value.is_object()) {
-      config.problem("rope parameters per layer type (\"" + key + "\") are not supported");
-      return;
-    }
+  if (is_by_layer_type(section)) {
+    read_by_layer_type(config, section, spec);
+  } else {
+    RopeSection(config, section, spec, spec.rope).read();
   }
-  RopeSection(config, section, spec).read();
 }
 
 }  // namespace
@@ -151,6 +168,7 @@ void read_rope(ConfigReader& config, ArchSpec& spec) {
   RopeSpec& rope = spec.rope;
   if (rope.width == 0) rope.width = spec.head_dim;
   rope.theta = config.number_or("rope_theta", rope.theta);
+  if (spec.window_rope) spec.window_rope->width = rope.width;
   // rope_scaling (older files) replaces rope_parameters (transformers >= 5) when both are there.
   const Json* section = config.find("rope_scaling");
   if (section == nullptr) section = config.find("rope_parameters");
@@ -159,9 +177,22 @@ void read_rope(ConfigReader& config, ArchSpec& spec) {
     config.problem("head_dim " + std::to_string(spec.head_dim) + " turns " +
                    std::to_string(rope.width) + " elements, need an even number");
   }
-  if (!(rope.theta > 0) || !(rope.factor > 0) || !(rope.original_max_positions > 0)) {
+  for (const RopeSpec* each : {&rope, spec.window_rope ? &*spec.window_rope : &rope}) {
+    if (each->theta > 0 && each->factor > 0 && each->original_max_positions > 0) continue;
     config.problem("rope theta, factor and original length must be positive");
+    return;
   }
+}
+
+std::int64_t turned_width(ConfigReader& config, const ArchSpec& spec, const std::string& key,
+                          double fallback) {
+  double share = config.number_or(key, fallback);
+  const Json* section = config.find("rope_parameters");
+  if (section != nullptr && section->is_object()) {
+    ConfigReader rope(*section, config.source());
+    share = rope.number_or("partial_rotary_factor", share);
+  }
+  return static_cast<std::int64_t>(static_cast<double>(spec.head_dim) * share);
 }
 
 }  // namespace svtune

@@ -4,7 +4,8 @@ usage: check_docs.py SOURCE_DIR
 docs/methods.md needs a section per method of src/adapters/methods.h. docs/architecture.md quotes
 code in ```cpp blocks behind a line `<!-- from FILE -->`: the quoted lines must stand in FILE, in
 order; and it needs a section per folder of src/ and a drawing in the order of tools/check_layers.py.
-The gradients written by hand are those of its table. Code quoted in README.md is checked likewise. Shapes in comments use the letters of docs/notation.md.
+The gradients written by hand are those of its table. README.md's table of families is the list of
+src/models/families.cpp. Code quoted in README.md is checked likewise. Shapes in comments use the letters of docs/notation.md.
 """
 import pathlib
 import re
@@ -85,6 +86,19 @@ def wrong_gradients(source):
                for name, path in sorted(listed - found)])
 
 
+def wrong_families(source):
+    """The row of README.md as the list of families says it, but for what stands behind the semicolon."""
+    text = (source / "src/models/families.cpp").read_text("utf-8")
+    listed = re.findall(r'^ +\{"(\w+)", parse_\w+, "([^"]*)"', text, re.M)
+    assert len(listed) > 4, listed
+    row = "| Families | " + ", ".join(f"`{name}`" + (f" ({note})" if note else "") for name, note in listed)
+    found = re.search(r"^(\| Families \| .*?)(; rotary scaling [^|]*)? \|$",
+                      (source / "README.md").read_text("utf-8"), re.M)
+    if found and found[1] == row:
+        return []
+    return [f"README.md: the row of families must begin with: {row}"]
+
+
 def unknown_letters(source):
     """Capital letters in the shapes of comments, [N, H, D], that the table of letters lacks."""
     table = (source / "docs/notation.md").read_text("utf-8")
@@ -103,7 +117,7 @@ def unknown_letters(source):
 def main(source):
     problems = (missing_methods(source) + missing_quotes(source, "docs/architecture.md", 1)
                 + missing_folders(source) + missing_quotes(source, "README.md", 1)
-                + wrong_drawing(source) + wrong_gradients(source) + unknown_letters(source))
+                + wrong_drawing(source) + wrong_gradients(source) + wrong_families(source) + unknown_letters(source))
     print("\n".join(problems) or "docs: they name every method and folder, quotations are current")
     sys.exit(bool(problems))
 

@@ -26,6 +26,12 @@ LONG_ROPE = dict(rope_type="longrope", rope_theta=10000.0, original_max_position
                  long_factor=[1.0 + 0.9 * i for i in range(8)])
 DYNAMIC_ROPE = dict(rope_type="dynamic", rope_theta=10000.0, factor=2.0)
 LINEAR_ROPE = dict(rope_type="linear", rope_theta=10000.0, factor=4.0)
+# Of families whose configuration has other names.
+OWN_SIZES = {"GPT2": dict(vocab_size=300, n_embd=64, n_inner=112, n_layer=3, n_head=4, n_positions=512)}
+BY_LAYER = dict(full_attention=dict(YARN_ROPE, rope_theta=20000.0),
+                sliding_attention=dict(rope_type="default", rope_theta=3000.0))
+PARTIAL_ROPE = dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.75)
+EXPERTS = dict(num_experts=5, num_experts_per_tok=2, moe_intermediate_size=48)
 VARIANTS = {
     "llama": ("Llama", {}),
     "llama_biases_tied": ("Llama", dict(attention_bias=True, mlp_bias=True,
@@ -79,8 +85,9 @@ def main():
     output.mkdir(parents=True)
     torch.manual_seed(0)
     for name, (family, options) in VARIANTS.items():
-        config = getattr(hf, family + "Config")(**(COMMON | options))
-        model_class = getattr(hf, family + "ForCausalLM")
+        config_class = getattr(hf, family + "TextConfig", None) or getattr(hf, family + "Config")
+        config = config_class(**(OWN_SIZES.get(family, COMMON) | options))
+        model_class = getattr(hf, family + "ForCausalLM", None) or getattr(hf, family + "LMHeadModel")
         model = model_class(config)
         for parameter in model.parameters():
             if parameter.dim() > 1:

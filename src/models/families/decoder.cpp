@@ -9,58 +9,77 @@
 namespace svtune {
 namespace {
 
-Attention make_attention(const ArchSpec& spec, const DecoderOptions& options, const Builder& at,
-                         std::int64_t window) {
-  const std::int64_t hidden = spec.hidden_size, width = spec.head_dim;
-  const std::int64_t queries = spec.num_heads * width, keys = spec.num_kv_heads * width;
-  const bool bias = options.query_key_value_bias;
-  Attention attention;
-  Projections projections;
-  projections.query = at.linear("q_proj", queries, hidden, bias);
-  projections.key = at.linear("k_proj", keys, hidden, bias);
-  projections.value = at.linear("v_proj", keys, hidden, bias);
-  attention.project = std::move(projections);
-  attention.output = at.linear("o_proj", hidden, queries, options.output_bias);
-  if (options.query_key_norm) {
-    attention.query_norm = at.rms_norm("q_norm", width, options.norm);
-    attention.key_norm = at.rms_norm("k_norm", width, options.norm);
-  }
-  attention.heads = {spec.num_heads, spec.num_kv_heads, width};
-  const double scale = options.attention_scale;
-  attention.spec = {scale > 0 ? scale : 1.0 / std::sqrt(static_cast<double>(width)),
-                    options.attention_softcap, window};
-  return attention;
+Norm make_norm(const std::string& name, std::int64_t width, const DecoderOptions& options,
+               const Builder& at) {
+  return options.layer_norm ? at.layer_norm(name, width, *options.layer_norm)
+                            : at.rms_norm(name, width, options.norm);
 }
 
-FeedForward make_gated_mlp(const ArchSpec& spec, const DecoderOptions& options, const Builder& at) {
-  const std::int64_t hidden = spec.hidden_size, inner = spec.intermediate_size;
-  GatedMlp mlp;
-  mlp.gate = at.linear("gate_proj", inner, hidden, options.mlp_bias);
-  mlp.up = at.linear("up_proj", inner, hidden, options.mlp_bias);
-  mlp.down = at.linear("down_proj", hidden, inner, options.mlp_bias);
-  mlp.activation = options.activation;
-  mlp.activation_module = at.module("act_fn");
-  return mlp;
+std::int64_t window_of(const DecoderOptions& options, std::int64_t layer) {
+  return options.windows.empty() ? 0 : options.windows[static_cast<std::size_t>(layer)];
+}
+
+std::optional<std::size_t> rotation_of(const ArchSpec& spec, const DecoderOptions& options,
+                                       std::int64_t layer) {
+  if (!options.turns.empty() && !options.turns[static_cast<std::size_t>(layer)]) return {};
+  return spec.window_rope && window_of(options, layer) > 0 ? 1 : 0;
+}
+
+void add_projections(Attention& attention, std::int64_t hidden, const DecoderOptions& options,
+                     const Builder& at) {
+  const HeadShape& heads = attention.heads;
+  const std::int64_t queries = heads.queries * heads.width, keys = heads.keys * heads.width;
+  const bool bias = options.query_key_value_bias;
+  if (options.one_matrix) {
+    attention.project = FusedInTurn{at.linear("qkv_proj", queries + 2 * keys, hidden, bias)};
+  } else {
+    Projections projections;
+    projections.query = at.linear("q_proj", queries, hidden, bias);
+    projections.key = at.linear("k_proj", keys, hidden, bias);
+    projections.value = at.linear("v_proj", keys, hidden, bias);
+    attention.project = std::move(projections);
+  }
+  attention.output = at.linear("o_proj", hidden, queries, options.output_bias);
+}
+
+Attention make_attention(const ArchSpec& spec, const DecoderOptions& options, const Builder& at,
+                         std::int64_t layer) {
+  const std::int64_t width = spec.head_dim;
+  Attention attention;
+  attention.heads = {spec.num_heads, spec.num_kv_heads, width};
+  add_projections(attention, spec.hidden_size, options, at);
+  if (options.head_norm != HeadNorm::kNone) {
+    const bool all = options.head_norm == HeadNorm::kAllHeads;
+    attention.query_norm =
+        at.rms_norm("q_norm", all ? spec.num_heads * width : width, options.norm);
+    attention.key_norm =
+        at.rms_norm("k_norm", all ? spec.num_kv_heads * width : width, options.norm);
+  }
+  attention.rotation = rotation_of(spec, options, layer);
+  const double scale = options.attention_scale;
+  attention.spec = {scale > 0 ? scale : 1.0 / std::sqrt(static_cast<double>(width)),
+                    options.attention_softcap, window_of(options, layer)};
+  return attention;
 }
 
 Block make_block(const ArchSpec& spec, const DecoderOptions& options,
                  const FeedForwardBuilder& feed_forward, const Builder& at, std::int64_t layer) {
-  const std::int64_t hidden = spec.hidden_size;
-  const auto norm = [&](const char* name) { return at.rms_norm(name, hidden, options.norm); };
-  const bool twice = options.output_norms;
-  const auto index = static_cast<std::size_t>(layer);
+  const auto norm = [&](const char* name) {
+    return make_norm(name, spec.hidden_size, options, at);
+  };
+  const bool after = options.norm_place != NormPlace::kBefore;
   Block block;
-  block.attention_norm = norm("input_layernorm");
-  block.attention = make_attention(spec, options, at.at("self_attn"),
-                                   options.windows.empty() ? 0 : options.windows[index]);
+  if (options.norm_place != NormPlace::kAfter) block.attention_norm = norm("input_layernorm");
+  block.attention = make_attention(spec, options, at.at("self_attn"), layer);
   // The same name stands for another place where there are norms after the branches.
-  (twice ? block.attention_output_norm : block.feed_forward_norm) =
+  (after ? block.attention_output_norm : block.feed_forward_norm) =
       norm("post_attention_layernorm");
-  if (twice) {
+  if (options.norm_place == NormPlace::kAround) {
     block.feed_forward_norm = norm("pre_feedforward_layernorm");
-    block.feed_forward_output_norm = norm("post_feedforward_layernorm");
   }
+  if (after) block.feed_forward_output_norm = norm("post_feedforward_layernorm");
   block.feed_forward = feed_forward(spec, at, layer);
+  block.branch_scale = options.branch_scale;
   return block;
 }
 
@@ -75,9 +94,11 @@ NetworkParts make_decoder(const ArchSpec& spec, const DecoderOptions& options,
     const Builder block = at.at("layers." + std::to_string(i));
     backbone.blocks.push_back(make_block(spec, options, feed_forward, block, i));
   }
-  backbone.final_norm = at.rms_norm("norm", spec.hidden_size, options.norm);
+  backbone.final_norm = make_norm("norm", spec.hidden_size, options, at);
+  backbone.final_scale = options.final_scale;
   backbone.rotary_module = at.module("rotary_emb");
-  backbone.rope = spec.rope;
+  backbone.rotations = {spec.rope};
+  if (spec.window_rope) backbone.rotations.push_back(*spec.window_rope);
   parts.head =
       LanguageHead{spec.tied_head ? root.tied("lm_head", backbone.embedding)
                                   : root.linear("lm_head", spec.vocab_size, spec.hidden_size),
@@ -95,9 +116,20 @@ std::function<NetworkParts(const ArchSpec&, const Builder&)> decoder(
   };
 }
 
+FeedForward gated_mlp(std::int64_t hidden, std::int64_t inner, const DecoderOptions& options,
+                      const Builder& at) {
+  GatedMlp mlp;
+  mlp.gate = at.linear("gate_proj", inner, hidden, options.mlp_bias);
+  mlp.up = at.linear("up_proj", inner, hidden, options.mlp_bias);
+  mlp.down = at.linear("down_proj", hidden, inner, options.mlp_bias);
+  mlp.activation = options.activation;
+  mlp.activation_module = at.module("act_fn");
+  return mlp;
+}
+
 std::function<NetworkParts(const ArchSpec&, const Builder&)> decoder(DecoderOptions options) {
   FeedForwardBuilder gated = [options](const ArchSpec& spec, const Builder& block, std::int64_t) {
-    return make_gated_mlp(spec, options, block.at("mlp"));
+    return gated_mlp(spec.hidden_size, spec.intermediate_size, options, block.at("mlp"));
   };
   return decoder(std::move(options), std::move(gated));
 }
@@ -130,6 +162,14 @@ void reject_softcaps(ConfigReader& config) {
   for (const char* key : {"attn_logit_softcapping", "final_logit_softcapping"}) {
     if (config.find(key) != nullptr) {
       config.problem("\"" + std::string(key) + "\" is not supported for this family");
+    }
+  }
+}
+
+void require_false(ConfigReader& config, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    if (config.boolean_or(key, false)) {
+      config.problem("\"" + key + "\" = true is not supported for this family");
     }
   }
 }

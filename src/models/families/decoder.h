@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,19 +12,33 @@
 
 namespace svtune {
 
+enum class NormPlace {
+  kBefore,  // each branch
+  kAfter,   // each branch, before its sum
+  kAround,  // both
+};
+
+// RMSNorm of query and key before the rotation.
+enum class HeadNorm { kNone, kEachHead, kAllHeads };
+
 struct DecoderOptions {
   RmsNormSpec norm;
-  double attention_scale = 0.0;    // 0: 1 / sqrt(head_dim)
-  double attention_softcap = 0.0;  // 0 = off
-  double logit_softcap = 0.0;      // 0 = off
+  std::optional<LayerNormSpec> layer_norm = {};  // instead of `norm`, everywhere
+  double attention_scale = 0.0;                  // 0: 1 / sqrt(head_dim)
+  double attention_softcap = 0.0;                // 0 = off
+  double logit_softcap = 0.0;                    // 0 = off
   double embedding_scale = 1.0;
+  double branch_scale = 1.0;               // Block::branch_scale
+  double final_scale = 1.0;                // Backbone::final_scale
   std::vector<std::int64_t> windows = {};  // per layer, tokens; 0 = no window; empty: none anywhere
+  std::vector<bool> turns = {};            // per layer, whether positions turn it; empty: all
   Activation activation = Activation::kSilu;
   bool query_key_value_bias = false;
   bool output_bias = false;
   bool mlp_bias = false;
-  bool output_norms = false;    // norms after attention and after the feed-forward part as well
-  bool query_key_norm = false;  // RMSNorm over a head before the rotation
+  bool one_matrix = false;  // query, key and value in turn
+  NormPlace norm_place = NormPlace::kBefore;
+  HeadNorm head_norm = HeadNorm::kNone;
 };
 
 // The builder of such a decoder.
@@ -32,6 +47,9 @@ std::function<NetworkParts(const ArchSpec&, const Builder&)> decoder(DecoderOpti
 // A decoder's feed-forward part, made below `block` ("model.layers.3").
 using FeedForwardBuilder =
     std::function<FeedForward(const ArchSpec& spec, const Builder& block, std::int64_t layer)>;
+// The gated one that decoders have unless they say otherwise, with its own width.
+FeedForward gated_mlp(std::int64_t hidden, std::int64_t inner, const DecoderOptions& options,
+                      const Builder& at);
 // The same decoder with another feed-forward part.
 std::function<NetworkParts(const ArchSpec&, const Builder&)> decoder(DecoderOptions options,
                                                                      FeedForwardBuilder inner);
@@ -50,6 +68,8 @@ std::vector<std::int64_t> read_windows(ConfigReader& config, const ArchSpec& spe
 void require_activation(ConfigReader& config, const std::string& key,
                         const std::vector<std::string>& allowed);
 void reject_softcaps(ConfigReader& config);
+// Keys that would give biases that the family's layers do not have.
+void require_false(ConfigReader& config, const std::vector<std::string>& keys);
 
 template <class Windowed>
 std::vector<std::int64_t> read_windows(ConfigReader& config, const ArchSpec& spec,

@@ -37,6 +37,7 @@ Block make_block(const ArchSpec& spec, const EncoderOptions& options, const Buil
     auto attention = make_attention<Attention>(spec, names, at);
     attention.spec.scale = 1.0 / std::sqrt(static_cast<double>(spec.head_dim));
     attention.spec.causal = false;
+    attention.rotation.reset();
     block.attention = std::move(attention);
   }
   block.attention_norm = at.layer_norm(names.attention_norm, hidden, options.norm);
@@ -169,6 +170,7 @@ EncoderOptions read_encoder(ConfigReader& config, ArchSpec& spec, const std::str
   spec.buffers = {"embeddings.position_ids", "embeddings.token_type_ids"};
   spec.old_names = {{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}};
   spec.tied_head = false;
+  spec.rotary = false;
   spec.max_positions = config.integer_or("max_position_embeddings", 512);
   if (spec.hidden_size % spec.num_heads != 0) {
     config.problem("the hidden size " + std::to_string(spec.hidden_size) +

@@ -32,7 +32,7 @@ void parse_gemma(ConfigReader& config, ArchSpec& spec) {
 
 void parse_gemma2(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_common(config, spec);
-  options.output_norms = true;
+  options.norm_place = NormPlace::kAround;
   options.attention_scale = 1.0 / std::sqrt(config.number_or("query_pre_attn_scalar", 256));
   options.attention_softcap =
       config.is_null("attn_logit_softcapping") ? 0 : config.number_or("attn_logit_softcapping", 50);

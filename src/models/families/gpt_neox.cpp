@@ -5,6 +5,7 @@
 #include "models/families.h"
 #include "models/families/decoder.h"
 #include "models/network.h"
+#include "models/rope_config.h"
 
 namespace svtune {
 namespace {
@@ -48,21 +49,12 @@ NetworkParts build_neox(const ArchSpec& spec, const NeoxOptions& options, const 
   }
   backbone.final_norm = at.layer_norm("final_layer_norm", spec.hidden_size, options.norm);
   backbone.rotary_module = at.module("rotary_emb");
-  backbone.rope = spec.rope;
+  backbone.rotations = {spec.rope};
   LanguageHead head;
   head.output = spec.tied_head ? root.tied("embed_out", backbone.embedding)
                                : root.linear("embed_out", spec.vocab_size, spec.hidden_size);
   parts.head = std::move(head);
   return parts;
-}
-
-// rotary_pct of older files, or partial_rotary_factor among the rope parameters; 0.25 by default.
-double rotary_share(ConfigReader& config) {
-  const double share = config.number_or("rotary_pct", 0.25);
-  const Json* section = config.find("rope_parameters");
-  if (section == nullptr || !section->is_object()) return share;
-  ConfigReader rope(*section, config.source());
-  return rope.number_or("partial_rotary_factor", share);
 }
 
 }  // namespace
@@ -75,8 +67,7 @@ void parse_gpt_neox(ConfigReader& config, ArchSpec& spec) {
   require_activation(config, "hidden_act", {"gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh"});
   if (config.text_or("hidden_act", "gelu") != "gelu") options.activation = Activation::kGeluTanh;
   spec.rope.theta = config.number_or("rotary_emb_base", 10000.0);
-  spec.rope.width =
-      static_cast<std::int64_t>(static_cast<double>(spec.head_dim) * rotary_share(config));
+  spec.rope.width = turned_width(config, spec, "rotary_pct", 0.25);
   spec.base_prefix = "gpt_neox.";
   spec.default_targets = {"query_key_value"};
   spec.bias_keys = {{"attention_bias", ".attention."}};

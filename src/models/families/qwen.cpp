@@ -26,7 +26,7 @@ void parse_qwen2(ConfigReader& config, ArchSpec& spec) {
 
 void parse_qwen3(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_decoder(config, spec);
-  options.query_key_norm = true;
+  options.head_norm = HeadNorm::kEachHead;
   spec.head_dim = config.integer_or("head_dim", 128);
   read_attention_bias(config, spec, options);
   require_activation(config, "hidden_act", {"silu", "swish"});
