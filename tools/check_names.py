@@ -12,6 +12,7 @@ import sys
 ALLOWED = ("models/families/", "formats/gguf_family.", "formats/gguf_config.")
 NAME = re.compile(r"embed_tokens|lm_head|self_attn|[qkvo]_proj|gate_proj|up_proj|down_proj|act_fn|rotary_emb"
                   r"|_layernorm|embed_in|embed_out|query_key_value|dense_h_to|block_sparse_moe"
+                  r"|c_attn|c_proj|c_fc|shared_expert"
                   r"|model\.layers|model\.norm")
 STRING = re.compile(r'"(?:\\.|[^"\\\n])*"')
 COMMENT = re.compile(r"//[^\n]*")

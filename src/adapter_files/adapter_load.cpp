@@ -8,6 +8,7 @@
 #include "attach/attach.h"
 #include "base/errors.h"
 #include "io/base_tensors.h"
+#include "io/transposed_source.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -97,7 +98,8 @@ void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftCo
     if (embedding.any() && each.name == model.net->embedding().name() + ".weight") {
       embedding.apply(filler, each.tensor);
     } else {
-      filler.fill(kPeftKeyPrefix + peft_key(adapters, each.name), each.tensor);
+      filler.fill(kPeftKeyPrefix + peft_key(adapters, each.name),
+                  turned(model.spec(), each.name, each.tensor));
     }
   }
   const bool tied = config.targets.ensure_weight_tying && model.net->head_is_tied();

@@ -7,6 +7,7 @@
 #include "adapter_files/head_form.h"
 #include "base/files.h"
 #include "base/text_util.h"
+#include "io/transposed_source.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -93,21 +94,28 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
       tensors.push_back({net.head().name() + ".weight", shared->tensor.clone()});
     }
   }
-  for (NamedTensor& each : tensors) each.name = kPeftKeyPrefix + each.name;
+  for (NamedTensor& each : tensors) {
+    each.tensor = turned(net.spec(), each.name, each.tensor);
+    each.name = kPeftKeyPrefix + each.name;
+  }
   if (form.stores_shared && adapters.state) {
     for (const NamedTensor& each : adapters.state->shared()) {
       tensors.push_back({kPeftSharedPrefix + each.name, each.tensor});
     }
   }
   write_tensors(path / kPeftWeightsFile, tensors);
-  write_file_atomic(
-      path / kPeftConfigFile,
-      dump_json(
-          peft_config_json(form, targets,
-                           {directory.base_model,
-                            peft_task(net.spec().task),
-                            {last_part(net.embedding().name()), last_part(net.head().name())}}),
-          {.indent = 2, .sort_keys = true}));
+  Json config = peft_config_json(
+      form, targets,
+      {directory.base_model,
+       peft_task(net.spec().task),
+       {last_part(net.embedding().name()), last_part(net.head().name())}});
+  const std::vector<Linear*> layers = adapted_layers(adapters);
+  if (std::ranges::any_of(layers, [&](const Linear* layer) {
+        return is_transposed(net.spec(), layer->name() + ".weight");
+      })) {
+    config["fan_in_fan_out"] = true;
+  }
+  write_file_atomic(path / kPeftConfigFile, dump_json(config, {.indent = 2, .sort_keys = true}));
 }
 
 }  // namespace svtune

@@ -43,6 +43,10 @@ constexpr std::array<std::string_view, 22> kKnownKeys = {
     "expert_count",
 };
 
+// Families whose configuration says whether their attention has biases.
+constexpr std::array<std::string_view, 5> kAttentionBias = {"llama", "qwen3", "olmo2", "smollm3",
+                                                            "granite"};
+
 // Reads "<architecture>.X" keys.
 class Keys {
  public:
@@ -78,13 +82,14 @@ class Keys {
     throw FileError(file_.path().string(), "key \"" + name(key) + "\": " + what);
   }
 
-  void refuse_unknown() const {
+  void refuse_unknown(std::span<const GgufName> numbers) const {
     for (const auto& [key, value] : file_.metadata()) {
       if (!key.starts_with(prefix_)) continue;
       const std::string_view rest = std::string_view(key).substr(prefix_.size());
-      if (std::find(kKnownKeys.begin(), kKnownKeys.end(), rest) == kKnownKeys.end()) {
-        fail(rest, "is not supported, and could change the results");
-      }
+      const bool known = std::ranges::count(kKnownKeys, rest) +
+                             std::ranges::count(numbers, rest, &GgufName::gguf) >
+                         0;
+      if (!known) fail(rest, "is not supported, and could change the results");
     }
   }
 
@@ -136,14 +141,28 @@ void add_token_ids(const GgufFile& file, Json& json) {
   }
 }
 
-void add_gemma2(const Keys& keys, std::int64_t heads, std::int64_t head_dim, Json& json) {
-  // The 27B model (46 layers) alone scales by hidden/heads; llama.cpp tells it the same way.
-  const bool is_27b = json["num_hidden_layers"] == 46;
-  json["query_pre_attn_scalar"] =
-      is_27b ? json["hidden_size"].get<std::int64_t>() / heads : head_dim;
+// The 27B models alone scale by hidden/heads; llama.cpp tells them the same way, by their layers.
+void add_score_scale(std::int64_t layers_of_27b, Json& json) {
+  const bool is_27b = json["num_hidden_layers"] == layers_of_27b;
+  json["query_pre_attn_scalar"] = is_27b ? json["hidden_size"].get<std::int64_t>() /
+                                               json["num_attention_heads"].get<std::int64_t>()
+                                         : json["head_dim"].get<std::int64_t>();
+}
+
+void add_gemma2(const Keys& keys, Json& json) {
+  add_score_scale(46, json);
   json["attn_logit_softcapping"] = keys.number("attn_logit_softcapping").value_or(50.0);
   json["final_logit_softcapping"] = keys.number("final_logit_softcapping").value_or(30.0);
   json["sliding_window"] = keys.positive_or("attention.sliding_window", 4096);
+}
+
+void add_gemma3(const Keys& keys, Json& json) {
+  add_score_scale(62, json);
+  for (const char* key : {"attn_logit_softcapping", "final_logit_softcapping"}) {
+    const auto cap = keys.number(key);
+    json[key] = cap ? Json(*cap) : Json(nullptr);
+  }
+  json["sliding_window"] = keys.positive("attention.sliding_window");
 }
 
 void add_family_keys(const GgufFile& file, const GgufFamily& family, const Keys& keys, Json& json) {
@@ -153,10 +172,25 @@ void add_family_keys(const GgufFile& file, const GgufFamily& family, const Keys&
     json["model_type"] = "mistral";
     json["architectures"] = {"MistralForCausalLM"};
     json["sliding_window"] = window;
-  } else if (family.model_type == "llama" || family.model_type == "qwen3") {
+  } else if (std::ranges::count(kAttentionBias, family.model_type) > 0) {
     json["attention_bias"] = has("blk.0.attn_q.bias");
   }
-  if (json["model_type"] == "llama") json["mlp_bias"] = has("blk.0.ffn_gate.bias");
+  const auto type = json["model_type"].get<std::string>();
+  if (type == "llama" || type == "smollm3" || type == "granite") {
+    json["mlp_bias"] = has("blk.0.ffn_gate.bias");
+  }
+  if (type == "starcoder2") json["use_bias"] = has("blk.0.attn_q.bias");
+  if (type == "phi3" || type == "starcoder2") {
+    json["sliding_window"] = window > 0 ? Json(window) : Json(nullptr);
+  }
+  if (type == "olmo2" && window > 0) {
+    keys.fail("attention.sliding_window", "OLMo 3 is not supported as GGUF");
+  }
+  if (type == "gemma2") add_gemma2(keys, json);
+  if (type == "gemma3_text") add_gemma3(keys, json);
+  for (const GgufName& each : family.numbers) {
+    if (const auto value = keys.number(each.gguf)) json[std::string(each.hf)] = *value;
+  }
   if (family.model_type == "qwen2" || family.model_type == "qwen3") {
     json["use_sliding_window"] = false;
   }
@@ -186,7 +220,7 @@ std::int64_t head_size(const Keys& keys, std::int64_t hidden, std::int64_t heads
 Json hf_config_from_gguf(const GgufFile& file, DType dtype) {
   const GgufFamily& family = gguf_family(file);
   const Keys keys(file, family.architecture);
-  keys.refuse_unknown();
+  keys.refuse_unknown(family.numbers);
   if (keys.integer("expert_count").value_or(0) > 0) {
     keys.fail("expert_count", "mixtures of experts are not supported");
   }
@@ -219,7 +253,6 @@ Json hf_config_from_gguf(const GgufFile& file, DType dtype) {
       {"tie_word_embeddings", file.find_tensor("output.weight") == nullptr},
   };
   add_family_keys(file, family, keys, json);
-  if (family.sandwich_norms) add_gemma2(keys, heads, head_dim, json);
   add_token_ids(file, json);
   return json;
 }

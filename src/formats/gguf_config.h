@@ -7,8 +7,8 @@
 
 namespace svtune {
 
-// config.json as transformers writes it for the family (llama, mistral, qwen2, qwen3, gemma,
-// gemma2); `dtype` is what it names as the weights' type. Throws FileError naming the key for
+// config.json as transformers writes it for the family (those of gguf_family.h, and
+// mistral); `dtype` is what it names as the weights' type. Throws FileError naming the key for
 // an unknown architecture, a missing or impossible value, and any key of the architecture
 // that is not understood (it might change the mathematics).
 Json hf_config_from_gguf(const GgufFile& file, DType dtype = DType::kF32);

@@ -3,14 +3,33 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 #include "base/errors.h"
 
 namespace svtune {
 namespace {
 
-constexpr std::array<GgufFamily, 5> kFamilies = {{
+constexpr GgufName kHeadNorms[] = {{"attn_q_norm", "self_attn.q_norm"},
+                                   {"attn_k_norm", "self_attn.k_norm"}};
+constexpr GgufName kNormsAround[] = {{"ffn_norm", "pre_feedforward_layernorm"},
+                                     {"post_attention_norm", "post_attention_layernorm"},
+                                     {"post_ffw_norm", "post_feedforward_layernorm"}};
+constexpr GgufName kNormsAroundAndOfHeads[] = {{"ffn_norm", "pre_feedforward_layernorm"},
+                                               {"post_attention_norm", "post_attention_layernorm"},
+                                               {"post_ffw_norm", "post_feedforward_layernorm"},
+                                               {"attn_q_norm", "self_attn.q_norm"},
+                                               {"attn_k_norm", "self_attn.k_norm"}};
+constexpr GgufName kFused[] = {{"attn_qkv", "self_attn.qkv_proj"}, {"ffn_up", "mlp.gate_up_proj"}};
+constexpr GgufName kPlainMlp[] = {{"ffn_up", "mlp.c_fc"}, {"ffn_down", "mlp.c_proj"}};
+
+constexpr GgufName kGraniteNumbers[] = {{"embedding_scale", "embedding_multiplier"},
+                                        {"residual_scale", "residual_multiplier"},
+                                        {"attention.scale", "attention_multiplier"},
+                                        {"logit_scale", "logits_scaling"}};
+constexpr GgufName kLayerNormNumbers[] = {{"attention.layer_norm_epsilon", "norm_epsilon"}};
+constexpr GgufName kGemma3Numbers[] = {{"rope.freq_base_swa", "rope_local_base_freq"}};
+
+constexpr std::array<GgufFamily, 11> kFamilies = {{
     {.architecture = "llama",
      .model_type = "llama",
      .class_name = "LlamaForCausalLM",
@@ -24,7 +43,7 @@ constexpr std::array<GgufFamily, 5> kFamilies = {{
      .model_type = "qwen3",
      .class_name = "Qwen3ForCausalLM",
      .activation = "silu",
-     .qk_norms = true},
+     .modules = kHeadNorms},
     {.architecture = "gemma",
      .model_type = "gemma",
      .class_name = "GemmaForCausalLM",
@@ -35,33 +54,57 @@ constexpr std::array<GgufFamily, 5> kFamilies = {{
      .class_name = "Gemma2ForCausalLM",
      .activation = "gelu_pytorch_tanh",
      .norm_plus_one = true,
-     .sandwich_norms = true},
+     .modules = kNormsAround},
+    {.architecture = "gemma3",
+     .model_type = "gemma3_text",
+     .class_name = "Gemma3ForCausalLM",
+     .activation = "gelu_pytorch_tanh",
+     .norm_plus_one = true,
+     .modules = kNormsAroundAndOfHeads,
+     .numbers = kGemma3Numbers},
+    {.architecture = "phi3",
+     .model_type = "phi3",
+     .class_name = "Phi3ForCausalLM",
+     .activation = "silu",
+     .modules = kFused},
+    {.architecture = "olmo2",
+     .model_type = "olmo2",
+     .class_name = "Olmo2ForCausalLM",
+     .activation = "silu",
+     .modules = kNormsAroundAndOfHeads},
+    {.architecture = "smollm3",
+     .model_type = "smollm3",
+     .class_name = "SmolLM3ForCausalLM",
+     .activation = "silu",
+     .permutes_qk = true},
+    {.architecture = "granite",
+     .model_type = "granite",
+     .class_name = "GraniteForCausalLM",
+     .activation = "silu",
+     .permutes_qk = true,
+     .numbers = kGraniteNumbers},
+    {.architecture = "starcoder2",
+     .model_type = "starcoder2",
+     .class_name = "Starcoder2ForCausalLM",
+     .activation = "gelu_pytorch_tanh",
+     .modules = kPlainMlp,
+     .numbers = kLayerNormNumbers},
 }};
 
-using NamePair = std::pair<std::string_view, std::string_view>;
-
-constexpr std::array<NamePair, 10> kLayerNames = {{
-    {"attn_norm", "input_layernorm"},
-    {"attn_q", "self_attn.q_proj"},
-    {"attn_k", "self_attn.k_proj"},
-    {"attn_v", "self_attn.v_proj"},
-    {"attn_output", "self_attn.o_proj"},
-    {"attn_q_norm", "self_attn.q_norm"},
-    {"attn_k_norm", "self_attn.k_norm"},
-    {"ffn_gate", "mlp.gate_proj"},
-    {"ffn_up", "mlp.up_proj"},
+constexpr GgufName kLayerNames[] = {
+    {"attn_norm", "input_layernorm"}, {"ffn_norm", "post_attention_layernorm"},
+    {"attn_q", "self_attn.q_proj"},   {"attn_k", "self_attn.k_proj"},
+    {"attn_v", "self_attn.v_proj"},   {"attn_output", "self_attn.o_proj"},
+    {"ffn_gate", "mlp.gate_proj"},    {"ffn_up", "mlp.up_proj"},
     {"ffn_down", "mlp.down_proj"},
-}};
+};
 
 std::optional<std::string_view> layer_name(const GgufFamily& family, std::string_view name) {
-  if (name == "ffn_norm") {
-    return family.sandwich_norms ? "pre_feedforward_layernorm" : "post_attention_layernorm";
-  }
-  if (family.sandwich_norms && name == "post_attention_norm") return "post_attention_layernorm";
-  if (family.sandwich_norms && name == "post_ffw_norm") return "post_feedforward_layernorm";
-  for (const auto& [gguf, hf] : kLayerNames) {
-    const bool norm = gguf == "attn_q_norm" || gguf == "attn_k_norm";
-    if (gguf == name && (!norm || family.qk_norms)) return hf;
+  for (const std::span<const GgufName> names :
+       {family.modules, std::span<const GgufName>(kLayerNames)}) {
+    for (const GgufName& each : names) {
+      if (each.gguf == name) return each.hf;
+    }
   }
   return std::nullopt;
 }

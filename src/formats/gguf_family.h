@@ -12,15 +12,21 @@
 
 namespace svtune {
 
+// A name of GGUF's and the one in the checkpoint: of a module in a layer, or of a configuration
+// key.
+struct GgufName {
+  std::string_view gguf, hf;
+};
+
 struct GgufFamily {
-  std::string_view architecture;  // general.architecture
-  std::string_view model_type;    // config.json
-  std::string_view class_name;    // config.json "architectures"
-  std::string_view activation;    // config.json "hidden_act"
-  bool permutes_qk = false;       // q and k rows are stored in interleaved rotary order
-  bool norm_plus_one = false;     // norm weights are stored as 1 + w
-  bool sandwich_norms = false;    // norms before and after attention and MLP
-  bool qk_norms = false;          // q_norm and k_norm
+  std::string_view architecture;           // general.architecture
+  std::string_view model_type;             // config.json
+  std::string_view class_name;             // config.json "architectures"
+  std::string_view activation;             // config.json "hidden_act"
+  bool permutes_qk = false;                // q and k rows are stored in interleaved rotary order
+  bool norm_plus_one = false;              // norm weights are stored as 1 + w
+  std::span<const GgufName> modules = {};  // that others have not, or under another name
+  std::span<const GgufName> numbers = {};  // keys "<architecture>.X" that stand for numbers
 };
 
 // Throws FileError naming the architecture when it is none of those above.

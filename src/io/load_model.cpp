@@ -13,6 +13,7 @@
 #include "io/resized_source.h"
 #include "io/safetensors_source.h"
 #include "io/stored_names.h"
+#include "io/transposed_source.h"
 #include "libtorch/prelude.h"
 #include "models/families.h"
 #include "nn/narrow_product.h"
@@ -188,6 +189,8 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   if (options.head) make_head(model, *options.head);
   if (options.vocab_size) resize_words(model, *options.vocab_size);
   ArchSpec spec = parse_arch(model.config, (path / "config.json").string());
+  // GGUF files hold all matrices as [out, in].
+  if (path.extension() != ".gguf") model.weights = untransposed(std::move(model.weights), spec);
   Arithmetic arithmetic = arithmetic_for(spec, model.weights->stored_dtype(), options.dtype);
   model.arithmetic = std::move(arithmetic.reason);
   CheckedLoader loader(*model.weights, spec, arithmetic.compute, options.check_finite);

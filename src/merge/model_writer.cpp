@@ -10,6 +10,7 @@
 #include "io/companion_files.h"
 #include "io/prompt_files.h"
 #include "io/safetensors_source.h"
+#include "io/transposed_source.h"
 #include "libtorch/prelude.h"
 #include "merge/added_bias.h"
 
@@ -95,12 +96,15 @@ class ModelWriter {
   MergeReport write(const std::filesystem::path& directory) {
     const std::vector<Output> outputs = list_outputs(*model_.net, own_head_, added_);
     std::vector<TensorSpec> specs;
-    for (const Output& each : outputs)
+    for (const Output& each : outputs) {
       specs.push_back({each.name, dtype_of(report_.dtype), each.shape});
+      if (is_transposed(model_.spec(), each.name)) std::ranges::reverse(specs.back().shape);
+    }
     CheckpointWriter writer(directory, specs, options_.max_shard_bytes);
     std::int64_t done = 0;
     for (const TensorSpec& each : writer.order()) {
-      const at::Tensor tensor = values(each.name, each.shape);
+      const at::Tensor tensor =
+          turned(model_.spec(), each.name, values(each.name, each.shape)).contiguous();
       writer.write(each.name, bytes_of(tensor));
       report_.bytes += tensor.nbytes();
       if (options_.progress) options_.progress(++done, static_cast<std::int64_t>(specs.size()));

@@ -87,16 +87,29 @@ void parse_dimensions(ConfigReader& config, const SizeKeys& keys, ArchSpec& spec
 }  // namespace
 
 const std::vector<Family>& families() {
+  static const SizeKeys kGpt2Sizes{"n_embd", "n_inner", "n_layer", "n_head", "n_positions", 4};
   static const SizeKeys kDistilBertSizes{
       .hidden = "dim", .inner = "hidden_dim", .layers = "n_layers", .heads = "n_heads"};
   static const std::vector<Family> list = {
       {"llama", parse_llama, "1, 2, 3, 3.1, 3.2; SmolLM2"},
       {"mistral", parse_mistral, "sliding window"},
+      {"ministral", parse_mistral, "window in some layers"},
       {"mixtral", parse_mixtral, "experts as targets"},
       {"qwen2", parse_qwen2, "and 2.5"},
+      {"qwen2_moe", parse_qwen2_moe, "with the shared expert"},
       {"qwen3", parse_qwen3, ""},
+      {"qwen3_moe", parse_qwen3_moe, ""},
       {"gemma", parse_gemma, ""},
       {"gemma2", parse_gemma2, ""},
+      {"gemma3_text", parse_gemma3_text, ""},
+      {"phi3", parse_phi3, "and 4; fused matrices as targets"},
+      {"olmo2", parse_olmo2, ""},
+      {"olmo3", parse_olmo3, ""},
+      {"olmoe", parse_olmoe, ""},
+      {"smollm3", parse_smollm3, ""},
+      {"granite", parse_granite, ""},
+      {"starcoder2", parse_starcoder2, ""},
+      {"gpt2", parse_gpt2, "Conv1D as targets", "", kGpt2Sizes},
       {"gpt_neox", parse_gpt_neox, "Pythia"},
       {"bert", parse_bert, "MiniLM, BGE, E5", "Bert"},
       {"roberta", parse_roberta, "", "Roberta"},

@@ -87,16 +87,19 @@ def wrong_gradients(source):
 
 
 def wrong_families(source):
-    """The row of README.md as the list of families says it, but for what stands behind the semicolon."""
+    """The rows of README.md as the list of families says them, but for what stands behind them."""
     text = (source / "src/models/families.cpp").read_text("utf-8")
-    listed = re.findall(r'^ +\{"(\w+)", parse_\w+, "([^"]*)"', text, re.M)
+    listed = re.findall(r'^ +\{"([\w-]+)", parse_\w+, "([^"]*)"(?:, "(\w+)")?', text, re.M)
     assert len(listed) > 4, listed
-    row = "| Families | " + ", ".join(f"`{name}`" + (f" ({note})" if note else "") for name, note in listed)
-    found = re.search(r"^(\| Families \| .*?)(; rotary scaling [^|]*)? \|$",
-                      (source / "README.md").read_text("utf-8"), re.M)
-    if found and found[1] == row:
-        return []
-    return [f"README.md: the row of families must begin with: {row}"]
+    readme = (source / "README.md").read_text("utf-8")
+    problems = []
+    for title, encoders, end in ("Families", False, "; rotary scaling"), ("Encoders", True, ": "):
+        row = f"| {title} | " + ", ".join(
+            f"`{name}`" + (f" ({note})" if note else "")
+            for name, note, encoder in listed if bool(encoder) == encoders)
+        if row + end not in readme:
+            problems.append(f"README.md: the row of {title.lower()} must begin with: {row}{end}")
+    return problems
 
 
 def unknown_letters(source):

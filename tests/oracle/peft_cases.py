@@ -101,6 +101,37 @@ OTHER_CASES = {
         "save": dict(r=4, target_modules=["o_proj"], modules_to_save=["lm_head", "input_layernorm"]),
         "pissa": dict(r=4, init_lora_weights="pissa", target_modules=["q_proj", "o_proj"]),
     },
+    "gpt2": {
+        "default_targets": dict(r=2),
+        "all_linear": dict(r=3, lora_alpha=1.5, target_modules="all-linear", fan_in_fan_out=True),
+        "biases": dict(r=4, target_modules=["attn.c_proj", "c_fc"], bias="lora_only", layers_to_transform=[0, 2]),
+        "save": dict(r=4, target_modules=["c_attn"], modules_to_save=["c_fc", "wpe", "ln_f"]),
+        "save_head": dict(r=4, target_modules=["c_attn"], modules_to_save=["lm_head"]),
+        "dora": dict(r=4, use_dora=True, target_modules=["c_attn", "c_proj"]),
+        "pissa": dict(r=4, init_lora_weights="pissa", target_modules=["c_attn", "c_proj"]),
+        "adalora": dict(config=AdaLoraConfig, init_r=4, target_r=2, total_step=9, target_modules=["c_attn", "c_proj"]),
+        "vera": dict(config=VeraConfig, r=12, d_initial=0.5, target_modules=["c_attn"]),
+        "tokens": dict(r=4, target_modules=["c_attn"], trainable_token_indices=[3, 10, 17]),
+    },
+    "phi3": {
+        "all_linear": dict(r=3, lora_alpha=1.5, target_modules="all-linear"),
+        "fused": dict(r=4, target_modules=["qkv_proj", "gate_up_proj"], modules_to_save=["down_proj"]),
+        "pissa": dict(r=4, init_lora_weights="pissa", target_modules=["qkv_proj", "gate_up_proj"]),
+    },
+    "starcoder2": {
+        "all_linear": dict(r=3, lora_alpha=1.5, target_modules="all-linear"),
+        "save": dict(r=4, target_modules=["c_fc"], bias="lora_only", modules_to_save=["c_proj", "norm"]),
+    },
+    "qwen2_moe": {
+        "shared": dict(r=4, target_modules=["q_proj", "shared_expert.up_proj", "shared_expert_gate"]),
+    },
+} | {family: {
+        "attention": dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "o_proj"]),
+        "save": dict(r=4, target_modules=["k_proj"], modules_to_save=["q_norm", "post_attention_layernorm"]),
+    } for family in ("olmo2", "olmo3", "olmoe", "qwen3_moe", "gemma3_text")
+} | {family: {
+        "all_linear": dict(r=4, lora_alpha=8, target_modules="all-linear"),
+    } for family in ("smollm3", "granite")
 }
 
 

@@ -63,10 +63,12 @@ TEST(AdapterFileOracle, LoadsWhatPeftWrites) {
   const std::string python = test::oracle_python("peft,transformers");
   if (python.empty()) GTEST_SKIP() << "no Python with peft and transformers";
   TempDirectory directory;
-  const std::vector<test::TinyModel> models = {{.family = "qwen2", .tied = true},
-                                               {.family = "llama"},
-                                               {.family = "gpt_neox"},
-                                               {.family = "mixtral"}};
+  std::vector<test::TinyModel> models = {{.family = "qwen2", .tied = true}};
+  for (const char* family :
+       {"llama", "gpt_neox", "mixtral", "gpt2", "phi3", "starcoder2", "qwen2_moe", "olmo2", "olmo3",
+        "olmoe", "qwen3_moe", "gemma3_text", "smollm3", "granite"}) {
+    models.push_back({.family = family});
+  }
   std::string arguments = "write " + test::shell_quote(directory.path().string());
   for (const test::TinyModel& tiny : models) {
     test::write_tiny_model(directory / tiny.family, tiny);
@@ -181,9 +183,7 @@ std::vector<Variant> variants() {
       {"saved_mlp", plain, {.modules_to_save = {"layers.1.mlp", "o_proj"}}},
       {"one_layer", plain, {.target_modules = {"q_proj", "lm_head"}, .layers_to_transform = {1}}},
       {"tokens", plain, {.target_modules = {"q_proj"}, .trainable_token_indices = {24, 3}}},
-      {"tokens_head",
-       dora,
-       {.trainable_token_indices = {24, 3, 45}, .trainable_token_head = true}},
+      {"tokens_head", dora, {.trainable_token_indices = {24, 3, 45}, .trainable_token_head = true}},
       {"pissa", pissa, all},
       {"pissa_patterns", pissa_patterns, {.modules_to_save = {"lm_head"}}},
       {"dora", dora, all},
@@ -251,6 +251,51 @@ TEST(AdapterFileOracle, PeftLoadsWhatSvtuneWrites) {
   exchange.expect_equal(python, kTolerance);
 }
 
+// Of families with other layers: fused matrices, matrices stored as [in, out], experts.
+TEST(AdapterFileOracle, PeftLoadsWhatSvtuneWritesOfOtherFamilies) {
+  const std::string python = test::oracle_python("peft,transformers");
+  if (python.empty()) GTEST_SKIP() << "no Python with peft and transformers";
+  TempDirectory directory;
+  Exchange exchange(directory);
+  const std::vector<std::pair<std::string, TargetOptions>> families = {
+      {"gpt2", {.target_modules = {"all-linear"}, .bias = TrainedBias::kLoraOnly}},
+      {"gpt2", {.target_modules = {"c_attn"}, .modules_to_save = {"c_proj", "wpe", "ln_2"}}},
+      {"phi3", {.target_modules = {"all-linear"}}},
+      {"phi3", {.target_modules = {"qkv_proj"}, .modules_to_save = {"gate_up_proj"}}},
+      {"starcoder2", {.target_modules = {"q_proj", "c_proj"}, .modules_to_save = {"c_fc"}}},
+      {"qwen2_moe", {.target_modules = {"q_proj", "shared_expert_gate"}}},
+      {"qwen3_moe", {.target_modules = {"q_proj"}, .modules_to_save = {"q_norm"}}},
+      {"gemma3_text", {.target_modules = {"all-linear"}, .modules_to_save = {"k_norm"}}},
+      {"olmo3", {.target_modules = {"all-linear"}, .modules_to_save = {"lm_head"}}}};
+  const LowRankConfig low_rank{.rank = 4, .alpha = 6.0};
+  const std::vector<MethodConfig> methods = {LoraConfig{.low_rank = low_rank},
+                                             PissaConfig{.low_rank = low_rank},
+                                             DoraConfig{.low_rank = low_rank}};
+  for (const auto& [family, targets] : families) {
+    const std::filesystem::path base = directory / family;
+    if (!std::filesystem::exists(base)) test::write_tiny_model(base, {.family = family});
+    for (const MethodConfig& method : methods) {
+      const std::string name = family + "-" + method_name(method) + "-" + targets.target_modules[0];
+      SCOPED_TRACE(name);
+      Model model = load_model(base);
+      const Attached attached = attach(model, method, targets, {.seed = 3});
+      test::disturb(attached.adapters);
+      const at::Tensor logits = test::logits_of(model);
+      save_adapter(model, attached.adapters, attached.record, directory / name);
+      exchange.add(name, base, directory / name, logits);
+      merge_to_directory(model, attached.adapters, directory / (name + "-merged"));
+      exchange.add(name + "-merged", directory / (name + "-merged"), {}, logits);
+      LoadedModel again = load_with_adapter(base, directory / name, {});
+      EXPECT_LT(test::max_difference(test::logits_of(again.model), logits), kTolerance);
+      if (!attached.adapters.layers[0]->adapter()->start_in_base()) continue;
+      const std::filesystem::path residual = directory / (name + "-residual");
+      export_residual(model, attached.adapters, attached.record, residual);
+      exchange.add(name + "-residual", residual / "base", residual / "adapter", logits);
+    }
+  }
+  exchange.expect_equal(python, kTolerance);
+}
+
 // Rows behind the base's words, trained beside the method and written as PEFT's trainable tokens.
 TEST(AdapterFileOracle, PeftLoadsAddedWords) {
   const std::string python = test::oracle_python("peft,transformers");
@@ -286,9 +331,11 @@ TEST(AdapterFileOracle, TransformersLoadsTheFullModel) {
   if (python.empty()) GTEST_SKIP() << "no Python with transformers";
   TempDirectory directory;
   Exchange exchange(directory);
-  for (const bool tied : {false, true}) {
-    const std::string name = tied ? "tied" : "untied";
-    test::write_tiny_model(directory / name, {.family = "llama", .tied = tied});
+  for (const test::TinyModel& tiny :
+       {test::TinyModel{.family = "llama"}, test::TinyModel{.family = "llama", .tied = true},
+        test::TinyModel{.family = "gpt2", .tied = true}}) {
+    const std::string name = tiny.family + (tiny.tied ? "-tied" : "");
+    test::write_tiny_model(directory / name, tiny);
     Model model = load_model(directory / name);
     const Attached attached = attach(model, FullConfig{}, {}, {.seed = 3});
     test::disturb(attached.adapters, 0.02);

@@ -1,5 +1,6 @@
-// Gemma 1 and 2: scaled embedding, norms by 1 + w, tanh GELU; Gemma 2 adds norms after
-// each branch, soft caps and a window in every second layer.
+// Gemma 1, 2 and 3: scaled embedding, norms by 1 + w, tanh GELU; Gemma 2 adds norms after each
+// branch, soft caps and a window in every second layer; Gemma 3 has a window in five of six layers,
+// with a rotation of their own, and norms on query and key.
 #include <cmath>
 
 #include "models/families.h"
@@ -42,6 +43,23 @@ void parse_gemma2(ConfigReader& config, ArchSpec& spec) {
   require_activation(config, "hidden_activation", {"gelu_pytorch_tanh"});
   options.windows = read_windows(config, spec, config.integer_or("sliding_window", 4096),
                                  [](std::int64_t layer) { return layer % 2 == 0; });
+  spec.build = decoder(options);
+}
+
+void parse_gemma3_text(ConfigReader& config, ArchSpec& spec) {
+  DecoderOptions options = read_common(config, spec);
+  options.norm_place = NormPlace::kAround;
+  options.head_norm = HeadNorm::kEachHead;
+  options.attention_scale = 1.0 / std::sqrt(config.number_or("query_pre_attn_scalar", 256));
+  options.attention_softcap = config.number_or("attn_logit_softcapping", 0);
+  options.logit_softcap = config.number_or("final_logit_softcapping", 0);
+  require_activation(config, "hidden_activation", {"gelu_pytorch_tanh"});
+  const std::int64_t pattern = config.integer_or("sliding_window_pattern", 6);
+  options.windows =
+      read_windows(config, spec, config.integer_or("sliding_window", 4096),
+                   [pattern](std::int64_t layer) { return (layer + 1) % pattern != 0; });
+  spec.rope.theta = 1000000.0;
+  spec.window_rope.emplace().theta = config.number_or("rope_local_base_freq", 10000.0);
   spec.build = decoder(options);
 }
 

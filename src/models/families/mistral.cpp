@@ -1,4 +1,5 @@
-// Mistral: Llama without biases, with a sliding window in every layer.
+// Mistral: Llama without biases, with a sliding window in every layer; in Ministral where
+// layer_types says.
 #include "models/families.h"
 #include "models/families/decoder.h"
 

@@ -38,6 +38,19 @@ def cases():
         "gemma2": tf.Gemma2Config(**{**SMALL, "head_dim": 32}, query_pre_attn_scalar=32,
                                   sliding_window=6, attn_logit_softcapping=20.0,
                                   final_logit_softcapping=15.0),
+        "gemma3": tf.Gemma3TextConfig(**{**SMALL, "num_hidden_layers": 6, "head_dim": 32}, query_pre_attn_scalar=32,
+                                      sliding_window=6),
+        "gemma3-scaled": tf.Gemma3TextConfig(**{**SMALL, "num_hidden_layers": 6, "head_dim": 32},
+                                             query_pre_attn_scalar=32, sliding_window=6,
+                                             final_logit_softcapping=15.0, rope_parameters=dict(
+            full_attention=dict(rope_type="linear", rope_theta=2e4, factor=8.0),
+            sliding_attention=dict(rope_type="default", rope_theta=10000.0))),
+        "phi3": tf.Phi3Config(**SMALL, pad_token_id=0, sliding_window=5),
+        "olmo2": tf.Olmo2Config(**SMALL, rms_norm_eps=1e-6),
+        "smollm3": tf.SmolLM3Config(**{**SMALL, "num_hidden_layers": 4}, pad_token_id=0),
+        "granite": tf.GraniteConfig(**SMALL, embedding_multiplier=12.0, residual_multiplier=0.25,
+                                    attention_multiplier=0.125, logits_scaling=8.0),
+        "starcoder2": tf.Starcoder2Config(**SMALL, sliding_window=7),
     }
 
 
@@ -50,7 +63,11 @@ def interleave(rows, heads):
 NAMES = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
          "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
          "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm",
-         "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm"}
+         "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
+         "self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up",
+         "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"}
+PERMUTED = ("llama", "mistral", "smollm3", "granite")
+ARCHITECTURES = {"mistral": "llama", "gemma3_text": "gemma3"}
 
 
 def stored_name(name, family):
@@ -63,7 +80,7 @@ def stored_name(name, family):
         return f"output.{suffix}"
     _, _, layer, part = base.split(".", 3)
     names = dict(NAMES, post_attention_layernorm="ffn_norm")
-    if family == "gemma2":
+    if family in ("gemma2", "gemma3_text", "olmo2"):
         names.update(post_attention_layernorm="post_attention_norm",
                      pre_feedforward_layernorm="ffn_norm",
                      post_feedforward_layernorm="post_ffw_norm")
@@ -99,15 +116,26 @@ def write_metadata(writer, arch, config):
     writer.add_uint32(f"{arch}.attention.head_count_kv", config.num_key_value_heads)
     writer.add_uint32(f"{arch}.attention.key_length", head_dim)
     writer.add_uint32(f"{arch}.attention.value_length", head_dim)
-    writer.add_float32(f"{arch}.attention.layer_norm_rms_epsilon", config.rms_norm_eps)
+    if arch == "starcoder2":
+        writer.add_float32(f"{arch}.attention.layer_norm_epsilon", config.norm_epsilon)
+    else:
+        writer.add_float32(f"{arch}.attention.layer_norm_rms_epsilon", config.rms_norm_eps)
+    rope = rope.get("full_attention", rope)
     writer.add_float32(f"{arch}.rope.freq_base", rope.get("rope_theta", 10000.0))
+    if arch == "granite":
+        writer.add_float32(f"{arch}.embedding_scale", config.embedding_multiplier)
+        writer.add_float32(f"{arch}.residual_scale", config.residual_multiplier)
+        writer.add_float32(f"{arch}.attention.scale", config.attention_multiplier)
+        writer.add_float32(f"{arch}.logit_scale", config.logits_scaling)
     if rope.get("rope_type") == "linear":
         writer.add_string(f"{arch}.rope.scaling.type", "linear")
         writer.add_float32(f"{arch}.rope.scaling.factor", rope["factor"])
-    if config.model_type in ("mistral", "gemma2"):
+    if config.model_type in ("mistral", "gemma2", "gemma3_text", "phi3", "starcoder2"):
         writer.add_uint32(f"{arch}.attention.sliding_window", config.sliding_window)
     if config.model_type == "gemma2":
         writer.add_float32(f"{arch}.attn_logit_softcapping", config.attn_logit_softcapping)
+        writer.add_float32(f"{arch}.final_logit_softcapping", config.final_logit_softcapping)
+    if config.model_type == "gemma3_text" and config.final_logit_softcapping:
         writer.add_float32(f"{arch}.final_logit_softcapping", config.final_logit_softcapping)
     # A vocabulary that only has to be valid.
     writer.add_string("tokenizer.ggml.model", "gpt2")
@@ -130,7 +158,7 @@ def make(directory):
             for key, value in model.named_parameters():
                 value.normal_(std=0.3 if "norm" in key else 0.08)
         family = config.model_type
-        arch = "llama" if family == "mistral" else family
+        arch = ARCHITECTURES.get(family, family)
         writer = gguf.GGUFWriter(f"{directory}/{name}.gguf", arch)
         head_dim, rope = write_metadata(writer, arch, config)
         if rope.get("rope_type") == "llama3":
@@ -139,9 +167,9 @@ def make(directory):
             if key == "lm_head.weight" and config.tie_word_embeddings:
                 continue
             array = value.float().numpy()
-            if arch == "llama" and "q_proj" in key:
+            if family in PERMUTED and "q_proj" in key:
                 array = interleave(array, config.num_attention_heads)
-            if arch == "llama" and "k_proj" in key:
+            if family in PERMUTED and "k_proj" in key:
                 array = interleave(array, config.num_key_value_heads)
             if family.startswith("gemma") and key.endswith("norm.weight"):
                 array = array + 1
@@ -161,6 +189,7 @@ def compare(directory):
         expected = np.load(f"{directory}/{name}.npz")
         model, info = tf.AutoModelForCausalLM.from_pretrained(
             f"{directory}/{name}.hf", dtype=torch.float32, attn_implementation="eager",
+            pad_token_id=0,  # Phi 3 has one beyond so small a vocabulary by default
             output_loading_info=True)
         if info["missing_keys"] or info["unexpected_keys"]:
             print(name, "keys", info)

@@ -1,0 +1,103 @@
+// What config.json may say: keys that change the computation are read or refused by name.
+#include "models/families.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/errors.h"
+
+namespace svtune {
+namespace {
+
+using ::testing::HasSubstr;
+
+Json config_of(const std::string& family) {
+  Json config{{"model_type", family},         {"vocab_size", 48},       {"hidden_size", 32},
+              {"intermediate_size", 40},      {"num_hidden_layers", 4}, {"num_attention_heads", 4},
+              {"max_position_embeddings", 64}};
+  if (family == "gpt2") config.update({{"n_embd", 32}, {"n_layer", 4}, {"n_head", 4}});
+  return config;
+}
+
+std::string error_of(const Json& config) {
+  try {
+    parse_arch(config, "config.json");
+  } catch (const FileError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+std::string error_with(const std::string& family, const Json& keys) {
+  Json config = config_of(family);
+  config.update(keys);
+  return error_of(config);
+}
+
+TEST(Families, EachReadsItsShortestConfiguration) {
+  for (const Family& family : families()) {
+    if (!family.encoder_class.empty()) continue;  // their files say which head they have
+    EXPECT_EQ(error_of(config_of(family.model_type)), "") << family.model_type;
+  }
+}
+
+TEST(Families, RefuseByNameWhatTheyDoNotCompute) {
+  const std::vector<std::tuple<std::string, Json, std::string>> cases = {
+      {"olmo2", {{"clip_qkv", 8.0}}, "\"clip_qkv\" = 8.0 changes the computation"},
+      {"llama", {{"num_local_experts", 8}}, "\"num_local_experts\" = 8 changes"},
+      {"llama", {{"no_rope_layers", {1, 0, 1, 0}}}, "\"no_rope_layers\""},
+      {"llama", {{"residual_multiplier", 0.2}}, "\"residual_multiplier\" = 0.2"},
+      {"phi3", {{"lm_head_bias", true}}, "\"lm_head_bias\" = true"},
+      {"phi3", {{"attention_bias", true}}, "\"attention_bias\" = true"},
+      {"phi3", {{"rope_scaling", {{"type", "yarn"}, {"factor", 2}}}}, "rope type \"yarn\""},
+      {"gemma3_text", {{"use_bidirectional_attention", true}}, "\"use_bidirectional_attention\""},
+      {"gemma3_text", {{"layer_types", {"full_attention"}}}, "must list 4 layers"},
+      {"gpt2", {{"add_cross_attention", true}}, "\"add_cross_attention\" = true"},
+      {"gpt2", {{"activation_function", "relu"}}, "\"activation_function\" = \"relu\""},
+      {"gpt2", {{"n_embd", 30}}, "n_embd 30 is not a multiple of n_head 4"},
+      {"qwen3_moe", {{"mlp_only_layers", {"a"}}}, "\"mlp_only_layers\" must list layers"},
+      {"qwen3_moe", {{"num_experts", 2}}, "num_experts_per_tok 8 of 2 experts"},
+      {"smollm3", {{"no_rope_layers", {1, 2, 1, 1}}}, "must say 0 or 1 for each of 4 layers"},
+      {"starcoder2", {{"hidden_act", "relu"}}, "\"hidden_act\" = \"relu\""},
+      {"granite", {{"logits_scaling", 0}}, "must be positive"},
+      {"olmo2",
+       {{"rope_parameters", {{"full_attention", {{"rope_type", "default"}}}}}},
+       "per layer type (\"full_attention\")"},
+      {"olmo3",
+       {{"rope_parameters", {{"linear_attention", {{"rope_type", "default"}}}}}},
+       "per layer type (\"linear_attention\")"},
+  };
+  for (const auto& [family, keys, error] : cases) {
+    EXPECT_THAT(error_with(family, keys), HasSubstr(error)) << family;
+  }
+}
+
+TEST(Families, NameTheTextModelInsideAnother) {
+  const std::string error =
+      error_of({{"model_type", "gemma3"}, {"text_config", {{"model_type", "gemma3_text"}}}});
+  EXPECT_THAT(error, HasSubstr("model_type \"gemma3\" is not supported"));
+  EXPECT_THAT(error, HasSubstr("its text model (gemma3_text) must be saved alone"));
+}
+
+// Files from before transformers 5 say it beside each other, newer ones by layer type.
+TEST(Families, ReadBothFormsOfTheRotationsByLayerType) {
+  Json older = config_of("gemma3_text"), newer = older;
+  older.update({{"rope_theta", 5e5},
+                {"rope_local_base_freq", 3e3},
+                {"rope_scaling", {{"rope_type", "linear"}, {"factor", 8.0}}}});
+  newer["rope_parameters"] = {
+      {"full_attention", {{"rope_type", "linear"}, {"factor", 8.0}, {"rope_theta", 5e5}}},
+      {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 3e3}}}};
+  for (const Json& config : {older, newer}) {
+    const ArchSpec spec = parse_arch(config, "config.json");
+    EXPECT_EQ(spec.rope.theta, 5e5);
+    EXPECT_EQ(spec.rope.factor, 8.0);
+    ASSERT_TRUE(spec.window_rope.has_value());
+    EXPECT_EQ(spec.window_rope->theta, 3e3);
+    EXPECT_EQ(spec.window_rope->type, RopeType::kDefault);
+    EXPECT_EQ(spec.window_rope->width, spec.head_dim);
+  }
+}
+
+}  // namespace
+}  // namespace svtune
