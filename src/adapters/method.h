@@ -21,9 +21,10 @@ struct LayerSite {
   std::uint64_t seed;         // this layer's own stream: a function of run seed, method and name
   SvdCache* cache = nullptr;  // for decompositions; may be absent
   std::shared_ptr<MethodState> state = {};  // what make_state() made; null for most methods
-  const LowRankDelta* start = nullptr;      // what a quantised base leaves to the adapter, if any
-  std::int64_t file_format = 2;             // of the directory that holds an empty one's values
-  bool shapes_only = false;  // an empty adapter whose values never come: nothing is decomposed
+  // What a quantised base leaves to the adapter, or a pass over data has found; null without.
+  const LowRankDelta* start = nullptr;
+  std::int64_t file_format = 2;  // of the directory that holds an empty one's values
+  bool shapes_only = false;      // an empty adapter whose values never come: nothing is decomposed
 };
 
 struct AdapterInit {
@@ -62,6 +63,7 @@ struct MethodTraits {
 // A base that the run quantises for itself (adapters/quantized_start.h):
 //   [QuantizedStart<Trained> quantized_start(const Config&);]          // rounded plainly
 //   [void check_dense_start(const Config&);]                           // every start is possible
+// A start from a pass over data: three functions that adapters/calibration.h names.
 // PEFT's files (adapters/peft_form.h); without them the method has a state file of its own:
 //   [std::optional<PeftForm> peft_form(const Config&, const std::vector<Linear*>&);]
 //   [std::optional<PeftForm> residual_form(const Config&, const std::vector<Linear*>&);]

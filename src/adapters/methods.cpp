@@ -1,6 +1,7 @@
 #include "adapters/methods.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <type_traits>
 
 #include "base/text_util.h"
@@ -113,6 +114,37 @@ void check_method_dense_start(const MethodConfig& method) {
   std::visit(
       [](const auto& config) {
         if constexpr (requires { check_dense_start(config); }) check_dense_start(config);
+      },
+      method);
+}
+
+std::optional<CalibrationPlan> method_calibration_plan(const MethodConfig& method) {
+  return std::visit(
+      [](const auto& config) -> std::optional<CalibrationPlan> {
+        if constexpr (requires { calibration_plan(config); }) return calibration_plan(config);
+        return std::nullopt;
+      },
+      method);
+}
+
+CalibratedLayer method_calibrated_start(const MethodConfig& method, const LayerSite& site,
+                                        const LayerSums& sums) {
+  return std::visit(
+      [&](const auto& config) -> CalibratedLayer {
+        if constexpr (requires { calibrated_start(config, site, sums); }) {
+          return calibrated_start(config, site, sums);
+        }
+        throw std::logic_error(std::string(config.kName) + " has no start from data");
+      },
+      method);
+}
+
+MethodConfig method_with_ranks(const MethodConfig& method,
+                               const std::map<std::string, std::int64_t>& ranks) {
+  return std::visit(
+      [&](const auto& config) -> MethodConfig {
+        if constexpr (requires { with_ranks(config, ranks); }) return with_ranks(config, ranks);
+        throw std::logic_error(std::string(config.kName) + " has no ranks to be given anew");
       },
       method);
 }

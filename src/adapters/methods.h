@@ -3,6 +3,7 @@
 // this list.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,6 +13,7 @@
 
 #include "adapters/adalora/adalora.h"
 #include "adapters/boft/boft.h"
+#include "adapters/calibration.h"
 #include "adapters/delta_lora/delta_lora.h"
 #include "adapters/dora/dora.h"
 #include "adapters/flora/flora.h"
@@ -50,6 +52,13 @@ bool method_start_exactly(MethodConfig& method, const std::vector<Linear*>& laye
 
 QuantizedStart<MethodConfig> method_quantized_start(const MethodConfig& method);
 void check_method_dense_start(const MethodConfig& method);
+
+// Nothing for most starts; only a method with a plan has the other two.
+std::optional<CalibrationPlan> method_calibration_plan(const MethodConfig& method);
+CalibratedLayer method_calibrated_start(const MethodConfig& method, const LayerSite& site,
+                                        const LayerSums& sums);
+MethodConfig method_with_ranks(const MethodConfig& method,
+                               const std::map<std::string, std::int64_t>& ranks);
 
 std::optional<PeftForm> method_peft_form(const MethodConfig& method,
                                          const std::vector<Linear*>& layers);

@@ -29,6 +29,7 @@ Json record_to_json(const AdapterRecord& record) {
   json["seed"] = record.seed;
   json["layers"] = record.layers;
   if (record.needs_its_base) json["needs_its_base"] = true;
+  if (!record.calibration.is_null()) json["calibration"] = record.calibration;
   return json;
 }
 
@@ -49,6 +50,10 @@ AdapterRecord record_from_json(const Json& json, const std::string& source_name)
   AdapterRecord record{options.method, options.targets, json["seed"].get<std::uint64_t>()};
   record.layers = json.value("layers", Json::object());
   if (!record.layers.is_object()) throw wrong("\"layers\"", "an object");
+  record.calibration = json.value("calibration", Json());
+  if (!record.calibration.is_null() && !record.calibration.is_object()) {
+    throw wrong("\"calibration\"", "an object");
+  }
   const Json needs = json.value("needs_its_base", Json(false));
   if (!needs.is_boolean()) throw wrong("\"needs_its_base\"", "true or false");
   record.needs_its_base = needs.get<bool>();

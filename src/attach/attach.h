@@ -37,7 +37,8 @@ struct AttachOptions {
   // Called after each layer, never from two threads at once.
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};
   SvdCache* cache = nullptr;  // for decompositions; must outlive the call
-  // What a quantised base leaves to the adapter of each layer; must outlive the call.
+  // What a quantised base leaves to the adapter of each layer, or calibrate() has found for it;
+  // must outlive the call.
   const std::map<std::string, LowRankDelta>* starts = nullptr;
 };
 

@@ -33,6 +33,7 @@ std::string layer_lines(const StartReport& report) {
 
 const char* unit_of(RunPhase phase) {
   if (phase == RunPhase::kData) return "record";
+  if (phase == RunPhase::kCalibrate) return "batch";
   return phase == RunPhase::kSamples ? "answer" : "layer";
 }
 
@@ -42,6 +43,8 @@ const char* label_of(RunPhase phase) {
       return "read";
     case RunPhase::kQuantize:
       return "quantize";
+    case RunPhase::kCalibrate:
+      return "calibrate";
     case RunPhase::kInitialise:
       return "initialise";
     case RunPhase::kSamples:

@@ -86,7 +86,7 @@ const std::vector<std::string>& changeable_options() {
   static const std::vector<std::string> names{
       "epochs",       "max_steps",        "eval_data", "eval_every", "save_every",
       "save_minutes", "keep_checkpoints", "samples",   "svd_cache",  "threads",
-      "recompute",    "output",           "resume",    "dry_run"};
+      "recompute",    "output",           "resume",    "dry_run",    "calibration_memory"};
   return names;
 }
 

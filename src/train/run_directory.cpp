@@ -61,19 +61,13 @@ void save_record(const std::filesystem::path& run, const Attached& attached) {
   write_file_atomic(run / kRecordFile, dump_json(record_to_json(attached.record), 2));
 }
 
-namespace {
-
-AdapterRecord record_of(const std::filesystem::path& run) {
+AdapterRecord read_record(const std::filesystem::path& run) {
   const std::filesystem::path file = run / kRecordFile;
   return record_from_json(read_json_file(file), file.string());
 }
 
-}  // namespace
-
-MethodConfig restored_method(const std::filesystem::path& run) { return record_of(run).method; }
-
 void restore_record(const std::filesystem::path& run, Attached& attached) {
-  attached.record = record_of(run);
+  attached.record = read_record(run);
   for (AdaptedLayer& layer : attached.report.layers) {
     layer.report = attached.record.layers.value(layer.name, Json::object());
   }

@@ -14,7 +14,7 @@ bool has_checkpoint(const std::filesystem::path& run);
 
 // How the adapters were initialised: decomposed once, and remembered for a resumed run.
 void save_record(const std::filesystem::path& run, const Attached& attached);
-MethodConfig restored_method(const std::filesystem::path& run);
+AdapterRecord read_record(const std::filesystem::path& run);
 void restore_record(const std::filesystem::path& run, Attached& attached);
 
 // Creates the directory and takes its lock. Throws FileError when another process trains there,

@@ -33,7 +33,7 @@ struct StartLosses {
   bool quantized = false;  // the adapted model stands on a quantised base
 };
 
-enum class RunPhase { kData, kQuantize, kInitialise, kSamples };
+enum class RunPhase { kData, kQuantize, kCalibrate, kInitialise, kSamples };
 
 class RunObserver {
  public:
@@ -41,7 +41,7 @@ class RunObserver {
   virtual void warning(const std::string& text) { (void)text; }
   // A fact about what is written, one line.
   virtual void note(const std::string& text) { (void)text; }
-  // Parts of a phase, records, layers or answers; never from two threads at once.
+  // Parts of a phase, records, layers, batches or answers; never from two threads at once.
   virtual void progress(RunPhase phase, std::int64_t done, std::int64_t total) {
     (void)phase;
     (void)done;

@@ -111,6 +111,7 @@ struct RunOptions {
   bool dry_run = false;
   std::int64_t samples = 2;
   bool svd_cache = true;
+  double calibration_memory = 2;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -137,6 +138,12 @@ struct RunOptions {
           {.name = "svd_cache",
            .help = "Keep decompositions on disk and read them again (svtune cache list)",
            .when = kDecomposes});
+    visit(self.calibration_memory,
+          {.name = "calibration_memory",
+           .help = "Memory for what the pass over data sums; with less the data pass more often",
+           .unit = "GiB",
+           .above = 0,
+           .when = only_with("init", "eva|corda|lora_ga|lora_one")});
   }
 };
 

@@ -1,6 +1,7 @@
 #include "train/train_session.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "adapter_files/adapter_file.h"
 #include "adapter_files/adapter_vocabulary.h"
+#include "attach/calibrate.h"
 #include "attach/target_check.h"
 #include "base/errors.h"
 #include "base/json.h"
@@ -166,6 +168,37 @@ TargetOptions resolved_targets(const TrainSession& session) {
 
 namespace {
 
+// The first micro-batches of the training data, as the training steps will see them.
+std::vector<Batch> first_batches(TrainSession& session, std::int64_t count) {
+  std::vector<Batch> batches;
+  session.batches->rewind();
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::optional<Batch> batch = session.batches->next();
+    if (!batch) break;
+    if (session.options.train.batch.packing) {
+      batches.push_back(*batch);
+    } else {
+      for (Batch& part : split_documents(*batch)) batches.push_back(std::move(part));
+    }
+  }
+  session.batches->rewind();
+  return batches;
+}
+
+Calibration calibrate_session(TrainSession& session, const TargetOptions& targets,
+                              RunObserver& observer) {
+  const TrainOptions& options = session.options;
+  const std::vector<Batch> batches =
+      first_batches(session, method_calibration_plan(options.method)->batches);
+  CalibrationOptions calibration;
+  calibration.memory_bytes = std::llround(options.run.calibration_memory * 1073741824.0);
+  calibration.progress = [&observer](std::int64_t done, std::int64_t total) {
+    observer.progress(RunPhase::kCalibrate, done, total);
+  };
+  session.model.net->set_recompute(options.train.recompute);
+  return calibrate(session.model, options.method, targets, batches, calibration);
+}
+
 Attached attach_saved(TrainSession& session, RunObserver& observer) {
   const auto cache = session.options.run.svd_cache ? open_user_svd_cache() : nullptr;
   LoadedAdapter loaded =
@@ -212,7 +245,8 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   return session;
 }
 
-Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& observer) {
+Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& observer,
+                         const std::optional<AdapterRecord>& begun) {
   if (session.start_adapter) return attach_saved(session, observer);
   AttachOptions attach_options;
   attach_options.seed = session.options.train.seed;
@@ -227,7 +261,15 @@ Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& ob
   if (!targets.target_modules.empty() || targets.target_regex) {
     check_every_target(*session.model.net, targets, session.options.method);
   }
-  Attached attached = attach(session.model, session.options.method, targets, attach_options);
+  Calibration start{session.options.method, targets, {}, nullptr};
+  if (begun) {
+    start = {begun->method, begun->targets, {}, begun->calibration};
+  } else if (initialise && method_calibration_plan(start.method)) {
+    start = calibrate_session(session, targets, observer);
+    attach_options.starts = &start.starts;
+  }
+  Attached attached = attach(session.model, start.method, start.targets, attach_options);
+  attached.record.calibration = start.record;
   if (!cache) return attached;
   attached.report.cached = cache->svd.found();
   for (const std::string& text : cache_warnings(*cache)) observer.warning(text);

@@ -43,8 +43,10 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
 TargetOptions resolved_targets(const TrainSession& session);
 
 // The session's adapters: of `start_adapter` where there is one, else made by the method, with
-// shapes only when `initialise` is false.
-Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& observer);
+// shapes only when `initialise` is false. A start that is found on data is found here, on the first
+// micro-batches; of a run that goes on `begun` says what was found.
+Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& observer,
+                         const std::optional<AdapterRecord>& begun = std::nullopt);
 
 // Lets the system drop the pages of mapped weights that no product reads any more: what an adapter
 // holds stands for them. They are read again where they are asked for.

@@ -64,13 +64,6 @@ void verify_start(TrainSession& session, Attached& attached, const std::vector<B
   if (exact) check_start(mean(base), mean(losses), attached.report.method);
 }
 
-// What a run that goes on was begun with, which may have had to take dearer products.
-MethodConfig begun_method(const TrainSession& session, const std::filesystem::path& run) {
-  const bool own = !session.start_adapter && !session.options.model.base_dtype;
-  const MethodConfig& given = session.options.method;
-  return own && only_starts_near(given) ? restored_method(run) : given;
-}
-
 // The loss by documents with what is measured of their labels.
 MeanLoss held_out_labels(TrainSession& session) {
   const LabelledStore& data = *session.eval_labelled;
@@ -235,8 +228,9 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   if (session.options.model.base_dtype && !restart) begin();
   enter_quantized_base(session, observer);
   const bool goes_on_from_adapter = !restart && session.options.model.adapter.has_value();
-  if (restart) session.options.method = begun_method(session, run);
-  Attached attached = attach_adapters(session, /*initialise=*/!restart, observer);
+  std::optional<AdapterRecord> begun;
+  if (restart) begun = read_record(run);
+  Attached attached = attach_adapters(session, /*initialise=*/!restart, observer, begun);
   if (goes_on_from_adapter) answer_samples(session, kAnswerBefore, samples, observer);
   release_cached_blocks();  // what decompositions and the base's loss needed
   if (restart) restore_record(run, attached);

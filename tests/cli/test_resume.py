@@ -207,6 +207,23 @@ class Places(Resuming):
         self.assertEqual(steps_of(there / "runs" / "one"), [1, 2, 3, 4, 5, 6])
 
 
+class StartsFromData(Resuming):
+    def test_what_was_found_on_data_is_not_looked_for_again(self):
+        for init, *more in (["eva", "--rank-spread", 3], ["corda"], ["lora_ga"], ["lora_one"]):
+            with self.subTest(init=init):
+                run = self.begin(init, "--init", init, "--calibration-batches", 2, *more)
+                record = json.loads((run / "checkpoints" / "initialisation.json").read_text())
+                self.assertEqual(record["calibration"]["batches"], 2)
+                ranks = {layer["rank"] for layer in record["layers"].values()}
+                self.assertEqual(len(ranks) > 1, init == "eva", ranks)
+                wanted = self.root / f"{init}-wanted"
+                shutil.copytree(run / "adapter", wanted)
+                shutil.rmtree(run / "checkpoints" / "step-4")
+                output = self.goes_on(run).stdout
+                self.assertIn("Resumed at step 3", output)
+                self.same_files(run / "adapter", wanted)
+
+
 class Beginnings(Resuming):
     """One command line serves a job that is restarted whatever happened before."""
 

@@ -9,6 +9,7 @@
 #include "adapter_files/adapter_file.h"
 #include "adapters/methods.h"
 #include "attach/attach.h"
+#include "attach/calibrate.h"
 #include "base/errors.h"
 #include "base/hash.h"
 #include "io/tiny_model_test_util.h"
@@ -45,6 +46,13 @@ std::vector<Case> cases() {
   lora.init = LoraInit::kOlora;
   lora.b_rate_ratio = 4;
   list.push_back({"lora_olora", lora});
+  lora.low_rank.rank = 3;
+  for (const LoraInit init :
+       {LoraInit::kEva, LoraInit::kCorda, LoraInit::kLoraGa, LoraInit::kLoraOne}) {
+    lora.init = init;
+    const auto index = static_cast<std::size_t>(init);
+    list.push_back({"lora_" + std::string(kLoraInitNames[index].name), lora});
+  }
   PissaConfig pissa;
   pissa.low_rank.rank = 3;
   pissa.low_rank.alpha = 6;
@@ -129,8 +137,15 @@ class Contract : public testing::TestWithParam<Case> {
     if (!method_traits(GetParam().method).trains_matrix) {
       targets.target_modules = {"all-linear"};
     }
-    Attached attached =
-        attach(model, GetParam().method, targets, {.seed = seed, .initialise = initialise});
+    Calibration start{GetParam().method, targets, {}, nullptr};
+    if (method_calibration_plan(start.method)) {
+      const std::vector<Batch> texts = {test::one_document(test::tiny_tokens())};
+      start = calibrate(model, start.method, targets, texts);
+    }
+    AttachOptions options{.seed = seed, .initialise = initialise};
+    if (!start.starts.empty()) options.starts = &start.starts;
+    Attached attached = attach(model, start.method, start.targets, options);
+    attached.record.calibration = start.record;
     attached.adapters.refresh();
     return attached;
   }

@@ -13,9 +13,15 @@
 namespace svtune {
 namespace {
 
-// The layer computes W + s (BA - B0A0).
+// B0A0 is not zero, and the layer computes W + s (BA - B0A0).
+bool takes_from_base(LoraInit init) {
+  return init == LoraInit::kOlora || init == LoraInit::kCorda || init == LoraInit::kLoraGa ||
+         init == LoraInit::kLoraOne;
+}
+
+// The layer computes that, whether B0A0 is zero or not.
 bool keeps_start(const LoraConfig& config) {
-  return config.init == LoraInit::kOlora || config.init == LoraInit::kOrthogonal;
+  return takes_from_base(config.init) || config.init == LoraInit::kOrthogonal;
 }
 
 AdapterInit finish(const LowRankShape& shape, const LoraConfig& config, const LayerSite& site,
@@ -73,6 +79,16 @@ AdapterInit start_orthogonal(const LowRankShape& shape, const LoraConfig& config
                      at::cat({b, -b}, 1).reshape({shape.rank, out}).t().contiguous());
 }
 
+AdapterInit start_at_data(const LowRankShape& shape, const LoraConfig& config,
+                          const LayerSite& site) {
+  const at::TensorOptions options = factor_options(site.base);
+  const at::Tensor A = site.start->down.narrow(0, 0, shape.rank).to(options).contiguous();
+  if (config.init == LoraInit::kEva) {
+    return finish(shape, config, site, A.clone(), zero_B(shape, site));
+  }
+  return finish_from(shape, config, site, A, site.start->up.to(options).contiguous());
+}
+
 bool has_branch_bias(const std::vector<Linear*>& layers) {
   return std::ranges::any_of(layers, [](const Linear* layer) {
     const auto* adapter = dynamic_cast<const LowRankAdapter*>(layer->adapter());
@@ -103,6 +119,13 @@ void check_layer(const LoraConfig& config, const LayerSite& site) {
 
 AdapterInit make_adapter(const LoraConfig& config, const LayerSite& site) {
   const LowRankShape shape = low_rank_shape(config.low_rank, site);
+  if (calibration_plan(config)) {
+    if (site.start == nullptr) {
+      throw ModelError(site.name + ": this start is found on data, of which nothing was given",
+                       "Run a pass over some batches first.");
+    }
+    return start_at_data(shape, config, site);
+  }
   if (site.start != nullptr) {
     // s·BA is the given product for every scaling.
     const double root = std::sqrt(shape.scaling / site.start->scale);
@@ -145,9 +168,10 @@ void check_dense_start(const LoraConfig& config) {
 }
 
 std::optional<PeftForm> peft_form(const LoraConfig& config, const std::vector<Linear*>& layers) {
-  if (config.init == LoraInit::kOlora) return std::nullopt;
+  if (takes_from_base(config.init)) return std::nullopt;
   PeftLoraKeys keys = peft_lora_keys(config.low_rank, names_of(layers));
   if (config.init == LoraInit::kGaussian) keys.init = PeftLoraInit::kGaussian;
+  if (config.init == LoraInit::kEva) keys.init = PeftLoraInit::kEva;
   keys.branch_bias = has_branch_bias(layers);
   if (keys.branch_bias) keys.init = PeftLoraInit::kUniform;
   PeftForm form = peft_lora_form(keys);

@@ -65,6 +65,8 @@ Json init_json(PeftLoraInit init) {
       return "pissa";
     case PeftLoraInit::kOlora:
       return "olora";
+    case PeftLoraInit::kEva:
+      return "eva";
   }
   return true;
 }

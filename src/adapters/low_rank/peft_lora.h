@@ -20,6 +20,7 @@ enum class PeftLoraInit {
   kGaussian,  // "gaussian"
   kPissa,     // "pissa": exact, so that it can be repeated
   kOlora,     // "olora": as exact
+  kEva,       // "eva": written only
 };
 
 // What loading repeats of PiSSA's start.

@@ -1,0 +1,47 @@
+// What a start asks of a pass over some of the data before anything is attached, and what it makes
+// of the sums that the pass gives it layer by layer. attach/calibrate.h makes the pass.
+//
+// A method that has such starts has three more functions than adapters/method.h names:
+//   std::optional<CalibrationPlan> calibration_plan(const Config&);
+//   CalibratedLayer calibrated_start(const Config&, const LayerSite&, const LayerSums&);
+//   Config with_ranks(const Config&, const std::map<std::string, std::int64_t>&);
+// and takes what calibrated_start() made from LayerSite::start.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "nn/adapter.h"
+
+namespace svtune {
+
+enum class CalibrationSum {
+  kInputs,    // x xᵀ [in, in] of what the layer receives
+  kGradient,  // dL/dW [out, in]
+};
+
+struct CalibrationPlan {
+  CalibrationSum sum = CalibrationSum::kInputs;
+  std::int64_t batches = 0;
+  // Of kInputs.
+  bool centred = false;       // about the mean of all rows
+  bool supervised = false;    // of the tokens alone that predict a target
+  bool unit_largest = false;  // each batch is divided by its largest entry
+};
+
+// Of one layer; fp32, fp64 for an fp64 base.
+struct LayerSums {
+  at::Tensor matrix;      // kGradient: of the loss per supervised token
+  std::int64_t rows = 0;  // of kInputs: how many were summed
+  std::int64_t batches = 0;
+};
+
+struct CalibratedLayer {
+  LowRankDelta start;
+  std::int64_t rank = 0;  // of the configuration
+  // What each row of start.down is worth beside those of other layers, descending; where there are
+  // any, the ranks of all layers are given anew to the most valuable rows.
+  std::vector<double> worth = {};
+};
+
+}  // namespace svtune

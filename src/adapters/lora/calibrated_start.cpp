@@ -1,0 +1,158 @@
+// Starts of LoRA that are found on data, from the sums of a pass over some batches:
+//   EVA       A = principal components of the inputs, B = 0, ranks to where they explain most
+//             (One Initialization to Rule them All, 2410.07170, section 3);
+//   CorDA     s·BA = U Uᵀ W for the leading or last r left singular vectors U of W C, C = Σ x xᵀ
+//             (CorDA 2406.05223, section 3);
+//   LoRA-GA   A from the leading r triplets of the gradient, B from the r behind them
+//             (LoRA-GA 2407.05000, theorem 3.1 and section 3.3);
+//   LoRA-One  A and B from the leading r triplets of the negative gradient
+//             (LoRA-One 2502.01235, algorithm 1).
+#include <algorithm>
+#include <cmath>
+
+#include "adapters/lora/lora.h"
+#include "adapters/module_match.h"
+#include "base/errors.h"
+#include "libtorch/prelude.h"
+#include "linalg/leading_eigen.h"
+#include "linalg/svd.h"
+
+namespace svtune {
+namespace {
+
+constexpr double kDamping = 0.01;  // of CorDA's C, of its mean diagonal; the authors' and PEFT's
+
+TruncatedSvd decompose(const LayerSite& site, const at::Tensor& matrix, std::int64_t rank,
+                       SpectrumPart part = SpectrumPart::kPrincipal) {
+  TruncatedSvdOptions options;
+  options.part = part;
+  try {
+    return truncated_svd(matrix, rank, options);
+  } catch (const ModelError& error) {
+    throw ModelError(site.name + ": " + error.what(), error.hint());
+  }
+}
+
+CalibratedLayer eva_start(const LoraConfig& config, const LowRankShape& shape,
+                          const LayerSite& site, const LayerSums& sums) {
+  const std::int64_t most = std::min(site.base.in_features(), site.base.out_features());
+  const auto wished = static_cast<std::int64_t>(
+      std::llround(static_cast<double>(shape.rank) * (1 + config.rank_spread)));
+  const std::int64_t count = std::min(most, wished);
+  if (sums.rows <= count) {
+    throw ModelError(site.name + ": saw " + std::to_string(sums.rows) + " tokens, which have no " +
+                         std::to_string(count) + " principal components",
+                     "Raise --calibration-batches.");
+  }
+  const EigenFactors factors = leading_eigen(sums.matrix, count);
+  const double total = sums.matrix.to(at::kDouble).diagonal().sum().item<double>();
+  CalibratedLayer layer{{factors.vectors.t().contiguous(), {}, shape.scaling}, shape.rank};
+  if (config.rank_spread == 0) return layer;
+  const at::Tensor shares = factors.values / std::max(total, 1e-300);
+  layer.worth.assign(shares.const_data_ptr<double>(), shares.const_data_ptr<double>() + count);
+  return layer;
+}
+
+// U Σ Vᵀ = W C gives Σ Vᵀ C⁻¹ = Uᵀ W, so that nothing has to be inverted.
+CalibratedLayer corda_start(const LoraConfig& config, const LowRankShape& shape,
+                            const LayerSite& site, const LayerSums& sums) {
+  const at::Tensor W = site.base.dense_high_precision();
+  const at::Tensor diagonal = sums.matrix.diagonal();
+  const double damping = kDamping * diagonal.mean().item<double>();
+  at::Tensor product = at::mm(W, sums.matrix);
+  product.add_(W, damping).div_(static_cast<double>(sums.batches));
+  const bool first = config.corda_mode == CordaMode::kInstruction;
+  const TruncatedSvd svd =
+      decompose(site, product, shape.rank, first ? SpectrumPart::kPrincipal : SpectrumPart::kMinor);
+  const at::Tensor U = svd.U.to(W.scalar_type());
+  // A direction that W C has not at all would be divided by zero.
+  const double least = 1e-12 * product.norm().item<double>() + 1e-300;
+  const at::Tensor root = (svd.S.to(W.scalar_type()).clamp_min(least) / shape.scaling).sqrt();
+  const at::Tensor down = at::mm(U.t(), W) / (root * shape.scaling).unsqueeze(1);
+  return {{down, U * root, shape.scaling}, shape.rank};
+}
+
+// out^(1/4) / √γ: the size of the layer's output does not depend on the number of its features.
+double stable_factor(const LoraConfig& config, const LayerSite& site) {
+  const auto out = static_cast<double>(site.base.out_features());
+  return std::pow(out, 0.25) / std::sqrt(config.stable_gamma);
+}
+
+CalibratedLayer lora_ga_start(const LoraConfig& config, const LowRankShape& shape,
+                              const LayerSite& site, const LayerSums& sums) {
+  const std::int64_t r = shape.rank;
+  const TruncatedSvd svd = decompose(site, sums.matrix, 2 * r);
+  const double factor = stable_factor(config, site);
+  const bool stable = config.gradient_scale == GradientScale::kStable;
+  at::Tensor up = svd.U.narrow(1, r, r) * factor, down = svd.V.narrow(1, 0, r).t().contiguous();
+  if (stable) {
+    down = down * factor;
+  } else {
+    up = up * svd.S.narrow(0, r, r);
+  }
+  return {{down, up, shape.scaling}, r};
+}
+
+CalibratedLayer lora_one_start(const LoraConfig& config, const LowRankShape& shape,
+                               const LayerSite& site, const LayerSums& sums) {
+  const TruncatedSvd svd = decompose(site, sums.matrix, shape.rank);
+  const double largest = svd.S[0].item<double>();
+  const at::Tensor sizes = (svd.S / std::max(largest, 1e-300)).sqrt() * stable_factor(config, site);
+  return {{sizes.unsqueeze(1) * svd.V.t(), svd.U * -sizes, shape.scaling}, shape.rank};
+}
+
+}  // namespace
+
+std::optional<CalibrationPlan> calibration_plan(const LoraConfig& config) {
+  CalibrationPlan plan{.batches = config.calibration_batches};
+  switch (config.init) {
+    case LoraInit::kEva:
+      plan.centred = plan.supervised = true;
+      return plan;
+    case LoraInit::kCorda:
+      plan.unit_largest = true;
+      return plan;
+    case LoraInit::kLoraGa:
+    case LoraInit::kLoraOne:
+      plan.sum = CalibrationSum::kGradient;
+      return plan;
+    default:
+      return std::nullopt;
+  }
+}
+
+CalibratedLayer calibrated_start(const LoraConfig& config, const LayerSite& site,
+                                 const LayerSums& sums) {
+  const LowRankShape shape = low_rank_shape(config.low_rank, site);
+  switch (config.init) {
+    case LoraInit::kEva:
+      return eva_start(config, shape, site, sums);
+    case LoraInit::kCorda:
+      return corda_start(config, shape, site, sums);
+    case LoraInit::kLoraGa:
+      return lora_ga_start(config, shape, site, sums);
+    default:
+      return lora_one_start(config, shape, site, sums);
+  }
+}
+
+LoraConfig with_ranks(const LoraConfig& config, const std::map<std::string, std::int64_t>& ranks) {
+  LoraConfig out = config;
+  LowRankConfig& low_rank = out.low_rank;
+  low_rank.rank_pattern.clear();
+  low_rank.alpha_pattern.clear();
+  for (const auto& [name, rank] : ranks) {
+    if (rank != low_rank.rank) low_rank.rank_pattern[name] = rank;
+    const std::int64_t before =
+        match_pattern(config.low_rank.rank_pattern, name).value_or(low_rank.rank);
+    std::optional<double> alpha = match_pattern(config.low_rank.alpha_pattern, name);
+    if (!alpha) alpha = low_rank.alpha;
+    // Without one alpha is the rank, whatever that is.
+    if (!alpha) continue;
+    const double kept = *alpha * static_cast<double>(rank) / static_cast<double>(before);
+    if (kept != low_rank.alpha) low_rank.alpha_pattern[name] = kept;
+  }
+  return out;
+}
+
+}  // namespace svtune

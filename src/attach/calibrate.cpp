@@ -1,0 +1,254 @@
+#include "attach/calibrate.h"
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include "attach/observing_adapter.h"
+#include "base/errors.h"
+#include "base/hash.h"
+#include "libtorch/prelude.h"
+#include "linalg/parallel.h"
+
+namespace svtune {
+namespace {
+
+// Those that will receive an adapter of the method itself.
+std::vector<Linear*> adapted_layers_of(Network& net, const TargetOptions& targets) {
+  const TargetSelection selection = select_targets(net, targets);
+  const std::set<std::string> adapted(selection.adapted.begin(), selection.adapted.end());
+  std::vector<Linear*> layers;
+  for (Linear* layer : net.linears()) {
+    const bool saved = std::ranges::any_of(selection.saved, [&](const std::string& module) {
+      return is_below_module(layer->name() + ".weight", module);
+    });
+    if (adapted.contains(layer->name()) && !saved) layers.push_back(layer);
+  }
+  return layers;
+}
+
+std::int64_t sum_bytes(const Linear& layer, const CalibrationPlan& plan) {
+  const std::int64_t size = layer.base().dtype() == at::kDouble ? 8 : 4;
+  const bool inputs = plan.sum == CalibrationSum::kInputs;
+  return size * layer.in_features() * (inputs ? layer.in_features() : layer.out_features());
+}
+
+std::vector<std::vector<Linear*>> groups_of(const std::vector<Linear*>& layers,
+                                            const CalibrationPlan& plan, std::int64_t most) {
+  std::vector<std::vector<Linear*>> groups;
+  std::int64_t bytes = 0;
+  for (Linear* layer : layers) {
+    const std::int64_t own = sum_bytes(*layer, plan);
+    if (groups.empty() || bytes + own > most) {
+      groups.emplace_back();
+      bytes = 0;
+    }
+    groups.back().push_back(layer);
+    bytes += own;
+  }
+  return groups;
+}
+
+// The layers of a group under observation; afterwards they are as they were.
+class Observed {
+ public:
+  Observed(const std::vector<Linear*>& layers, ObservedPass& pass) : layers_(layers) {
+    for (Linear* layer : layers_) layer->attach(std::make_unique<ObservingAdapter>(pass));
+  }
+  ~Observed() {
+    for (Linear* layer : layers_) layer->detach();
+  }
+  Observed(const Observed&) = delete;
+  Observed& operator=(const Observed&) = delete;
+
+  std::vector<std::shared_ptr<LayerObservation>> observations() const {
+    std::vector<std::shared_ptr<LayerObservation>> list;
+    for (const Linear* layer : layers_) {
+      list.push_back(dynamic_cast<ObservingAdapter&>(*layer->adapter()).observation());
+    }
+    return list;
+  }
+
+ private:
+  const std::vector<Linear*>& layers_;
+};
+
+class DataPass {
+ public:
+  DataPass(Model& model, const MethodConfig& method, std::span<const Batch> batches)
+      : net_(*model.net),
+        method_(method),
+        plan_(*method_calibration_plan(method)),
+        batches_(batches) {
+    for (const Batch& batch : batches_) {
+      tokens_ += batch.num_tokens();
+      supervised_ += batch.num_supervised();
+    }
+    if (needs_targets() && supervised_ == 0) {
+      throw UsageError(
+          "the first batches hold no token that is learnt, so that nothing can be "
+          "found on them",
+          "Raise --calibration-batches, or check the columns and the template.");
+    }
+  }
+
+  const CalibrationPlan& plan() const { return plan_; }
+
+  // The sums of a group, and the starts that they give.
+  std::vector<CalibratedLayer> run(const std::vector<Linear*>& group,
+                                   const std::function<void()>& passed) {
+    ObservedPass pass;
+    pass.plan = plan_;
+    std::vector<std::shared_ptr<LayerObservation>> seen;
+    {
+      const Observed observed(group, pass);
+      const bool head = std::ranges::count(group, &net_.head()) > 0;
+      for (const Batch& batch : batches_) {
+        if (!needs_targets() || batch.num_supervised() > 0) run_batch(pass, batch, head);
+        passed();
+      }
+      pass.last_input = at::Tensor();
+      seen = observed.observations();
+    }
+    return starts_of(group, seen);
+  }
+
+  Json record(std::size_t groups) const {
+    Hasher64 hasher;
+    for (const Batch& batch : batches_) {
+      for (const at::Tensor& part : {batch.tokens, batch.supervised}) {
+        if (!part.defined()) continue;
+        const at::Tensor bytes = part.cpu().contiguous();
+        hasher.update(
+            std::string_view(static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()));
+      }
+    }
+    return {{"batches", batches_.size()},
+            {"tokens", tokens_},
+            {"supervised_tokens", supervised_},
+            {"data", hex64(hasher.digest())},
+            {"passes", groups}};
+  }
+
+ private:
+  bool needs_targets() const { return plan_.supervised || plan_.sum == CalibrationSum::kGradient; }
+
+  void run_batch(ObservedPass& pass, const Batch& batch, bool head) {
+    pass.tokens = batch.num_tokens();
+    pass.supervised = batch.supervised;
+    if (plan_.sum == CalibrationSum::kGradient) {
+      net_.loss(batch).backward();
+      return;
+    }
+    const at::NoGradGuard no_grad;
+    if (head && batch.num_supervised() > 0) {
+      net_.loss(batch);
+    } else {
+      net_.forward(batch);
+    }
+  }
+
+  std::vector<CalibratedLayer> starts_of(
+      const std::vector<Linear*>& group,
+      const std::vector<std::shared_ptr<LayerObservation>>& seen) const {
+    std::vector<CalibratedLayer> starts(group.size());
+    for_each_matrix(static_cast<std::int64_t>(group.size()), [&](std::int64_t i) {
+      const auto at = static_cast<std::size_t>(i);
+      const Linear& layer = *group[at];
+      if (!seen[at] || !seen[at]->matrix.defined()) {
+        throw ModelError(layer.name() + ": no token of the batches reached this layer",
+                         "Raise --calibration-batches, or leave it out of the targets.");
+      }
+      LayerSums sums = seen[at]->sums(plan_);
+      if (plan_.sum == CalibrationSum::kGradient) {
+        sums.matrix = sums.matrix / static_cast<double>(supervised_);
+      }
+      starts[at] = method_calibrated_start(method_, {layer.name(), layer.base(), 0}, sums);
+    });
+    return starts;
+  }
+
+  Network& net_;
+  const MethodConfig& method_;
+  CalibrationPlan plan_;
+  std::span<const Batch> batches_;
+  std::int64_t tokens_ = 0, supervised_ = 0;
+};
+
+// As many rows as the ranks together, the most valuable of all layers; equals go by position.
+std::map<std::string, std::int64_t> spread_ranks(const std::vector<Linear*>& layers,
+                                                 const std::vector<CalibratedLayer>& found) {
+  struct Row {
+    double worth;
+    std::size_t layer;
+  };
+  std::vector<Row> rows;
+  std::int64_t budget = 0;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    budget += found[i].rank;
+    for (const double worth : found[i].worth) rows.push_back({worth, i});
+  }
+  std::ranges::stable_sort(rows, std::ranges::greater{}, &Row::worth);
+  std::map<std::string, std::int64_t> ranks;
+  for (const Linear* layer : layers) ranks[layer->name()] = 0;
+  const auto kept = std::min<std::size_t>(rows.size(), static_cast<std::size_t>(budget));
+  for (std::size_t i = 0; i < kept; ++i) ++ranks[layers[rows[i].layer]->name()];
+  return ranks;
+}
+
+// The same modules less those of rank 0, which PEFT leaves alone as well.
+TargetOptions without_empty(const TargetOptions& targets,
+                            std::map<std::string, std::int64_t>& ranks,
+                            const std::vector<Linear*>& layers) {
+  if (std::erase_if(ranks, [](const auto& item) { return item.second == 0; }) == 0) return targets;
+  TargetOptions left = targets;
+  left.target_modules.clear();
+  for (const Linear* layer : layers) {
+    if (ranks.contains(layer->name())) left.target_modules.push_back(layer->name());
+  }
+  left.target_regex.reset();
+  left.exclude_modules.clear();
+  left.exclude_regex.reset();
+  left.layers_to_transform.clear();
+  left.layers_pattern.clear();
+  return left;
+}
+
+}  // namespace
+
+Calibration calibrate(Model& model, const MethodConfig& method, const TargetOptions& targets,
+                      std::span<const Batch> batches, const CalibrationOptions& options) {
+  DataPass pass(model, method, batches);
+  const std::vector<Linear*> layers = adapted_layers_of(*model.net, targets);
+  for (const Linear* layer : layers) {
+    if (layer->adapter()) {
+      throw ModelError(layer->name() + ": the layer already carries an adapter");
+    }
+    check_method_layer(method, {layer->name(), layer->base(), 0});
+  }
+  const auto groups = groups_of(layers, pass.plan(), options.memory_bytes);
+  const auto total = static_cast<std::int64_t>(groups.size() * batches.size());
+  std::int64_t done = 0;
+  const auto passed = [&] {
+    ++done;
+    if (options.progress) options.progress(done, total);
+  };
+  std::vector<CalibratedLayer> found;
+  for (const auto& group : groups) {
+    for (CalibratedLayer& layer : pass.run(group, passed)) found.push_back(std::move(layer));
+  }
+  Calibration result{method, targets, {}, pass.record(groups.size())};
+  const bool spreads =
+      std::ranges::any_of(found, [](const CalibratedLayer& layer) { return !layer.worth.empty(); });
+  if (spreads) {
+    std::map<std::string, std::int64_t> ranks = spread_ranks(layers, found);
+    result.targets = without_empty(targets, ranks, layers);
+    result.method = method_with_ranks(method, ranks);
+  }
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    result.starts[layers[i]->name()] = std::move(found[i].start);
+  }
+  return result;
+}
+
+}  // namespace svtune
