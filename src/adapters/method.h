@@ -44,6 +44,8 @@ struct MethodTraits {
   // Part of the forward is a constant in backward, made again by refresh(), as the method's paper
   // has it: gradients are not those of the function of all leaves.
   bool constant_in_backward = false;
+  // The start is near the base model and not at it, as the method's paper has it.
+  bool moves_start = false;
 };
 
 // A method is a config struct with

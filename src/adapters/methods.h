@@ -18,6 +18,7 @@
 #include "adapters/dora/dora.h"
 #include "adapters/flora/flora.h"
 #include "adapters/full/full.h"
+#include "adapters/kasa/kasa.h"
 #include "adapters/lora/lora.h"
 #include "adapters/lora_xs/lora_xs.h"
 #include "adapters/mica/mica.h"
@@ -26,6 +27,7 @@
 #include "adapters/pica/pica.h"
 #include "adapters/pissa/pissa.h"
 #include "adapters/psoft/psoft.h"
+#include "adapters/sorsa/sorsa.h"
 #include "adapters/svf/svf.h"
 #include "adapters/svfit/svfit.h"
 #include "adapters/svft/svft.h"
@@ -34,10 +36,11 @@
 
 namespace svtune {
 
-using MethodConfig = std::variant<PissaConfig, SvftConfig, LoraConfig, DoraConfig, AdaloraConfig,
-                                  VeraConfig, OftConfig, BoftConfig, MiloraConfig, LoraXsConfig,
-                                  SvfConfig, SvfitConfig, PicaConfig, MicaConfig, PsoftConfig,
-                                  TinyloraConfig, DeltaLoraConfig, FloraConfig, FullConfig>;
+using MethodConfig =
+    std::variant<PissaConfig, SvftConfig, LoraConfig, DoraConfig, AdaloraConfig, VeraConfig,
+                 OftConfig, BoftConfig, MiloraConfig, LoraXsConfig, SvfConfig, SvfitConfig,
+                 PicaConfig, MicaConfig, PsoftConfig, TinyloraConfig, SorsaConfig, KasaConfig,
+                 DeltaLoraConfig, FloraConfig, FullConfig>;
 
 // The functions of adapters/method.h for whichever method it is, with their defaults.
 std::string method_name(const MethodConfig& method);

@@ -100,7 +100,7 @@ struct DataFileOptions {
 struct RunOptions {
   // Exact decompositions of the untouched weights are kept.
   static constexpr FieldCondition kDecomposingMethod =
-      only_with("method", "svft|milora|lora_xs|svf|svfit|pica|mica|psoft|tinylora");
+      only_with("method", "svft|milora|lora_xs|svf|svfit|pica|mica|psoft|tinylora|sorsa|kasa");
   static constexpr FieldCondition kDecomposes =
       (kDecomposingMethod || only_with("svd", "exact") || only_with("init", "pissa") ||
        only_with("adapter")) &&

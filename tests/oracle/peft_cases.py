@@ -14,7 +14,7 @@ import sys
 import warnings
 
 import torch
-from peft import AdaLoraConfig, BOFTConfig, LoraConfig, OFTConfig, PeftModel, VeraConfig, get_peft_model
+from peft import AdaLoraConfig, BOFTConfig, KasaConfig, LoraConfig, OFTConfig, PeftModel, VeraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
@@ -33,6 +33,10 @@ CASES = {
     "olora": dict(r=4, lora_alpha=8, init_lora_weights="olora", target_modules=["q_proj", "down_proj"]),
     "olora_patterns": dict(r=4, use_rslora=True, init_lora_weights="olora", target_modules=MLP, rank_pattern={"up_proj": 9}),
     "mica": dict(r=4, init_lora_weights="mica", target_modules=MLP),
+    "eva": dict(r=4, lora_alpha=8, init_lora_weights="eva", target_modules=MLP),
+    "kasa": dict(r=4, lora_alpha=8, kasa_config=KasaConfig(), target_modules=["q_proj", "down_proj"]),
+    "kasa_patterns": dict(r=4, use_rslora=True, kasa_config=KasaConfig(beta=0.1), bias="lora_only",
+                          target_modules=["k_proj", "up_proj"], rank_pattern={"up_proj": 9}),
     "patterns": dict(r=4, lora_alpha=8, target_modules="all-linear",
                      # In sorted order, as PEFT saves them: overlapping keys change meaning otherwise.
                      rank_pattern={r"layers.1.*": 6, "mlp.up_proj": 3, "q_proj": 2},

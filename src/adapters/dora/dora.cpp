@@ -105,7 +105,7 @@ std::optional<PeftForm> residual_form(const DoraConfig& config,
 
 std::optional<PeftReading<DoraConfig>> read_peft(PeftKeys& keys, std::type_identity<DoraConfig>) {
   const PeftLoraKind kind = peft_lora_kind(keys);
-  if (!kind.lora || !kind.dora) return std::nullopt;
+  if (!kind.lora || !kind.dora || kind.kasa) return std::nullopt;
   const PeftLoraKeys lora = read_peft_lora(keys);
   if (lora.init == PeftLoraInit::kOlora) {
     keys.problem(

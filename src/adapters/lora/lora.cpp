@@ -115,6 +115,12 @@ void check_layer(const LoraConfig& config, const LayerSite& site) {
                          std::to_string(shape.rank),
                      "Choose an even --rank.");
   }
+  const std::int64_t most = std::min(site.base.out_features(), site.base.in_features());
+  if (config.init == LoraInit::kLoraGa && 2 * shape.rank > most) {
+    throw ModelError(site.name + ": --init lora_ga takes two triplets for a rank, " +
+                         std::to_string(2 * shape.rank) + " of " + std::to_string(most),
+                     "Choose a --rank up to " + std::to_string(most / 2) + ".");
+  }
 }
 
 AdapterInit make_adapter(const LoraConfig& config, const LayerSite& site) {
@@ -188,7 +194,7 @@ std::optional<PeftForm> residual_form(const LoraConfig& config,
 
 std::optional<PeftReading<LoraConfig>> read_peft(PeftKeys& keys, std::type_identity<LoraConfig>) {
   const PeftLoraKind kind = peft_lora_kind(keys);
-  if (!kind.lora || kind.dora || kind.pissa) return std::nullopt;
+  if (!kind.lora || kind.dora || kind.pissa || kind.kasa) return std::nullopt;
   const PeftLoraKeys lora = read_peft_lora(keys);
   auto reading = peft_lora_reading<LoraConfig>(lora);
   reading.config = [lora](const std::vector<std::string>& modules) {

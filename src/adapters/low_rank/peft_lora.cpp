@@ -156,6 +156,8 @@ PeftLoraKind peft_lora_kind(PeftKeys& keys) {
   kind.dora = dora != nullptr && *dora == Json(true);
   const Json* init = keys.find(kInit);
   kind.pissa = init != nullptr && *init == Json("pissa");
+  const Json* kasa = keys.find("kasa_config");
+  kind.kasa = kasa != nullptr && !kasa->is_null();
   return kind;
 }
 
@@ -173,8 +175,7 @@ PeftLoraKeys read_peft_lora(PeftKeys& keys) {
   if (const Json* tokens = keys.find("trainable_token_indices")) config.trainable_tokens = *tokens;
   check_ranges(config, keys);
   keys.refuse({"target_parameters", "layer_replication", "alora_invocation_tokens", "use_qalora",
-               "use_bdlora", "megatron_config", "arrow_config", "kasa_config",
-               "monteclora_config"});
+               "use_bdlora", "megatron_config", "arrow_config", "monteclora_config"});
   keys.ignore({"loftq_config", "megatron_core", "qalora_group_size", "eva_config", "corda_config",
                "lora_ga_config", "velora_config"});
   return config;

@@ -57,6 +57,7 @@ struct PeftLoraKind {
   bool lora = false;  // peft_type is LORA
   bool dora = false;
   bool pissa = false;
+  bool kasa = false;
 };
 PeftLoraKind peft_lora_kind(PeftKeys& keys);
 

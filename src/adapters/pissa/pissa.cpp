@@ -171,7 +171,7 @@ std::optional<PeftForm> residual_form(const PissaConfig& config,
 
 std::optional<PeftReading<PissaConfig>> read_peft(PeftKeys& keys, std::type_identity<PissaConfig>) {
   const PeftLoraKind kind = peft_lora_kind(keys);
-  if (!kind.lora || kind.dora || !kind.pissa) return std::nullopt;
+  if (!kind.lora || kind.dora || !kind.pissa || kind.kasa) return std::nullopt;
   const PeftLoraKeys lora = read_peft_lora(keys);
   auto reading = peft_lora_reading<PissaConfig>(lora);
   reading.config = [lora](const std::vector<std::string>& modules) {

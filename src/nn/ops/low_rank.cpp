@@ -51,10 +51,10 @@ struct LowRankLinear : torch::autograd::Function<LowRankLinear> {
     const at::Tensor hidden = at::mm(input, down.narrow(0, 0, rank).t());
     const at::Tensor grad_hidden = at::mm(grad, up).mul_(scale);
     const at::Tensor grad_B = at::mm(grad.t(), hidden).to(factor_dtype).mul_(scale);
-    at::Tensor grad_down = grad_hidden;
+    at::Tensor grad_down = grad_hidden.narrow(1, 0, rank);
     if (ctx->saved_data["paired"].toBool()) {
       // dL/dA flows through both copies of A in `down`.
-      grad_down = grad_hidden.narrow(1, 0, rank) + grad_hidden.narrow(1, rank, rank);
+      grad_down = grad_down + grad_hidden.narrow(1, rank, rank);
     }
     const at::Tensor grad_A = at::mm(grad_down.t(), input).to(factor_dtype);
 

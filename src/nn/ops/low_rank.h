@@ -15,7 +15,7 @@ struct LowRankFactors {
   at::Tensor down;  // [k, in]
   at::Tensor up;    // [out, k]
   double scale = 1.0;
-  // false: k = r, down = A, up = B.
+  // false: down starts with A and up with B; what follows is frozen.
   // true:  k = 2r, down = [A; A - A0], up = [B - B0, B0], which equals BA - B0A0 without
   //        cancelling large terms, so that small updates survive bf16 (difference form).
   bool paired = false;
