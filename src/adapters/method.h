@@ -38,6 +38,7 @@ struct MethodTraits {
   bool trains_matrix = false;           // the weight itself: saved as a model, all of it by default
   bool needs_dense_base = false;        // a quantised base is refused
   Rounding rounding = Rounding::kAuto;  // of a trained matrix, when it is saved in 16 bits
+  bool biases_alone = false;  // with trains_matrix: no matrix, but the biases of the same modules
   // Its directory holds the method's own tensors alone, without a LoRA that equals them, and
   // decompositions are done again on loading.
   bool compact_files = false;

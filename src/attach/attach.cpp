@@ -98,6 +98,26 @@ Plan plan_targets(Network& net, const TargetOptions& targets, const std::string&
   return plan;
 }
 
+// The biases of the whole model, or of the layers that the targets choose.
+Plan plan_biases(Network& net, TargetOptions targets, const std::string& method) {
+  Plan plan;
+  if (targets == TargetOptions{}) {
+    for (const NamedParameter& each : net.parameters()) {
+      if (each.name.ends_with(".bias")) plan.extras.push_back(each);
+    }
+  } else {
+    if (!targets.modules_to_save.empty() || targets.bias != TrainedBias::kNone) {
+      throw UsageError("biases alone train, and nothing is to be trained or saved beside them",
+                       "Leave out --modules-to-save and --bias, or choose another method.");
+    }
+    targets.bias = TrainedBias::kLoraOnly;
+    plan.extras = plan_targets(net, targets, method, false).extras;
+  }
+  if (!plan.extras.empty()) return plan;
+  throw UsageError("there is no bias to train: the chosen layers of this model have none",
+                   "Train norms with --modules-to-save of another method, or a LoRA.");
+}
+
 // Rows that train apart need a matrix that stays.
 void plan_token_rows(Network& net, const TargetOptions& targets, const MethodConfig& method,
                      Plan& plan) {
@@ -135,6 +155,13 @@ void plan_token_rows(Network& net, const TargetOptions& targets, const MethodCon
   }
   plan.token_rows = targets.trainable_token_indices;
   plan.head_rows = targets.trainable_token_head && !net.head_is_tied();
+}
+
+Plan plan_of(Network& net, const MethodConfig& method, const TargetOptions& targets) {
+  const MethodTraits traits = method_traits(method);
+  if (traits.biases_alone) return plan_biases(net, targets, method_name(method));
+  if (traits.trains_matrix && targets == TargetOptions{}) return plan_everything(net);
+  return plan_targets(net, targets, method_name(method), traits.trains_matrix);
 }
 
 // Where a method is asked for an adapter, and what it is asked with.
@@ -276,13 +303,12 @@ StartReport start_report(const AdapterSet& adapters, const AdapterRecord& record
 Attached attach(Model& model, const MethodConfig& method, const TargetOptions& given,
                 const AttachOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  const std::string name = method_name(method);
-  const bool trains_matrix = method_traits(method).trains_matrix;
-  const bool everything = trains_matrix && given == TargetOptions{};
-  const bool adds_head = options.add_head && !everything && !model.net->is_language_model();
+  const MethodTraits traits = method_traits(method);
+  const bool everything = traits.trains_matrix && given == TargetOptions{};
+  const bool adds_head = options.add_head && !everything && !traits.biases_alone &&
+                         !model.net->is_language_model();
   const TargetOptions targets = adds_head ? with_head(model, given) : given;
-  Plan plan = everything ? plan_everything(*model.net)
-                         : plan_targets(*model.net, targets, name, trains_matrix);
+  Plan plan = plan_of(*model.net, method, targets);
   plan_token_rows(*model.net, targets, method, plan);
   for (const Linear* layer : plan.layers) {
     if (layer->adapter())
@@ -294,7 +320,7 @@ Attached attach(Model& model, const MethodConfig& method, const TargetOptions& g
 
   Attached result;
   const std::int64_t total = count_parameters(*model.net);
-  result.adapters.method = name;
+  result.adapters.method = method_name(method);
   result.adapters.config = options_to_json(method, targets);
   result.adapters.state = make_method_state(method, sites.adapted());
   sites.set_state(result.adapters.state);

@@ -69,7 +69,8 @@ struct Attached {
 // with target options only the matched matrices do. A tied embedding and head train as one tensor
 // there; named in modules_to_save (or adapted) they part, as in PEFT. A head of labels trains whole
 // beside any method, as PEFT's classifier does, and with it whatever else of the head the
-// checkpoint lacked; the record's targets name both. Throws UsageError for targets that match
+// checkpoint lacked; the record's targets name both. Where biases alone train, no matrix does, and
+// targets choose whose biases. Throws UsageError for targets that match
 // nothing or options that contradict each other, ModelError naming the layer when the method cannot
 // serve it, each before any layer is initialised; the model is unchanged then.
 Attached attach(Model& model, const MethodConfig& method, const TargetOptions& targets,

@@ -130,6 +130,25 @@ TEST_F(Attach, BiasesTrainAsAsked) {
   EXPECT_EQ(biases(TrainedBias::kAll), 9);
 }
 
+TEST_F(Attach, BiasesAloneTrainWithoutAnyMatrix) {
+  const FullConfig biases{.part = FullPart::kBiases};
+  Model model = load({.family = "qwen2"});
+  // q [32], k and v [16] of three layers have one.
+  const Attached all = attach(model, biases, {}, {});
+  EXPECT_EQ(all.report.trainable, 3 * (32 + 16 + 16));
+  EXPECT_TRUE(all.report.layers.empty());
+  for (const std::string& name : trained_names(all))
+    EXPECT_THAT(name, ::testing::EndsWith(".bias"));
+  Model again = load({.family = "qwen2"});
+  const Attached some =
+      attach(again, biases, {.target_modules = {"q_proj"}, .layers_to_transform = {0, 2}}, {});
+  EXPECT_THAT(trained_names(some), ::testing::ElementsAre("model.layers.0.self_attn.q_proj.bias",
+                                                          "model.layers.2.self_attn.q_proj.bias"));
+  Model none = load();
+  EXPECT_THROW(attach(none, biases, {}, {}), UsageError);
+  EXPECT_THROW(attach(none, biases, {.modules_to_save = {"norm"}}, {}), UsageError);
+}
+
 TEST_F(Attach, BaseFilesAndBaseWeightsStayAsTheyWere) {
   Model model = load({.family = "qwen2", .tied = true});
   const std::uint64_t before = model.fingerprint();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "base/errors.h"
 #include "base/text_util.h"
@@ -74,8 +75,10 @@ struct Walk {
   // Every combination of the options that the option's condition names, and of its owner.
   std::vector<Company> companies(const FieldInfo& info) const {
     std::vector<std::string> names;
+    // What another command has can only be absent here.
     const auto add = [&](std::string_view name) {
-      if (!name.empty() && std::ranges::count(names, name) == 0) names.emplace_back(name);
+      const bool here = std::ranges::any_of(known, [&](const auto& it) { return it.name == name; });
+      if (here && std::ranges::count(names, name) == 0) names.emplace_back(name);
     };
     add(info.owner);
     for (const auto& set : info.when.sets()) {
@@ -173,27 +176,41 @@ void walk_all(CommandList<Options...>) {
 
 TEST(Options, EachIsTakenWhereItAppliesAndRefusedElsewhere) { walk_all(Commands{}); }
 
-// A name in a condition that no option bears would never hold.
+// Choices by the names of the options; methods may share a name and differ in its values.
+std::map<std::string, std::set<std::string>> choices_of(const std::vector<FieldInfo>& known) {
+  std::map<std::string, std::set<std::string>> choices;
+  for (const FieldInfo& each : known) {
+    std::set<std::string>& names = choices[std::string(each.name)];
+    for (const FieldChoice& choice : each.choices) names.emplace(choice.name);
+  }
+  return choices;
+}
+
+// A name in a condition that no option bears would never hold. Commands that share options may have
+// values of their own, and lack what is only to be absent.
 TEST(Options, ConditionsNameOptionsAndValuesThatExist) {
+  std::vector<FieldInfo> everywhere;
+  for (const Command& command : Commands::make()) {
+    for (FieldInfo& info : command.fields()) everywhere.push_back(std::move(info));
+  }
+  const auto any = choices_of(everywhere);
   for (const Command& command : Commands::make()) {
     const std::vector<FieldInfo> known = command.fields();
+    const auto here = choices_of(known);
     for (const FieldInfo& info : known) {
       for (const auto& set : info.when.sets()) {
         for (const FieldClause& clause : set) {
-          // Methods may share a name and differ in its values.
-          std::vector<std::string_view> choices;
-          int found = 0;
-          for (const FieldInfo& each : known) {
-            if (each.name != clause.option) continue;
-            ++found;
-            for (const FieldChoice& choice : each.choices) choices.push_back(choice.name);
-          }
-          ASSERT_GT(found, 0) << info.name << " needs " << clause.option;
+          const std::string option(clause.option);
+          SCOPED_TRACE(std::string(info.name) + " needs " + option);
+          ASSERT_TRUE(any.contains(option));
+          ASSERT_TRUE(here.contains(option) || clause.absent);
           if (clause.values.empty()) continue;
+          int found = 0;
           for (const std::string_view value : split(clause.values, '|')) {
-            EXPECT_GT(std::ranges::count(choices, value), 0)
-                << info.name << " needs " << clause.option << " " << value;
+            EXPECT_TRUE(any.at(option).contains(std::string(value))) << value;
+            if (here.at(option).contains(std::string(value))) ++found;
           }
+          EXPECT_GT(found, 0) << clause.values;
         }
       }
     }

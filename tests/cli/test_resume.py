@@ -127,6 +127,12 @@ class Refusals(Resuming):
         self.refused(svtune(*self.train_arguments(folder, "--resume")), 1, "holds no run")
         self.assertEqual(os.listdir(folder), ["notes.txt"])
 
+    def test_biases_of_a_model_without_any_are_refused_before_anything_is_written(self):
+        run = self.root / "biases"
+        result = svtune(*self.train_arguments(run, "--part", "biases", method="full"))
+        self.refused(result, 2, "no bias")
+        self.assertFalse(run.exists())
+
 
 class Changes(Resuming):
     def test_what_may_change_is_taken(self):
@@ -254,46 +260,6 @@ class Beginnings(Resuming):
         shutil.copy(self.root / "absent" / "config.json", without_checkpoint)
         self.same_files(self.check(without_checkpoint, False), wanted)
         self.same_files(self.check(self.root / "absent", False), wanted)
-
-
-class DearerProducts(Resuming):
-    """SVFT in bf16 where the rounding of U and V is seen in the loss before step 1: a steep model
-    and one letter over and over, so that the losses of all tokens move alike."""
-    MORE = ("--dtype", "bf16", "--bandwidth", 2, "--schedule", "constant",
-            "--warmup-ratio", 0)
-    NOTE = "products keep the base's weights"
-
-    def steep_model(self, seed):
-        tensors = fixture.model_tensors(seed)
-        for name in ("lm_head.weight", "model.embed_tokens.weight"):
-            shape, values = tensors[name]
-            tensors[name] = shape, [40 * value for value in values]
-        return fixture.write_model(self.root / f"steep-{seed}", tensors=tensors)
-
-    def test_a_resumed_run_keeps_the_products_it_began_with(self):
-        self.data = self.root / "letters.jsonl"
-        row = json.dumps({"query": "a", "response": "a" * 60})
-        self.data.write_text("\n".join([row] * 16) + "\n")
-        # Most seeds do; by chance a mean may hardly move.
-        for seed in range(1, 9):
-            self.model, whole = self.steep_model(seed), self.root / f"whole-{seed}"
-            result = self.train(whole, *self.MORE, method="svft", steps=4)
-            if self.NOTE in result.stdout:
-                break
-        self.assertIn(self.NOTE, result.stdout)
-        base, start = re.search(r"base model ([\d.]+), svft ([\d.]+)", result.stdout).groups()
-        self.assertEqual(base, start)
-        part = self.root / "part"
-        self.train(part, *self.MORE, method="svft", steps=2)
-        resumed = self.goes_on(part, "--max-steps", 4)
-        self.assertNotIn(self.NOTE, resumed.stdout)
-        self.same_files(whole / "adapter", part / "adapter")
-        # The adapter remembers it; a run that is asked for it starts without a word.
-        self.assertIn("delta", (whole / "adapter" / "svtune.json").read_text())
-        asked = self.root / "asked"
-        result = self.train(asked, *self.MORE, "--product", "delta", method="svft", steps=4)
-        self.assertNotIn(self.NOTE, result.stdout)
-        self.same_files(whole / "adapter", asked / "adapter")
 
 
 if __name__ == "__main__":

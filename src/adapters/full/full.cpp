@@ -42,7 +42,8 @@ MethodTraits traits(const FullConfig& config) {
   const bool nearest = config.rounding == Rounding::kNearest;
   return {.trains_matrix = true,
           .needs_dense_base = true,
-          .rounding = nearest ? Rounding::kNearest : Rounding::kStochastic};
+          .rounding = nearest ? Rounding::kNearest : Rounding::kStochastic,
+          .biases_alone = config.part == FullPart::kBiases};
 }
 
 void check_layer(const FullConfig&, const LayerSite& site) {

@@ -2,9 +2,13 @@
 // the compute dtype. The base is given back, since the master holds everything. A 16-bit copy is
 // rounded stochastically, each weight by its own fixed random number: rounded to nearest, updates
 // below half a step would change nothing until they add up. Source: Gupta et al. 1502.02551.
+// Biases alone: BitFit 2106.10199.
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <span>
+#include <string_view>
 
 #include "adapters/method.h"
 #include "adapters/quantized_start.h"
@@ -13,16 +17,28 @@
 
 namespace svtune {
 
+enum class FullPart { kAll, kBiases };
+inline constexpr EnumName<FullPart> kFullPartNames[] = {
+    {FullPart::kAll, "all", "every tensor, or the chosen matrices"},
+    {FullPart::kBiases, "biases",
+     "biases alone, of the whole model or of the chosen layers (BitFit)"},
+};
+constexpr std::span<const EnumName<FullPart>> enum_names(FullPart) { return kFullPartNames; }
+
 struct FullConfig {
   static constexpr std::string_view kName = "full";
   static constexpr std::string_view kSummary = "all weights train";
   Rounding rounding = Rounding::kAuto;
+  FullPart part = FullPart::kAll;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     visit(self.rounding, {.name = "rounding",
                           .help = "How the fp32 weights become those of a 16-bit model, when it "
                                   "computes and when it is saved; auto is stochastic here"});
+    visit(self.part, {.name = "part",
+                      .help = "What of the model trains",
+                      .when = not_with("resize_embeddings")});
   }
   bool operator==(const FullConfig&) const = default;
 };
