@@ -108,9 +108,12 @@ std::vector<Case> cases() {
   list.push_back({"svf", SvfConfig{}});
   list.push_back({"svfit", SvfitConfig{.rank = 8}});
   list.push_back({"pica", PicaConfig{.rank = 3}});
+  list.push_back({"pica_shared", PicaConfig{.rank = 3, .share_kinds = true}});
   list.push_back({"mica", MicaConfig{.rank = 3, .alpha = 6.0}});
   list.push_back({"psoft", PsoftConfig{.rank = 6}});
   list.push_back({"tinylora", TinyloraConfig{.rank = 4, .numbers = 9}});
+  list.push_back(
+      {"tinylora_tied", TinyloraConfig{.rank = 4, .numbers = 9, .tie = TinyloraTie::kAll}});
   list.push_back({"sorsa", SorsaConfig{.rank = 4, .orthogonal_weight = 0.1}});
   KasaConfig kasa;
   kasa.low_rank.rank = 3;

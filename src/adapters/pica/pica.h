@@ -1,5 +1,5 @@
 // PiCa: W + U_r R with the r leading left singular vectors frozen and R [r, in] trained from zero.
-// Source: PiCa 2505.20211 section 4. Its sharing of R by layers of one kind is not offered.
+// Source: PiCa 2505.20211 section 4. With sharing all layers of a kind train one R.
 #pragma once
 
 #include <string_view>
@@ -14,6 +14,7 @@ struct PicaConfig {
   static constexpr std::string_view kSummary = "an update within W's principal column space";
   std::int64_t rank = 16;
   double dropout = 0.0;
+  bool share_kinds = false;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -23,12 +24,17 @@ struct PicaConfig {
                       .max = 65536});
     visit(self.dropout,
           {.name = "dropout", .help = "Dropout on the adapter's input", .min = 0, .below = 1});
+    visit(self.share_kinds,
+          {.name = "share_kinds", .help = "Layers whose paths end in the same name train one R"});
   }
   bool operator==(const PicaConfig&) const = default;
 };
 
 inline SpectralPlan spectral_plan(const PicaConfig& config) {
-  return {.rank = config.rank, .trains = SpectralPart::kRightSide, .dropout = config.dropout};
+  return {.rank = config.rank,
+          .trains = SpectralPart::kRightSide,
+          .dropout = config.dropout,
+          .sharing = config.share_kinds ? SpectralSharing::kKind : SpectralSharing::kNone};
 }
 
 }  // namespace svtune

@@ -10,9 +10,9 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
 
-std::vector<std::int64_t> leaf_shape(const SpectralPlan& plan, std::int64_t r, std::int64_t in) {
+std::vector<std::int64_t> spectral_leaf_shape(const SpectralPlan& plan, std::int64_t r,
+                                              std::int64_t in) {
   switch (plan.trains) {
     case SpectralPart::kDiagonal:
       return {r};
@@ -27,6 +27,8 @@ std::vector<std::int64_t> leaf_shape(const SpectralPlan& plan, std::int64_t r, s
   }
   return {};
 }
+
+namespace {
 
 std::string leaf_name(SpectralPart part) {
   switch (part) {
@@ -47,11 +49,15 @@ std::string leaf_name(SpectralPart part) {
 }  // namespace
 
 SpectralAdapter::SpectralAdapter(const SpectralPlan& plan, SpectralBasis basis,
-                                 const BaseWeight& base)
-    : plan_(plan), basis_(std::move(basis)), in_(base.in_features()) {
+                                 const BaseWeight& base, const SharedLeaf& shared)
+    : plan_(plan), basis_(std::move(basis)), in_(base.in_features()), leaf_(shared.tensor) {
   const std::int64_t r = basis_.L.size(1);
   const at::TensorOptions options = factor_options(base);
-  leaf_ = at::zeros(leaf_shape(plan, r, in_), options).requires_grad_(true);
+  if (leaf_.defined()) {
+    owns_ = shared.owned;
+  } else {
+    leaf_ = at::zeros(spectral_leaf_shape(plan, r, in_), options).requires_grad_(true);
+  }
   if (plan.trains == SpectralPart::kRotation && plan.rotation_scales) {
     a_ = at::ones({r}, options).requires_grad_(true);
     b_ = at::ones({r}, options).requires_grad_(true);
@@ -100,6 +106,7 @@ std::optional<LowRankDelta> SpectralAdapter::low_rank_delta() const {
 }
 
 std::vector<Trainable> SpectralAdapter::trainables() {
+  if (!owns_) return {};
   std::vector<Trainable> list{{leaf_name(plan_.trains), leaf_, {1.0, leaf_.dim() > 1}}};
   if (a_.defined()) {
     list.push_back({"spectral_a", a_, {1.0, false}});

@@ -16,13 +16,26 @@ struct SpectralBasis {
   at::Tensor P;     // [count, r, r] of kNumbers, else undefined
 };
 
+// Of what trains in a layer with r triplets and `in` inputs.
+std::vector<std::int64_t> spectral_leaf_shape(const SpectralPlan& plan, std::int64_t r,
+                                              std::int64_t in);
+
+// A leaf that several layers train; one of them owns it.
+struct SharedLeaf {
+  at::Tensor tensor;
+  bool owned = false;
+};
+
 class SpectralAdapter final : public Adapter {
  public:
-  SpectralAdapter(const SpectralPlan& plan, SpectralBasis basis, const BaseWeight& base);
+  // `shared` undefined: a leaf of its own.
+  SpectralAdapter(const SpectralPlan& plan, SpectralBasis basis, const BaseWeight& base,
+                  const SharedLeaf& shared = {});
 
   at::Tensor forward(const at::Tensor& x, const BaseWeight& base) override;
   at::Tensor merged_weight(const BaseWeight& base) const override;
-  // spectral_c, spectral_C, spectral_v, spectral_Q (and spectral_a, spectral_b) or spectral_R.
+  // spectral_c, spectral_C, spectral_v, spectral_Q (and spectral_a, spectral_b) or spectral_R;
+  // nothing in layers that share what another one owns.
   std::vector<Trainable> trainables() override;
   // L and C R; none for all triplets, whose factors are larger than the weight.
   std::optional<LowRankDelta> low_rank_delta() const override;
@@ -39,7 +52,8 @@ class SpectralAdapter final : public Adapter {
   SpectralPlan plan_;
   SpectralBasis basis_;
   std::int64_t in_;
-  at::Tensor leaf_;   // what trains, see SpectralPart
+  at::Tensor leaf_;  // what trains, see SpectralPart
+  bool owns_ = true;
   at::Tensor a_, b_;  // leaves [r] or undefined
   bool training_ = false;
   std::uint64_t mask_seed_ = 0;

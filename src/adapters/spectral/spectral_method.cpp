@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "adapters/low_rank/low_rank_config.h"
 #include "adapters/spectral/spectral_adapter.h"
 #include "base/errors.h"
 #include "base/random.h"
+#include "base/text_util.h"
 #include "libtorch/prelude.h"
 #include "linalg/svd_cache.h"
 
@@ -52,6 +56,35 @@ at::Tensor fixed_numbers(const SpectralPlan& plan, const LayerSite& site) {
       .to(factor_options(site.base));
 }
 
+class SharedLeaves final : public MethodState {
+ public:
+  SharedLeaves(const SpectralPlan& plan, std::span<const LayerSite> sites) {
+    std::map<std::pair<std::string, std::vector<std::int64_t>>, at::Tensor> groups;
+    for (const LayerSite& site : sites) {
+      const std::int64_t r = plan.rank == 0 ? triplets(site.base) : plan.rank;
+      const bool kinds = plan.sharing == SpectralSharing::kKind;
+      const auto [group, first] =
+          groups.try_emplace({kinds ? last_part(site.name) : std::string(),
+                              spectral_leaf_shape(plan, r, site.base.in_features())});
+      if (first) {
+        group->second = at::zeros(group->first.second, factor_options(site.base));
+        group->second.requires_grad_(true);
+      }
+      leaves_[site.name] = {group->second, first};
+    }
+  }
+
+  const SharedLeaf& of(const std::string& layer) const { return leaves_.at(layer); }
+
+ private:
+  std::map<std::string, SharedLeaf> leaves_;
+};
+
+SharedLeaf shared_leaf(const LayerSite& site) {
+  const auto state = std::dynamic_pointer_cast<SharedLeaves>(site.state);
+  return state ? state->of(site.name) : SharedLeaf{};
+}
+
 at::Tensor scaled(const at::Tensor& vectors, const at::Tensor& S, double power,
                   const BaseWeight& base) {
   const at::Tensor columns = power == 0 ? vectors : vectors * S.pow(power);
@@ -87,7 +120,8 @@ AdapterInit make_spectral_adapter(const SpectralPlan& plan, const LayerSite& sit
   }
   if (plan.trains == SpectralPart::kNumbers) basis.P = fixed_numbers(plan, site);
   init.report["rank"] = basis.L.size(1);
-  init.adapter = std::make_unique<SpectralAdapter>(plan, std::move(basis), site.base);
+  init.adapter =
+      std::make_unique<SpectralAdapter>(plan, std::move(basis), site.base, shared_leaf(site));
   return init;
 }
 
@@ -103,8 +137,15 @@ AdapterInit make_empty_spectral_adapter(const SpectralPlan& plan, const LayerSit
   }
   AdapterInit init;
   init.report["rank"] = r;
-  init.adapter = std::make_unique<SpectralAdapter>(plan, std::move(basis), site.base);
+  init.adapter =
+      std::make_unique<SpectralAdapter>(plan, std::move(basis), site.base, shared_leaf(site));
   return init;
+}
+
+std::unique_ptr<MethodState> make_spectral_state(const SpectralPlan& plan,
+                                                 std::span<const LayerSite> sites) {
+  if (plan.sharing == SpectralSharing::kNone) return nullptr;
+  return std::make_unique<SharedLeaves>(plan, sites);
 }
 
 }  // namespace svtune

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <concepts>
+#include <memory>
+#include <span>
 
 #include "adapters/method.h"
 #include "adapters/spectral/spectral_plan.h"
@@ -12,6 +14,9 @@ namespace svtune {
 void check_spectral_layer(const SpectralPlan& plan, const LayerSite& site);
 AdapterInit make_spectral_adapter(const SpectralPlan& plan, const LayerSite& site);
 AdapterInit make_empty_spectral_adapter(const SpectralPlan& plan, const LayerSite& site);
+// Holds the leaves that layers share; null where each has its own.
+std::unique_ptr<MethodState> make_spectral_state(const SpectralPlan& plan,
+                                                 std::span<const LayerSite> sites);
 
 template <class Config>
 concept SpectralConfig = requires(const Config& config) {
@@ -21,6 +26,11 @@ concept SpectralConfig = requires(const Config& config) {
 template <SpectralConfig Config>
 void check_layer(const Config& config, const LayerSite& site) {
   check_spectral_layer(spectral_plan(config), site);
+}
+
+template <SpectralConfig Config>
+std::unique_ptr<MethodState> make_state(const Config& config, std::span<const LayerSite> sites) {
+  return make_spectral_state(spectral_plan(config), sites);
 }
 
 template <SpectralConfig Config>

@@ -17,6 +17,13 @@ enum class SpectralPart {
   kRightSide  // R [r, in] instead of the window of V, from zero; C = 1
 };
 
+// Which layers train the same numbers. The first one in the model's order holds them.
+enum class SpectralSharing {
+  kNone,
+  kKind,  // those whose paths end in the same name, and whose leaves have the same shape
+  kAll    // all whose leaves have the same shape
+};
+
 struct SpectralPlan {
   std::int64_t rank = 0;  // r; 0: all triplets
   SpectrumPart window = SpectrumPart::kPrincipal;
@@ -26,6 +33,7 @@ struct SpectralPlan {
   bool rotation_scales = false;  // C = diag(b) R diag(a) - 1, a and b [r] train from one
   double scaling = 1;            // multiplies C
   double dropout = 0;            // on what R receives
+  SpectralSharing sharing = SpectralSharing::kNone;
 };
 
 }  // namespace svtune

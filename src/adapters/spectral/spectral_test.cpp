@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <span>
+#include <string>
 #include <tuple>
+#include <vector>
 
 #include "adapters/lora_xs/lora_xs.h"
 #include "adapters/mica/mica.h"
@@ -151,6 +155,48 @@ TEST_F(Spectral, TinyloraIsASumOfFixedRandomUpdates) {
   v.copy_(weights);
   EXPECT_LT(largest(change(*adapter) - sum), 1e-12);
   EXPECT_EQ(count(*adapter), 5);
+}
+
+// Of layers that have the same weight.
+template <class Config>
+std::vector<std::unique_ptr<Adapter>> make_layers(const Config& config, const BaseWeight& base,
+                                                  const std::vector<std::string>& names) {
+  std::vector<LayerSite> sites;
+  for (const std::string& name : names) sites.push_back({name, base, 5});
+  const std::shared_ptr<MethodState> state = make_state(config, std::span<const LayerSite>(sites));
+  std::vector<std::unique_ptr<Adapter>> adapters;
+  for (LayerSite& site : sites) {
+    site.state = state;
+    adapters.push_back(make_adapter(config, site).adapter);
+  }
+  return adapters;
+}
+
+const std::vector<std::string> kLayers = {"layers.0.q_proj", "layers.0.up_proj", "layers.1.q_proj",
+                                          "layers.1.up_proj"};
+
+TEST_F(Spectral, LayersOfAKindShareWhatThePaperShares) {
+  const auto pica = make_layers(PicaConfig{.rank = 3, .share_kinds = true}, base_, kLayers);
+  EXPECT_EQ(count(*pica[0]), 3 * 10);
+  EXPECT_EQ(count(*pica[1]), 3 * 10);
+  EXPECT_EQ(count(*pica[2]) + count(*pica[3]), 0);
+  const TinyloraConfig all{.rank = 3, .numbers = 5, .tie = TinyloraTie::kAll};
+  const auto tied = make_layers(all, base_, kLayers);
+  EXPECT_EQ(count(*tied[0]), 5);
+  EXPECT_EQ(count(*tied[1]) + count(*tied[2]) + count(*tied[3]), 0);
+}
+
+TEST_F(Spectral, ASharedLeafMovesAndLearnsInAllItsLayers) {
+  const auto pica = make_layers(PicaConfig{.rank = 3, .share_kinds = true}, base_, kLayers);
+  const at::Tensor R = pica[0]->trainables()[0].tensor;
+  R.detach().copy_(seeded({3, 10}, 2));
+  EXPECT_TRUE(change(*pica[2]).equal(change(*pica[0])));
+  EXPECT_EQ(largest(change(*pica[1])), 0);
+  const at::Tensor x = seeded({4, 10}, 3);
+  pica[0]->forward(x, base_).sum().backward();
+  const at::Tensor once = R.grad().clone();
+  pica[2]->forward(x, base_).sum().backward();
+  EXPECT_LT(largest(R.grad() - 2 * once), 1e-12);
 }
 
 TEST_F(Spectral, MiloraStartsFromTheLastTriplets) {

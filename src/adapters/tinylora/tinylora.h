@@ -1,8 +1,9 @@
 // TinyLoRA: LoRA-XS whose block is a sum of few fixed random ones, W + U √Σ (Σ v_i P_i) √Σ Vᵀ; only
 // the numbers v train. Source: TinyLoRA 2602.04118, with the sides and the variance 1 / r of P that
-// PEFT 0.21 takes. The paper's sharing of v by several layers is not offered.
+// PEFT 0.21 takes. With tying v is one for all layers, or for those of a kind.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "adapters/spectral/spectral_method.h"
@@ -10,23 +11,40 @@
 
 namespace svtune {
 
+enum class TinyloraTie { kNone, kKinds, kAll };
+inline constexpr EnumName<TinyloraTie> kTinyloraTieNames[] = {
+    {TinyloraTie::kNone, "none", "each layer its own"},
+    {TinyloraTie::kKinds, "kinds", "layers whose paths end in the same name the same"},
+    {TinyloraTie::kAll, "all", "all layers the same"},
+};
+constexpr std::span<const EnumName<TinyloraTie>> enum_names(TinyloraTie) {
+  return kTinyloraTieNames;
+}
+
 struct TinyloraConfig {
   static constexpr std::string_view kName = "tinylora";
   static constexpr std::string_view kSummary = "a handful of numbers per layer";
   std::int64_t rank = 2;
   std::int64_t numbers = 64;
   double dropout = 0.0;
+  TinyloraTie tie = TinyloraTie::kNone;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     visit(self.rank, {.name = "rank", .help = "Leading triplets r", .min = 1, .max = 1024});
     visit(self.numbers,
           {.name = "numbers", .help = "Trained numbers of each layer", .min = 1, .max = 65536});
+    visit(self.tie, {.name = "tie", .help = "Which layers train the same numbers"});
     visit(self.dropout,
           {.name = "dropout", .help = "Dropout on the adapter's input", .min = 0, .below = 1});
   }
   bool operator==(const TinyloraConfig&) const = default;
 };
+
+inline SpectralSharing spectral_sharing(TinyloraTie tie) {
+  if (tie == TinyloraTie::kNone) return SpectralSharing::kNone;
+  return tie == TinyloraTie::kAll ? SpectralSharing::kAll : SpectralSharing::kKind;
+}
 
 inline SpectralPlan spectral_plan(const TinyloraConfig& config) {
   return {.rank = config.rank,
@@ -34,7 +52,8 @@ inline SpectralPlan spectral_plan(const TinyloraConfig& config) {
           .right_power = 0.5,
           .trains = SpectralPart::kNumbers,
           .count = config.numbers,
-          .dropout = config.dropout};
+          .dropout = config.dropout,
+          .sharing = spectral_sharing(config.tie)};
 }
 
 }  // namespace svtune
