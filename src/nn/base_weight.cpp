@@ -5,6 +5,7 @@
 #include "base/errors.h"
 #include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
+#include "nn/int8_weight.h"
 #include "nn/narrow_product.h"
 
 namespace svtune {
@@ -91,8 +92,7 @@ BaseWeight::BaseWeight(at::Tensor dense) : dense_(std::move(dense)) {
   dtype_ = dense_.scalar_type();
 }
 
-BaseWeight::BaseWeight(at::Tensor stored, at::ScalarType compute)
-    : BaseWeight(std::move(stored)) {
+BaseWeight::BaseWeight(at::Tensor stored, at::ScalarType compute) : BaseWeight(std::move(stored)) {
   if (compute != dtype_ && !is_narrower(dtype_, compute)) {
     throw ModelError("base weight: its products cannot be computed in this dtype");
   }
@@ -101,6 +101,16 @@ BaseWeight::BaseWeight(at::Tensor stored, at::ScalarType compute)
 
 BaseWeight::BaseWeight(std::shared_ptr<const QuantizedMatrix> quantized, at::ScalarType compute)
     : quantized_(std::move(quantized)), dtype_(compute) {}
+
+BaseWeight BaseWeight::with_int8_products(Int8Input input) const {
+  if (dtype_ != at::kFloat && dtype_ != at::kBFloat16) {
+    throw ModelError("base weight: products in int8 go with fp32 or bf16 around them");
+  }
+  BaseWeight weight = *this;
+  weight.int8_ = quantized_ ? std::make_shared<Int8Weight>(*quantized_, input)
+                            : std::make_shared<Int8Weight>(dense_, input);
+  return weight;
+}
 
 std::int64_t BaseWeight::out_features() const {
   return quantized_ ? quantized_->out_features() : dense_.size(0);
@@ -120,7 +130,7 @@ std::int64_t BaseWeight::nbytes() const {
 }
 
 at::Tensor BaseWeight::matmul(const at::Tensor& x) const {
-  const bool as_stored = !quantized_ && !is_narrow();
+  const bool as_stored = !quantized_ && !is_narrow() && !int8_;
   if (!as_stored && at::GradMode::is_enabled() && x.requires_grad()) {
     return StoredLinear::apply(x, c10::make_intrusive<WeightHolder>(*this));
   }
@@ -134,20 +144,24 @@ at::Tensor BaseWeight::matmul_transposed(const at::Tensor& grad) const {
 // The products of 16-bit types accumulate in fp32 what they start from, so the small term goes
 // first and the large product onto it.
 at::Tensor BaseWeight::matmul(const at::Tensor& x, const ThinProduct& branch) const {
+  if (int8_) return int8_->product(x, rounded(branch));
   if (is_16_bit(dtype_)) return rounded(branch).addmm_(x, operand().t());
   return with_branch(product(x), branch);
 }
 
 at::Tensor BaseWeight::matmul_transposed(const at::Tensor& grad, const ThinProduct& branch) const {
+  if (int8_) return int8_->product_transposed(grad, rounded(branch));
   if (is_16_bit(dtype_)) return rounded(branch).addmm_(grad, operand());
   return with_branch(product_transposed(grad), branch);
 }
 
 at::Tensor BaseWeight::product(const at::Tensor& x) const {
+  if (int8_) return int8_->product(x);
   return is_narrow() ? narrow_product(x, dense_) : at::linear(x, operand());
 }
 
 at::Tensor BaseWeight::product_transposed(const at::Tensor& grad) const {
+  if (int8_) return int8_->product_transposed(grad);
   return is_narrow() ? narrow_product_transposed(grad, dense_) : at::mm(grad, operand());
 }
 

@@ -1,15 +1,18 @@
 // A frozen matrix of a linear layer and the few products that adapters may ask of it. It is
-// stored dense, in the dtype of the products or a narrower one, or quantised; adapters see nothing
-// of that.
+// stored dense, in the dtype of the products or a narrower one, or quantised, and its products may
+// be computed in int8; adapters see nothing of that.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <memory>
 
+#include "nn/int8_input.h"
 #include "quant/quantized_matrix.h"
 
 namespace svtune {
+
+class Int8Weight;
 
 // What a method adds to a product: scale · left right (∘ mask) (+ bias).
 struct ThinProduct {
@@ -36,6 +39,11 @@ class BaseWeight {
   // quantised weights of a thread share; no dense copy outlives a call.
   BaseWeight(std::shared_ptr<const QuantizedMatrix> quantized, at::ScalarType compute);
 
+  // The same matrix with products in int8 (nn/int8_weight.h); codes are made here, and dense()
+  // stays what it is. Throws ModelError when products are not in fp32 or bf16 otherwise, and what
+  // Int8Weight throws.
+  BaseWeight with_int8_products(Int8Input input = Int8Input::kTwoParts) const;
+
   bool defined() const { return dense_.defined() || quantized_ != nullptr; }
   std::int64_t out_features() const;
   std::int64_t in_features() const;
@@ -44,6 +52,8 @@ class BaseWeight {
   std::int64_t nbytes() const;  // as stored
   // Null when stored dense.
   const std::shared_ptr<const QuantizedMatrix>& quantized() const { return quantized_; }
+  // Null unless products are computed in int8.
+  const std::shared_ptr<const Int8Weight>& int8() const { return int8_; }
 
   // x [T, in] -> x Wᵀ [T, out]. Differentiable in x; the weight gets no gradient.
   at::Tensor matmul(const at::Tensor& x) const;
@@ -72,6 +82,7 @@ class BaseWeight {
 
   at::Tensor dense_;
   std::shared_ptr<const QuantizedMatrix> quantized_;
+  std::shared_ptr<const Int8Weight> int8_;
   at::ScalarType dtype_ = at::kFloat;
 };
 
