@@ -86,6 +86,28 @@ Int8Rows int8_rows_plain(const at::Tensor& values, const at::Tensor& factors, st
   return {at::stack({high, low}, 1).to(at::kChar), scales};
 }
 
+at::Tensor column_magnitudes(const at::Tensor& given) {
+  if (!has_kernel(given)) return given.abs().amax({0}).to(at::kFloat);
+  const at::Tensor values = given.contiguous();
+  const std::int64_t rows = values.size(0), columns = values.size(1);
+  constexpr std::int64_t kRowsPerBlock = 64;
+  const std::int64_t blocks = (rows + kRowsPerBlock - 1) / kRowsPerBlock;
+  const at::Tensor largest = at::empty({blocks, columns}, values.options().dtype(at::kFloat));
+  at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t block = first; block < last; ++block) {
+      float* own = largest.mutable_data_ptr<float>() + block * columns;
+      const std::int64_t begin = block * kRowsPerBlock, end = std::min(rows, begin + kRowsPerBlock);
+      if (values.scalar_type() == at::kFloat) {
+        kernels::column_magnitudes(values.const_data_ptr<float>(), columns, own, begin, end);
+      } else {
+        kernels::column_magnitudes(static_cast<const kernels::Bf16*>(values.const_data_ptr()),
+                                   columns, own, begin, end);
+      }
+    }
+  });
+  return largest.amax({0});
+}
+
 void combine_int8_sums(const at::Tensor& sums, const at::Tensor& row_scales,
                        const at::Tensor& column_scales, const at::Tensor& y, bool accumulate) {
   if (!has_kernel(y)) {

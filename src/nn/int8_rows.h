@@ -23,6 +23,9 @@ struct Int8Rows {
 Int8Rows int8_rows(const at::Tensor& values, const at::Tensor& factors, std::int64_t parts);
 Int8Rows int8_rows_plain(const at::Tensor& values, const at::Tensor& factors, std::int64_t parts);
 
+// The largest magnitude of each column of `values` [T, n], fp32 [n]; T > 0.
+at::Tensor column_magnitudes(const at::Tensor& values);
+
 // y [T, n] = (y +) row_scales [T] · column_scales [n] · sums, rounded once; `sums` is int32
 // [T, parts, n], contiguous, `column_scales` fp32 or undefined for 1, y contiguous.
 void combine_int8_sums(const at::Tensor& sums, const at::Tensor& row_scales,

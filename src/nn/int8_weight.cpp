@@ -28,7 +28,7 @@ at::Tensor codes_product(std::int8_t left, std::int8_t right) {
 // Of largest magnitude, ascending.
 at::Tensor largest_columns(const at::Tensor& x) {
   const std::int64_t count = std::min(kExactColumns, x.size(1));
-  const at::Tensor found = std::get<1>(x.abs().amax({0}).topk(count));
+  const at::Tensor found = std::get<1>(column_magnitudes(x).topk(count));
   return std::get<0>(found.sort());
 }
 
@@ -107,7 +107,7 @@ std::int64_t Int8Weight::nbytes() const {
 }
 
 void Int8Weight::add_product(const at::Tensor& x, const at::Tensor& sum, bool accumulate) const {
-  if (input_ == Int8Input::kTwoParts) {
+  if (input_ == Int8Input::kTwoParts || x.size(0) == 0) {
     multiply(int8_rows(x, {}, 2), codes_.t(), scales_, sum, accumulate);
     return;
   }

@@ -90,6 +90,15 @@ TEST(Int8Rows, SumsBecomeTheValuesOfThePlainForm) {
   }
 }
 
+TEST(Int8Rows, ColumnMagnitudesAreThoseOfAllRows) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    for (const std::int64_t rows : {1, 64, 150}) {
+      const at::Tensor x = random({rows, 37}, dtype, 1);
+      EXPECT_TRUE(at::equal(column_magnitudes(x), x.abs().amax({0}).to(at::kFloat)));
+    }
+  }
+}
+
 TEST(Int8Rows, NanAndInfinityReachTheScale) {
   const at::Tensor x = random({3, 20}, at::kFloat, 1);
   x.select(0, 0).narrow(0, 5, 1).fill_(std::numeric_limits<float>::quiet_NaN());

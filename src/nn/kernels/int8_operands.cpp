@@ -37,26 +37,29 @@ SVTUNE_INLINE float largest_magnitude(const T* row, const float* factors, std::i
   return std::bit_cast<float>(largest);
 }
 
+// Locals, because stores of int8 may change anything that is read through a pointer.
 template <bool kFactors, class T>
 SVTUNE_INLINE void quantize(const QuantizeRowsArgs<T>& a, std::int64_t begin, std::int64_t end) {
+  const std::int64_t columns = a.columns;
+  const float* factors = a.factors;
   for (std::int64_t r = begin; r < end; ++r) {
-    const T* row = a.values + r * a.columns;
+    const T* row = a.values + r * columns;
     std::int8_t* high = a.high + r * a.stride;
-    const float largest = largest_magnitude<kFactors>(row, a.factors, a.columns);
+    const float largest = largest_magnitude<kFactors>(row, factors, columns);
     const bool empty = largest < kSmallest;
     const float inverse = empty ? 0.0f : kCodes / largest;
     a.scales[r] = empty ? 0.0f : largest / kCodes;
     if (a.low == nullptr) {
 #pragma omp simd
-      for (std::int64_t i = 0; i < a.columns; ++i) {
-        high[i] = low_byte(value_at<kFactors>(row, a.factors, i) * inverse + kRounder);
+      for (std::int64_t i = 0; i < columns; ++i) {
+        high[i] = low_byte(value_at<kFactors>(row, factors, i) * inverse + kRounder);
       }
       continue;
     }
     std::int8_t* low = a.low + r * a.stride;
 #pragma omp simd
-    for (std::int64_t i = 0; i < a.columns; ++i) {
-      const float steps = value_at<kFactors>(row, a.factors, i) * inverse;
+    for (std::int64_t i = 0; i < columns; ++i) {
+      const float steps = value_at<kFactors>(row, factors, i) * inverse;
       const float shifted = steps + kRounder;
       high[i] = low_byte(shifted);
       low[i] = low_byte((steps - (shifted - kRounder)) * kPartSteps + kRounder);
@@ -74,19 +77,35 @@ SVTUNE_INLINE void quantize_either(const QuantizeRowsArgs<T>& a, std::int64_t be
   }
 }
 
+template <class T>
+SVTUNE_INLINE void largest_of_columns(const T* values, std::int64_t columns, float* largest,
+                                      std::int64_t begin, std::int64_t end) {
+  std::fill(largest, largest + columns, 0.0f);
+  for (std::int64_t r = begin; r < end; ++r) {
+    const T* row = values + r * columns;
+#pragma omp simd
+    for (std::int64_t i = 0; i < columns; ++i) {
+      const std::int32_t bits = magnitude_bits(load(row[i]));
+      largest[i] = std::bit_cast<float>(std::max(bits, std::bit_cast<std::int32_t>(largest[i])));
+    }
+  }
+}
+
 template <bool kLow, bool kColumnScales, bool kAccumulate, class T>
 SVTUNE_INLINE void combine(const CombineSumsArgs<T>& a, std::int64_t begin, std::int64_t end) {
+  const std::int64_t columns = a.columns;
+  const float* column_scales = a.column_scales;
   for (std::int64_t r = begin; r < end; ++r) {
     const std::int32_t* high = a.high + r * a.stride;
     const std::int32_t* low = kLow ? a.low + r * a.stride : nullptr;
-    T* y = a.y + r * a.columns;
+    T* y = a.y + r * columns;
     const float scale = a.row_scales[r];
 #pragma omp simd
-    for (std::int64_t i = 0; i < a.columns; ++i) {
+    for (std::int64_t i = 0; i < columns; ++i) {
       float value = static_cast<float>(high[i]);
       if constexpr (kLow) value += static_cast<float>(low[i]) * (1 / kPartSteps);
       value *= scale;
-      if constexpr (kColumnScales) value *= a.column_scales[i];
+      if constexpr (kColumnScales) value *= column_scales[i];
       if constexpr (kAccumulate) value += load(y[i]);
       store(&y[i], value);
     }
@@ -130,6 +149,15 @@ SVTUNE_CLONES void quantize_rows(const QuantizeRowsArgs<float>& args, std::int64
 SVTUNE_CLONES void quantize_rows(const QuantizeRowsArgs<Bf16>& args, std::int64_t begin,
                                  std::int64_t end) {
   quantize_either(args, begin, end);
+}
+
+SVTUNE_CLONES void column_magnitudes(const float* values, std::int64_t columns, float* largest,
+                                     std::int64_t begin, std::int64_t end) {
+  largest_of_columns(values, columns, largest, begin, end);
+}
+SVTUNE_CLONES void column_magnitudes(const Bf16* values, std::int64_t columns, float* largest,
+                                     std::int64_t begin, std::int64_t end) {
+  largest_of_columns(values, columns, largest, begin, end);
 }
 
 SVTUNE_CLONES void combine_sums(const CombineSumsArgs<float>& args, std::int64_t begin,

@@ -28,6 +28,13 @@ struct QuantizeRowsArgs {
 void quantize_rows(const QuantizeRowsArgs<float>& args, std::int64_t begin, std::int64_t end);
 void quantize_rows(const QuantizeRowsArgs<Bf16>& args, std::int64_t begin, std::int64_t end);
 
+// The largest magnitude of each column over the rows [begin, end), into [columns]; NaN counts as
+// the largest.
+void column_magnitudes(const float* values, std::int64_t columns, float* largest,
+                       std::int64_t begin, std::int64_t end);
+void column_magnitudes(const Bf16* values, std::int64_t columns, float* largest, std::int64_t begin,
+                       std::int64_t end);
+
 // y = (y +) row scale · column scale · (high + low / kPartSteps), rounded once.
 template <class T>
 struct CombineSumsArgs {
