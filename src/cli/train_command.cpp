@@ -14,6 +14,7 @@
 #include "cli/core/interrupt.h"
 #include "cli/core/progress.h"
 #include "libtorch/prelude.h"
+#include "train/int8_base.h"
 #include "train/quantize_plan.h"
 #include "train/training_run.h"
 
@@ -112,6 +113,14 @@ class Terminal final : public RunObserver {
     context_.out << "Loss before step 1: base model " << fixed(losses.base, 6) << ", "
                  << losses.method << (losses.quantized ? " on the quantised base " : " ")
                  << fixed(losses.adapted, 6) << std::endl;
+    start_training(0);
+  }
+
+  void int8_checked(const Int8Losses& losses) override {
+    progress_.reset();
+    context_.out << "With int8 products of " << losses.layers
+                 << " layers: " << fixed(losses.exact, 6) << " becomes " << fixed(losses.int8, 6)
+                 << " (" << change_text(losses) << ")" << std::endl;
     start_training(0);
   }
 

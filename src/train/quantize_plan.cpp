@@ -14,6 +14,15 @@ double bits_of(QuantType type, const QuantTuning& tuning) {
   return 4 + (tuning.double_quant ? 8.127 : 32.0) / static_cast<double>(tuning.block_size);
 }
 
+// Codes and scales of products in int8; the codes of a matrix that is stored in int8 are there.
+double int8_bytes(const Linear& layer, std::optional<QuantType> rounded_to) {
+  const QuantizedMatrix* stored = layer.base().quantized().get();
+  if (stored != nullptr) rounded_to = stored->storage().type;
+  const double scales = 4.0 * static_cast<double>(layer.out_features());
+  if (rounded_to == QuantType::kInt8) return scales;
+  return scales + static_cast<double>(layer.out_features() * layer.in_features());
+}
+
 }  // namespace
 
 std::filesystem::path quantized_folder(const std::filesystem::path& run) {
@@ -57,7 +66,9 @@ std::uint64_t frozen_matrix_bytes(Network& net, const TrainOptions& options) {
     const bool rounded_later = wanted && layer != &net.head() && !layer->base().quantized();
     bytes += rounded_later ? count * bits_of(*wanted, options.tuning) / 8
                            : static_cast<double>(layer->base().nbytes());
-    if (rounded_later || layer->base().quantized()) {
+    const bool int8 = options.model.base_compute != BaseCompute::kExact && layer != &net.head();
+    if (int8) bytes += int8_bytes(*layer, rounded_later ? wanted : std::nullopt);
+    if ((rounded_later || layer->base().quantized()) && !int8) {
       buffer = std::max(buffer, count * static_cast<double>(at::elementSize(net.dtype())));
     }
   }

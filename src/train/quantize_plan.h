@@ -19,7 +19,8 @@ std::filesystem::path quantized_folder(const std::filesystem::path& run);
 // The base model of such a run's adapter.
 std::filesystem::path quantized_base_directory(const std::filesystem::path& run);
 
-// Bytes that the frozen matrices take while training, with the buffer that a quantised base needs.
+// Bytes that the frozen matrices take while training, with the buffer that a quantised base needs
+// and the codes of --base-compute int8.
 std::uint64_t frozen_matrix_bytes(Network& net, const TrainOptions& options);
 
 }  // namespace svtune

@@ -33,6 +33,13 @@ struct StartLosses {
   bool quantized = false;  // the adapted model stands on a quantised base
 };
 
+// Nats per supervised token of the adapted model on the same documents, and layers that differ.
+struct Int8Losses {
+  double exact = 0;
+  double int8 = 0;
+  std::int64_t layers = 0;
+};
+
 enum class RunPhase { kData, kQuantize, kCalibrate, kInitialise, kSamples };
 
 class RunObserver {
@@ -55,6 +62,8 @@ class RunObserver {
   }
   // Not called when a run goes on from a checkpoint.
   virtual void start_checked(const StartLosses& losses) { (void)losses; }
+  // What --base-compute int8 costs, after the above; nor is this called then.
+  virtual void int8_checked(const Int8Losses& losses) { (void)losses; }
   virtual void resumed(std::int64_t step) { (void)step; }
   // There was nothing to go on from: a run was to be resumed and begins.
   virtual void begins_instead() {}

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,10 +18,24 @@
 
 namespace svtune {
 
+// In what the products with the frozen matrices are computed.
+enum class BaseCompute { kExact, kInt8, kInt8Columns };
+inline constexpr EnumName<BaseCompute> kBaseComputeNames[] = {
+    {BaseCompute::kExact, "exact", "in the arithmetic of the model"},
+    {BaseCompute::kInt8, "int8",
+     "integer products: matrices rounded to 8 bits, their inputs to 15 and gradients to 8"},
+    {BaseCompute::kInt8Columns, "int8-columns",
+     "the same with the 32 largest columns of an input exact and the others rounded to 8 bits"},
+};
+constexpr std::span<const EnumName<BaseCompute>> enum_names(BaseCompute) {
+  return kBaseComputeNames;
+}
+
 struct TrainModelOptions : ModelOptions {
   static constexpr const char* kAdapterHelp =
       "Saved adapter to go on from, with its method and targets, instead of a new one";
   std::optional<QuantType> base_dtype;
+  BaseCompute base_compute = BaseCompute::kExact;
   bool resize_embeddings = false;
 
   template <class Self, class Visitor>
@@ -30,6 +45,11 @@ struct TrainModelOptions : ModelOptions {
                             .help = "Quantise the frozen matrices: plainly (QLoRA), as QPiSSA "
                                     "with --method pissa, as LoftQ with --init loftq",
                             .when = not_with("adapter")});
+    visit(self.base_compute,
+          {.name = "base_compute",
+           .help = "Products with the frozen matrices of all layers but the head; int8 is faster "
+                   "where the processor has no fast bf16, and the run stops where it changes the "
+                   "loss before step 1 by more than half a percent"});
     visit(self.resize_embeddings,
           {.name = "resize_embeddings",
            .help = "Where the tokenizer has more tokens than the embedding rows, add these to it "

@@ -126,6 +126,12 @@ void check_options(const TrainOptions& options) {
   } else {
     check_method_dense_start(options.method);
   }
+  const bool trains_matrix = !options.model.adapter && method_traits(options.method).trains_matrix;
+  if (options.model.base_compute != BaseCompute::kExact && trains_matrix) {
+    throw UsageError("--base-compute int8 is for frozen matrices, --method " +
+                         method_name(options.method) + " trains them",
+                     "Leave it out, or take a method that trains beside the matrices.");
+  }
 }
 
 bool is_saved(const TargetOptions& targets, std::string_view module) {
@@ -228,6 +234,9 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   load.vocab_size = wanted_words(session);
   load.head = session.head;
   session.model = load_model(base_to_read(session.options), load);
+  if (base.base_compute != BaseCompute::kExact) {
+    session.model.arithmetic += "; int8 products with the frozen matrices";
+  }
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
   check_vocabulary(session);
   if (!session.head && !session.model.net->is_language_model()) {
@@ -288,23 +297,28 @@ double tokens_per_step(const TrainSession& session) {
 namespace {
 
 // Mapped weights that products of the adapted model do not read.
-std::vector<const Linear*> unread_weights(const TrainSession& session, const Attached& attached) {
+std::vector<const Linear*> unread_weights(const TrainSession& session) {
   std::vector<const Linear*> unread;
-  const at::ScalarType file = session.model.weights->stored_dtype();
+  if (session.options.model.base_dtype) return unread;
   const auto tokens = static_cast<std::int64_t>(session.batches->stream().tokens_per_batch());
-  for (const Linear* layer : attached.adapters.layers) {
+  const bool all = session.options.model.base_compute != BaseCompute::kExact;
+  for (const Linear* layer : session.model.net->linears()) {
     const BaseWeight& base = layer->base();
-    // Those in another dtype are copies of what is stored.
-    const bool mapped = base.defined() && !base.quantized() && base.stored().scalar_type() == file;
-    if (mapped && !layer->adapter()->memory(tokens).reads_base) unread.push_back(layer);
+    if (!base.defined() || base.quantized()) continue;
+    // Others are copies of what is stored.
+    const auto stored = session.model.weights->dtype(layer->name() + ".weight");
+    if (stored != base.stored().scalar_type()) continue;
+    const bool replaced = layer->adapter() && !layer->adapter()->memory(tokens).reads_base;
+    const bool in_int8 = all && layer != &session.model.net->head();
+    if (replaced || in_int8) unread.push_back(layer);
   }
   return unread;
 }
 
 }  // namespace
 
-void release_unread_weights(const TrainSession& session, const Attached& attached) {
-  for (const Linear* layer : unread_weights(session, attached)) {
+void release_unread_weights(const TrainSession& session) {
+  for (const Linear* layer : unread_weights(session)) {
     session.model.weights->release(layer->name() + ".weight");
   }
 }
@@ -316,7 +330,7 @@ MemoryForecast forecast_memory(const TrainSession& session, const Attached& atta
       survey(session.batches->stream(), config.batch.packing, kBatchesLookedAt);
   MemoryRequest request;
   request.weight_bytes = frozen_matrix_bytes(*session.model.net, session.options);
-  for (const Linear* layer : unread_weights(session, attached)) {
+  for (const Linear* layer : unread_weights(session)) {
     request.weight_bytes -= static_cast<std::uint64_t>(layer->base().nbytes());
   }
   if (!session.model.net->head_is_tied()) {

@@ -49,8 +49,8 @@ Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& ob
                          const std::optional<AdapterRecord>& begun = std::nullopt);
 
 // Lets the system drop the pages of mapped weights that no product reads any more: what an adapter
-// holds stands for them. They are read again where they are asked for.
-void release_unread_weights(const TrainSession& session, const Attached& attached);
+// holds, or codes in int8, stand for them. They are read again where they are asked for.
+void release_unread_weights(const TrainSession& session);
 
 // What the run will need, from the attached layers and the longest batch of the data.
 MemoryForecast forecast_memory(const TrainSession& session, const Attached& attached);

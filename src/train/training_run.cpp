@@ -13,6 +13,7 @@
 #include "libtorch/prelude.h"
 #include "merge/merge.h"
 #include "nn/cpu_allocator.h"
+#include "train/int8_base.h"
 #include "train/quantized_base.h"
 #include "train/rehearsal.h"
 #include "train/run_directory.h"
@@ -240,7 +241,8 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   observer.planned(plan);
   check_memory(plan.memory, available_memory(), process_memory().resident);
   if (base_loss) verify_start(session, attached, documents, base_losses, observer);
-  release_unread_weights(session, attached);
+  const std::optional<Int8Losses> int8 = enter_int8(session, attached, !restart, observer);
+  release_unread_weights(session);
   std::optional<TrainState> state(std::in_place, attached.adapters, *session.batches,
                                   session.options.train.optimizer);
   std::optional<CheckpointStore::Restored> restored;
@@ -252,6 +254,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   if (!restart) save_record(run, attached);
   RunFiles files = start_files(session, attached.report, base_loss);
   if (!restart) files.samples = std::move(samples);
+  if (int8) files.run.facts.push_back({"Loss by int8 products", change_text(*int8)});
   save_report_json(run, files);
 
   const Trained trained = train_steps(session, attached, *state, restored, observer);
@@ -278,6 +281,7 @@ void rehearse_training(const TrainOptions& options, RunObserver& observer) {
   observer.planned(plan);
   check_memory(plan.memory, available_memory(), process_memory().resident);
   quantize_in_memory(session);
+  enter_int8(session, attached, /*measure=*/false, observer);
   const StepTime time =
       measure_steps(*session.model.net, attached.adapters, *session.batches, session.options.train);
   const double a_step = time.of_step(plan.tokens_per_step);

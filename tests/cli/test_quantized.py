@@ -109,6 +109,45 @@ class Quantized(harness.Base):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(samples(whole), samples(broken))
 
+    def test_int8_products_are_told_recorded_and_resumed(self):
+        options = ["--base-compute", "int8", "--save-every", 1, "--keep-checkpoints", 100]
+        whole, broken = self.root / "int8-products", self.root / "int8-products-broken"
+        output = self.train(whole, *options).stdout
+        line = next(l for l in output.splitlines() if l.startswith("With int8 products of "))
+        self.assertRegex(line, r"^With int8 products of 14 layers: [\d.]+ becomes [\d.]+ \([+-]")
+        self.assertIn("int8 products with the frozen matrices", output)
+        config = json.loads((whole / "config.json").read_text())
+        self.assertEqual(config["base_compute"], "int8")
+        facts = json.loads((whole / "report.json").read_text())["facts"]
+        self.assertIn("Loss by int8 products", json.dumps(facts))
+        shutil.copytree(whole, broken)
+        shutil.rmtree(broken / "adapter")
+        for step in (4, 5, 6):
+            shutil.rmtree(broken / "checkpoints" / f"step-{step}")
+        self.refused(svtune(*self.train_arguments(broken, *options[2:], "--resume")), 1,
+                     "--base-compute was int8, got exact")
+        result = svtune(*self.train_arguments(broken, *options, "--resume"))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("Resumed at step 3", result.stdout)
+        weights = "adapter/adapter_model.safetensors"
+        self.assertEqual((whole / weights).read_bytes(), (broken / weights).read_bytes())
+        exact = self.root / "exact-products"
+        self.train(exact)
+        self.assertNotEqual((whole / weights).read_bytes(), (exact / weights).read_bytes())
+
+    def test_int8_products_go_with_every_base(self):
+        for base in ("nf4", "int8"):
+            output = self.train(self.root / f"int8-on-{base}", "--base-dtype", base,
+                                "--base-compute", "int8").stdout
+            self.assertIn("With int8 products of 14 layers", output)
+
+    def test_rehearsal_counts_the_codes(self):
+        def weights(*more):
+            output = self.train(self.root / "none", "--dry-run", *more).stdout
+            return next(l for l in output.splitlines() if l.startswith("  weights: "))
+
+        self.assertNotEqual(weights(), weights("--base-compute", "int8"))
+
     def test_export_takes_the_residual_along(self):
         self.quantize("residual", "--method", "qpissa")
         folder = self.root / "residual"
@@ -124,6 +163,8 @@ class Quantized(harness.Base):
         self.refused(svtune(*self.train_arguments(run, "--base-dtype", "nf4", method="full")), 2,
                      "--base-dtype")
         self.refused(svtune(*self.train_arguments(run, "--init", "loftq")), 2, "--base-dtype")
+        self.refused(svtune(*self.train_arguments(run, "--base-compute", "int8", method="full")), 2,
+                     "--base-compute int8", "full")
         self.refused(svtune(*self.train_arguments(run, "--base-dtype", "nf4",
                                                   "--quant-block-size", 48)), 2, "48")
         self.assertFalse(run.exists())
