@@ -7,6 +7,7 @@
 #include "cli/convert_command.h"
 #include "cli/core/builtin_commands.h"
 #include "cli/core/command.h"
+#include "cli/count_command.h"
 #include "cli/demo_data_command.h"
 #include "cli/eval_command.h"
 #include "cli/export_command.h"
@@ -24,9 +25,9 @@ namespace svtune {
 using Commands =
     CommandList<TrainCommandOptions, EvalCommandOptions, GenerateCommandOptions, ChatCommandOptions,
                 ScoreOptions, TokenizeOptions, MergeCommandOptions, ExportCommandOptions,
-                ConvertOptions, QuantizeCommandOptions, InspectOptions, ReportOptions, BenchOptions,
-                CacheOptions, DemoDataOptions, HelpOptions, CompletionOptions, ManOptions,
-                DocsOptions>;
+                ConvertOptions, QuantizeCommandOptions, InspectOptions, CountCommandOptions,
+                ReportOptions, BenchOptions, CacheOptions, DemoDataOptions, HelpOptions,
+                CompletionOptions, ManOptions, DocsOptions>;
 
 inline ProgramInfo program_info() { return {"svtune", SVTUNE_VERSION}; }
 

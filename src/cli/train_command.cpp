@@ -7,12 +7,11 @@
 #include "adapter_files/adapter_file.h"
 #include "adapter_files/peft_directory.h"
 #include "api/prepare_torch.h"
-#include "attach/layer_kinds.h"
-#include "attach/svd_summary.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
 #include "cli/core/interrupt.h"
 #include "cli/core/progress.h"
+#include "cli/start_lines.h"
 #include "libtorch/prelude.h"
 #include "train/int8_base.h"
 #include "train/quantize_plan.h"
@@ -20,17 +19,6 @@
 
 namespace svtune {
 namespace {
-
-// "  30 x q_proj [576, 576], 552,960 trainable", a line for each kind.
-std::string layer_lines(const StartReport& report) {
-  std::string text;
-  for (const LayerKind& kind : layer_kinds(report)) {
-    text += "  " + std::to_string(kind.layers) + " x " + kind.name + " [" +
-            std::to_string(kind.out_features) + ", " + std::to_string(kind.in_features) + "], " +
-            format_count(kind.trainable) + " trainable\n";
-  }
-  return text;
-}
 
 const char* unit_of(RunPhase phase) {
   if (phase == RunPhase::kData) return "record";
@@ -84,22 +72,11 @@ class Terminal final : public RunObserver {
   void planned(const RunPlan& plan) override {
     progress_.reset();
     total_steps_ = plan.total_steps;
-    const StartReport& start = plan.start;
-    std::ostream& out = context_.out;
-    out << "Adapted layers (" << start.method << "):\n" << layer_lines(start);
-    if (!start.extras.empty()) out << "  and " << start.extras.size() << " whole tensors\n";
-    for (const std::string& line : svd_summary(start)) out << line << "\n";
-    out << "Trainable: " << format_count(start.trainable) << " of " << format_count(start.total)
-        << " parameters (" << fixed(trainable_percent(start), 3) << " %)\n"
-        << "Steps: " << plan.total_steps << ", about " << std::llround(plan.tokens_per_step)
-        << " tokens each\n"
-        << "Arithmetic: " << plan.arithmetic << "\n"
-        << "Threads: " << threads_.count << " (" << threads_.reason << ")\n"
-        << "Peak memory (predicted): " << format_bytes(plan.memory.total()) << "\n";
-    for (const MemoryItem& item : plan.memory.items) {
-      out << "  " << item.name << ": " << format_bytes(item.bytes) << "\n";
-    }
-    out << std::flush;
+    context_.out << layers_text(plan.start) << "Steps: " << plan.total_steps << ", about "
+                 << std::llround(plan.tokens_per_step) << " tokens each\n"
+                 << "Arithmetic: " << plan.arithmetic << "\n"
+                 << "Threads: " << threads_.count << " (" << threads_.reason << ")\n"
+                 << memory_text(plan.memory) << std::flush;
   }
 
   void timed(double seconds, double seconds_per_step) override {

@@ -8,9 +8,14 @@ TokenRows::TokenRows(const std::vector<std::int64_t>& ids, const at::Tensor& mat
   const auto indices = matrix.options().dtype(at::kLong);
   ids_ = at::tensor(ids, at::TensorOptions().dtype(at::kLong)).to(matrix.device());
   places_ = at::full({matrix.size(0)}, -1, indices);
-  places_.index_copy_(0, ids_, at::arange(ids_.size(0), indices));
   const at::ScalarType dtype = matrix.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  values_ = matrix.detach().index_select(0, ids_).to(dtype).requires_grad_(true);
+  if (matrix.is_meta()) {  // where there is nothing but shapes
+    values_ = at::empty({ids_.size(0), matrix.size(1)}, matrix.options().dtype(dtype));
+  } else {
+    places_.index_copy_(0, ids_, at::arange(ids_.size(0), indices));
+    values_ = matrix.detach().index_select(0, ids_).to(dtype);
+  }
+  values_.requires_grad_(true);
 }
 
 at::Tensor TokenRows::in_embedded(const at::Tensor& x, const at::Tensor& tokens) const {

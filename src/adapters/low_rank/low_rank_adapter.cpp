@@ -36,7 +36,8 @@ LowRankAdapter::LowRankAdapter(const at::Tensor& A, const at::Tensor& B, LowRank
       B0_(std::move(B0)),
       options_(std::move(options)) {
   if (options_.start_hash) {
-    own_start_hash_ = hash_of(A0_, B0_);
+    // Factors that are shapes alone have no bytes.
+    own_start_hash_ = A0_.is_meta() ? at::zeros({2}, at::kInt) : hash_of(A0_, B0_);
     start_hash_ = options_.start_hash->values_follow ? at::zeros_like(own_start_hash_)
                                                      : own_start_hash_.clone();
   }

@@ -224,9 +224,14 @@ AdapterInit make_empty_adapter(const SvftConfig& config, const LayerSite& site) 
   } else {
     recompute_basis(config, site, setup);
   }
-  // A band has as many entries as what the file will say.
-  setup.positions = stores_positions(config, site) ? banded_positions(n, config.bandwidth)
-                                                   : positions_of(config, site, n, {});
+  if (site.base.device().is_meta()) {
+    setup.positions = at::empty({2, svft_count(config, n)},
+                                at::TensorOptions().dtype(at::kInt).device(at::kMeta));
+  } else {
+    // A band has as many entries as what the file will say.
+    setup.positions = stores_positions(config, site) ? banded_positions(n, config.bandwidth)
+                                                     : positions_of(config, site, n, {});
+  }
   if (setup.old_file && config.pattern == SvftPattern::kRandom) {
     setup.seed_positions = positions_of(config, site, n, {});
   }

@@ -61,7 +61,10 @@ SvftAdapter::SvftAdapter(SvftSetup setup) : setup_(std::move(setup)) {
   const auto leaf = at::TensorOptions(Uh.device()).dtype(sum_type(Uh.dtype()));
   M_ = at::zeros({setup_.positions.size(1)}, leaf).requires_grad_(true);
   if (setup_.gate) gate_ = at::zeros({1}, leaf).requires_grad_(true);
-  pattern_ = std::make_shared<SparsePattern>(Uh.out_features(), setup_.positions);
+  // Where there is nothing but shapes, nothing is computed.
+  if (!Uh.device().is_meta()) {
+    pattern_ = std::make_shared<SparsePattern>(Uh.out_features(), setup_.positions);
+  }
   if (!setup_.store_basis) {
     const bool final_pattern = !setup_.values_follow || !setup_.store_positions;
     if (final_pattern && setup_.exact_Uh.defined()) drop_exact_basis();
@@ -206,7 +209,8 @@ void SvftAdapter::keep_base() {
 
 at::Tensor SvftAdapter::forward(const at::Tensor& x, const BaseWeight& base) {
   SvftForm form = SvftForm::kDelta;
-  const bool training = at::GradMode::is_enabled();
+  // A block that runs again in backward ran without gradients before, in the same form.
+  const bool training = training_ || at::GradMode::is_enabled();
   {
     const at::NoGradGuard no_grad;
     if (!setup_.whole) setup_.whole = stands_for(setup_.basis, base);

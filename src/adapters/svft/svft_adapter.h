@@ -55,6 +55,7 @@ class SvftAdapter final : public Adapter {
  public:
   explicit SvftAdapter(SvftSetup setup);
 
+  void begin_micro_batch(bool training, std::uint64_t) override { training_ = training; }
   at::Tensor forward(const at::Tensor& x, const BaseWeight& base) override;
   at::Tensor merged_weight(const BaseWeight& base) const override;
   std::vector<Trainable> trainables() override;
@@ -82,6 +83,7 @@ class SvftAdapter final : public Adapter {
   SvftFactors factors() const;
 
   SvftSetup setup_;
+  bool training_ = false;
   at::Tensor M_, gate_;  // leaves: [k], [1] or undefined
   // [16] fp32 ([out] of an old file), as the file has it and of the basis here; undefined when the
   // basis itself is stored.

@@ -19,7 +19,7 @@ std::uint64_t rounding_seed(std::uint64_t seed, std::string_view tensor) {
 
 at::Tensor round_stochastically(const at::Tensor& wide, at::ScalarType dtype, std::uint64_t seed) {
   const bool narrow = dtype == at::kBFloat16 || dtype == at::kHalf;
-  if (!narrow || wide.scalar_type() != at::kFloat) return wide.to(dtype);
+  if (!narrow || wide.scalar_type() != at::kFloat || wide.is_meta()) return wide.to(dtype);
   const at::Tensor from = wide.detach().to(at::kCPU).contiguous();
   at::Tensor to = at::empty(from.sizes(), from.options().dtype(dtype));
   const float* values = from.const_data_ptr<float>();

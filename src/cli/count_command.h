@@ -1,0 +1,61 @@
+// svtune count: what a method would train of a model, from its configuration alone.
+#pragma once
+
+#include <filesystem>
+
+#include "cli/core/command.h"
+#include "train/run_options.h"
+
+namespace svtune {
+
+struct CountCommandOptions {
+  static constexpr CommandInfo kCommand{
+      .name = "count",
+      .summary = "Count what a method would train, from config.json alone",
+      .description =
+          "Reads a model's config.json, or a directory that holds one, and no weights: shows the "
+          "layers that the targets choose, the parameters that would train, and the memory that "
+          "training would take. The numbers are those of svtune train; --dry-run there also "
+          "measures the time of a step, on the model itself and the data.",
+      .examples =
+          "svtune count --model config.json --method pissa --rank 128\n"
+          "svtune count --model model/ --method svft --pattern plain\n"
+          "svtune count --model model/ --method lora --base-dtype nf4 --batch-tokens 8192"};
+
+  std::filesystem::path model;
+  ComputeDtype dtype = ComputeDtype::kAuto;
+  std::optional<QuantType> base_dtype;
+  MethodConfig method;
+  TargetOptions targets;
+  std::int64_t batch_tokens = 2048;
+  std::int64_t max_length = 512;
+  Recompute recompute = Recompute::kNone;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.model, {.name = "model",
+                       .help = "config.json, or a model directory; its weights are not read",
+                       .value_name = "PATH",
+                       .required = true});
+    visit(self.dtype, {.name = "dtype", .help = "Arithmetic of the model"});
+    visit(self.base_dtype,
+          {.name = "base_dtype", .help = "Quantise the frozen matrices, as svtune train does"});
+    visit.choice(self.method, {.name = "method", .help = "What trains"});
+    visit.group("Targets", self.targets);
+    visit(self.batch_tokens, {.name = "batch_tokens",
+                              .help = "Size of a micro-batch, for the memory",
+                              .unit = "tokens",
+                              .min = 2,
+                              .max = 1 << 28});
+    visit(self.max_length, {.name = "max_length",
+                            .help = "Longest example in it",
+                            .unit = "tokens",
+                            .min = 2,
+                            .max = 1 << 24});
+    visit(self.recompute, {.name = "recompute", .help = "What is computed again in backward"});
+  }
+};
+
+int run(const CountCommandOptions& options, CommandContext& context);
+
+}  // namespace svtune

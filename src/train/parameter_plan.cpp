@@ -1,0 +1,116 @@
+#include "train/parameter_plan.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "attach/target_check.h"
+#include "io/arithmetic.h"
+#include "libtorch/prelude.h"
+#include "models/families.h"
+#include "nn/narrow_product.h"
+#include "train/quantize_plan.h"
+
+namespace svtune {
+namespace {
+
+// Stands for files that are not there.
+class DeclaredWeights final : public WeightSource {
+ public:
+  explicit DeclaredWeights(at::ScalarType dtype) : dtype_(dtype) {}
+  std::optional<at::Tensor> read(const std::string&, at::ScalarType) const override { return {}; }
+  std::filesystem::path place_of(const std::string&) const override { return {}; }
+  std::vector<std::string> names() const override { return {}; }
+  at::ScalarType stored_dtype() const override { return dtype_; }
+  std::uint64_t hash(const std::string&) const override { return 0; }
+
+ private:
+  at::ScalarType dtype_;
+};
+
+// Older files call it torch_dtype.
+at::ScalarType stored_dtype(const Json& config) {
+  for (const char* key : {"dtype", "torch_dtype"}) {
+    const auto found = config.find(key);
+    if (found == config.end() || !found->is_string()) continue;
+    const std::string name = found->get<std::string>();
+    if (name == "bfloat16") return at::kBFloat16;
+    if (name == "float16") return at::kHalf;
+  }
+  return at::kFloat;
+}
+
+Model declared_model(const Json& config, const std::string& source,
+                     const std::optional<at::ScalarType>& asked) {
+  Model model;
+  model.config = config;
+  const at::ScalarType stored = stored_dtype(config);
+  model.weights = std::make_shared<DeclaredWeights>(stored);
+  const ArchSpec spec = parse_arch(config, source);
+  Arithmetic arithmetic = arithmetic_for(spec, stored, asked);
+  const at::ScalarType compute = arithmetic.compute;
+  model.arithmetic = std::move(arithmetic.reason);
+  const auto shape_only = [=](const std::vector<std::int64_t>& shape) {
+    const bool narrow = shape.size() == 2 && is_narrower(stored, compute);
+    return at::empty(shape, at::TensorOptions().dtype(narrow ? stored : compute).device(at::kMeta));
+  };
+  WeightLoader load(
+      [&](const std::string&, const std::vector<std::int64_t>& shape) { return shape_only(shape); },
+      [&](const std::string&, std::int64_t out, std::int64_t in) {
+        return BaseWeight(shape_only({out, in}), compute);
+      });
+  load.compute = compute;
+  model.net = std::make_unique<Network>(spec, load);
+  return model;
+}
+
+// Mapped matrices that no product of the adapted model reads take no memory.
+std::uint64_t unread_bytes(Model& model, std::int64_t tokens) {
+  if (model.weights->stored_dtype() != model.dtype()) return 0;
+  std::uint64_t bytes = 0;
+  for (const Linear* layer : model.net->linears()) {
+    if (!layer->base().defined() || layer->adapter() == nullptr) continue;
+    const bool read = layer->adapter()->memory(tokens).reads_base;
+    if (!read) bytes += static_cast<std::uint64_t>(layer->base().nbytes());
+  }
+  return bytes;
+}
+
+MemoryForecast forecast(Model& model, const AdapterSet& adapters, const TrainOptions& training,
+                        const ParameterPlanOptions& options) {
+  Network& net = *model.net;
+  MemoryRequest request;
+  request.weight_bytes =
+      frozen_matrix_bytes(net, training) - unread_bytes(model, options.batch_tokens);
+  if (!net.head_is_tied()) request.weight_bytes += net.embedding().weight().nbytes();
+  request.batch_tokens = options.batch_tokens;
+  request.longest_document = std::min(options.max_length, options.batch_tokens);
+  request.recompute = options.recompute;
+  add_adapters(request, net, adapters);
+  return predict_memory(net, request);
+}
+
+}  // namespace
+
+ParameterPlan plan_parameters(const Json& config, const std::string& source,
+                              const MethodConfig& method, const TargetOptions& targets,
+                              const ParameterPlanOptions& options) {
+  TrainOptions training;
+  training.method = method;
+  training.model.base_dtype = options.base_dtype;
+  if (options.base_dtype) {
+    quantize_plan(training);
+  } else {
+    check_method_dense_start(method);
+  }
+  Model model = declared_model(config, source, options.dtype);
+  const bool everything = method_traits(method).trains_matrix && targets == TargetOptions{};
+  const TargetOptions chosen = everything ? targets : or_all_linear(targets);
+  if (!everything) check_every_target(*model.net, chosen, method);
+  Attached attached = attach(model, method, chosen, {.initialise = false, .shapes_only = true});
+  MemoryForecast memory = forecast(model, attached.adapters, training, options);
+  return {std::move(attached.report), std::move(memory), std::move(model.arithmetic)};
+}
+
+}  // namespace svtune

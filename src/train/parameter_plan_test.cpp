@@ -1,0 +1,234 @@
+// Counts of whole models by their configuration, against what papers and PEFT report of them.
+#include "train/parameter_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/errors.h"
+#include "libtorch/prelude.h"
+#include "train/train_test_util.h"
+
+namespace svtune {
+namespace {
+
+struct Shape {
+  const char* family;
+  std::int64_t hidden, inner, layers, heads, kv_heads, head_dim, vocab;
+  bool tied = false;
+};
+
+constexpr Shape kLlama2_7B{"llama", 4096, 11008, 32, 32, 32, 128, 32000};
+constexpr Shape kLlama3_8B{"llama", 4096, 14336, 32, 32, 8, 128, 128256};
+constexpr Shape kLlama32_3B{"llama", 3072, 8192, 28, 24, 8, 128, 128256, true};
+constexpr Shape kGemma2B{"gemma", 2048, 16384, 18, 8, 1, 256, 256000, true};
+constexpr Shape kGemma7B{"gemma", 3072, 24576, 28, 16, 16, 256, 256000, true};
+
+Json config_of(const Shape& shape) {
+  return {{"model_type", shape.family},
+          {"hidden_size", shape.hidden},
+          {"intermediate_size", shape.inner},
+          {"num_hidden_layers", shape.layers},
+          {"num_attention_heads", shape.heads},
+          {"num_key_value_heads", shape.kv_heads},
+          {"head_dim", shape.head_dim},
+          {"vocab_size", shape.vocab},
+          {"tie_word_embeddings", shape.tied},
+          {"hidden_act", std::string(shape.family) == "gemma" ? "gelu" : "silu"},
+          {"rms_norm_eps", 1e-6},
+          {"rope_theta", 10000.0},
+          {"max_position_embeddings", 4096},
+          {"torch_dtype", "bfloat16"}};
+}
+
+ParameterPlan plan(const Shape& shape, const MethodConfig& method,
+                   const std::vector<std::string>& targets = {}) {
+  TargetOptions chosen;
+  chosen.target_modules = targets;
+  return plan_parameters(config_of(shape), "test", method, chosen, {.dtype = at::kBFloat16});
+}
+
+std::int64_t count(const Shape& shape, const MethodConfig& method,
+                   const std::vector<std::string>& targets = {}) {
+  return plan(shape, method, targets).start.trainable;
+}
+
+LoraConfig lora(std::int64_t rank) { return {.low_rank = {.rank = rank}}; }
+DoraConfig dora(std::int64_t rank) { return {.low_rank = {.rank = rank}}; }
+PissaConfig pissa(std::int64_t rank) { return {.low_rank = {.rank = rank}}; }
+
+SvftConfig plain_svft() {
+  SvftConfig config;
+  config.pattern = SvftPattern::kPlain;
+  return config;
+}
+
+SvftConfig random_svft(std::int64_t bandwidth) {
+  SvftConfig config;
+  config.pattern = SvftPattern::kRandom;
+  config.bandwidth = bandwidth;
+  return config;
+}
+
+SvftConfig banded_svft(std::int64_t bandwidth) {
+  SvftConfig config = random_svft(bandwidth);
+  config.pattern = SvftPattern::kBanded;
+  return config;
+}
+
+const std::vector<std::string> kFive = {"q_proj", "k_proj", "v_proj", "up_proj", "down_proj"};
+
+// PiSSA 2404.02948: r = 128 on all seven kinds of Llama-2-7B.
+TEST(ParameterPlan, PissaOnLlama2IsThePapersCount) {
+  const ParameterPlan got = plan(kLlama2_7B, pissa(128));
+  EXPECT_EQ(got.start.trainable, 319815680);
+  EXPECT_EQ(got.start.total, 6738415616);
+  EXPECT_EQ(got.start.layers.size(), 7u * 32);
+  PissaConfig recomputed = pissa(128);
+  recomputed.initial_factors = InitialFactors::kRecompute;
+  EXPECT_EQ(count(kLlama2_7B, recomputed), 319815680);
+}
+
+// SVFT 2405.19597, table 1, where a row is that of its own formula and names its kinds: q, k, v,
+// up and down of Gemma, up, down, o and gate of Llama 3 (for SVFT), up, down and gate (for LoRA).
+TEST(ParameterPlan, CountsAreThoseOfSvftsTable) {
+  EXPECT_EQ(count(kGemma2B, plain_svft()), 193536);         // 0.19M
+  EXPECT_EQ(count(kGemma2B, random_svft(16)), 6352416);     // 6.35M
+  EXPECT_EQ(count(kGemma2B, banded_svft(8)), 3281040);      // 3.3M, its table 5
+  EXPECT_EQ(count(kGemma7B, plain_svft(), kFive), 430080);  // 0.43M
+  EXPECT_EQ(count(kGemma7B, random_svft(16)), 19816384);    // 19.8M
+  EXPECT_EQ(count(kLlama3_8B, random_svft(12), {"up_proj", "down_proj", "o_proj", "gate_proj"}),
+            13087232);                                    // 13.1M
+  EXPECT_EQ(count(kGemma2B, lora(32), kFive), 26247168);  // 26.2M
+  EXPECT_EQ(count(kGemma2B, lora(1), kFive), 820224);     // 0.82M
+  EXPECT_EQ(count(kGemma2B, dora(16), kFive), 13501440);  // 13.5M
+  EXPECT_EQ(count(kGemma2B, dora(1), kFive), 1198080);    // 1.19M
+  EXPECT_EQ(count(kGemma7B, lora(32), kFive), 68812800);  // 68.8M
+  EXPECT_EQ(count(kGemma7B, dora(16), kFive), 35524608);  // 35.5M
+  EXPECT_EQ(count(kGemma7B, dora(1), kFive), 3268608);    // 3.26M
+  const std::vector<std::string> mlp = {"up_proj", "down_proj", "gate_proj"};
+  EXPECT_EQ(count(kLlama3_8B, lora(32), mlp), 56623104);  // 56.6M
+  EXPECT_EQ(count(kLlama3_8B, lora(1), mlp), 1769472);    // 1.77M
+}
+
+// What PEFT counted in its MetaMathQA comparison on Llama-3.2-3B: q and v unless said otherwise.
+TEST(ParameterPlan, CountsArePeftsOnLlama32) {
+  const std::vector<std::string> qv = {"q_proj", "v_proj"};
+  EXPECT_EQ(count(kLlama32_3B, lora(64), qv), 18350080);
+  EXPECT_EQ(count(kLlama32_3B, lora(32), qv), 9175040);
+  EXPECT_EQ(count(kLlama32_3B, lora(10), {"up_proj", "down_proj", "gate_proj"}), 9461760);
+  EXPECT_EQ(count(kLlama32_3B, dora(32), qv), 9289728);
+  AdaloraConfig adalora;
+  adalora.rank = 64;
+  adalora.target_rank = 32;
+  EXPECT_EQ(count(kLlama32_3B, adalora, qv), 18353664);
+  EXPECT_EQ(count(kLlama32_3B, VeraConfig{}, qv), 129024);
+  EXPECT_EQ(count(kLlama32_3B, BoftConfig{}, qv), 802816);
+  EXPECT_EQ(count(kLlama32_3B, FullConfig{}), 3212749824);
+}
+
+// in (b − 1) / 2 of each layer, 2306.07280.
+TEST(ParameterPlan, OftHasAnUpperTriangleForEachBlock) {
+  OftConfig config;
+  config.block_size = 32;
+  EXPECT_EQ(count(kLlama2_7B, config, {"q_proj", "down_proj"}), 32 * (4096 + 11008) * 31 / 2);
+}
+
+// Sizes that a tiny decoder has room for.
+template <class Config>
+Config small(Config config) {
+  if constexpr (requires { config.rank; }) config.rank = std::min<std::int64_t>(config.rank, 4);
+  if constexpr (requires { config.target_rank; }) config.target_rank = 2;
+  if constexpr (requires { config.low_rank; }) config.low_rank.rank = 4;
+  if constexpr (requires { config.block_size; }) config.block_size = 4;
+  return config;
+}
+
+// The same numbers as on a model that has weights, method by method.
+template <class... Configs>
+void compare_all(const Json& config, std::type_identity<std::variant<Configs...>>) {
+  const auto compare = [&](const MethodConfig& method) {
+    SCOPED_TRACE(method_name(method));
+    const ParameterPlan got = plan_parameters(config, "test", method, {}, {.dtype = at::kFloat});
+    Model model;
+    model.net = test::tiny_decoder(test::tiny_spec(), at::kFloat);
+    TargetOptions targets;
+    if (!method_traits(method).trains_matrix) targets.target_modules = {"all-linear"};
+    class Nothing final : public WeightSource {
+      std::optional<at::Tensor> read(const std::string&, at::ScalarType) const override {
+        return {};
+      }
+      std::filesystem::path place_of(const std::string&) const override { return {}; }
+      std::vector<std::string> names() const override { return {}; }
+      at::ScalarType stored_dtype() const override { return at::kFloat; }
+      std::uint64_t hash(const std::string&) const override { return 0; }
+    };
+    model.weights = std::make_shared<Nothing>();
+    const Attached attached = attach(model, method, targets);
+    EXPECT_EQ(got.start.trainable, attached.report.trainable);
+    EXPECT_EQ(got.start.total, attached.report.total);
+    EXPECT_GT(got.start.trainable, 0);
+    MemoryRequest request;
+    request.batch_tokens = 2048;
+    request.longest_document = 512;
+    add_adapters(request, *model.net, attached.adapters);
+    const MemoryForecast forecast = predict_memory(*model.net, request);
+    ASSERT_EQ(got.memory.items.size(), forecast.items.size());
+    for (std::size_t i = 0; i < forecast.items.size(); ++i) {
+      if (forecast.items[i].name == "weights") continue;
+      EXPECT_EQ(got.memory.items[i].bytes, forecast.items[i].bytes) << forecast.items[i].name;
+    }
+  };
+  (compare(small(Configs{})), ...);
+}
+
+TEST(ParameterPlan, EveryMethodCountsAsItDoesOnRealWeights) {
+  const ArchSpec spec = test::tiny_spec();
+  const Json config =
+      config_of({"llama", spec.hidden_size, spec.intermediate_size, spec.num_layers, spec.num_heads,
+                 spec.num_kv_heads, spec.head_dim, spec.vocab_size, spec.tied_head});
+  compare_all(config, std::type_identity<MethodConfig>{});
+}
+
+TEST(ParameterPlan, TokenRowsBiasesAndSavedModulesCount) {
+  TargetOptions targets;
+  targets.target_modules = {"q_proj"};
+  targets.modules_to_save = {"lm_head"};
+  const auto of = [&] {
+    return plan_parameters(config_of(kLlama3_8B), "test", lora(8), targets,
+                           {.dtype = at::kBFloat16})
+        .start.trainable;
+  };
+  EXPECT_EQ(of(), 32 * 8 * 8192 + std::int64_t{128256} * 4096);
+  targets.modules_to_save = {};
+  targets.trainable_token_indices = {5, 9};
+  EXPECT_EQ(of(), 32 * 8 * 8192 + 2 * 4096);
+}
+
+TEST(ParameterPlan, WeightsTakeWhatTheConfigurationStoresThemIn) {
+  const std::uint64_t bf16 = plan(kLlama2_7B, lora(8)).memory.items[1].bytes;
+  // All but the norms, 2 bytes each: near enough to 2 x 6.738e9.
+  EXPECT_NEAR(static_cast<double>(bf16), 2 * 6738149376.0, 1e6);
+}
+
+// 4-bit codes, a byte for the scale of 64 of them and its share of nested scales.
+TEST(ParameterPlan, QuantisedBaseTakesAQuarter) {
+  const ParameterPlan got =
+      plan_parameters(config_of(kLlama2_7B), "test", lora(8), {},
+                      {.dtype = at::kBFloat16, .base_dtype = QuantType::kNf4});
+  EXPECT_EQ(got.start.trainable, count(kLlama2_7B, lora(8)));
+  const double matrices = 32.0 * (4 * 4096 * 4096 + 3 * 4096 * 11008), words = 2.0 * 32000 * 4096;
+  const double widest = 2.0 * 4096 * 11008;
+  EXPECT_NEAR(static_cast<double>(got.memory.items[1].bytes),
+              matrices * 4.5 / 8 + 2 * words + widest, 0.06 * matrices);
+}
+
+TEST(ParameterPlan, RefusesWhatTrainingWouldRefuse) {
+  EXPECT_THROW(plan(kLlama2_7B, lora(8), {"q_prj"}), UsageError);
+  EXPECT_THROW(plan(kLlama3_8B, lora(2048), {"k_proj"}), ModelError);
+  Json config = config_of(kLlama2_7B);
+  config["model_type"] = "unknown";
+  EXPECT_THROW(plan_parameters(config, "test", lora(8), {}), FileError);
+}
+
+}  // namespace
+}  // namespace svtune
