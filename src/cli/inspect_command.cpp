@@ -118,6 +118,10 @@ int run(const InspectOptions& options, CommandContext& context) {
   const std::filesystem::path& path = options.path;
   if (!std::filesystem::exists(path)) throw FileError(path.string(), "no such file or directory");
   if (options.spectrum) return inspect_spectrum(path, options.tensors, options.drawing, context);
+  if (!options.compare.empty()) {
+    return inspect_compare(path, options.compare, options.tensors, options.drawing,
+                           options.comparison, context);
+  }
   if (path.extension() == ".gguf") {
     inspect_gguf(options, context.out);
   } else if (path.extension() == ".safetensors") {

@@ -21,7 +21,8 @@ struct SpectrumCommandOptions {
     visit(self.adapter, {.name = "adapter",
                          .help = "Adapter whose update is shown; of a run, its own",
                          .value_name = "DIR",
-                         .path = PathHint::kDirectory});
+                         .path = PathHint::kDirectory,
+                         .when = only_with("spectrum")});
     visit(self.rank, {.name = "rank",
                       .help = "Size of the leading part; of a run its rank, else 16",
                       .min = 1,

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/hash.h"
 #include "base/text_util.h"
-#include "report/assets.h"
 #include "report/html.h"
 #include "report/plot.h"
+#include "report/static_page.h"
 
 namespace svtune {
 namespace {
@@ -172,26 +171,9 @@ Plot update_size_plot(const Kinds& kinds) {
           })};
 }
 
-std::string cell(const std::string& text) {
-  return "<td class=\"number\">" + escape_html(text) + "</td>";
-}
-
 std::string percent(double share) { return format_quantity(share, NumberStyle::kPercent); }
 
 std::string plain(double value) { return format_quantity(value, NumberStyle::kPlain); }
-
-std::string table(const std::string& head, const std::string& rows) {
-  return "<div class=\"scroll\"><table><thead><tr>" + head + "</tr></thead><tbody>" + rows +
-         "</tbody></table></div>";
-}
-
-std::string head_cells(const std::vector<std::string>& names) {
-  std::string out;
-  for (const std::string& name : names) {
-    out += "<th class=\"number\">" + escape_html(name) + "</th>";
-  }
-  return out;
-}
 
 std::string number_heads(std::int64_t rank) {
   return head_cells({"Largest", "Smallest", "Energy at rank " + std::to_string(rank),
@@ -200,11 +182,11 @@ std::string number_heads(std::int64_t rank) {
 
 std::string number_cells(const SpectrumKind& kind, std::int64_t rank) {
   const auto mean = [&](const auto& value) { return kind_mean(kind, value); };
-  return cell(plain(mean([](const SpectrumLayer& l) { return l.sigma.front(); }))) +
-         cell(plain(mean([](const SpectrumLayer& l) { return l.sigma.back(); }))) +
-         cell(percent(mean([&](const SpectrumLayer& l) { return l.energy(rank); }))) +
-         cell(percent(mean([](const SpectrumLayer& l) { return l.residual_scale; }))) +
-         cell(percent(mean([](const SpectrumLayer& l) { return l.quantised_error; })));
+  return number_cell(plain(mean([](const SpectrumLayer& l) { return l.sigma.front(); }))) +
+         number_cell(plain(mean([](const SpectrumLayer& l) { return l.sigma.back(); }))) +
+         number_cell(percent(mean([&](const SpectrumLayer& l) { return l.energy(rank); }))) +
+         number_cell(percent(mean([](const SpectrumLayer& l) { return l.residual_scale; }))) +
+         number_cell(percent(mean([](const SpectrumLayer& l) { return l.quantised_error; })));
 }
 
 std::string row_head(const SpectrumKind& kind, std::size_t colour, const std::string& label) {
@@ -219,8 +201,8 @@ std::string kinds_table(const SpectrumInput& input, const Kinds& kinds) {
   for (std::size_t k = 0; k < kinds.size(); ++k) {
     const SpectrumLayer& first = *kinds[k].layers.front();
     rows += row_head(kinds[k], k, swatch(k) + "<code>" + escape_html(kinds[k].name) + "</code>") +
-            cell(std::to_string(kinds[k].layers.size())) +
-            cell(std::to_string(first.rows) + " x " + std::to_string(first.columns)) +
+            number_cell(std::to_string(kinds[k].layers.size())) +
+            number_cell(std::to_string(first.rows) + " x " + std::to_string(first.columns)) +
             number_cells(kinds[k], input.rank) + "</tr>";
   }
   return table("<th>Weight</th><th>Singular values, log</th>" + head_cells({"Layers", "Shape"}) +
@@ -241,22 +223,6 @@ std::string layers_list(const SpectrumInput& input, const Kinds& kinds) {
          " weights one by one</summary>" +
          table("<th>Weight</th><th>Singular values, log</th>" + number_heads(input.rank), rows) +
          "</details>";
-}
-
-// Thirds of an update as parts of one bar.
-std::string share_bar(const UpdateShares& shares) {
-  std::string out =
-      "<svg class=\"bar\" viewBox=\"0 0 100 8\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
-      "<rect class=\"track\" width=\"100\" height=\"8\"/>";
-  double begin = 0;
-  std::size_t colour = 0;
-  for (const double share : {shares.principal, shares.medium, shares.minor}) {
-    out += "<rect class=\"dot run-" + std::to_string(colour++) + "\" x=\"" +
-           format_coordinate(100 * begin, 2) + "\" width=\"" + format_coordinate(100 * share, 2) +
-           "\" height=\"8\"/>";
-    begin += share;
-  }
-  return out + "</svg>";
 }
 
 UpdateShares mean_shares(const SpectrumKind& kind) {
@@ -281,10 +247,10 @@ std::string update_section(const SpectrumInput& input, const Kinds& kinds) {
     const UpdateShares shares = mean_shares(kinds[k]);
     if (shares.relative_norm == 0) continue;
     rows += "<tr><th scope=\"row\">" + swatch(k) + "<code>" + escape_html(kinds[k].name) +
-            "</code></th>" + cell(percent(shares.relative_norm)) + cell(percent(shares.leading)) +
-            cell(percent(shares.principal)) + cell(percent(shares.medium)) +
-            cell(percent(shares.minor)) + cell(percent(shares.outside)) + "<td>" +
-            share_bar(shares) + "</td></tr>";
+            "</code></th>" + number_cell(percent(shares.relative_norm)) +
+            number_cell(percent(shares.leading)) + number_cell(percent(shares.principal)) +
+            number_cell(percent(shares.medium)) + number_cell(percent(shares.minor)) +
+            number_cell(percent(shares.outside)) + "<td>" + share_bar(shares) + "</td></tr>";
   }
   return "<section id=\"updates\"><h2>Where the update lies</h2><p class=\"note\">Shares of "
          "‖ΔW‖² by the singular directions of W, mean of its two sides: the first " +
@@ -307,15 +273,6 @@ std::string legend(const Kinds& kinds) {
     out += "<span>" + swatch(k) + escape_html(kinds[k].name) + "</span>";
   }
   return out + "</div>";
-}
-
-std::string facts_list(const std::vector<ReportFact>& facts) {
-  std::string out;
-  for (const ReportFact& fact : facts) {
-    out += "<div><dt>" + escape_html(fact.label) + "</dt><dd>" + escape_html(fact.value) +
-           "</dd></div>";
-  }
-  return "<dl class=\"tiles\">" + out + "</dl>";
 }
 
 std::string body_of(const SpectrumInput& input, const Kinds& kinds) {
@@ -366,20 +323,7 @@ std::string render_spectrum(const SpectrumInput& input) {
   const Kinds kinds = spectrum_kinds(input.layers);
   const std::string body =
       kinds.empty() ? "<p class=\"note\">There is no weight to show.</p>" : body_of(input, kinds);
-  const auto bytes = std::as_bytes(std::span(body));
-  const std::string nonce = hex64(hash64(bytes, 1)) + hex64(hash64(bytes, 2));
-  const std::string title = escape_html(input.title);
-  return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
-         "http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-         "'nonce-" +
-         nonce +
-         "'; base-uri 'none'; form-action 'none'\">\n<meta name=\"viewport\" "
-         "content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" "
-         "content=\"light dark\">\n<title>" +
-         title + "</title>\n<style nonce=\"" + nonce + "\">\n" + std::string(assets::kReportCss) +
-         "</style>\n</head>\n<body>\n<main>\n<header>\n<h1>" + title +
-         "</h1>\n<p class=\"subtitle\">" + escape_html(input.subtitle) + "</p>\n</header>\n<br>" +
-         body + "\n<footer>" + escape_html(input.footer) + "</footer>\n</main>\n</body>\n</html>\n";
+  return static_page({input.title, input.subtitle, input.footer}, body);
 }
 
 }  // namespace svtune

@@ -7,16 +7,10 @@
 #include "linalg/parallel.h"
 #include "linalg/svd_cache.h"
 #include "quant/quantized_matrix.h"
+#include "spectrum/shares.h"
 
 namespace svtune {
 namespace {
-
-double norm_of(const at::Tensor& matrix) { return matrix.norm(2, at::kDouble).item<double>(); }
-
-double energy_of(const at::Tensor& matrix) {
-  const double norm = norm_of(matrix);
-  return norm * norm;
-}
 
 // Share of the entries in each bin, divided by the bin's width: a density over the range; what
 // lies outside of it is missing from the sum.
@@ -38,26 +32,6 @@ std::vector<double> density_of(const at::Tensor& matrix, double deviation) {
                       static_cast<double>(dense.numel()));
   }
   return density;
-}
-
-// ‖ΔW‖² by direction: row i of UᵀΔW and column i of ΔWV, averaged, as parts of the whole.
-UpdateShares shares_of(const at::Tensor& change, const ThinSvd& svd, std::int64_t rank) {
-  UpdateShares shares;
-  const double all = energy_of(change);
-  if (all == 0) return shares;
-  const at::Tensor left = at::mm(svd.U.t(), change).square().sum(1, false, at::kDouble);
-  const at::Tensor right = at::mm(change, svd.V).square().sum(0, false, at::kDouble);
-  const at::Tensor by_direction = (left + right) / (2 * all);
-  const std::int64_t n = by_direction.size(0);
-  const auto between = [&](std::int64_t begin, std::int64_t end) {
-    return by_direction.narrow(0, begin, end - begin).sum().item<double>();
-  };
-  shares.leading = between(0, rank);
-  shares.principal = between(0, n / 3);
-  shares.medium = between(n / 3, n - n / 3);
-  shares.minor = between(n - n / 3, n);
-  shares.outside = std::max(0.0, 1 - shares.principal - shares.medium - shares.minor);
-  return shares;
 }
 
 double nf4_error(const at::Tensor& weight) {
@@ -89,7 +63,7 @@ SpectrumLayer analyse_weight(const at::Tensor& weight, const at::Tensor& change,
   layer.residual_density = density_of(residual, deviation);
   layer.quantised_error = nf4_error(dense);
   if (change.defined()) {
-    layer.update = shares_of(change, svd, rank);
+    layer.update = update_shares(change, svd, rank);
     layer.update->relative_norm = norm_of(change) / std::max(norm_of(dense), 1e-30);
   }
   return layer;

@@ -1,0 +1,134 @@
+#include "cli/inspect_compare.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "adapter_files/named_path.h"
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/number_text.h"
+#include "base/text_util.h"
+#include "cli/core/progress.h"
+#include "cli/shared_steps.h"
+#include "linalg/user_svd_cache.h"
+#include "report/comparison_page.h"
+#include "report/html.h"
+#include "spectrum/compare.h"
+
+namespace svtune {
+namespace {
+
+constexpr std::int64_t kDefaultRank = 16;
+
+std::string percent(double share) { return format_quantity(share, NumberStyle::kPercent); }
+
+std::string padded(const std::string& text, std::size_t width) {
+  return std::string(width > text.size() ? width - text.size() : 0, ' ') + text;
+}
+
+std::string row(const std::string& name, std::size_t width, std::int64_t layers,
+                const UpdateFigures& figures) {
+  const UpdateShares& shares = figures.shares;
+  std::string text = name + std::string(width > name.size() ? width - name.size() : 0, ' ') +
+                     padded(std::to_string(layers), 8) + padded(percent(shares.relative_norm), 10) +
+                     padded(fixed(figures.effective_rank, 1), 10);
+  for (const double share : {shares.leading, shares.principal, shares.medium, shares.minor}) {
+    text += padded(percent(share), 10);
+  }
+  return text + padded(std::to_string(figures.intruders), 10) +
+         padded(fixed(figures.lowest_cosine(), 3), 8) + padded(percent(figures.drift), 10) + "\n";
+}
+
+std::string head(std::size_t width) {
+  return "weight" + std::string(width - 6, ' ') +
+         "  layers   dW / W  eff. rank  in first principal    medium     minor intruders  cosine "
+         "    drift\n";
+}
+
+void print_adapter(const ComparisonInput& input, std::size_t adapter, bool each,
+                   std::ostream& out) {
+  std::vector<ComparedKind> rows = compared_kinds(input.layers, adapter);
+  if (each) {
+    rows.clear();
+    for (const ComparedLayer& layer : input.layers) {
+      if (layer.updates[adapter]) rows.push_back({layer.name, 1, *layer.updates[adapter]});
+    }
+  }
+  std::size_t width = 6;
+  for (const ComparedKind& kind : rows) width = std::max(width, kind.name.size());
+  out << input.adapters[adapter] << "\n" << head(width);
+  for (const ComparedKind& kind : rows) out << row(kind.name, width, kind.layers, kind.mean);
+  const ComparedKind total = compared_total(input.layers, adapter);
+  out << row("all", width, total.layers, total.mean);
+}
+
+// A candidate as it was loaded.
+struct Loaded {
+  std::unique_ptr<LoadedModel> model;
+  bool whole = false;
+};
+
+Loaded load_candidate(const std::filesystem::path& base, const std::filesystem::path& given,
+                      const SpectrumCommandOptions& common, CommandContext& context) {
+  std::filesystem::path path = given;
+  if (std::filesystem::exists(path / "metrics.jsonl")) {
+    path /= std::filesystem::exists(path / "adapter") ? "adapter" : "model";
+  }
+  ModelOptions options;
+  options.threads = common.threads;
+  const bool whole = !is_adapter_directory(path);
+  options.model = whole ? path : base;
+  if (!whole) options.adapter = path;
+  return {std::make_unique<LoadedModel>(load_for_command(options, context)), whole};
+}
+
+}  // namespace
+
+int inspect_compare(const std::filesystem::path& base, const std::vector<std::string>& candidates,
+                    bool each, const SpectrumCommandOptions& common,
+                    const CompareCommandOptions& options, CommandContext& context) {
+  const std::vector<NamedPath> named = parse_named_paths(candidates, "--compare");
+  ModelOptions base_options;
+  base_options.model = base;
+  base_options.threads = common.threads;
+  const LoadedModel loaded = load_for_command(base_options, context);
+  std::vector<Loaded> others;
+  std::vector<Candidate> compared;
+  for (const NamedPath& one : named) {
+    others.push_back(load_candidate(base, one.path, common, context));
+    compared.push_back({&others.back().model->model, others.back().whole});
+  }
+  const auto cache = common.svd_cache ? open_user_svd_cache() : nullptr;
+  Progress progress({.label = "decompose", .unit = "layer"});
+  CompareOptions analysis;
+  analysis.rank = common.rank.value_or(kDefaultRank);
+  analysis.top = options.intruder_top;
+  analysis.threshold = options.intruder_threshold;
+  if (cache) analysis.cache = &cache->svd;
+  analysis.progress = [&](std::int64_t done, std::int64_t total) {
+    progress.update({.done = done, .total = total});
+  };
+  ComparisonInput input;
+  input.layers = compare_weights(loaded.model, compared, analysis);
+  progress.finish();
+  if (cache) {
+    for (const std::string& text : cache_warnings(*cache)) context.warn(text);
+  }
+  input.adapters = names_of(named);
+  input.rank = analysis.rank;
+  input.top = analysis.top;
+  input.threshold = analysis.threshold;
+  for (std::size_t a = 0; a < input.adapters.size(); ++a) {
+    print_adapter(input, a, each, context.out);
+  }
+  if (!common.output) return 0;
+  input.title =
+      "Updates of " + (base.filename().empty() ? base.parent_path() : base).filename().string();
+  input.subtitle = join(input.adapters, ", ");
+  input.footer = context.program.name + " " + context.program.version;
+  write_file_atomic(*common.output, render_comparison(input));
+  context.out << common.output->string() << "\n";
+  return 0;
+}
+
+}  // namespace svtune
