@@ -1,9 +1,16 @@
 #include "adapter_files/loaded_model.h"
 
+#include <map>
+#include <utility>
+
 #include "adapter_files/adapter_head.h"
 #include "adapter_files/adapter_vocabulary.h"
+#include "base/errors.h"
+#include "base/text_util.h"
 #include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
+#include "nn/routed_adapter.h"
+#include "nn/row_route.h"
 
 namespace svtune {
 namespace {
@@ -33,6 +40,85 @@ LoadedModel load_with_adapter(const std::filesystem::path& model,
   const auto cache = open_user_svd_cache();
   loaded.adapter = load_adapter(loaded.model, *adapter, cache ? &cache->svd : nullptr);
   append(loaded.warnings, loaded.adapter->warnings);
+  if (cache) append(loaded.warnings, cache_warnings(*cache));
+  return loaded;
+}
+
+namespace {
+
+[[noreturn]] void refuse(const NamedPath& adapter, const std::string& what) {
+  throw FileError(adapter.path.string(), what + ", which one batch cannot have of several adapters",
+                  "Use it alone, or merge it into a model.");
+}
+
+void require_layers_only(const NamedPath& adapter, const LoadedAdapter& loaded) {
+  for (const ExtraTrainable& extra : loaded.adapters.extras) {
+    refuse(adapter, "trains " + extra.name + " beside the layers");
+  }
+  for (const Linear* layer : loaded.adapters.layers) {
+    if (layer->adapter()->plain_weight().defined()) {
+      refuse(adapter, "trains " + layer->name() + " as a whole");
+    }
+  }
+}
+
+std::string prompt_text(const LoadedAdapter& adapter) {
+  const std::optional<TrainedPrompt>& prompt = adapter.record.prompt;
+  return prompt ? dump_json(prompt_to_json(*prompt)) : "";
+}
+
+}  // namespace
+
+std::int32_t LoadedModel::adapter_of(const Json& row, const std::string& place) const {
+  const auto field = row.find(kAdapterField);
+  if (field == row.end()) return 0;
+  if (field->is_null()) return kNoAdapter;
+  const std::string name = field->is_string() ? field->get<std::string>() : dump_json(*field);
+  for (std::size_t i = 0; i < adapter_names.size(); ++i) {
+    if (field->is_string() && adapter_names[i] == name) return static_cast<std::int32_t>(i);
+  }
+  const std::string nearest = nearest_name(name, adapter_names);
+  throw FileError(place,
+                  "\"adapter\" is " + name + ", allowed are " + join(adapter_names, ", ") +
+                      " and null for the model alone",
+                  nearest.empty() ? "" : "Did you mean \"" + nearest + "\"?");
+}
+
+LoadedModel load_with_adapters(const std::filesystem::path& model,
+                               const std::vector<NamedPath>& adapters, const LoadOptions& options) {
+  const DeclaredWords words = stored_words(model);
+  for (const NamedPath& each : adapters) {
+    const auto count = adapter_vocab_size(each.path, words);
+    if (count && *count != words.count) refuse(each, "resizes the embedding");
+  }
+  LoadedModel loaded{load_model(model, options), std::nullopt, {}};
+  append(loaded.warnings, loaded.model.warnings);
+  const auto cache = open_user_svd_cache();
+  std::map<Linear*, std::vector<std::unique_ptr<Adapter>>> lists;
+  for (std::size_t k = 0; k < adapters.size(); ++k) {
+    LoadedAdapter one = load_adapter(loaded.model, adapters[k].path, cache ? &cache->svd : nullptr);
+    for (const std::string& warning : one.warnings) {
+      loaded.warnings.push_back(adapters[k].name + ": " + warning);
+    }
+    require_layers_only(adapters[k], one);
+    for (Linear* layer : std::exchange(one.adapters.layers, {})) {
+      lists[layer].resize(adapters.size());
+      lists[layer][k] = layer->detach();
+    }
+    loaded.adapter_names.push_back(adapters[k].name);
+    if (k == 0) {
+      loaded.adapter = std::move(one);
+      continue;
+    }
+    if (prompt_text(one) != prompt_text(*loaded.adapter)) {
+      loaded.warnings.push_back(adapters[k].name + " was trained with other prompts than " +
+                                adapters[0].name + ", whose template is used for all");
+    }
+    loaded.others.push_back(std::move(one));
+  }
+  for (auto& [layer, list] : lists) {
+    layer->attach(std::make_unique<RoutedAdapter>(std::move(list)));
+  }
   if (cache) append(loaded.warnings, cache_warnings(*cache));
   return loaded;
 }

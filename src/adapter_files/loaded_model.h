@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "adapter_files/adapter_file.h"
+#include "adapter_files/named_path.h"
 #include "io/model.h"
 
 namespace svtune {
@@ -15,6 +16,17 @@ struct LoadedModel {
   Model model;
   std::optional<LoadedAdapter> adapter;
   std::vector<std::string> warnings;  // of both, and of the cache of decompositions
+  // Of load_with_adapters(): the names, in the order of their indices in Batch::adapters, and what
+  // the adapters beside the first hold together.
+  std::vector<std::string> adapter_names = {};
+  std::vector<LoadedAdapter> others = {};
+
+  // The index of the adapter that a row of data names in its field "adapter": without the field
+  // the first, for null kNoAdapter. Throws FileError naming `place` for a name that is none. Only
+  // of load_with_adapters().
+  std::int32_t adapter_of(const Json& row, const std::string& place) const;
+  // Whether rows name their adapters.
+  bool routed() const { return !adapter_names.empty(); }
 
   // Of the adapter, else of the model; null when neither says.
   const TrainedPrompt* trained_prompt() const;
@@ -26,5 +38,13 @@ struct LoadedModel {
 LoadedModel load_with_adapter(const std::filesystem::path& model,
                               const std::optional<std::filesystem::path>& adapter,
                               const LoadOptions& options);
+
+// Several adapters, of any methods, on one model: every layer that one of them changes carries a
+// RoutedAdapter, and `adapter` is the first, for its record. They may not train whole tensors,
+// biases or rows of the embedding, which documents of a batch share (FileError).
+LoadedModel load_with_adapters(const std::filesystem::path& model,
+                               const std::vector<NamedPath>& adapters, const LoadOptions& options);
+
+inline constexpr char kAdapterField[] = "adapter";  // of a row of data
 
 }  // namespace svtune

@@ -1,13 +1,37 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <string>
+#include <string_view>
 
+#include "base/errors.h"
 #include "cli/core/terminal.h"
 #include "cli/generate_command.h"
 #include "data/encode.h"
 #include "io/load_tokenizer.h"
 
 namespace svtune {
+namespace {
+
+constexpr std::string_view kSwitch = "/adapter";
+
+bool is_switch(std::string_view line) {
+  return line == kSwitch || line.starts_with(std::string(kSwitch) + " ");
+}
+
+// A name that is none is told, and the conversation goes on as it was.
+void switch_adapter(const LoadedModel& loaded, const std::string& line, TextOptions& text,
+                    CommandContext& context) {
+  const std::string name = line == kSwitch ? "" : line.substr(kSwitch.size() + 1);
+  try {
+    const Json row{{kAdapterField, name.empty() ? Json() : Json(name)}};
+    text.tokens.adapters = {loaded.adapter_of(row, std::string(kSwitch))};
+  } catch (const FileError& error) {
+    context.warn(error.what());
+  }
+}
+
+}  // namespace
 
 int run(const ChatCommandOptions& options, CommandContext& context) {
   LoadedModel loaded = load_for_command(options.model, context);
@@ -33,6 +57,10 @@ int run(const ChatCommandOptions& options, CommandContext& context) {
       continue;
     }
     if (line.empty()) continue;
+    if (loaded.routed() && is_switch(line)) {
+      switch_adapter(loaded, line, text, context);
+      continue;
+    }
     conversation.messages.push_back({{"role", "user"}, {"content", line}});
     const std::vector<TextAnswer> answers = generate_text(
         *loaded.model.net, tokenizer, {encoder.encode_prompt(conversation)}, text,

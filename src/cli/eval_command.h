@@ -2,8 +2,8 @@
 #pragma once
 
 #include "cli/core/command.h"
+#include "cli/shared_steps.h"
 #include "eval/evaluate.h"
-#include "io/model_options.h"
 
 namespace svtune {
 
@@ -27,7 +27,7 @@ struct EvalCommandOptions {
           "svtune eval --task exact-match --model model/ --adapter runs/pissa/adapter "
           "--data test.jsonl --answers answers.jsonl\n"
           "svtune eval --task classify --model bert/ --adapter runs/rte/adapter --data dev.tsv"};
-  ModelOptions model;
+  ServedModelOptions model;
   EvalOptions what;
 
   template <class Self, class Visitor>

@@ -16,6 +16,7 @@ namespace {
 struct Question {
   Json line;
   std::vector<std::int32_t> ids;
+  std::int32_t adapter = 0;
 };
 
 void answer_prompts(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions text,
@@ -54,8 +55,9 @@ class UnreadParts {
 };
 
 // The questions of --input, one after another.
-void for_each_question(const GenerateCommandOptions& options, const ExampleEncoder& encoder,
-                       UnreadParts& unread, const std::function<void(Question)>& each) {
+void for_each_question(const GenerateCommandOptions& options, const LoadedModel& loaded,
+                       const ExampleEncoder& encoder, UnreadParts& unread,
+                       const std::function<void(Question)>& each) {
   QuestionReader reader(options.columns);
   for_each_json_line(*options.input, [&](std::int64_t number, Json line) {
     const std::string place = line_place(*options.input, number);
@@ -69,7 +71,8 @@ void for_each_question(const GenerateCommandOptions& options, const ExampleEncod
     } catch (const Error& error) {
       throw FileError(place, error.what(), error.hint());
     }
-    each({std::move(line), std::move(ids)});
+    const std::int32_t adapter = loaded.routed() ? loaded.adapter_of(line, place) : 0;
+    each({std::move(line), std::move(ids), adapter});
   });
 }
 
@@ -78,13 +81,17 @@ void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions
   UnreadParts unread(context);
   // A malformed line is found before hours of answers, not after them.
   if (can_reread(*options.input))
-    for_each_question(options, encoder, unread, [](const Question&) {});
+    for_each_question(options, loaded, encoder, unread, [](const Question&) {});
   Progress progress({.label = "generate", .unit = "prompt"});
   write_json_lines(options.output, [&](JsonLinesWriter& writer) {
     std::vector<Question> waiting;
     const auto flush = [&] {
       std::vector<std::vector<std::int32_t>> prompts;
-      for (const Question& each : waiting) prompts.push_back(each.ids);
+      text.tokens.adapters.clear();
+      for (const Question& each : waiting) {
+        prompts.push_back(each.ids);
+        if (loaded.routed()) text.tokens.adapters.push_back(each.adapter);
+      }
       const auto answers = generate_text(*loaded.model.net, encoder.tokenizer(), prompts, text);
       for (std::size_t i = 0; i < waiting.size(); ++i) {
         waiting[i].line["answer"] = answers[i].text;
@@ -94,7 +101,7 @@ void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions
       progress.update({.done = static_cast<std::int64_t>(text.tokens.first_index)});
       waiting.clear();
     };
-    for_each_question(options, encoder, unread, [&](Question question) {
+    for_each_question(options, loaded, encoder, unread, [&](Question question) {
       waiting.push_back(std::move(question));
       if (static_cast<std::int64_t>(waiting.size()) == options.batch_size) flush();
     });

@@ -27,8 +27,10 @@ struct GenerateCommandOptions {
           "difference is a millionth and hardly ever shows.",
       .examples =
           "svtune generate --model model/ --adapter runs/pissa/adapter --prompt \"Why?\"\n"
-          "svtune generate --model model/ --input questions.jsonl --output answers.jsonl"};
-  ModelOptions model;
+          "svtune generate --model model/ --input questions.jsonl --output answers.jsonl\n"
+          "svtune generate --model model/ --adapter sums=runs/sums/adapter --adapter "
+          "prose=runs/prose/adapter --input mixed.jsonl"};
+  ServedModelOptions model;
   std::vector<std::string> prompt;
   std::optional<std::filesystem::path> input;
   std::filesystem::path output = "-";
@@ -74,9 +76,11 @@ struct ChatCommandOptions {
       .summary = "Talk to the model",
       .description =
           "Reads one message a line from standard input and streams the answers. "
-          "/reset forgets the conversation, /quit or the end of input leaves.",
+          "/reset forgets the conversation, /quit or the end of input leaves. Of several adapters "
+          "the first one answers; /adapter NAME goes on with another, /adapter with the model "
+          "alone.",
       .examples = "svtune chat --model model/ --adapter runs/pissa/adapter"};
-  ModelOptions model;
+  ServedModelOptions model;
   std::optional<std::string> system, chat_template;
   AnswerConfig answer;
 

@@ -18,17 +18,21 @@ constexpr std::size_t kLinesAtATime = 256;
 struct Line {
   Json value;
   std::vector<std::int32_t> ids;
+  std::int32_t adapter = 0;
 };
 
 // One line of the input as token ids that the model knows.
 class LineReader {
  public:
-  LineReader(const ScoreOptions& options, std::int64_t vocab) : options_(options), vocab_(vocab) {}
+  LineReader(const ScoreOptions& options, const LoadedModel& loaded)
+      : options_(options), loaded_(loaded), vocab_(loaded.model.spec().vocab_size) {}
 
   void for_each(const std::function<void(std::int64_t number, Line line)>& each) {
     for_each_json_line(options_.input, [&](std::int64_t number, Json value) {
-      std::vector<std::int32_t> ids = read(value, line_place(options_.input, number));
-      each(number, {std::move(value), std::move(ids)});
+      const std::string place = line_place(options_.input, number);
+      std::vector<std::int32_t> ids = read(value, place);
+      const std::int32_t adapter = loaded_.routed() ? loaded_.adapter_of(value, place) : 0;
+      each(number, {std::move(value), std::move(ids), adapter});
     });
   }
 
@@ -49,6 +53,7 @@ class LineReader {
   }
 
   const ScoreOptions& options_;
+  const LoadedModel& loaded_;
   std::int64_t vocab_;
   std::optional<Tokenizer> tokenizer_;
 };
@@ -56,8 +61,12 @@ class LineReader {
 void flush(LoadedModel& loaded, std::vector<Line>& lines, std::int64_t batch_tokens,
            JsonLinesWriter& writer) {
   std::vector<std::vector<std::int32_t>> sequences;
-  for (const Line& line : lines) sequences.push_back(line.ids);
-  const auto scores = score_sequences(*loaded.model.net, sequences, batch_tokens);
+  std::vector<std::int32_t> adapters;
+  for (const Line& line : lines) {
+    sequences.push_back(line.ids);
+    if (loaded.routed()) adapters.push_back(line.adapter);
+  }
+  const auto scores = score_sequences(*loaded.model.net, sequences, batch_tokens, adapters);
   for (std::size_t i = 0; i < lines.size(); ++i) {
     lines[i].value["ids"] = lines[i].ids;
     lines[i].value["logprobs"] = scores[i];
@@ -70,7 +79,7 @@ void flush(LoadedModel& loaded, std::vector<Line>& lines, std::int64_t batch_tok
 
 int run(const ScoreOptions& options, CommandContext& context) {
   LoadedModel loaded = load_for_command(options.model, context);
-  LineReader reader(options, loaded.model.spec().vocab_size);
+  LineReader reader(options, loaded);
   // A malformed line is found before the work, not after it.
   if (can_reread(options.input)) reader.for_each([](std::int64_t, const Line&) {});
   Progress progress({.label = "score", .unit = "line"});

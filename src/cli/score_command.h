@@ -17,7 +17,7 @@ struct ScoreOptions {
       .examples =
           "svtune score --model model/ --adapter run/adapter --input in.jsonl "
           "--output out.jsonl"};
-  ModelOptions model = fp32_model();
+  ServedModelOptions model = fp32_model();
   std::filesystem::path input = "-", output = "-";
   std::int64_t batch_tokens = 2048;
 
@@ -39,8 +39,8 @@ struct ScoreOptions {
                               .max = 1 << 24});
   }
 
-  static ModelOptions fp32_model() {
-    ModelOptions options;
+  static ServedModelOptions fp32_model() {
+    ServedModelOptions options;
     options.dtype = ComputeDtype::kFp32;
     return options;
   }

@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "adapter_files/loaded_model.h"
 #include "cli/core/command.h"
@@ -15,6 +17,29 @@ inline constexpr FieldSpec kOutputDirectoryField{.name = "output",
                                                  .value_name = "DIR",
                                                  .required = true,
                                                  .path = PathHint::kDirectory};
+
+// A model with any number of adapters, for the commands that answer with it.
+struct ServedModelOptions {
+  std::filesystem::path model;
+  std::vector<std::string> adapters;
+  ComputeDtype dtype = ComputeDtype::kAuto;
+  std::int64_t threads = 0;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.model, kModelField);
+    visit(self.adapters,
+          {.name = "adapter",
+           .help = "Adapter directory, svtune's or PEFT's; several as name=DIR, the option "
+                   "repeated: rows then say in their field \"adapter\" which one they mean "
+                   "(without it the first, null: the model alone)",
+           .value_name = "DIR",
+           .separator = 0,
+           .path = PathHint::kDirectory});
+    visit(self.dtype, {.name = "dtype", .help = "Arithmetic of the model"});
+    visit(self.threads, kThreadsField);
+  }
+};
 
 // What is taken from and written to by the commands that turn an adapter into something else.
 struct AdapterConversion {
@@ -45,5 +70,7 @@ PromptTemplate prompt_for_command(const LoadedModel& loaded, const PromptOptions
 
 // Sets the thread count, loads, tells the loader's warnings.
 LoadedModel load_for_command(const ModelOptions& options, CommandContext& context);
+// The same; adapters that have names, or are several, are those of load_with_adapters().
+LoadedModel load_for_command(const ServedModelOptions& options, CommandContext& context);
 
 }  // namespace svtune

@@ -10,10 +10,10 @@ std::string counted(std::int64_t count, const std::string& one) {
 }
 
 // "columns not used: history (120 rows), id (3 rows)", or "".
-std::string unused_columns(const ExampleStore& store) {
+std::string unused_columns(const ExampleStore& store, std::string_view field) {
   std::string list, unread;
   for (const ColumnCount& column : store.reader().column_counts()) {
-    if (column.rows == 0) continue;
+    if (column.rows == 0 || column.name == field) continue;
     const bool read = !column.part.empty() && store.encoder().prompt().reads(column.part);
     if (read) continue;
     list += (list.empty() ? "" : ", ") + column.name + " (" + counted(column.rows, "row") + ")";
@@ -27,7 +27,7 @@ std::string unused_columns(const ExampleStore& store) {
 
 }  // namespace
 
-std::vector<std::string> data_losses(const ExampleStore& store) {
+std::vector<std::string> data_losses(const ExampleStore& store, std::string_view field) {
   const EncodeStats& stats = store.stats();
   const std::string& name = store.records().name();
   const auto of_seen = [&](std::int64_t count) {
@@ -48,7 +48,7 @@ std::vector<std::string> data_losses(const ExampleStore& store) {
       losses.back() += "\n  " + name + ":" + bad.place + ": " + bad.problem;
     }
   }
-  if (std::string columns = unused_columns(store); !columns.empty()) {
+  if (std::string columns = unused_columns(store, field); !columns.empty()) {
     losses.push_back(std::move(columns));
   }
   if (stats.folded > 0) {

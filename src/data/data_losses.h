@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/example_store.h"
@@ -10,7 +11,7 @@ namespace svtune {
 
 // Examples cut short, examples without a token to learn from, bad records, which are listed on
 // lines of their own, columns that are not used, and what the chat template cannot show. Empty
-// when all is used.
-std::vector<std::string> data_losses(const ExampleStore& store);
+// when all is used. `field`, where one is given, is a column that someone else reads.
+std::vector<std::string> data_losses(const ExampleStore& store, std::string_view field = "");
 
 }  // namespace svtune

@@ -138,9 +138,10 @@ void ExampleStore::fail_all_dropped() const {
                   "Raise --max-length, or check --columns and --template.");
 }
 
-Example ExampleStore::example(std::int64_t index) const {
-  const std::int64_t record = split_ ? blocks_.at(static_cast<std::size_t>(index)).record : index;
-  return reader_.example(index_.read(record));
+Example ExampleStore::example(std::int64_t index) const { return reader_.example(record(index)); }
+
+Json ExampleStore::record(std::int64_t index) const {
+  return index_.read(split_ ? blocks_.at(static_cast<std::size_t>(index)).record : index);
 }
 
 TokenizedExample ExampleStore::read_block(std::int64_t index) const {

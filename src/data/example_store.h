@@ -87,6 +87,7 @@ class ExampleStore final : public DocumentStore {
   std::optional<TokenizedExample> get(std::int64_t index) const;
   // The record that an example comes from.
   Example example(std::int64_t index) const;
+  Json record(std::int64_t index) const;  // as it is written
   const EncodeStats& stats() const { return stats_; }
   const RecordIndex& records() const { return index_; }
   const RecordReader& reader() const { return reader_; }

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/errors.h"
 #include "data/data_losses.h"
 #include "data/trained_prompt.h"
 #include "libtorch/prelude.h"
@@ -24,6 +25,15 @@ std::int64_t count_of(const EvalOptions& options, std::int64_t size) {
   return options.limit > 0 ? std::min(options.limit, size) : size;
 }
 
+std::vector<std::int32_t> adapters_of(const LoadedModel& loaded, const ExampleStore& data,
+                                      std::int64_t count) {
+  std::vector<std::int32_t> adapters;
+  for (std::int64_t i = 0; loaded.routed() && i < count; ++i) {
+    adapters.push_back(loaded.adapter_of(data.record(i), place_of(data, i)));
+  }
+  return adapters;
+}
+
 template <class Task>
 Score evaluate_language(const Task& task, LoadedModel& loaded, const Tokenizer& tokenizer,
                         const EvalOptions& options, EvalObserver& observer) {
@@ -33,19 +43,26 @@ Score evaluate_language(const Task& task, LoadedModel& loaded, const Tokenizer& 
   for (const std::string& warning : warnings) observer.warning(warning);
   const auto encoder = std::make_shared<ExampleEncoder>(tokenizer, prompt, encoding_of(task));
   const ExampleStore data(options.data, options.reading, encoder);
-  for (const std::string& loss : data_losses(data)) observer.warning(loss);
+  const std::string_view field = loaded.routed() ? kAdapterField : "";
+  for (const std::string& loss : data_losses(data, field)) observer.warning(loss);
+  const std::int64_t count = count_of(options, data.size());
   const EvalInput input{*loaded.model.net,
                         data,
-                        count_of(options, data.size()),
+                        count,
                         options.batch_size,
                         answer_ends(loaded.model.path, tokenizer, prompt),
-                        observer};
+                        observer,
+                        adapters_of(loaded, data, count)};
   return run_task(task, input);
 }
 
 Score evaluate_labels(const LabelTask& task, std::optional<LabelSet> labels, LoadedModel& loaded,
                       const Tokenizer& tokenizer, const EvalOptions& options,
                       EvalObserver& observer) {
+  if (loaded.routed()) {
+    throw UsageError("labels are evaluated with one adapter at a time",
+                     "Give --adapter once, and evaluate the others in turn.");
+  }
   LabelledOptions reading = task.reading;
   reading.skip_bad_lines = options.reading.skip_bad_lines;
   const LabelledStore data(

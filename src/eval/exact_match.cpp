@@ -19,10 +19,6 @@ struct Asked {
   double wanted;
 };
 
-std::string place_of(const ExampleStore& data, std::int64_t index) {
-  return data.records().name() + ":" + std::to_string(data.records().line(index));
-}
-
 // Looks at all references before anything is generated. Examples without a number to compare
 // with are left out and named; an evaluation of none is refused.
 std::vector<Asked> questions_of(const EvalInput& input) {
@@ -102,8 +98,12 @@ void ask(const ExactMatch& task, const EvalInput& input, const std::vector<Asked
   for (std::size_t begin = 0; begin < asked.size(); begin += step) {
     const std::size_t end = std::min(asked.size(), begin + step);
     std::vector<std::vector<std::int32_t>> prompts;
+    text.tokens.adapters.clear();
     for (std::size_t i = begin; i < end; ++i) {
       prompts.push_back(encoder.encode_prompt(input.data.example(asked[i].index)));
+      if (!input.adapters.empty()) {
+        text.tokens.adapters.push_back(input.adapters[static_cast<std::size_t>(asked[i].index)]);
+      }
     }
     text.tokens.first_index = begin;
     const auto answers = generate_text(input.net, encoder.tokenizer(), prompts, text);

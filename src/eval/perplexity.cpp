@@ -29,12 +29,20 @@ Score run_task(const Perplexity&, const EvalInput& input) {
   LossMeter meter;
   for (std::int64_t i = 0; i < input.count;) {
     PackedBatch packed;
+    std::vector<std::int32_t> adapters;
     const std::int64_t end = std::min(input.count, i + input.batch_size);
     for (; i < end; ++i) {
-      if (const auto example = input.data.get(i)) append_document(packed, *example);
+      const auto example = input.data.get(i);
+      if (!example) continue;
+      append_document(packed, *example);
+      if (!input.adapters.empty()) {
+        adapters.push_back(input.adapters[static_cast<std::size_t>(i)]);
+      }
     }
     if (packed.supervised.empty()) continue;
-    meter.add(input.net, to_batch(packed));
+    Batch batch = to_batch(packed);
+    batch.adapters = std::move(adapters);
+    meter.add(input.net, batch);
     input.observer.progress({i, input.count, "example", meter.mean().loss});
   }
   const MeanLoss mean = meter.mean();

@@ -57,6 +57,13 @@ struct EvalInput {
   std::int64_t batch_size = 1;  // examples computed at a time
   AnswerEnds ends;              // of generated answers
   EvalObserver& observer;
+  // Of each example, as Batch::adapters; empty: all go through the first one.
+  std::vector<std::int32_t> adapters = {};
 };
+
+// "data.jsonl:12", for messages.
+inline std::string place_of(const ExampleStore& data, std::int64_t example) {
+  return data.records().name() + ":" + std::to_string(data.records().line(example));
+}
 
 }  // namespace svtune

@@ -5,6 +5,7 @@
 #include "base/errors.h"
 #include "base/hash.h"
 #include "libtorch/prelude.h"
+#include "nn/row_route.h"
 
 namespace svtune {
 namespace {
@@ -37,7 +38,8 @@ Batch prompt_batch(const std::vector<std::vector<std::int32_t>>& prompts, std::i
   return batch;
 }
 
-Batch step_batch(const std::vector<Running>& running, const KvCache& cache) {
+Batch step_batch(const std::vector<Running>& running, const KvCache& cache,
+                 const std::vector<std::int32_t>& adapters) {
   std::vector<std::int64_t> tokens, positions;
   Batch batch;
   batch.offsets.push_back(0);
@@ -45,6 +47,7 @@ Batch step_batch(const std::vector<Running>& running, const KvCache& cache) {
     tokens.push_back(running[s].last);
     positions.push_back(cache.length(static_cast<std::int64_t>(s)));
     batch.offsets.push_back(static_cast<std::int32_t>(s + 1));
+    if (!adapters.empty()) batch.adapters.push_back(adapters[running[s].index]);
   }
   batch.tokens = at::tensor(tokens, at::TensorOptions().dtype(at::kLong));
   batch.positions = at::tensor(positions, at::TensorOptions().dtype(at::kLong));
@@ -56,6 +59,7 @@ at::Tensor last_logits(Network& net, const Batch& batch, KvCache& cache) {
   const at::Tensor hidden = net.forward(batch, &cache);
   std::vector<std::int64_t> last;
   for (std::size_t s = 1; s < batch.offsets.size(); ++s) last.push_back(batch.offsets[s] - 1);
+  const RouteScope scope(route_of_documents(batch));
   return net.logits(hidden.index_select(0, at::tensor(last, at::TensorOptions().dtype(at::kLong))));
 }
 
@@ -112,10 +116,12 @@ std::vector<Generated> generate(Network& net, const std::vector<std::vector<std:
         derive_seed(options.sampling.seed, "generate", std::to_string(options.first_index + i));
     running.push_back({i, 0, Xoshiro256(seed)});
   }
-  at::Tensor logits = last_logits(net, prompt_batch(prompts, net.spec().vocab_size), cache);
+  Batch batch = prompt_batch(prompts, net.spec().vocab_size);
+  batch.adapters = options.adapters;
+  at::Tensor logits = last_logits(net, batch, cache);
   extend(running, logits, cache, options, on_token, results);
   while (!running.empty()) {
-    logits = last_logits(net, step_batch(running, cache), cache);
+    logits = last_logits(net, step_batch(running, cache, options.adapters), cache);
     extend(running, logits, cache, options, on_token, results);
   }
   return results;

@@ -20,6 +20,8 @@ struct GenerateOptions {
   // Number of the first prompt among all that are asked with this seed: prompts answered in
   // several calls draw as if they were one batch.
   std::uint64_t first_index = 0;
+  // Of each prompt, as Batch::adapters; empty: all go through the first one.
+  std::vector<std::int32_t> adapters = {};
 };
 
 struct Generated {

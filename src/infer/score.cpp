@@ -61,7 +61,8 @@ Batch pack(const Sequences& sequences, std::size_t first, std::size_t last) {
 }  // namespace
 
 std::vector<std::vector<float>> score_sequences(Network& net, const Sequences& sequences,
-                                                std::int64_t max_batch_tokens) {
+                                                std::int64_t max_batch_tokens,
+                                                const std::vector<std::int32_t>& adapters) {
   check_ids(sequences, net.spec().vocab_size);
   std::vector<std::vector<float>> result(sequences.size());
   std::size_t first = 0;
@@ -72,7 +73,11 @@ std::vector<std::vector<float>> score_sequences(Network& net, const Sequences& s
             tokens + sequences[last].size() <= static_cast<std::size_t>(max_batch_tokens))) {
       tokens += sequences[last++].size();
     }
-    const Batch batch = pack(sequences, first, last);
+    Batch batch = pack(sequences, first, last);
+    if (!adapters.empty()) {
+      batch.adapters.assign(adapters.begin() + static_cast<std::ptrdiff_t>(first),
+                            adapters.begin() + static_cast<std::ptrdiff_t>(last));
+    }
     if (batch.num_supervised() > 0) {
       const at::Tensor values = net.log_probs(batch).to(at::kCPU, at::kFloat).contiguous();
       const float* next = values.const_data_ptr<float>();

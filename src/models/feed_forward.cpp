@@ -1,6 +1,7 @@
 #include "models/feed_forward.h"
 
 #include "libtorch/prelude.h"
+#include "nn/row_route.h"
 
 namespace svtune {
 
@@ -54,6 +55,7 @@ at::Tensor Mixture::routed(const at::Tensor& x) {
         at::nonzero(chosen.reshape(-1) == static_cast<std::int64_t>(e)).squeeze(1);
     if (places.size(0) == 0) continue;
     const at::Tensor rows = places.div(experts_per_token, "floor");
+    const RouteScope scope(selected_route(rows));
     const at::Tensor y = experts[e].forward(x.index_select(0, rows));
     const at::Tensor weighted = y * weights.index_select(0, places).unsqueeze(1);
     sum = sum.index_add(0, rows, weighted.to(x.scalar_type()));

@@ -5,6 +5,7 @@
 #include "libtorch/prelude.h"
 #include "nn/narrow_product.h"
 #include "nn/ops/recompute.h"
+#include "nn/row_route.h"
 
 namespace svtune {
 namespace {
@@ -26,6 +27,7 @@ void for_each_tile(const at::Tensor& rows, const at::Tensor& targets, std::int64
   const std::int64_t step = std::max<std::int64_t>(16, kAdaptedTileElements / vocab);
   for (std::int64_t begin = 0; begin < rows.size(0); begin += step) {
     const std::int64_t count = std::min(step, rows.size(0) - begin);
+    const RouteScope scope(narrowed_route(begin, count));
     body(rows.narrow(0, begin, count), targets.narrow(0, begin, count));
   }
 }

@@ -5,8 +5,18 @@
 
 #include "base/errors.h"
 #include "libtorch/prelude.h"
+#include "nn/row_route.h"
 
 namespace svtune {
+namespace {
+
+std::optional<RowRoute> route_of_supervised(const Batch& batch) {
+  const std::optional<RowRoute> tokens = route_of_tokens(batch);
+  if (!tokens) return std::nullopt;
+  return tokens->select(batch.supervised);
+}
+
+}  // namespace
 
 Network::Network(ArchSpec spec, const WeightLoader& load)
     : spec_(std::move(spec)), parts_(spec_.build(spec_, Builder(load))) {
@@ -43,6 +53,7 @@ const LanguageHead& Network::language_head() const {
 
 at::Tensor Network::forward(const Batch& batch, KvCache* cache) {
   if (cache != nullptr && !is_language_model()) fail_for_head("it writes no text");
+  const RouteScope scope(route_of_tokens(batch));
   return parts_.backbone.forward(batch, dtype_, cache, recompute_);
 }
 
@@ -80,6 +91,7 @@ at::Tensor Network::loss(const Batch& batch) {
     return documents->loss(first_rows(batch), batch.document_targets);
   }
   const at::Tensor rows = supervised_rows(batch);
+  const RouteScope scope(route_of_supervised(batch));
   if (auto* tokens = std::get_if<TokenHead>(&parts_.head)) {
     return -tokens->log_probs(rows, batch.targets).sum();
   }
@@ -90,6 +102,7 @@ at::Tensor Network::log_probs(const Batch& batch) {
   const at::NoGradGuard no_grad;
   if (std::holds_alternative<DocumentHead>(parts_.head)) fail_for_head("it predicts no tokens");
   const at::Tensor rows = supervised_rows(batch);
+  const RouteScope scope(route_of_supervised(batch));
   if (auto* tokens = std::get_if<TokenHead>(&parts_.head)) {
     return tokens->log_probs(rows, batch.targets);
   }

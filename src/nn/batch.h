@@ -28,6 +28,8 @@ struct Batch {
   at::Tensor targets = {};            // [M] int64, of each supervised index
   at::Tensor token_types = {};        // [N] int64, which text of a pair; undefined: all 0
   at::Tensor document_targets = {};   // [S]; undefined where tokens are supervised
+  // [S], the adapter of each document (nn/row_route.h); empty: all go through the first one.
+  std::vector<std::int32_t> adapters = {};
 
   std::int64_t num_tokens() const { return tokens.size(0); }
   std::int64_t num_documents() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
