@@ -23,7 +23,8 @@ std::vector<std::string> server_notes(const LoraExportReport& report) {
 }  // namespace
 
 int run(const ExportCommandOptions& options, CommandContext& context) {
-  LoadedModel loaded = load_for_command(options.paths.input(), context);
+  const ConversionInput input = load_conversion(options.paths, context);
+  const LoadedModel& loaded = input.loaded;
   const LoadedAdapter& adapter = *loaded.adapter;
   if (options.form == ExportForm::kResidual) {
     const MergeReport report =

@@ -1,9 +1,9 @@
 // svtune export: an adapter in the form that other programs take.
 #pragma once
 
+#include "cli/conversion.h"
 #include "cli/convert_command.h"
 #include "cli/core/command.h"
-#include "cli/shared_steps.h"
 #include "merge/rounding.h"
 
 namespace svtune {
@@ -22,7 +22,8 @@ struct ExportCommandOptions {
       .description =
           "The LoRA form has its scale baked in and one rank, as servers want it. With --tolerance "
           "it is cut to the smallest rank whose error stays below "
-          "that share of the update.",
+          "that share of the update. The weighted sum of several adapters is a LoRA of their "
+          "joined factors, cut to the smallest rank without loss.",
       .examples =
           "svtune export --model model/ --adapter run/adapter --form lora "
           "--tolerance 0.01 --output small/"};

@@ -22,7 +22,8 @@ at::ScalarType torch_dtype(FileDtype dtype) {
 }  // namespace
 
 int run(const MergeCommandOptions& options, CommandContext& context) {
-  LoadedModel loaded = load_for_command(options.paths.input(), context);
+  const ConversionInput input = load_conversion(options.paths, context);
+  const LoadedModel& loaded = input.loaded;
   Progress progress({.label = "merge", .unit = "tensor"});
   MergeOptions merge;
   if (options.output_dtype) merge.dtype = torch_dtype(*options.output_dtype);

@@ -1,9 +1,9 @@
 // svtune merge: a model directory with the adapter's effect in its weights.
 #pragma once
 
+#include "cli/conversion.h"
 #include "cli/convert_command.h"
 #include "cli/core/command.h"
-#include "cli/shared_steps.h"
 #include "merge/rounding.h"
 
 namespace svtune {
@@ -15,8 +15,13 @@ struct MergeCommandOptions {
       .description =
           "Computes in fp32 and rounds once to the output's dtype. Reports the largest change of "
           "a weight and how much of the update the dtype keeps; svtune_merge.json in the output "
-          "says it of each weight.",
-      .examples = "svtune merge --model model/ --adapter run/adapter --output merged/"};
+          "says it of each weight.\n\n"
+          "Several adapters, of any methods, become one change: the weighted sum of theirs, or by "
+          "TIES or DARE, computed on the changes of the weights and not on their factors.",
+      .examples =
+          "svtune merge --model model/ --adapter run/adapter --output merged/\n"
+          "svtune merge --model model/ --adapter sums=runs/sums/adapter --adapter "
+          "prose=runs/prose/adapter --weight sums=0.7 --weight prose=0.3 --output both/"};
   AdapterConversion paths;
   std::optional<FileDtype> output_dtype;
   RoundingOptions rounding;

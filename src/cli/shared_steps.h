@@ -41,29 +41,6 @@ struct ServedModelOptions {
   }
 };
 
-// What is taken from and written to by the commands that turn an adapter into something else.
-struct AdapterConversion {
-  std::filesystem::path model, adapter, output;
-
-  template <class Self, class Visitor>
-  static void fields(Self& self, Visitor& visit) {
-    visit(self.model, kModelField);
-    visit(self.adapter, {.name = "adapter",
-                         .help = "Adapter directory",
-                         .value_name = "DIR",
-                         .required = true,
-                         .path = PathHint::kDirectory});
-    visit(self.output, kOutputDirectoryField);
-  }
-
-  ModelOptions input() const {
-    ModelOptions options;
-    options.model = model;
-    options.adapter = adapter;
-    return options;
-  }
-};
-
 // The prompt template that the options or the training name; warns when the two differ.
 PromptTemplate prompt_for_command(const LoadedModel& loaded, const PromptOptions& options,
                                   const Tokenizer& tokenizer, CommandContext& context);
