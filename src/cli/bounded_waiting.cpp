@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <string_view>
 
 namespace svtune {
@@ -12,6 +13,9 @@ namespace {
 
 constexpr std::string_view kRounds = "GOMP_SPINCOUNT=";
 constexpr std::string_view kPolicy = "OMP_WAIT_POLICY=";
+// Tells the bound that the program has set from one that the user has.
+constexpr const char* kOwn = "SVTUNE_BOUNDED_WAITING";
+constexpr const char* kOwnEntry = "SVTUNE_BOUNDED_WAITING=1";
 
 // Bridges the gaps between the parallel loops of a step, and costs a waiting thread less than the
 // system's switch to another program.
@@ -63,8 +67,11 @@ std::optional<std::vector<std::string>> with_bounded_waiting(const char* const* 
     list.emplace_back(entry);
   }
   list.push_back(std::string(kRounds) + std::to_string(rounds));
+  list.push_back(kOwnEntry);
   return list;
 }
+
+bool waiting_is_bounded() { return std::getenv(kOwn) != nullptr; }
 
 void restart_with_bounded_waiting(int, char** argv, char** environment) {
   if (getauxval(AT_SECURE) != 0) return;

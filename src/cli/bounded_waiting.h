@@ -25,6 +25,9 @@ std::int64_t waiting_rounds(std::chrono::nanoseconds time);
 std::optional<std::vector<std::string>> with_bounded_waiting(const char* const* environment,
                                                              std::int64_t rounds);
 
+// Whether the process was started anew by restart_with_bounded_waiting().
+bool waiting_is_bounded();
+
 // Starts the program anew, in the same process, with bounded waiting; returns where the user has
 // set how to wait (so also the second time), or the system does not let it, and the program then
 // runs on as it is. For .preinit_array: before the libraries are initialised.

@@ -12,8 +12,8 @@ TEST(BoundedWaiting, AddsTheRoundsToTheEnvironment) {
   const char* const environment[] = {"PATH=/bin", "EMPTY=", "OMP_NUM_THREADS=2", nullptr};
   const auto changed = with_bounded_waiting(environment, 1234);
   ASSERT_TRUE(changed);
-  EXPECT_THAT(*changed,
-              ElementsAre("PATH=/bin", "EMPTY=", "OMP_NUM_THREADS=2", "GOMP_SPINCOUNT=1234"));
+  EXPECT_THAT(*changed, ElementsAre("PATH=/bin", "EMPTY=", "OMP_NUM_THREADS=2",
+                                    "GOMP_SPINCOUNT=1234", "SVTUNE_BOUNDED_WAITING=1"));
 }
 
 TEST(BoundedWaiting, LeavesWhatTheUserHasSet) {

@@ -1,6 +1,9 @@
 // The program svtune.
+#include <optional>
+
 #include "cli/bounded_waiting.h"
 #include "cli/commands.h"
+#include "cli/contention_watch.h"
 #include "cli/core/application.h"
 #include "svtune/memory.h"
 
@@ -12,5 +15,7 @@
 
 int main(int argc, char** argv) {
   svtune::use_caching_allocator();
+  std::optional<svtune::ContentionWatch> watch;
+  if (svtune::waiting_is_bounded()) watch.emplace();
   return svtune::run_main(svtune::program_info(), svtune::Commands::make(), argc, argv);
 }
