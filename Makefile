@@ -34,7 +34,8 @@ test: ## set up with the tests' oracles, build everything, run all tests (SVTUNE
 	tools/setup.sh --test
 	cmake --preset $(PRESET)
 	cmake --build build/$(PRESET)
-	OMP_WAIT_POLICY=passive ctest --test-dir build/$(PRESET) --output-on-failure --no-tests=error
+	OMP_WAIT_POLICY=passive ctest --test-dir build/$(PRESET) --output-on-failure --no-tests=error \
+	  $(CTEST_ARGS)
 
 soak: setup ## the long form of the tests that kill runs and let file calls fail (half an hour)
 	cmake --preset $(PRESET)

@@ -10,9 +10,9 @@
 namespace svtune {
 namespace {
 
-constexpr std::chrono::milliseconds kPeriod{50};
-// A program beside us takes a core hundreds of times a second; the system's own work a few times.
-constexpr double kBusy = 60, kCalm = 30;  // a second
+constexpr std::chrono::milliseconds kPeriod{100};
+// A program beside us takes cores 500 to 4000 times a second; the system's own work, 20 to 60.
+constexpr double kBusy = 250, kCalm = 120;  // a second
 constexpr double kCalmSeconds = 1;
 
 std::int64_t involuntary_switches() {

@@ -7,20 +7,20 @@ namespace {
 
 TEST(Contention, IsPresentWhileCoresAreTakenAwayOften) {
   Contention contention;
-  EXPECT_FALSE(contention.update(0, 0.05));
-  EXPECT_FALSE(contention.update(1, 0.05));  // 20 a second: the system's own work
-  EXPECT_TRUE(contention.update(11, 0.05));  // 200 a second
+  EXPECT_FALSE(contention.update(0, 0.1));
+  EXPECT_FALSE(contention.update(6, 0.1));  // 60 a second: the system's own work
+  EXPECT_TRUE(contention.update(86, 0.1));  // 800 a second
 }
 
 TEST(Contention, EndsAfterASecondOfCalm) {
   Contention contention;
-  std::int64_t switches = 20;
-  EXPECT_TRUE(contention.update(switches, 0.05));
+  std::int64_t switches = 80;
+  EXPECT_TRUE(contention.update(switches, 0.1));
   EXPECT_TRUE(contention.update(switches, 0.9));
-  EXPECT_TRUE(contention.update(switches += 40, 1.0));  // neither busy nor calm
+  EXPECT_TRUE(contention.update(switches += 200, 1.0));  // neither busy nor calm
   EXPECT_TRUE(contention.update(switches, 0.9));
   EXPECT_FALSE(contention.update(switches, 0.2));
-  EXPECT_TRUE(contention.update(switches += 20, 0.05));
+  EXPECT_TRUE(contention.update(switches += 80, 0.1));
 }
 
 TEST(ContentionWatch, EndsWithItsOwner) {
