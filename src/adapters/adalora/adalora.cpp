@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "adapters/adalora/adalora_adapter.h"
+#include "adapters/layer_svd.h"
 #include "adapters/low_rank/low_rank_config.h"
 #include "base/errors.h"
 #include "base/random.h"
@@ -38,21 +39,14 @@ AdapterInit finish(const AdaloraConfig& config, const LayerSite& site, const Ada
 }
 
 AdapterInit start_at_triplets(const AdaloraConfig& config, const LayerSite& site) {
-  TruncatedSvd svd;
-  try {
-    svd = truncated_svd(site.cache, site.base.dense(), config.rank, {});
-  } catch (const ModelError& error) {
-    throw ModelError(site.name + ": " + error.what(), error.hint());
-  }
+  const TruncatedSvd svd = layer_svd(site, site.cache, site.base.dense(), config.rank);
   const at::TensorOptions options = factor_options(site.base);
   AdaloraLeaves leaves{svd.V.t().to(options).contiguous(),
                        (svd.S / config.scaling()).to(options).unsqueeze(1),
                        svd.U.to(options).contiguous()};
   const AdaloraStart start{leaves.A * leaves.E, leaves.B.clone()};
   AdapterInit init = finish(config, site, leaves, start);
-  init.report["svd"] = svd.certificate.algorithm;
-  if (!svd.certificate.fallback.empty()) init.report["svd_fallback"] = svd.certificate.fallback;
-  init.report["max_residual"] = svd.certificate.max_residual;
+  report_svd(svd.certificate, init.report);
   init.report["captured_energy"] = svd.certificate.captured_energy;
   return init;
 }

@@ -4,12 +4,12 @@
 
 #include "adapters/decomposed_weight.h"
 #include "adapters/kasa/kasa_adapter.h"
+#include "adapters/layer_svd.h"
 #include "adapters/low_rank/peft_lora.h"
 #include "base/errors.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "libtorch/prelude.h"
-#include "linalg/svd_cache.h"
 
 namespace svtune {
 namespace {
@@ -40,11 +40,7 @@ at::Tensor random_diagonal(const LayerSite& site, std::int64_t rank) {
 TruncatedSvd last_triplets(const LayerSite& site, std::int64_t rank) {
   TruncatedSvdOptions options;
   options.part = SpectrumPart::kMinor;
-  try {
-    return truncated_svd(site.cache, decomposed_weight(site.base), rank, options);
-  } catch (const ModelError& error) {
-    throw ModelError(site.name + ": " + error.what(), error.hint());
-  }
+  return layer_svd(site, site.cache, decomposed_weight(site.base), rank, options);
 }
 
 }  // namespace
@@ -80,9 +76,7 @@ AdapterInit make_adapter(const KasaConfig& config, const LayerSite& site) {
                           at::zeros({site.base.out_features(), shape.rank}, options)};
   AdapterInit init = finish(config, site, shape, leaves, (svd.U * svd.S).to(options).contiguous(),
                             svd.V.t().to(options).contiguous());
-  init.report["svd"] = svd.certificate.algorithm;
-  if (!svd.certificate.fallback.empty()) init.report["svd_fallback"] = svd.certificate.fallback;
-  init.report["max_residual"] = svd.certificate.max_residual;
+  report_svd(svd.certificate, init.report);
   init.report["dropped_energy"] = svd.certificate.captured_energy;
   return init;
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "adapters/layer_svd.h"
 #include "adapters/lora/lora.h"
 #include "adapters/module_match.h"
 #include "base/errors.h"
@@ -26,11 +27,7 @@ TruncatedSvd decompose(const LayerSite& site, const at::Tensor& matrix, std::int
                        SpectrumPart part = SpectrumPart::kPrincipal) {
   TruncatedSvdOptions options;
   options.part = part;
-  try {
-    return truncated_svd(matrix, rank, options);
-  } catch (const ModelError& error) {
-    throw ModelError(site.name + ": " + error.what(), error.hint());
-  }
+  return layer_svd(site, nullptr, matrix, rank, options);
 }
 
 CalibratedLayer eva_start(const LoraConfig& config, const LowRankShape& shape,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "adapters/decomposed_weight.h"
+#include "adapters/layer_svd.h"
 #include "adapters/low_rank/low_rank_adapter.h"
 #include "adapters/low_rank/peft_lora.h"
 #include "base/errors.h"
@@ -72,11 +73,7 @@ TruncatedSvd decompose(const PissaConfig& config, const LayerSite& site, std::in
   options.oversample = config.oversample;
   // What is exact does not depend on a seed, and so can be cached for runs with any.
   options.seed = config.svd == PissaSvd::kFast ? site.seed : 0;
-  try {
-    return truncated_svd(site.cache, decomposed_weight(site.base), rank, options);
-  } catch (const ModelError& error) {
-    throw ModelError(site.name + ": " + error.what(), error.hint());
-  }
+  return layer_svd(site, site.cache, decomposed_weight(site.base), rank, options);
 }
 
 bool recomputes(const PissaConfig& config) {
@@ -135,9 +132,7 @@ AdapterInit make_adapter(const PissaConfig& config, const LayerSite& site) {
   const LowRankShape shape = low_rank_shape(config.low_rank, site);
   const TruncatedSvd svd = decompose(config, site, shape.rank);
   AdapterInit init = finish(shape, config, site, factors_of(svd, shape, site), false);
-  init.report["svd"] = svd.certificate.algorithm;
-  if (!svd.certificate.fallback.empty()) init.report["svd_fallback"] = svd.certificate.fallback;
-  init.report["max_residual"] = svd.certificate.max_residual;
+  report_svd(svd.certificate, init.report);
   init.report["captured_energy"] = svd.certificate.captured_energy;
   return init;
 }

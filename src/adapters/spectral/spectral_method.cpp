@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "adapters/layer_svd.h"
 #include "adapters/low_rank/low_rank_config.h"
 #include "adapters/spectral/spectral_adapter.h"
 #include "base/errors.h"
@@ -37,9 +38,7 @@ Window some_triplets(const SpectralPlan& plan, const LayerSite& site, Json& repo
   TruncatedSvdOptions options;
   options.part = plan.window;
   const TruncatedSvd svd = truncated_svd(site.cache, site.base.dense(), plan.rank, options);
-  report["svd"] = svd.certificate.algorithm;
-  if (!svd.certificate.fallback.empty()) report["svd_fallback"] = svd.certificate.fallback;
-  report["max_residual"] = svd.certificate.max_residual;
+  report_svd(svd.certificate, report);
   report["captured_energy"] = svd.certificate.captured_energy;
   return {svd.U, svd.S, svd.V};
 }
