@@ -116,7 +116,7 @@ class DataPass {
   Json record(std::size_t groups) const {
     Hasher64 hasher;
     for (const Batch& batch : batches_) {
-      for (const at::Tensor& part : {batch.tokens, batch.supervised}) {
+      for (const at::Tensor& part : {batch.tokens, batch.supervised, batch.images}) {
         if (!part.defined()) continue;
         const at::Tensor bytes = part.cpu().contiguous();
         hasher.update(

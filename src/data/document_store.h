@@ -18,6 +18,9 @@ struct PackedBatch {
   std::vector<std::int64_t> token_types;  // [N], which text of a pair; empty: all 0
   std::vector<std::int64_t> classes;      // [S], of each document; empty: none
   std::vector<float> numbers;             // [S], of each document; empty: none
+  // [S, 3, image_height, image_width], preprocessed; empty: text. The tokens of an image are 0.
+  std::vector<float> pixels;
+  std::int32_t image_height = 0, image_width = 0;
 };
 
 class DocumentStore {

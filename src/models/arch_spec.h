@@ -26,6 +26,17 @@ enum class HeadTask {
   kToken,      // each class of a token
 };
 
+// What an image model reads: images of three channels, cut into squares of `patch` pixels.
+struct ImageInput {
+  std::int64_t height = 0, width = 0;  // pixels, that the position embeddings are made for
+  std::int64_t patch = 0;              // pixels
+  bool any_size = false;               // position embeddings are interpolated for other sizes
+};
+
+// Tokens of an image: one for the class and one for each patch. Throws ModelError for sizes that
+// are not whole patches.
+std::int64_t image_tokens(const ImageInput& input, std::int64_t height, std::int64_t width);
+
 // The end of a tensor's name that older files hold in place of today's.
 struct OldName {
   std::string now, before;
@@ -46,6 +57,7 @@ struct ArchSpec {
   RopeSpec rope;
   std::optional<RopeSpec> window_rope;  // of layers with a window, where theirs is another one
   HeadTask task = HeadTask::kNextToken;
+  std::optional<ImageInput> image;  // unset: the model reads text
   std::int64_t num_labels = 0;  // of kDocument and kToken; 1: a number, learnt by squared error
 
   // What base models saved without their head leave out in front of tensor names.

@@ -28,6 +28,9 @@ struct Batch {
   at::Tensor targets = {};            // [M] int64, of each supervised index
   at::Tensor token_types = {};        // [N] int64, which text of a pair; undefined: all 0
   at::Tensor document_targets = {};   // [S]; undefined where tokens are supervised
+  // [S, 3, height, width] fp32, one of each document, whose tokens only count its rows; undefined:
+  // text.
+  at::Tensor images = {};
   // [S], the adapter of each document (nn/row_route.h); empty: all go through the first one.
   std::vector<std::int32_t> adapters = {};
 
@@ -40,7 +43,8 @@ struct Batch {
   }
 };
 
-// The packed documents as tensors.
+// The packed documents as tensors. Throws ModelError for pixels that are not one image of each
+// document.
 Batch to_batch(const PackedBatch& packed);
 
 }  // namespace svtune

@@ -52,6 +52,7 @@ std::string hash_of_documents(const DocumentStore& store) {
   hasher.update(std::as_bytes(std::span(batch.token_types)));
   hasher.update(std::as_bytes(std::span(batch.classes)));
   hasher.update(std::as_bytes(std::span(batch.numbers)));
+  hasher.update(std::as_bytes(std::span(batch.pixels)));
   return hex64(hasher.digest());
 }
 

@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "base/errors.h"
 #include "libtorch/prelude.h"
 #include "train/train_test_util.h"
 
@@ -28,6 +29,24 @@ TEST(StreamSource, BatchHoldsThePackedTokens) {
   EXPECT_THAT(batch.offsets, ElementsAre(0, 3, 5));
   EXPECT_THAT(values(batch.supervised), ElementsAre(0, 1, 3));
   EXPECT_THAT(values(batch.targets), ElementsAre(6, 7, 9));
+}
+
+TEST(StreamSource, EachDocumentKeepsItsImage) {
+  PackedBatch packed;
+  packed.tokens = {0, 0, 0, 0};
+  packed.positions = {0, 1, 0, 1};
+  packed.offsets = {0, 2, 4};
+  packed.classes = {1, 0};
+  packed.image_height = 1;
+  packed.image_width = 2;
+  for (int i = 0; i < 12; ++i) packed.pixels.push_back(static_cast<float>(i));
+  const std::vector<Batch> parts = split_documents(to_batch(packed));
+  ASSERT_EQ(parts.size(), 2u);
+  ASSERT_EQ(parts[1].images.sizes(), (at::IntArrayRef{1, 3, 1, 2}));
+  EXPECT_EQ(parts[1].images[0][2][0][1].item<float>(), 11);
+  EXPECT_EQ(parts[1].num_supervised(), 1);
+  packed.pixels.pop_back();
+  EXPECT_THROW(to_batch(packed), ModelError);
 }
 
 TEST(StreamSource, SplitDocumentsJoinToTheBatch) {
