@@ -126,6 +126,7 @@ void plan_token_rows(Network& net, const TargetOptions& targets, const MethodCon
   const auto refuse = [](const std::string& what, const std::string& hint) {
     throw UsageError("trainable_token_indices " + what, hint);
   };
+  if (net.reads_images()) refuse("name words, which a model of images does not have", "");
   const std::int64_t vocab = net.spec().vocab_size;
   std::ranges::sort(ids);
   if (ids.front() < 0 || ids.back() >= vocab) {

@@ -48,8 +48,14 @@ void print_quantisation(const Json& config, const std::vector<StoredTensor>& ten
 void print_arch(const ArchSpec& spec, std::ostream& out) {
   out << "Family " << spec.family << ", " << spec.num_layers << " layers, hidden "
       << spec.hidden_size << ", inner " << spec.intermediate_size << ", " << spec.num_heads
-      << " heads of " << spec.head_dim << " (" << spec.num_kv_heads << " for keys), vocabulary "
-      << spec.vocab_size << ", " << spec.max_positions << " positions"
+      << " heads of " << spec.head_dim << " (" << spec.num_kv_heads << " for keys), ";
+  if (spec.image) {
+    out << "images " << spec.image->height << " x " << spec.image->width << " in squares of "
+        << spec.image->patch << ", ";
+  } else {
+    out << "vocabulary " << spec.vocab_size << ", ";
+  }
+  out << spec.max_positions << " positions"
       << (spec.tied_head ? ", tied head" : "") << "\n";
 }
 

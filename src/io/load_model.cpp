@@ -160,6 +160,10 @@ void open_source(Model& model) {
 void resize_words(Model& model, std::int64_t count) {
   const DeclaredWords words = declared_words(model.config, (model.path / "config.json").string());
   if (count == words.count) return;
+  if (words.embedding.empty()) {
+    throw FileError(model.path.string(),
+                    "the model reads images and has no words, whose number could be set");
+  }
   model.config["vocab_size"] = count;
   model.weights = resized_words(std::move(model.weights), words, count);
   model.added_words = std::max<std::int64_t>(0, count - words.count);
@@ -189,6 +193,7 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   if (options.head) make_head(model, *options.head);
   if (options.vocab_size) resize_words(model, *options.vocab_size);
   ArchSpec spec = parse_arch(model.config, (path / "config.json").string());
+  if (options.any_image_size && spec.image) spec.image->any_size = true;
   // GGUF files hold all matrices as [out, in].
   if (path.extension() != ".gguf") model.weights = untransposed(std::move(model.weights), spec);
   Arithmetic arithmetic = arithmetic_for(spec, model.weights->stored_dtype(), options.dtype);

@@ -11,6 +11,7 @@
 #include "formats/gguf_config.h"
 #include "formats/gguf_tokenizer.h"
 #include "io/model.h"
+#include "models/families.h"
 
 namespace svtune {
 namespace {
@@ -52,6 +53,16 @@ void add_ids(const Json& config, std::vector<std::int32_t>& ids) {
   }
 }
 
+void refuse_images(const std::filesystem::path& model) {
+  const std::filesystem::path config = model / "config.json";
+  if (!std::filesystem::exists(config)) return;
+  const Family* family = family_of(read_json_file(config));
+  if (family == nullptr || !family->reads_images) return;
+  throw FileError(config.string(),
+                  "model_type \"" + family->model_type + "\" reads images: it has no tokenizer",
+                  "Give a model that reads text.");
+}
+
 // Tokens that the families' chat templates put at the end of a turn.
 constexpr const char* kTurnEnds[] = {"<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|eom_id|>"};
 
@@ -59,7 +70,10 @@ constexpr const char* kTurnEnds[] = {"<|im_end|>", "<|eot_id|>", "<end_of_turn>"
 
 Tokenizer load_tokenizer(const std::filesystem::path& model) {
   require_model_path(model);
-  if (!is_gguf(model)) return Tokenizer::load(model);
+  if (!is_gguf(model)) {
+    refuse_images(model);
+    return Tokenizer::load(model);
+  }
   const ScratchDirectory scratch;
   write_tokenizer_files(GgufFile(model), scratch.path());
   return Tokenizer::load(scratch.path());

@@ -23,9 +23,11 @@ struct LoadOptions {
   // Number of words instead of the stored one: added rows of the embedding and the head are the
   // mean of the stored ones.
   std::optional<std::int64_t> vocab_size = {};
-  // Of an encoder: a head with so many labels. One that the checkpoint holds must have this size;
-  // what it lacks is made at random.
+  // Of an encoder or an image model: a head with so many labels. One that the checkpoint holds must
+  // have this size; what it lacks is made at random.
   std::optional<NewHead> head = {};
+  // Of an image model whose positions are those of one size: interpolate them for other sizes.
+  bool any_image_size = false;
 };
 
 // Where the weights of a model come from: safetensors or GGUF.

@@ -11,7 +11,8 @@ Json with_head(Json config, const NewHead& head, const std::string& source) {
   if (family == nullptr || family->encoder_class.empty()) {
     const Json type = config.is_object() ? config.value("model_type", Json()) : Json();
     throw FileError(source, "model_type " + type.dump() + " can have no head of labels",
-                    "Give an encoder: BERT, RoBERTa, DistilBERT or DeBERTa V3.");
+                    "Give an encoder, BERT, RoBERTa, DistilBERT or DeBERTa V3, or an image model, "
+                    "ViT or DINOv2.");
   }
   const auto count = static_cast<std::int64_t>(head.names.size());
   if (head.labels < 1 || (count > 0 && count != head.labels)) {
@@ -19,8 +20,13 @@ Json with_head(Json config, const NewHead& head, const std::string& source) {
                      std::to_string(head.labels) + " labels, " + std::to_string(count) + " names");
   }
   const bool tokens = head.task == HeadTask::kToken;
+  if (tokens && family->reads_images) {
+    throw FileError(source, family->model_type + " reads images and can label no tokens");
+  }
+  const char* documents =
+      family->reads_images ? "ForImageClassification" : "ForSequenceClassification";
   config["architectures"] = {family->encoder_class +
-                             (tokens ? "ForTokenClassification" : "ForSequenceClassification")};
+                             (tokens ? "ForTokenClassification" : documents)};
   const auto stored = config.find("id2label");
   const bool known = stored != config.end() && stored->is_object() &&
                      static_cast<std::int64_t>(stored->size()) == head.labels;

@@ -5,12 +5,19 @@
 namespace svtune {
 
 StoredNames::StoredNames(const std::vector<std::string>& names, const ArchSpec& spec)
-    : names_(names.begin(), names.end()), prefix_(spec.base_prefix), old_names_(spec.old_names) {}
+    : names_(names.begin(), names.end()),
+      prefix_(spec.base_prefix),
+      old_names_(spec.old_names),
+      running_names_(spec.running_names) {}
 
 std::string StoredNames::of(const std::string& name) const {
   std::vector<std::string> candidates{name};
-  if (!prefix_.empty() && name.starts_with(prefix_)) {
-    candidates.push_back(name.substr(prefix_.size()));
+  if (const std::string running = running_path(running_names_, name); running != name) {
+    candidates.push_back(running);
+  }
+  for (std::size_t i = 0, count = candidates.size(); i < count; ++i) {
+    if (prefix_.empty() || !candidates[i].starts_with(prefix_)) continue;
+    candidates.push_back(candidates[i].substr(prefix_.size()));
   }
   for (const OldName& old : old_names_) {
     if (!name.ends_with(old.now)) continue;

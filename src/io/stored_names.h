@@ -1,5 +1,6 @@
 // Where a checkpoint keeps a tensor of the network: base models saved without their head leave a
-// prefix out in front of their names, older files say gamma and beta for a norm's tensors.
+// prefix out in front of their names, older files say gamma and beta for a norm's tensors, and who
+// writes a network's state as it is in memory may name its modules otherwise.
 #pragma once
 
 #include <set>
@@ -22,6 +23,7 @@ class StoredNames {
   std::set<std::string> names_;
   std::string prefix_;
   std::vector<OldName> old_names_;
+  std::vector<RunningName> running_names_;
 };
 
 }  // namespace svtune

@@ -42,6 +42,12 @@ struct OldName {
   std::string now, before;
 };
 
+// A part of module paths that transformers 5 has another name for in memory, which PEFT's files of
+// its adapters show; checkpoints keep the first.
+struct RunningName {
+  std::string stored, running;
+};
+
 struct ArchSpec {
   std::string family;  // model_type of config.json
   std::int64_t vocab_size = 0;
@@ -65,6 +71,7 @@ struct ArchSpec {
   std::vector<std::string> default_targets;  // PEFT's for the family
   std::vector<BiasKey> bias_keys;
   std::vector<OldName> old_names;
+  std::vector<RunningName> running_names;
   // Ends of names of tensors that older files hold and that carry no information.
   std::vector<std::string> buffers;
   // Ends of names of matrices that model directories hold as [in, out] (transformers' Conv1D); in
@@ -72,5 +79,10 @@ struct ArchSpec {
   std::vector<std::string> transposed;
   std::function<NetworkParts(const ArchSpec& spec, const Builder& builder)> build;
 };
+
+// The path of a module or tensor as transformers 5 has it in memory, and back; those of other
+// forms as they are.
+std::string running_path(const std::vector<RunningName>& names, const std::string& stored);
+std::string stored_path(const std::vector<RunningName>& names, const std::string& running);
 
 }  // namespace svtune

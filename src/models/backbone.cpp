@@ -41,6 +41,7 @@ at::Tensor embedded_types(const Embedding& table, const at::Tensor& types, std::
 }  // namespace
 
 at::Tensor Backbone::embed(const Batch& batch, at::ScalarType dtype) const {
+  if (images) return images->forward(batch, dtype);
   at::Tensor x = embedding.forward(batch.tokens).to(dtype);
   if (embedding_scale != 1.0) x = x * at::scalar_tensor(embedding_scale, x.options());
   if (type_embedding.exists()) {
@@ -84,6 +85,7 @@ at::Tensor Backbone::forward(const Batch& batch, at::ScalarType dtype, KvCache* 
 }
 
 void Backbone::parts(PartVisitor& visit) {
+  if (images) images->parts(visit);
   visit(embedding);
   visit(position_embedding);
   visit(type_embedding);

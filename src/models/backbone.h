@@ -1,4 +1,4 @@
-// Tokens in, hidden states out: the embedding and the blocks.
+// Tokens or images in, hidden states out: the embedding and the blocks.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/block.h"
+#include "models/image_embedding.h"
 #include "nn/batch.h"
 
 namespace svtune {
@@ -17,7 +18,8 @@ enum class Recompute {
 };
 
 struct Backbone {
-  Embedding embedding;
+  std::optional<ImageEmbedding> images = {};  // in place of all tables of an image model
+  Embedding embedding = {};
   double embedding_scale = 1.0;       // rounded to the weights' dtype before use
   Embedding position_embedding = {};  // learned, added; row first_position is the first token's
   std::int64_t first_position = 0;
@@ -32,7 +34,8 @@ struct Backbone {
 
   // Hidden states [N, hidden] before the final norm, in `dtype`. With a cache, document s
   // continues sequence s of the cache, and batch.positions must go on from its length. Throws
-  // ModelError for documents longer than the learned positions, and for types without a row.
+  // ModelError for documents longer than the learned positions, for types without a row, and as
+  // ImageEmbedding::forward does.
   at::Tensor forward(const Batch& batch, at::ScalarType dtype, KvCache* cache, Recompute recompute);
   // The rows that the head reads of hidden states [M, hidden].
   at::Tensor finish(const at::Tensor& hidden) const;

@@ -10,6 +10,10 @@ std::int64_t hidden_size(const Block& block) {
   return std::visit([](const auto& part) { return part.output.out_features(); }, block.attention);
 }
 
+at::Tensor scaled(const at::Tensor& branch, const FreeTensor& scale) {
+  return scale.exists() ? branch * scale.tensor.to(branch.scalar_type()) : branch;
+}
+
 HeadShape heads_of(const Block& block) {
   return std::visit([](const auto& part) { return part.heads; }, block.attention);
 }
@@ -31,18 +35,21 @@ at::Tensor Block::forward(const at::Tensor& x, std::size_t index, const Pass& pa
     return feed_forward_norm.forward(add(y, feed(y)));
   }
   const at::Tensor attended = attention_output_norm.forward(attend(attention_norm.forward(x)));
-  const at::Tensor middle = add(x, attended);
+  const at::Tensor middle = add(x, scaled(attended, attention_scale));
   const at::Tensor& input = order == BlockOrder::kParallel ? x : middle;
-  return add(middle, feed_forward_output_norm.forward(feed(feed_forward_norm.forward(input))));
+  const at::Tensor fed = feed_forward_output_norm.forward(feed(feed_forward_norm.forward(input)));
+  return add(middle, scaled(fed, feed_forward_scale));
 }
 
 void Block::parts(PartVisitor& visit) {
   visit(attention_norm);
   std::visit([&](auto& part) { part.parts(visit); }, attention);
   visit(attention_output_norm);
+  visit(attention_scale);
   visit(feed_forward_norm);
   visit(feed_forward_output_norm);
   std::visit([&](auto& part) { part.parts(visit); }, feed_forward);
+  visit(feed_forward_scale);
 }
 
 Kept Block::kept() const {
@@ -55,6 +62,10 @@ Kept Block::kept() const {
   kept += std::visit([](const auto& part) { return part.kept(); }, feed_forward);
   if (attention_output_norm.exists()) kept.elements += hidden;
   if (feed_forward_output_norm.exists()) kept.elements += hidden;
+  for (const FreeTensor* scale : {&attention_scale, &feed_forward_scale}) {
+    // The gradient of a scale needs its branch.
+    if (scale->exists() && scale->tensor.requires_grad()) kept.elements += hidden;
+  }
   return kept;
 }
 

@@ -25,6 +25,8 @@ struct Block {
   Norm feed_forward_output_norm = {};
   FeedForward feed_forward;
   double branch_scale = 1.0;  // of both branches in their sums
+  // [hidden], of the branches in their sums where norms come first: DINOv2's LayerScale.
+  FreeTensor attention_scale = {}, feed_forward_scale = {};
 
   // x [N, hidden] -> [N, hidden]; `index` is the block's place in the backbone.
   at::Tensor forward(const at::Tensor& x, std::size_t index, const Pass& pass);

@@ -35,6 +35,11 @@ Embedding Builder::embedding(const std::string& path, std::int64_t rows, std::in
   return {name, load_.tensor(name + ".weight", {rows, width})};
 }
 
+FreeTensor Builder::tensor(const std::string& path, const std::vector<std::int64_t>& shape) const {
+  const std::string name = prefix_ + path;
+  return {name, load_.tensor(name, shape)};
+}
+
 Linear Builder::tied(const std::string& path, const Embedding& table) const {
   const at::Tensor& weight = table.weight();
   const std::string own = prefix_ + path + ".weight", shared = table.name() + ".weight";

@@ -58,8 +58,9 @@ void reject_foreign_keys(ConfigReader& config) {
   }
 }
 
-void parse_dimensions(ConfigReader& config, const SizeKeys& keys, ArchSpec& spec) {
-  spec.vocab_size = config.integer("vocab_size");
+void parse_dimensions(ConfigReader& config, const Family& family, ArchSpec& spec) {
+  const SizeKeys& keys = family.sizes;
+  if (!family.reads_images) spec.vocab_size = config.integer("vocab_size");
   spec.hidden_size = config.integer(keys.hidden);
   spec.intermediate_size =
       keys.inner_by_hidden > 0
@@ -90,6 +91,7 @@ const std::vector<Family>& families() {
   static const SizeKeys kGpt2Sizes{"n_embd", "n_inner", "n_layer", "n_head", "n_positions", 4};
   static const SizeKeys kDistilBertSizes{
       .hidden = "dim", .inner = "hidden_dim", .layers = "n_layers", .heads = "n_heads"};
+  static const SizeKeys kDinov2Sizes{.inner_by_hidden = 4};  // by mlp_ratio, which the family reads
   static const std::vector<Family> list = {
       {"llama", parse_llama, "1, 2, 3, 3.1, 3.2; SmolLM2"},
       {"mistral", parse_mistral, "sliding window"},
@@ -116,6 +118,8 @@ const std::vector<Family>& families() {
       {"xlm-roberta", parse_roberta, "", "XLMRoberta"},
       {"distilbert", parse_distilbert, "", "DistilBert", kDistilBertSizes},
       {"deberta-v2", parse_deberta_v2, "DeBERTa V3", "DebertaV2"},
+      {"vit", parse_vit, "", "ViT", {}, true},
+      {"dinov2", parse_dinov2, "any size; no registers", "Dinov2", kDinov2Sizes, true},
   };
   return list;
 }
@@ -149,7 +153,7 @@ ArchSpec parse_arch(const Json& config, const std::string& source) {
     }
     reader.finish();
   }
-  parse_dimensions(reader, found->sizes, spec);
+  parse_dimensions(reader, *found, spec);
   found->parse(reader, spec);
   if (spec.rotary) read_rope(reader, spec);
   reject_foreign_keys(reader);

@@ -27,10 +27,11 @@ struct Family {
   std::string model_type;
   FamilyParser parse;
   std::string note;  // in README.md's table, behind the name
-  // Of an encoder: transformers' classes begin with it ("Bert"). Empty for decoders, which have no
-  // head of labels.
+  // Of an encoder or image model: transformers' classes begin with it ("Bert"). Empty for decoders,
+  // which have no head of labels.
   std::string encoder_class = {};
   SizeKeys sizes = {};
+  bool reads_images = false;  // its classes for labels end with ForImageClassification
 };
 
 void parse_llama(ConfigReader& config, ArchSpec& spec);
@@ -56,6 +57,8 @@ void parse_bert(ConfigReader& config, ArchSpec& spec);
 void parse_roberta(ConfigReader& config, ArchSpec& spec);
 void parse_distilbert(ConfigReader& config, ArchSpec& spec);
 void parse_deberta_v2(ConfigReader& config, ArchSpec& spec);
+void parse_vit(ConfigReader& config, ArchSpec& spec);
+void parse_dinov2(ConfigReader& config, ArchSpec& spec);
 
 const std::vector<Family>& families();
 // The family of a config.json; null when its model_type is none of them.

@@ -36,7 +36,7 @@ at::Tensor class_log_probs(const at::Tensor& logits, const at::Tensor& targets) 
 }  // namespace
 
 at::Tensor DocumentHead::logits(const at::Tensor& x) {
-  return widened(output.forward(activated(dense.forward(x), activation)));
+  return widened(output.forward(dense ? activated(dense->forward(x), activation) : x));
 }
 
 at::Tensor DocumentHead::loss(const at::Tensor& x, const at::Tensor& targets) {
@@ -50,7 +50,7 @@ at::Tensor DocumentHead::loss(const at::Tensor& x, const at::Tensor& targets) {
 }
 
 void DocumentHead::parts(PartVisitor& visit) {
-  visit(dense);
+  if (dense) visit(*dense);
   visit(output);
 }
 

@@ -1,20 +1,29 @@
 // Output heads of encoders: labels of documents, or of tokens.
 #pragma once
 
+#include <optional>
+
 #include "nn/parts.h"
 
 namespace svtune {
 
 enum class HeadActivation { kTanh, kRelu, kGelu };
 
-// output(act(dense(x))) of each document's first row: what transformers' models for sequence
-// classification have on top, some of them under the name of a pooler.
-struct DocumentHead {
-  Linear dense;   // [hidden, hidden]
-  Linear output;  // [labels, hidden]
-  HeadActivation activation = HeadActivation::kTanh;
+// What of a document's rows the head reads.
+enum class Pooling {
+  kFirst,         // the first row
+  kFirstAndMean,  // the first, and beside it the mean of the others
+};
 
-  // x [S, hidden] -> [S, labels] in fp32 (fp64 for fp64).
+// output(act(dense(x))) of each document's pooled rows: what transformers' models for sequence
+// classification have on top, some of them under the name of a pooler. Image models have no dense.
+struct DocumentHead {
+  std::optional<Linear> dense = {};  // [width, width]
+  Linear output;                     // [labels, width], of the pooled rows
+  HeadActivation activation = HeadActivation::kTanh;
+  Pooling pooling = Pooling::kFirst;
+
+  // x [S, width] -> [S, labels] in fp32 (fp64 for fp64).
   at::Tensor logits(const at::Tensor& x);
   // Sum of -log p(class), or of squared errors where there is one label; scalar, differentiable.
   // targets [S]: int64 classes, or fp32. Throws ModelError for others.

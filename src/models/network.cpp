@@ -20,6 +20,9 @@ std::optional<RowRoute> route_of_supervised(const Batch& batch) {
 
 Network::Network(ArchSpec spec, const WeightLoader& load)
     : spec_(std::move(spec)), parts_(spec_.build(spec_, Builder(load))) {
+  if (const auto& images = parts_.backbone.images; images && images->class_token.tensor.defined()) {
+    dtype_ = load.compute.value_or(images->class_token.tensor.scalar_type());
+  }
   const at::Tensor& table = embedding().weight();
   if (!table.defined()) return;
   dtype_ = load.compute.value_or(table.scalar_type());
@@ -29,8 +32,9 @@ Network::Network(ArchSpec spec, const WeightLoader& load)
 void Network::fail_for_head(const std::string& what) const {
   const char* kinds[] = {"a language model", "a model of labels of documents",
                          "a model of labels of tokens"};
-  throw ModelError("this " + spec_.family + " is " + kinds[static_cast<int>(spec_.task)] + ": " +
-                   what);
+  const char* kind =
+      reads_images() ? "a model of labels of images" : kinds[static_cast<int>(spec_.task)];
+  throw ModelError("this " + spec_.family + " is " + kind + ": " + what);
 }
 
 Linear& Network::head() {
@@ -53,6 +57,9 @@ const LanguageHead& Network::language_head() const {
 
 at::Tensor Network::forward(const Batch& batch, KvCache* cache) {
   if (cache != nullptr && !is_language_model()) fail_for_head("it writes no text");
+  if (batch.images.defined() != reads_images()) {
+    fail_for_head(reads_images() ? "it reads no text" : "it reads no images");
+  }
   const RouteScope scope(route_of_tokens(batch));
   return parts_.backbone.forward(batch, dtype_, cache, recompute_);
 }
@@ -68,13 +75,18 @@ at::Tensor Network::supervised_rows(const Batch& batch) {
   return parts_.backbone.finish(forward(batch).index_select(0, batch.supervised));
 }
 
-at::Tensor Network::first_rows(const Batch& batch) {
+at::Tensor Network::document_rows(const Batch& batch, Pooling pooling) {
   std::vector<std::int64_t> first;
   for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
     if (batch.offsets[s] == batch.offsets[s + 1]) fail_for_head("one of these has no tokens");
     first.push_back(batch.offsets[s]);
   }
   const at::Tensor x = forward(batch);
+  if (pooling == Pooling::kFirstAndMean) {
+    // Images of one batch have one size.
+    const at::Tensor rows = parts_.backbone.finish(x).view({batch.num_documents(), -1, x.size(1)});
+    return at::cat({rows.select(1, 0), rows.narrow(1, 1, rows.size(1) - 1).mean(1)}, 1);
+  }
   const at::Tensor places = at::tensor(first, at::TensorOptions().dtype(at::kLong)).to(x.device());
   return parts_.backbone.finish(x.index_select(0, places));
 }
@@ -82,13 +94,13 @@ at::Tensor Network::first_rows(const Batch& batch) {
 at::Tensor Network::document_logits(const Batch& batch) {
   auto* documents = std::get_if<DocumentHead>(&parts_.head);
   if (documents == nullptr) fail_for_head("it gives none of documents");
-  return documents->logits(first_rows(batch));
+  return documents->logits(document_rows(batch, documents->pooling));
 }
 
 at::Tensor Network::loss(const Batch& batch) {
   if (auto* documents = std::get_if<DocumentHead>(&parts_.head)) {
     if (!batch.document_targets.defined()) fail_for_head("it does not learn tokens");
-    return documents->loss(first_rows(batch), batch.document_targets);
+    return documents->loss(document_rows(batch, documents->pooling), batch.document_targets);
   }
   const at::Tensor rows = supervised_rows(batch);
   const RouteScope scope(route_of_supervised(batch));
@@ -136,6 +148,11 @@ std::vector<NamedParameter> Network::parameters() {
     list.push_back(std::move(each));
   }
   return list;
+}
+
+std::vector<NamedParameter> Network::input_parameters() {
+  if (auto& images = parts_.backbone.images) return parameters_of(*images);
+  return {NamedParameter{embedding().name() + ".weight", &embedding().weight()}};
 }
 
 std::vector<std::string> Network::module_names() {

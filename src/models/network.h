@@ -1,4 +1,5 @@
-// A network of any supported family: packed tokens in, hidden states, losses or logits out. It
+// A network of any supported family: packed tokens or images in, hidden states, losses or logits
+// out. It
 // is made of parts (nn/parts.h) that a family builds and names, and knows no adaptation method.
 #pragma once
 
@@ -29,14 +30,16 @@ class Network {
   const ArchSpec& spec() const { return spec_; }
   at::ScalarType dtype() const { return dtype_; }
 
+  bool reads_images() const { return spec_.image.has_value(); }
   bool is_language_model() const { return spec_.task == HeadTask::kNextToken; }
 
-  // See Backbone::forward. Throws ModelError for a cache where attention goes both ways.
+  // See Backbone::forward. Throws ModelError for a cache where attention goes both ways, for images
+  // where the model reads text, and for none where it reads images.
   at::Tensor forward(const Batch& batch, KvCache* cache = nullptr);
   // Final norm and output head on chosen rows [M, hidden] -> logits [M, vocab or labels] in fp32
   // (fp64 for fp64). Throws ModelError when the head is one of documents.
   at::Tensor logits(const at::Tensor& rows);
-  // One row of the head per document, [S, labels] in fp32 (fp64 for fp64); differentiable. Throws
+  // The head's answer to each document, [S, labels] in fp32 (fp64 for fp64); differentiable. Throws
   // ModelError when the head is not one of documents.
   at::Tensor document_logits(const Batch& batch);
   // Sum over what the batch supervises (nn/batch.h) of the head's own loss: -log p(target), or the
@@ -57,8 +60,11 @@ class Network {
   // The layer that gives the logits.
   Linear& head();
   const Linear& head() const;
+  // Of an image model there is none.
   Embedding& embedding() { return parts_.backbone.embedding; }
   const Embedding& embedding() const { return parts_.backbone.embedding; }
+  // The tensors that turn tokens or images into rows, as parameters() names them.
+  std::vector<NamedParameter> input_parameters();
   // Whether the head reads the embedding's tensor. A checkpoint may hold another one, whatever its
   // configuration says.
   bool head_is_tied() const { return spec_.tied_head && !untied_; }
@@ -80,7 +86,7 @@ class Network {
   const LanguageHead& language_head() const;
   [[noreturn]] void fail_for_head(const std::string& what) const;
   at::Tensor supervised_rows(const Batch& batch);
-  at::Tensor first_rows(const Batch& batch);
+  at::Tensor document_rows(const Batch& batch, Pooling pooling);
 
   ArchSpec spec_;
   NetworkParts parts_;

@@ -6,7 +6,8 @@
 //     void parts(PartVisitor& visit) { visit(gate); visit(up); visit(down); }
 //   };
 //
-// Leaves are Linear, Norm, Embedding and modules without tensors; each bears its checkpoint name.
+// Leaves are Linear, Norm, Embedding, tensors of no such layer and modules without tensors; each
+// bears its checkpoint name.
 // The lists of linear layers and parameters, the module tree that target names are matched
 // against, merging and the memory forecast are visitors over that declaration.
 #pragma once
@@ -25,16 +26,25 @@ struct PlainModule {
   std::string name;
 };
 
+// A tensor that no linear layer, norm or table holds: a class token, the scale of a branch.
+struct FreeTensor {
+  std::string name = {};  // of the tensor itself, below its module; empty: none
+  at::Tensor tensor = {};
+
+  bool exists() const { return !name.empty(); }
+};
+
 class PartVisitor {
  public:
   virtual ~PartVisitor() = default;
   virtual void operator()(Linear& layer) { (void)layer; }
   virtual void operator()(Norm& norm) { (void)norm; }
   virtual void operator()(Embedding& table) { (void)table; }
+  virtual void operator()(FreeTensor& tensor) { (void)tensor; }
   virtual void operator()(const PlainModule& module) { (void)module; }
 };
 
-// A tensor of the network that is not the matrix of a Linear: norms, biases, embeddings.
+// A tensor of the network that is not the matrix of a Linear: norms, biases, embeddings, scales.
 // Training replaces the tensor behind the pointer by an fp32 leaf.
 struct NamedParameter {
   std::string name;  // checkpoint name, e.g. "model.norm.weight"
@@ -63,6 +73,7 @@ std::vector<NamedParameter> parameters_of(Part& part) {
       add(norm.name() + ".bias", norm.bias());
     }
     void operator()(Embedding& table) override { add(table.name() + ".weight", table.weight()); }
+    void operator()(FreeTensor& free) override { add(free.name, free.tensor); }
     void add(const std::string& name, at::Tensor& tensor) {
       if (tensor.defined()) list.push_back({name, &tensor});
     }
@@ -79,6 +90,7 @@ std::vector<std::string> leaf_names_of(Part& part) {
     void operator()(Linear& layer) override { add(layer.name()); }
     void operator()(Norm& norm) override { add(norm.name()); }
     void operator()(Embedding& table) override { add(table.name()); }
+    void operator()(FreeTensor& free) override { add(free.name.substr(0, free.name.rfind('.'))); }
     void operator()(const PlainModule& module) override { add(module.name); }
     // Parts that a family leaves out have no name.
     void add(const std::string& name) {

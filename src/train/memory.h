@@ -49,6 +49,9 @@ struct MemoryForecast {
   std::uint64_t total() const;
 };
 
+// Bytes of what turns tokens or images into rows, without an embedding that is the head as well.
+std::uint64_t input_bytes(Network& net);
+
 // What the adapters of a model add; `request` has the tokens already.
 void add_adapters(MemoryRequest& request, Network& net, const AdapterSet& adapters);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <string>
 
 #include "train/memory.h"
@@ -82,19 +83,38 @@ double head_bytes(const Network& net, const MemoryRequest& request, double eleme
                                                                       : request.batch_tokens);
   const double tile_rows = std::min(rows, std::max(16.0, std::floor(tile_elements / vocab)));
   const auto hidden = static_cast<double>(spec.hidden_size);
-  return rows * (3 * hidden * element + 3 * kFp32) + copies * tile_rows * vocab * element;
+  // A head that reads the mean of a document's rows has all of them normed.
+  const double normed = net.head().in_features() > spec.hidden_size
+                            ? static_cast<double>(request.batch_tokens) * 3 * hidden * element
+                            : 0;
+  return normed + rows * (3 * hidden * element + 3 * kFp32) + copies * tile_rows * vocab * element;
+}
+
+// The pixels that the rows of a batch are made of, and the same as one row for each patch; at most
+// one pixel too many for each image.
+double image_bytes(const ArchSpec& spec, const MemoryRequest& request, double element) {
+  const auto patch = static_cast<double>(spec.image->patch);
+  return static_cast<double>(request.batch_tokens) * 3 * patch * patch * (kFp32 + element);
 }
 
 // Gradients of a trained head: its own and that scaled by the loss's, or one tile's part of it.
 // An embedding's comes when the activations are gone.
 double head_gradient(const Network& net, const MemoryRequest& request, double element) {
   if (!request.trains_head) return 0;
+  const Linear& head = net.head();
   const auto size =
-      static_cast<double>(net.head().out_features()) * static_cast<double>(net.spec().hidden_size);
+      static_cast<double>(head.out_features()) * static_cast<double>(head.in_features());
   return size * std::max(2 * kFp32, kFp32 + (element < kFp32 ? 2 : 1) * element);
 }
 
 }  // namespace
+
+std::uint64_t input_bytes(Network& net) {
+  std::uint64_t sum = 0;
+  if (net.head_is_tied()) return sum;
+  for (const NamedParameter& each : net.input_parameters()) sum += each.tensor->nbytes();
+  return sum;
+}
 
 void add_adapters(MemoryRequest& request, Network& net, const AdapterSet& adapters) {
   const std::map<std::string, std::int64_t> blocks = blocks_by_name(net);
@@ -112,13 +132,13 @@ void add_adapters(MemoryRequest& request, Network& net, const AdapterSet& adapte
   double kept = 0;
   for (const Block& block : net.blocks()) kept += kept_by_adapters(block, request.batch_tokens);
   request.kept_per_token = static_cast<std::int64_t>(kept);
+  std::set<std::string> inputs;
+  for (const NamedParameter& each : net.input_parameters()) inputs.insert(each.name);
   for (const ExtraTrainable& extra : adapters.extras) {
     const auto block = blocks.find(extra.name);
-    const bool is_embedding = extra.name == net.embedding().name() + ".weight";
+    const bool is_input = inputs.contains(extra.name);
     // What lies behind the blocks needs no way through them.
-    if (block != blocks.end() || is_embedding) {
-      first = std::min(first, is_embedding ? 0 : block->second);
-    }
+    if (block != blocks.end() || is_input) first = std::min(first, is_input ? 0 : block->second);
   }
   for (const NamedTensor& each : adapters.frozen_state()) {
     request.adapter_bytes += each.tensor.nbytes();
@@ -165,13 +185,15 @@ MemoryForecast predict_memory(Network& net, const MemoryRequest& request) {
   // Sizes rounded up and blocks kept for reuse, see nn/cpu_allocator.cpp.
   const double reserve = states / 16 + (saved + widest) / 8 + (32 << 20);
   const auto bytes = [](double value) { return static_cast<std::uint64_t>(value); };
-  return {{{"program", request.program_bytes},
-           {"weights", request.weight_bytes},
-           {"frozen adapter state, copies", request.adapter_bytes},
-           {"trained parameters, gradients, AdamW moments", bytes(states)},
-           {"activations", bytes(saved)},
-           {"temporaries", bytes(widest)},
-           {"allocator reserve", bytes(reserve)}}};
+  MemoryForecast forecast{{{"program", request.program_bytes},
+                           {"weights", request.weight_bytes},
+                           {"frozen adapter state, copies", request.adapter_bytes},
+                           {"trained parameters, gradients, AdamW moments", bytes(states)},
+                           {"activations", bytes(saved)},
+                           {"temporaries", bytes(widest)},
+                           {"allocator reserve", bytes(reserve)}}};
+  if (spec.image) forecast.items.push_back({"images", bytes(image_bytes(spec, request, element))});
+  return forecast;
 }
 
 }  // namespace svtune

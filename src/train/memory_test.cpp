@@ -8,6 +8,8 @@
 
 #include "attach/attach.h"
 #include "base/errors.h"
+#include "base/oracle_test_util.h"
+#include "io/tiny_vision_test_util.h"
 #include "linalg/gram.h"
 #include "nn/cpu_allocator.h"
 #include "train/train.h"
@@ -212,6 +214,26 @@ TEST(Memory, TooLargeARunIsRefusedWithItsItems) {
     EXPECT_THAT(error.what(), HasSubstr("5.00 GiB"));
     EXPECT_THAT(error.what(), HasSubstr("activations 2.00 GiB"));
     EXPECT_THAT(error.hint(), HasSubstr("--recompute full"));
+  }
+}
+
+TEST(MemoryForecast, CountsPixelsAndKnowsWhatMakesRowsOfThem) {
+  test::TempDirectory directory;
+  test::write_tiny_vision(directory.path(), {});
+  const TargetOptions last{.target_modules = {"query"}, .layers_to_transform = {1}};
+  TargetOptions first = last;
+  first.modules_to_save = {"embeddings"};
+  for (const TargetOptions& targets : {last, first}) {
+    Model model = load_model(directory.path(), {at::kFloat});
+    const Attached attached = attach(model, LoraConfig{}, targets);
+    MemoryRequest request;
+    request.batch_tokens = 34;
+    add_adapters(request, *model.net, attached.adapters);
+    EXPECT_EQ(request.blocks, targets == first ? 2 : 1);
+    const MemoryItem images = predict_memory(*model.net, request).items.back();
+    EXPECT_EQ(images.name, "images");
+    // A row of 3 x 4 x 4 pixels for each token, as given and as the product's operand.
+    EXPECT_EQ(images.bytes, 34u * 48 * 8);
   }
 }
 

@@ -83,7 +83,7 @@ MemoryForecast forecast(Model& model, const AdapterSet& adapters, const TrainOpt
   MemoryRequest request;
   request.weight_bytes =
       frozen_matrix_bytes(net, training) - unread_bytes(model, options.batch_tokens);
-  if (!net.head_is_tied()) request.weight_bytes += net.embedding().weight().nbytes();
+  request.weight_bytes += input_bytes(net);
   request.batch_tokens = options.batch_tokens;
   request.longest_document = std::min(options.max_length, options.batch_tokens);
   request.recompute = options.recompute;

@@ -333,9 +333,7 @@ MemoryForecast forecast_memory(const TrainSession& session, const Attached& atta
   for (const Linear* layer : unread_weights(session)) {
     request.weight_bytes -= static_cast<std::uint64_t>(layer->base().nbytes());
   }
-  if (!session.model.net->head_is_tied()) {
-    request.weight_bytes += session.model.net->embedding().weight().nbytes();
-  }
+  request.weight_bytes += input_bytes(*session.model.net);
   request.batch_tokens = extent.tokens;
   request.supervised_tokens = extent.supervised;
   request.longest_document = extent.longest_document;

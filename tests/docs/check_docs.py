@@ -89,14 +89,16 @@ def wrong_gradients(source):
 def wrong_families(source):
     """The rows of README.md as the list of families says them, but for what stands behind them."""
     text = (source / "src/models/families.cpp").read_text("utf-8")
-    listed = re.findall(r'^ +\{"([\w-]+)", parse_\w+, "([^"]*)"(?:, "(\w+)")?', text, re.M)
-    assert len(listed) > 4, listed
+    found = re.findall(r'^ +\{"([\w-]+)", parse_\w+, "([^"]*)"(?:, "(\w+)")?(.*)', text, re.M)
+    assert len(found) > 4, found
+    listed = [(name, note, "Images" if rest.endswith(", true},") else "Encoders" if encoder else "Families")
+              for name, note, encoder, rest in found]
     readme = (source / "README.md").read_text("utf-8")
     problems = []
-    for title, encoders, end in ("Families", False, "; rotary scaling"), ("Encoders", True, ": "):
+    for title, end in ("Families", "; rotary scaling"), ("Encoders", ": "), ("Images", ": "):
         row = f"| {title} | " + ", ".join(
             f"`{name}`" + (f" ({note})" if note else "")
-            for name, note, encoder in listed if bool(encoder) == encoders)
+            for name, note, kind in listed if kind == title)
         if row + end not in readme:
             problems.append(f"README.md: the row of {title.lower()} must begin with: {row}{end}")
     return problems

@@ -97,34 +97,6 @@ NetworkParts make_encoder(const ArchSpec& spec, const EncoderOptions& options,
   return parts;
 }
 
-// The head, by the class that transformers wrote the model with.
-void read_task(ConfigReader& config, ArchSpec& spec) {
-  const Json* list = config.find("architectures");
-  std::string name;
-  if (list != nullptr && list->is_array() && !list->empty() && list->front().is_string()) {
-    name = list->front().get<std::string>();
-  }
-  spec.task = name.ends_with("ForTokenClassification") ? HeadTask::kToken : HeadTask::kDocument;
-  if (spec.task == HeadTask::kToken || name.ends_with("ForSequenceClassification")) return;
-  config.problem((name.empty() ? "\"architectures\" is missing" : name + " has no head of labels") +
-                 ", and no number of labels for a new head was given");
-}
-
-// id2label, as transformers counts them; it writes nothing for two of no name.
-void read_labels(ConfigReader& config, ArchSpec& spec) {
-  const Json* names = config.find("id2label");
-  spec.num_labels = config.integer_or("num_labels", 2);
-  if (names != nullptr && names->is_object() && !names->empty()) {
-    spec.num_labels = static_cast<std::int64_t>(names->size());
-  }
-  const std::string kind = config.text_or("problem_type", "");
-  const bool number = spec.task == HeadTask::kDocument && spec.num_labels == 1;
-  const char* fitting = number ? "regression" : "single_label_classification";
-  if (kind.empty() || kind == fitting) return;
-  config.problem("\"problem_type\" = \"" + kind + "\" is not supported with " +
-                 std::to_string(spec.num_labels) + " labels (" + fitting + " is)");
-}
-
 void refuse_decoders(ConfigReader& config) {
   for (const char* key : {"is_decoder", "add_cross_attention"}) {
     if (config.boolean_or(key, false)) {
@@ -135,13 +107,6 @@ void refuse_decoders(ConfigReader& config) {
   if (kind != "absolute") {
     config.problem("\"position_embedding_type\" = \"" + kind + "\" is not supported (absolute is)");
   }
-}
-
-Activation read_activation(ConfigReader& config, const std::string& key) {
-  require_activation(config, key, {"gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "silu"});
-  const std::string name = config.text_or(key, "gelu");
-  if (name == "gelu") return Activation::kGelu;
-  return name == "silu" ? Activation::kSilu : Activation::kGeluTanh;
 }
 
 }  // namespace
@@ -163,6 +128,48 @@ std::function<NetworkParts(const ArchSpec&, const Builder&)> encoder(EncoderOpti
   };
 }
 
+// id2label, as transformers counts them; it writes nothing for two of no name.
+void read_labels(ConfigReader& config, ArchSpec& spec) {
+  const Json* names = config.find("id2label");
+  spec.num_labels = config.integer_or("num_labels", 2);
+  if (names != nullptr && names->is_object() && !names->empty()) {
+    spec.num_labels = static_cast<std::int64_t>(names->size());
+  }
+  const std::string kind = config.text_or("problem_type", "");
+  const bool number = spec.task == HeadTask::kDocument && spec.num_labels == 1;
+  const char* fitting = number ? "regression" : "single_label_classification";
+  if (kind.empty() || kind == fitting) return;
+  config.problem("\"problem_type\" = \"" + kind + "\" is not supported with " +
+                 std::to_string(spec.num_labels) + " labels (" + fitting + " is)");
+}
+
+Activation read_activation(ConfigReader& config, const std::string& key) {
+  require_activation(config, key, {"gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "silu"});
+  const std::string name = config.text_or(key, "gelu");
+  if (name == "gelu") return Activation::kGelu;
+  return name == "silu" ? Activation::kSilu : Activation::kGeluTanh;
+}
+
+std::size_t read_head_class(ConfigReader& config, const std::vector<std::string>& ends) {
+  const Json* list = config.find("architectures");
+  std::string name;
+  if (list != nullptr && list->is_array() && !list->empty() && list->front().is_string()) {
+    name = list->front().get<std::string>();
+  }
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    if (name.ends_with(ends[i])) return i;
+  }
+  config.problem((name.empty() ? "\"architectures\" is missing" : name + " has no head of labels") +
+                 ", and no number of labels for a new head was given");
+  return 0;
+}
+
+void check_heads(ConfigReader& config, const ArchSpec& spec) {
+  if (spec.hidden_size % spec.num_heads == 0) return;
+  config.problem("the hidden size " + std::to_string(spec.hidden_size) + " is not a multiple of " +
+                 std::to_string(spec.num_heads) + " heads");
+}
+
 EncoderOptions read_encoder(ConfigReader& config, ArchSpec& spec, const std::string& root,
                             const std::string& act_key) {
   spec.base_prefix = root + ".";
@@ -172,11 +179,10 @@ EncoderOptions read_encoder(ConfigReader& config, ArchSpec& spec, const std::str
   spec.tied_head = false;
   spec.rotary = false;
   spec.max_positions = config.integer_or("max_position_embeddings", 512);
-  if (spec.hidden_size % spec.num_heads != 0) {
-    config.problem("the hidden size " + std::to_string(spec.hidden_size) +
-                   " is not a multiple of " + std::to_string(spec.num_heads) + " heads");
-  }
-  read_task(config, spec);
+  check_heads(config, spec);
+  const std::size_t head =
+      read_head_class(config, {"ForSequenceClassification", "ForTokenClassification"});
+  spec.task = head == 0 ? HeadTask::kDocument : HeadTask::kToken;
   read_labels(config, spec);
   refuse_decoders(config);
   EncoderOptions options;

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/config_reader.h"
 #include "models/network.h"
@@ -42,5 +43,14 @@ std::function<NetworkParts(const ArchSpec&, const Builder&)> encoder(EncoderOpti
 // `act_key` is the activation's key.
 EncoderOptions read_encoder(ConfigReader& config, ArchSpec& spec, const std::string& root,
                             const std::string& act_key = "hidden_act");
+
+// The labels of a head, as transformers counts them; spec.task is known already.
+void read_labels(ConfigReader& config, ArchSpec& spec);
+Activation read_activation(ConfigReader& config, const std::string& key);
+// What transformers' class of the model is called, for a head that `ends` name; a problem where
+// none of them fits. The place in `ends`.
+std::size_t read_head_class(ConfigReader& config, const std::vector<std::string>& ends);
+// Problems with heads that do not divide the hidden size.
+void check_heads(ConfigReader& config, const ArchSpec& spec);
 
 }  // namespace svtune
