@@ -151,7 +151,7 @@ Json peft_config_json(const PeftForm& form, const TargetOptions& targets, const 
   json["peft_type"] = form.type;
   json["target_modules"] =
       targets.target_regex ? Json(*targets.target_regex) : name_list(targets.target_modules);
-  json["task_type"] = model.task;
+  json["task_type"] = model.task.empty() ? Json(nullptr) : Json(model.task);
   json["modules_to_save"] = name_list(saved_modules(form, targets, model.words));
   if (!targets.trainable_token_indices.empty()) {
     json["trainable_token_indices"] = token_rows(targets, model.words);

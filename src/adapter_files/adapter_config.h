@@ -26,7 +26,7 @@ PeftConfig parse_peft_config(const Json& json, const std::string& source,
 // What adapter_config.json says of the model.
 struct PeftModel {
   std::string base_model;          // base_model_name_or_path
-  std::string task;                // task_type
+  std::string task;                // task_type; empty: PEFT has no word for it
   std::vector<std::string> words;  // embedding and head: one tensor when the targets keep a tie
 };
 

@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/files.h"
 #include "libtorch/prelude.h"
+#include "models/families.h"
 
 namespace svtune {
 namespace {
@@ -23,6 +24,14 @@ std::optional<HeadTask> task_of(const Json& text) {
     if (text == Json(peft_task(task))) return task;
   }
   return std::nullopt;
+}
+
+// PEFT has no task for images and writes none.
+bool reads_images(const fs::path& model) {
+  const fs::path config = model / "config.json";
+  if (!fs::exists(config)) return false;
+  const Family* family = family_of(read_json_file(config));
+  return family != nullptr && family->reads_images;
 }
 
 std::optional<NewHead> told_by_side_file(const fs::path& adapter) {
@@ -45,7 +54,8 @@ std::optional<NewHead> told_by_peft(const fs::path& model, const fs::path& adapt
   const fs::path config = adapter / kPeftConfigFile, weights = adapter / kPeftWeightsFile;
   if (!fs::exists(config) || !fs::exists(weights)) return std::nullopt;
   const Json json = read_json_file(config);
-  const auto task = task_of(json.is_object() ? json.value("task_type", Json()) : Json());
+  auto task = task_of(json.is_object() ? json.value("task_type", Json()) : Json());
+  if (!task && reads_images(model)) task = HeadTask::kDocument;
   if (!task) return std::nullopt;
   NewHead head{*task};
   TensorFiller file(weights);

@@ -4,6 +4,7 @@
 #include "adapter_files/adapter_vocabulary.h"
 #include "adapter_files/embedding_change.h"
 #include "adapter_files/peft_directory.h"
+#include "adapter_files/running_names.h"
 #include "adapter_files/tensor_filler.h"
 #include "attach/attach.h"
 #include "base/errors.h"
@@ -92,7 +93,7 @@ void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftCo
   if (config.method.add_parts) {
     for (Linear* layer : adapted_layers(adapters)) config.method.add_parts(*layer);
   }
-  TensorFiller filler(path);
+  TensorFiller filler(path, model.spec().running_names);
   if (adapters.state) fill_shared(*adapters.state, config.method.stores_shared, filler);
   for (const Trainable& each : adapters.trainables()) {
     if (embedding.any() && each.name == model.net->embedding().name() + ".weight") {
@@ -145,8 +146,11 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   const std::filesystem::path config_path = directory / kPeftConfigFile;
   if (side && side->record.needs_its_base) check_base(model, *side, directory);
   LoadedAdapter loaded;
-  PeftConfig config =
-      parse_peft_config(read_json_file(config_path), config_path.string(), loaded.warnings);
+  Json json = read_json_file(config_path);
+  if (has_running_names(model.spec(), directory / kPeftWeightsFile)) {
+    json = stored_config(*model.net, std::move(json), config_path.string());
+  }
+  PeftConfig config = parse_peft_config(json, config_path.string(), loaded.warnings);
   drop_absent_classifiers(*model.net, config.targets);
   add_stored_words(model, directory / kPeftWeightsFile, config);
   const TargetSelection selection = select(model, config, config_path);

@@ -5,6 +5,7 @@
 
 #include "adapter_files/adapter_config.h"
 #include "adapter_files/head_form.h"
+#include "adapter_files/running_names.h"
 #include "base/files.h"
 #include "base/text_util.h"
 #include "io/transposed_source.h"
@@ -19,7 +20,8 @@ std::vector<std::string> last_parts(const std::vector<std::string>& names) {
   return {parts.begin(), parts.end()};
 }
 
-// The shortest target list that means exactly the adapted layers of this model.
+// The shortest target list that means exactly the adapted layers of this model, by the names that
+// PEFT knows them by.
 TargetOptions explicit_targets(Network& net, const AdapterSet& adapters,
                                const TargetOptions& targets) {
   const std::vector<std::string> names = names_of(adapted_layers(adapters));
@@ -29,8 +31,14 @@ TargetOptions explicit_targets(Network& net, const AdapterSet& adapters,
   out.trainable_token_indices = targets.trainable_token_indices;
   out.trainable_token_head = targets.trainable_token_head && !net.head_is_tied();
   out.ensure_weight_tying = targets.ensure_weight_tying && net.head_is_tied();
-  out.target_modules = last_parts(names);
-  if (select_targets(net, out).adapted != names) out.target_modules = names;
+  std::vector<std::string> running = names;
+  for (std::vector<std::string>* list : {&running, &out.modules_to_save}) {
+    for (std::string& name : *list) name = running_path(net.spec().running_names, name);
+  }
+  out.target_modules = last_parts(running);
+  if (select_targets(net, out, ModuleNames::kRunning).adapted != names) {
+    out.target_modules = running;
+  }
   return out;
 }
 
@@ -96,7 +104,7 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
   }
   for (NamedTensor& each : tensors) {
     each.tensor = turned(net.spec(), each.name, each.tensor);
-    each.name = kPeftKeyPrefix + each.name;
+    each.name = kPeftKeyPrefix + running_path(net.spec().running_names, each.name);
   }
   if (form.stores_shared && adapters.state) {
     for (const NamedTensor& each : adapters.state->shared()) {
@@ -107,9 +115,12 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
   Json config = peft_config_json(
       form, targets,
       {directory.base_model,
-       peft_task(net.spec().task),
+       net.reads_images() ? "" : peft_task(net.spec().task),
        {last_part(net.embedding().name()), last_part(net.head().name())}});
   const std::vector<Linear*> layers = adapted_layers(adapters);
+  if (!net.spec().running_names.empty()) {
+    config = running_patterns(net.spec(), std::move(config), names_of(layers));
+  }
   if (std::ranges::any_of(layers, [&](const Linear* layer) {
         return is_transposed(net.spec(), layer->name() + ".weight");
       })) {

@@ -7,9 +7,14 @@
 
 namespace svtune {
 
-TensorFiller::TensorFiller(const std::filesystem::path& path)
-    : path_(path), file_(path), stored_(keys_without_adapter_name(file_.names(), path.string())) {
-  for (const auto& [key, stored] : stored_) unread_.insert(key);
+TensorFiller::TensorFiller(const std::filesystem::path& path,
+                           const std::vector<RunningName>& running)
+    : path_(path), file_(path) {
+  for (const auto& [key, stored] : keys_without_adapter_name(file_.names(), path.string())) {
+    const std::string usual = stored_path(running, key);
+    if (!stored_.emplace(usual, stored).second) problem(usual + " is there under two names");
+    unread_.insert(usual);
+  }
 }
 
 std::optional<at::Tensor> TensorFiller::read(const std::string& key, at::ScalarType dtype) const {

@@ -15,8 +15,9 @@ namespace svtune {
 class TensorFiller {
  public:
   // Throws FileError when the file is missing or malformed. Keys are those without an adapter's
-  // name (adapters/peft_names.h).
-  explicit TensorFiller(const std::filesystem::path& path);
+  // name (adapters/peft_names.h), with the modules' checkpoint names in place of `running` ones.
+  explicit TensorFiller(const std::filesystem::path& path,
+                        const std::vector<RunningName>& running = {});
 
   // Copies `key` into a tensor of the same shape, converting the dtype; notes what is
   // missing, misshapen or not finite and leaves the tensor alone then.

@@ -81,7 +81,7 @@ std::vector<std::string> adaptable_parts(Network& net) {
     const std::string part = last_part(layer->name());
     if (std::ranges::count(parts, part) == 0) parts.push_back(part);
   }
-  parts.push_back(last_part(net.embedding().name()));
+  if (net.embedding().exists()) parts.push_back(last_part(net.embedding().name()));
   return parts;
 }
 
@@ -111,18 +111,20 @@ std::string suggestions(const std::vector<std::string>& wanted,
                    suggestions(options.target_modules, existing));
 }
 
+// `names` of modules, which the options call `meant`.
 std::vector<std::string> saved_modules(const std::vector<std::string>& names,
+                                       const std::vector<std::string>& meant,
                                        const TargetOptions& options) {
   std::vector<std::string> found;
   std::set<std::string> unused(options.modules_to_save.begin(), options.modules_to_save.end());
-  for (const std::string& name : names) {
+  for (std::size_t i = 0; i < names.size(); ++i) {
     bool matched = false;
     for (const std::string& end : options.modules_to_save) {
-      if (!name.ends_with(end)) continue;
+      if (!meant[i].ends_with(end)) continue;
       matched = true;
       unused.erase(end);
     }
-    if (matched) found.push_back(name);
+    if (matched) found.push_back(names[i]);
   }
   if (!unused.empty()) {
     std::vector<std::string> parts;
@@ -142,19 +144,24 @@ TargetOptions or_all_linear(TargetOptions options) {
   return options;
 }
 
-TargetSelection select_targets(Network& net, const TargetOptions& options) {
+TargetSelection select_targets(Network& net, const TargetOptions& options, ModuleNames meant) {
   check(options);
   std::set<std::string> linears;
   for (const Linear* linear : net.linears()) linears.insert(linear->name());
   const std::vector<std::string> names = net.module_names();
+  std::vector<std::string> called = names;
+  if (meant == ModuleNames::kRunning) {
+    for (std::string& name : called) name = running_path(net.spec().running_names, name);
+  }
 
   const bool all_linear = wants_all_linear(options);
   TargetSelection selection;
-  for (const std::string& name : names) {
-    if (is_excluded(name, options)) continue;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string& name = names[i];
+    if (is_excluded(called[i], options)) continue;
     if (all_linear && linears.contains(name) && name != net.head().name()) {
       selection.adapted.push_back(name);
-    } else if (is_named(name, options, net.spec().default_targets)) {
+    } else if (is_named(called[i], options, net.spec().default_targets)) {
       if (linears.contains(name)) {
         selection.adapted.push_back(name);
       } else if (name == net.embedding().name()) {
@@ -166,7 +173,7 @@ TargetSelection select_targets(Network& net, const TargetOptions& options) {
       }
     }
   }
-  selection.saved = saved_modules(names, options);
+  selection.saved = saved_modules(names, called, options);
   if (selection.adapted.empty() && !selection.embedding) fail_without_match(options, net);
   return selection;
 }

@@ -89,9 +89,13 @@ struct TargetSelection {
 // svtune's own default where nothing is named: all linear layers. Files of PEFT keep PEFT's.
 TargetOptions or_all_linear(TargetOptions options);
 
+// What the options call modules by: checkpoint names, or those that transformers 5 gives them.
+enum class ModuleNames { kStored, kRunning };
+
 // Throws UsageError when the options contradict each other, when a matched module is no
 // linear layer or embedding, and when nothing matches: with what exists and the nearest names.
-TargetSelection select_targets(Network& net, const TargetOptions& options);
+TargetSelection select_targets(Network& net, const TargetOptions& options,
+                               ModuleNames meant = ModuleNames::kStored);
 
 // The parameter names (checkpoint names of weights and biases) below the given modules.
 bool is_below_module(const std::string& parameter, const std::string& module);

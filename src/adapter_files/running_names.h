@@ -1,0 +1,25 @@
+// PEFT's files of models whose modules transformers 5 calls otherwise than checkpoints do: PEFT
+// writes and reads the names that modules have in memory, svtune works with the checkpoint's.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "io/model.h"
+
+namespace svtune {
+
+// Whether tensors of this file are called by names in memory.
+bool has_running_names(const ArchSpec& spec, const std::filesystem::path& weights);
+
+// adapter_config.json with the targets as a list of whole checkpoint names, and the keys of
+// rank_pattern and alpha_pattern as such names where they are not PEFT's own. Throws FileError
+// naming `source` as parse_peft_config() does, and when the targets do not fit the model.
+Json stored_config(Network& net, Json config, const std::string& source);
+
+// The same file with the patterns' keys for modules as they are in memory; `layers` are adapted.
+Json running_patterns(const ArchSpec& spec, Json config, const std::vector<std::string>& layers);
+
+}  // namespace svtune
