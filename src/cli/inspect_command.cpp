@@ -55,8 +55,7 @@ void print_arch(const ArchSpec& spec, std::ostream& out) {
   } else {
     out << "vocabulary " << spec.vocab_size << ", ";
   }
-  out << spec.max_positions << " positions"
-      << (spec.tied_head ? ", tied head" : "") << "\n";
+  out << spec.max_positions << " positions" << (spec.tied_head ? ", tied head" : "") << "\n";
 }
 
 void inspect_gguf(const InspectOptions& options, std::ostream& out) {

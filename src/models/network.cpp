@@ -84,7 +84,8 @@ at::Tensor Network::document_rows(const Batch& batch, Pooling pooling) {
   const at::Tensor x = forward(batch);
   if (pooling == Pooling::kFirstAndMean) {
     // Images of one batch have one size.
-    const at::Tensor rows = parts_.backbone.finish(x).view({batch.num_documents(), -1, x.size(1)});
+    const at::Tensor rows =
+        parts_.backbone.finish(x).reshape({batch.num_documents(), -1, x.size(1)});
     return at::cat({rows.select(1, 0), rows.narrow(1, 1, rows.size(1) - 1).mean(1)}, 1);
   }
   const at::Tensor places = at::tensor(first, at::TensorOptions().dtype(at::kLong)).to(x.device());

@@ -90,8 +90,8 @@ double head_bytes(const Network& net, const MemoryRequest& request, double eleme
   return normed + rows * (3 * hidden * element + 3 * kFp32) + copies * tile_rows * vocab * element;
 }
 
-// The pixels that the rows of a batch are made of, and the same as one row for each patch; at most
-// one pixel too many for each image.
+// The pixels that the rows of a batch are made of, and the same as one row for each patch; one patch
+// too many for each image.
 double image_bytes(const ArchSpec& spec, const MemoryRequest& request, double element) {
   const auto patch = static_cast<double>(spec.image->patch);
   return static_cast<double>(request.batch_tokens) * 3 * patch * patch * (kFp32 + element);

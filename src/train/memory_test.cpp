@@ -217,7 +217,7 @@ TEST(Memory, TooLargeARunIsRefusedWithItsItems) {
   }
 }
 
-TEST(MemoryForecast, CountsPixelsAndKnowsWhatMakesRowsOfThem) {
+TEST(Memory, CountsPixelsAndKnowsWhatMakesRowsOfThem) {
   test::TempDirectory directory;
   test::write_tiny_vision(directory.path(), {});
   const TargetOptions last{.target_modules = {"query"}, .layers_to_transform = {1}};

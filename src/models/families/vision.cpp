@@ -3,7 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "models/families.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {

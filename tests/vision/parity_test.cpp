@@ -1,0 +1,214 @@
+// Image models against transformers: logits, losses and the gradients of all parameters, and PEFT's
+// adapters in both directions.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "adapter_files/adapter_file.h"
+#include "adapter_files/loaded_model.h"
+#include "attach/attach.h"
+#include "base/files.h"
+#include "base/oracle_test_util.h"
+#include "io/safetensors_source.h"
+#include "io/tiny_vision_test_util.h"
+#include "libtorch/prelude.h"
+#include "merge/merge.h"
+
+namespace svtune {
+namespace {
+
+namespace fs = std::filesystem;
+
+using test::max_difference;
+using test::TempDirectory;
+
+// Two summation orders in fp32 over two layers.
+constexpr double kTolerance = 2e-4;
+
+std::string oracle(const std::string& python, const std::string& arguments) {
+  const auto run =
+      test::run_command("HF_HUB_OFFLINE=1 " + test::shell_quote(python) +
+                        " " SVTUNE_SOURCE_DIR "/tests/oracle/vision_models.py " + arguments);
+  EXPECT_EQ(run.status, 0) << arguments;
+  return run.output;
+}
+
+class VisionParity : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    python() = test::oracle_python("peft,transformers,safetensors");
+    directory() = std::make_unique<TempDirectory>();
+    if (!python().empty()) oracle(python(), "models " + test::shell_quote(models().string()));
+  }
+  static void TearDownTestSuite() { directory().reset(); }
+  void SetUp() override {
+    if (python().empty()) GTEST_SKIP() << "no Python with transformers and PEFT";
+  }
+  static std::string& python() {
+    static std::string text;
+    return text;
+  }
+  static std::unique_ptr<TempDirectory>& directory() {
+    static std::unique_ptr<TempDirectory> made;
+    return made;
+  }
+  static fs::path models() { return *directory() / "models"; }
+};
+
+at::Tensor tensor_of(const fs::path& file, const std::string& name) {
+  return SafetensorsSource(file).read(name, at::kFloat).value();
+}
+
+// The images and labels of expected.safetensors.
+Batch batch_of(const Model& model, const fs::path& file) {
+  const at::Tensor images = tensor_of(file, "images");
+  Batch batch = test::image_batch(
+      images, image_tokens(*model.spec().image, images.size(2), images.size(3)));
+  batch.document_targets = tensor_of(file, "labels");
+  if (model.spec().num_labels > 1) batch.document_targets = batch.document_targets.to(at::kLong);
+  return batch;
+}
+
+at::Tensor logits_for(Model& model, const Batch& batch) {
+  const at::NoGradGuard no_grad;
+  return model.net->document_logits(batch);
+}
+
+// Every parameter trains; a loss is a sum here, transformers' a mean.
+void compare_gradients(Model& model, const Batch& batch, const fs::path& answers) {
+  const Attached attached = attach(model, FullConfig{}, {});
+  const at::Tensor loss = model.net->loss(batch) / static_cast<double>(batch.num_supervised());
+  EXPECT_NEAR(loss.item<double>(), tensor_of(answers, "loss").item<double>(), kTolerance);
+  loss.backward();
+  std::set<std::string> compared;
+  for (const Trainable& each : attached.adapters.trainables()) {
+    const std::string name = "grad." + running_path(model.spec().running_names, each.name);
+    const at::Tensor right = tensor_of(answers, name);
+    const double size = right.abs().max().item<double>();
+    ASSERT_TRUE(each.tensor.grad().defined()) << each.name;
+    EXPECT_LT(max_difference(each.tensor.grad(), right), 1e-6 + kTolerance * size) << each.name;
+    compared.insert(name);
+  }
+  for (const std::string& name : SafetensorsSource(answers).names()) {
+    EXPECT_EQ(compared.contains(name), name.starts_with("grad.")) << name;
+  }
+}
+
+TEST_F(VisionParity, LogitsLossesAndGradientsEqualTransformers) {
+  std::int64_t variants = 0;
+  for (const auto& entry : fs::directory_iterator(models())) {
+    const fs::path answers = entry.path() / "expected.safetensors";
+    if (!fs::exists(answers)) continue;
+    SCOPED_TRACE(entry.path().filename());
+    LoadOptions options{at::kFloat};
+    options.any_image_size = entry.path().filename() == "vit_sized";
+    Model model = load_model(entry.path(), options);
+    const Batch batch = batch_of(model, answers);
+    const at::Tensor logits = logits_for(model, batch);
+    const at::Tensor wanted = tensor_of(answers, "logits").reshape({logits.size(0), -1});
+    ASSERT_EQ(logits.sizes(), wanted.sizes());
+    EXPECT_LT(max_difference(logits, wanted), kTolerance);
+    EXPECT_GT(wanted.std(0).min().item<double>(), 1e-3) << "the images differ in nothing";
+    compare_gradients(model, batch, answers);
+    ++variants;
+  }
+  EXPECT_EQ(variants, 7);
+}
+
+TEST_F(VisionParity, TensorsMayBeNamedAsInMemory) {
+  for (const std::string name : {"vit", "dinov2"}) {
+    const fs::path answers = models() / name / "expected.safetensors";
+    Model model = load_model(models() / (name + "-running"), {at::kFloat});
+    EXPECT_LT(max_difference(logits_for(model, batch_of(model, answers)),
+                             tensor_of(answers, "logits")),
+              kTolerance);
+    EXPECT_THAT(model.warnings, testing::IsEmpty());
+  }
+}
+
+TEST_F(VisionParity, LoadsWhatPeftWrites) {
+  int cases = 0;
+  for (const auto& entry : fs::directory_iterator(models() / "adapters")) {
+    if (!entry.is_directory()) continue;
+    const std::string name = entry.path().filename().string();
+    SCOPED_TRACE(name);
+    const fs::path base = models() / name.substr(0, name.find('-'));
+    LoadedModel loaded = load_with_adapter(base, entry.path(), {});
+    const Batch batch = batch_of(loaded.model, base / "expected.safetensors");
+    const at::Tensor wanted =
+        tensor_of(models() / "adapters" / (name + ".safetensors"), "logits");
+    EXPECT_LT(max_difference(logits_for(loaded.model, batch), wanted), kTolerance);
+    Model start = load_model(base);
+    EXPECT_GT(max_difference(logits_for(start, batch), wanted), 1e-2);
+    ++cases;
+  }
+  EXPECT_EQ(cases, 8);
+}
+
+struct Written {
+  std::string name;
+  MethodConfig method;
+  TargetOptions targets;
+};
+
+std::vector<Written> written() {
+  LoraConfig lora, ranks;
+  lora.low_rank.rank = 3;
+  ranks.low_rank = {.rank = 3, .rank_pattern = {{"query", 2}}};
+  const TargetOptions all{.target_modules = {"all-linear"}};
+  TargetOptions biases{.target_modules = {"query", "value"}};
+  biases.bias = TrainedBias::kLoraOnly;
+  return {{"lora", lora, {}},
+          {"ranks", ranks, all},
+          {"biases", lora, biases},
+          {"dora", DoraConfig{lora.low_rank}, all},
+          {"oft", OftConfig{.block_size = 8}, all}};
+}
+
+// Also onto models without a head, which then is in the adapter's files; and merged.
+TEST_F(VisionParity, TransformersAndPeftLoadWhatSvtuneWrites) {
+  const TempDirectory out;
+  Json cases = Json::array();
+  for (const std::string family : {"vit", "dinov2"}) {
+    for (const bool bare : {false, true}) {
+      const std::string base_name = family + (bare ? "-bare" : "");
+      test::write_tiny_vision(out / base_name, {.family = family, .bare = bare});
+      for (const Written& each : written()) {
+        const std::string name = base_name + "-" + each.name;
+        LoadOptions options{at::kFloat};
+        if (bare) options.head = NewHead{.labels = 3, .seed = 2};
+        Model model = load_model(out / base_name, options);
+        const Attached attached = attach(model, each.method, each.targets, {.seed = 3});
+        test::disturb(attached.adapters);
+        save_adapter(model, attached.adapters, attached.record, out / name);
+        merge_to_directory(model, attached.adapters, out / (name + "-merged"));
+        const Batch batch = test::two_images();
+        const fs::path expected = out / (name + ".safetensors");
+        write_tensors(expected, {{"images", batch.images}, {"logits", logits_for(model, batch)}});
+        cases.push_back({{"name", name},
+                         {"base", (out / base_name).string()},
+                         {"labels", bare ? Json(3) : Json(nullptr)},
+                         {"adapter", (out / name).string()},
+                         {"expected", expected.string()}});
+        if (each.name != "lora") continue;
+        cases.push_back({{"name", name + "-merged"},
+                         {"base", (out / (name + "-merged")).string()},
+                         {"labels", nullptr},
+                         {"adapter", ""},
+                         {"expected", expected.string()}});
+      }
+    }
+  }
+  write_file_atomic(out / "cases.json", dump_json(cases));
+  const std::string arguments = "check " + test::shell_quote((out / "cases.json").string());
+  const Json result = parse_json(oracle(python(), arguments), "oracle");
+  EXPECT_EQ(result.size(), cases.size());
+  for (const auto& [name, difference] : result.items()) {
+    ASSERT_TRUE(difference.is_number()) << name << ": " << difference.dump();
+    EXPECT_LT(difference.get<double>(), kTolerance) << name;
+  }
+}
+
+}  // namespace
+}  // namespace svtune
