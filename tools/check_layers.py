@@ -10,8 +10,8 @@ import pathlib
 import re
 import sys
 
-LEVELS = [["base"], ["formats"], ["jinja"], ["text"], ["data"], ["report", "cli/core"], ["libtorch"],
-          ["linalg"], ["quant"], ["nn"],
+LEVELS = [["base"], ["formats"], ["images"], ["jinja"], ["text"], ["data"], ["report", "cli/core"],
+          ["libtorch"], ["linalg"], ["quant"], ["nn"],
           ["adapters"], ["models"], ["io"], ["attach", "merge", "spectrum"],
           ["adapter_files"], ["export", "quantized_base"], ["infer"], ["eval"], ["train"], ["api"],
           ["cli"]]

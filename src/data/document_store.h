@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace svtune {
@@ -34,6 +35,9 @@ class DocumentStore {
   virtual std::int64_t tokens() const = 0;  // of all documents
   // Hash of all records: tells whether a resumed run has the same data.
   virtual std::uint64_t fingerprint() const = 0;
+  // Tells which documents will be asked for, in this order, so that they can be made ready. Changes
+  // nothing of what append_to() gives.
+  virtual void expect([[maybe_unused]] std::span<const std::uint32_t> coming) const {}
 };
 
 }  // namespace svtune

@@ -16,7 +16,7 @@ struct LabelledRecord {
   std::string first;
   std::optional<std::string> second;  // of a pair
   std::string label;                  // a word or a number, as the file spells it
-  std::int64_t line = 0;
+  std::int64_t line = 0;              // 0: `first` is a file of its own
 };
 
 struct LabelledRecords {
@@ -27,7 +27,7 @@ struct LabelledRecords {
   std::string text_columns, label_column;  // that were read
 
   std::string place(const LabelledRecord& record) const {
-    return name + ":" + std::to_string(record.line);
+    return record.line == 0 ? record.first : name + ":" + std::to_string(record.line);
   }
   // Takes a record out as bad; throws FileError when bad ones are not skipped.
   void refuse(const std::string& place, const std::string& problem, bool skip);
