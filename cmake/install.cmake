@@ -18,8 +18,8 @@ target_include_directories(svtune PUBLIC
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(svtune PRIVATE
-  PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::ZSTD ZLIB::ZLIB simdjson::simdjson
-  Threads::Threads)
+  PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::ZSTD PkgConfig::JPEG PkgConfig::PNG
+  PkgConfig::WEBP ZLIB::ZLIB simdjson::simdjson Threads::Threads)
 if(SVTUNE_TORCH)
   target_link_libraries(svtune PRIVATE LibTorch::LibTorch)
   target_link_options(svtune INTERFACE "${OpenMP_CXX_FLAGS}")

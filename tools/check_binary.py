@@ -18,7 +18,7 @@ ALLOWED = TORCH + OF_THE_CUDA_WHEEL + (
     "libgomp.so.1", "libstdc++.so.6", "libgcc_s.so.1", "libc.so.6", "libm.so.6", "libdl.so.2",
     "libpthread.so.0", "librt.so.1", "linux-vdso.so.1", "ld-linux-x86-64.so.2",
     "ld-linux-aarch64.so.1", "libpcre2-8.so.0", "libutf8proc.so.2", "libz.so.1",
-    "libzstd.so.1", "libsimdjson.so.14")
+    "libzstd.so.1", "libsimdjson.so.14", "libjpeg.so.62", "libpng16.so.16", "libwebp.so.7")
 NUMERICS = re.compile(r"binding file (.+) \[0\] to (.+) \[0\]: normal symbol "
                       r"`(sgesdd_|dgesdd_|sgemm_|dgemm_|cblas_\w+)'")
 

@@ -22,7 +22,7 @@ TEXT
 readonly kTorchVersion=2.13.0
 readonly kBuildPackages=(g++ make cmake ninja-build ccache pkg-config python3 python3-venv
   nlohmann-json3-dev libsimdjson-dev libpcre2-dev libutf8proc-dev zlib1g-dev libzstd-dev
-  libcli11-dev libgtest-dev libgmock-dev)
+  libjpeg62-turbo-dev libpng-dev libwebp-dev libcli11-dev libgtest-dev libgmock-dev)
 # Tests that need one of these are skipped with a reason where the distribution lacks it.
 readonly kTestPackages=(clang-19 libclang-rt-19-dev chromium locales)
 readonly kLintPackages=(clang-format-19 shellcheck)

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "images/image.h"
+#include "images/pixels.h"
 
 namespace svtune {
 
@@ -20,8 +20,8 @@ struct IdxImages {
   Image image(std::int64_t index) const;
 };
 
-// Whether the file starts, decompressed, as an IDX file of unsigned bytes does. Throws FileError when
-// it cannot be read.
+// Whether the file starts, decompressed, as an IDX file of unsigned bytes does. Throws FileError
+// when it cannot be read.
 bool is_idx(const std::filesystem::path& path);
 
 // Throws FileError for another element type or rank, sizes of 0 or beyond kMostPixels, more than

@@ -1,5 +1,5 @@
-// From a picture to a model's input, as preprocessor_config.json says it and the image processors of
-// transformers compute it with Pillow: resize, centre crop, rescale, normalise, in this order.
+// From a picture to a model's input, as preprocessor_config.json says it and the image processors
+// of transformers compute it with Pillow: resize, centre crop, rescale, normalise, in this order.
 #pragma once
 
 #include <array>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "images/image.h"
+#include "images/pixels.h"
 #include "images/resize.h"
 
 namespace svtune {
@@ -32,8 +32,8 @@ struct Preprocessing {
 
 // From the content of preprocessor_config.json; what it leaves out is as in the processor that it
 // names (ViT's where it names none). Throws FileError that starts with `source` for a processor, a
-// filter or a key that changes pixels and is not known here, for values that make no sense, and when
-// pictures would come out in different sizes.
+// filter or a key that changes pixels and is not known here, for values that make no sense, and
+// when pictures would come out in different sizes.
 Preprocessing read_preprocessing(const Json& config, const std::string& source);
 
 // Of every preprocessed picture. Throws UsageError when pictures would keep different sizes.
