@@ -34,6 +34,7 @@ std::optional<PackedBatch> BatchStream::next() {
   while (position_.epoch < options_.epochs) {
     if (shuffled_epoch_ != position_.epoch) order_ = order_of(position_.epoch);
     shuffled_epoch_ = position_.epoch;
+    store_->expect(std::span(order_).subspan(static_cast<std::size_t>(position_.next)));
     while (position_.next < store_->size()) {
       const std::int64_t index = order_[static_cast<std::size_t>(position_.next)];
       const std::int64_t length = store_->length(index);

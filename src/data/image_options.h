@@ -15,11 +15,12 @@ struct ImageOptions {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
-    visit(self.image_column,
-          {.name = "image_column",
-           .help = "Column of the image's path in CSV, TSV and JSON, by name or by number from 1; by "
-                   "default image, path, file_name and their like",
-           .value_name = "NAME"});
+    visit(
+        self.image_column,
+        {.name = "image_column",
+         .help = "Column of the image's path in CSV, TSV and JSON, by name or by number from 1; by "
+                 "default image, path, file_name and their like",
+         .value_name = "NAME"});
   }
 };
 

@@ -15,9 +15,9 @@
 namespace svtune {
 
 struct ImageRecords {
-  // `first` of a record is the image's path, "" in an IDX file; `line` its row in a table, its number
-  // from 1 in an IDX file, 0 in a folder. Labels, hold-outs and samples are those of all labelled
-  // records (label_set.h, labelled_sample.h).
+  // `first` of a record is the image's path, "" in an IDX file; `line` its row in a table, its
+  // number from 1 in an IDX file, 0 in a folder. Labels, hold-outs and samples are those of all
+  // labelled records (label_set.h, labelled_sample.h).
   LabelledRecords table;
   std::shared_ptr<const IdxImages> idx;  // unset: images are files
 
@@ -28,15 +28,17 @@ struct ImageRecords {
 // Reads `path`: a folder (the class of a file is the sub folder of `path` that it lies in, at any
 // depth; hidden files are left out), an IDX file of images (labels are in the file whose name has
 // "labels" for "images" and "idx1" for "idx3"), else a table (CSV, TSV, JSON; relative paths are
-// looked for beside it). Images are not opened. Throws FileError for what read_labelled() refuses, a
-// folder without sub folders, a sub folder without files, files beside the sub folders, links that
-// form a ring, IDX files of different counts; UsageError for columns that are not there.
+// looked for beside it). Images are not opened. Throws FileError for what read_labelled() refuses,
+// a folder without sub folders, a sub folder without files, files beside the sub folders, links
+// that form a ring, IDX files of different counts; UsageError for columns that are not there.
 ImageRecords read_images(const std::filesystem::path& path, const ImageOptions& options);
 
 // The same images with other records, e.g. those of hold_out(records.table, ...).
 ImageRecords with_records(const ImageRecords& images, LabelledRecords table);
 
-// The image of a record, decoded. Throws FileError that starts with image_name().
-Image load_image(const ImageRecords& images, const LabelledRecord& record);
+// The image of a record, decoded; `hash` gets that of its bytes as they are stored. Throws
+// FileError that starts with image_name().
+Image load_image(const ImageRecords& images, const LabelledRecord& record,
+                 std::uint64_t* hash = nullptr);
 
 }  // namespace svtune

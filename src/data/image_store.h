@@ -1,6 +1,7 @@
 // Images with a class or a number each, as pixels of one size. Every image is decoded once at the
-// start, by several threads: a broken one is known before training. What fits into `memory` is kept,
-// resized and cropped, in bytes; the others are decoded again by threads that run ahead of the batches.
+// start, by several threads: a broken one is known before training. What fits into `memory` is
+// kept, resized and cropped, in bytes; the others are decoded again by threads that run ahead of
+// the batches.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +21,9 @@ namespace svtune {
 
 struct ImageStoreOptions {
   Preprocessing preprocessing = {};
-  std::int64_t tokens_per_image = 0;    // of the model: patches and special tokens
-  std::optional<LabelSet> labels = {};  // unset: every label is a number
-  bool skip_bad_lines = false;          // leave out images that cannot be decoded
+  std::int64_t tokens_per_image = 0;              // of the model: patches and special tokens
+  std::optional<LabelSet> labels = {};            // unset: every label is a number
+  bool skip_bad_lines = false;                    // leave out images that cannot be decoded
   std::uint64_t memory = std::uint64_t{1} << 30;  // bytes of images kept
   int threads = 0;                                // 0: one per core, 8 at most
 };
@@ -32,15 +33,15 @@ class ImageStore final : public DocumentStore {
   // Images done, of how many; called by the constructing thread.
   using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
 
-  // Throws FileError for an image that cannot be decoded (unless skipped), for a label that `options`
-  // does not know or that is no number; UsageError for tokens_per_image below 1.
+  // Throws FileError for an image that cannot be decoded (unless skipped), for a label that
+  // `options` does not know or that is no number; UsageError for tokens_per_image below 1.
   ImageStore(ImageRecords images, ImageStoreOptions options, const Progress& progress = {});
   ~ImageStore() override;
 
   std::int64_t size() const override;
   std::int64_t length(std::int64_t index) const override;
-  // Appends pixels, `tokens_per_image` tokens 0 with their positions, and the class or number. Throws
-  // FileError when the file has changed so that it cannot be decoded any more.
+  // Appends pixels, `tokens_per_image` tokens 0 with their positions, and the class or number.
+  // Throws FileError when the file has changed so that it cannot be decoded any more.
   void append_to(PackedBatch& batch, std::int64_t index) const override;
   std::int64_t tokens() const override;
   // Of the files' bytes and the labels; does not depend on the preprocessing.

@@ -25,6 +25,9 @@ constexpr KnownTexts kKnownTexts[] = {
     {"text_a", "text_b"},       {"sentence", nullptr},      {"text", nullptr},
     {"review", nullptr},        {"content", nullptr}};
 
+constexpr const char* kKnownImages[] = {"image",      "path",      "file_name", "filename",
+                                        "image_path", "file_path", "file",      "img"};
+
 constexpr const char* kKnownLabels[] = {"label",        "labels", "gold_label", "Quality",
                                         "is_duplicate", "score",  "class",      "target"};
 
@@ -60,6 +63,13 @@ Names known_texts(const Names& names) {
   return {};
 }
 
+Names known_image(const Names& names) {
+  for (const char* known : kKnownImages) {
+    if (index_of(names, known)) return {known};
+  }
+  return {};
+}
+
 std::string known_label(const Names& names) {
   for (const char* known : kKnownLabels) {
     if (index_of(names, known)) return known;
@@ -72,20 +82,26 @@ std::string known_label(const Names& names) {
 LabelledColumns choose_columns(const Names& names, const LabelledOptions& options,
                                const std::string& place) {
   LabelledColumns columns;
-  columns.texts = options.text_columns.empty() ? known_texts(names) : options.text_columns;
+  const char* option = options.images ? "--image-column" : "--text-columns";
+  columns.texts = options.text_columns;
+  if (columns.texts.empty()) {
+    columns.texts = options.images ? known_image(names) : known_texts(names);
+  }
   columns.label = options.label_column.empty() ? known_label(names) : options.label_column;
   if (columns.texts.size() > 2) {
     throw UsageError("--text-columns names " + std::to_string(columns.texts.size()) +
                      " columns; a record has one text or a pair");
   }
   if (columns.texts.empty() || columns.label.empty()) {
-    const std::string what = columns.texts.empty() ? "a text" : "the label";
+    const std::string text = options.images ? "the image" : "a text";
+    const std::string what = columns.texts.empty() ? text : "the label";
     throw FileError(place, "no column is known as " + what + "; there are " + join(names, ", "),
-                    "Name them with --text-columns and --label-column; of a file without a header "
-                    "line by number, with --no-header.");
+                    "Name them with " + std::string(option) +
+                        " and --label-column; of a file without a header line by number, with "
+                        "--no-header.");
   }
   for (const std::string& text : columns.texts) {
-    columns.text_indices.push_back(named_index(names, text, "--text-columns", place));
+    columns.text_indices.push_back(named_index(names, text, option, place));
   }
   columns.label_index = named_index(names, columns.label, "--label-column", place);
   return columns;

@@ -23,6 +23,7 @@ struct LabelledOptions {
   std::string label_column = {};
   bool header = true;
   bool skip_bad_lines = false;  // no field: commands have one for all kinds of records
+  bool images = false;          // no field: the text is the path of an image (image_options.h)
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {

@@ -192,8 +192,20 @@ void LabelledRecords::refuse(const std::string& place, const std::string& proble
     throw FileError(name + ":" + place, problem,
                     "Mend the record, or leave such records out with --skip-bad-lines.");
   }
+  leave_out(place, problem);
+}
+
+void LabelledRecords::leave_out(std::string place, std::string problem) {
   ++num_bad;
-  if (bad.size() < kListedProblems) bad.push_back({place, problem});
+  if (bad.size() < kListedProblems) bad.push_back({std::move(place), std::move(problem)});
+}
+
+LabelledRecords LabelledRecords::without_records() const {
+  LabelledRecords out;
+  out.name = name;
+  out.text_columns = text_columns;
+  out.label_column = label_column;
+  return out;
 }
 
 std::uint64_t LabelledRecords::fingerprint() const {
@@ -241,10 +253,7 @@ LabelledRecords hold_out(LabelledRecords& records, double share, std::uint64_t s
   for (std::size_t i = 0; i < std::clamp<std::size_t>(wanted, 1, count - 1); ++i) {
     held[order[i]] = true;
   }
-  LabelledRecords out;
-  out.name = records.name;
-  out.text_columns = records.text_columns;
-  out.label_column = records.label_column;
+  LabelledRecords out = records.without_records();
   std::vector<LabelledRecord> kept;
   for (std::size_t i = 0; i < count; ++i) {
     (held[i] ? out.records : kept).push_back(std::move(records.records[i]));

@@ -31,6 +31,10 @@ struct LabelledRecords {
   }
   // Takes a record out as bad; throws FileError when bad ones are not skipped.
   void refuse(const std::string& place, const std::string& problem, bool skip);
+  // The same, without a choice; at most 20 are kept in `bad`.
+  void leave_out(std::string place, std::string problem);
+  // Of the same file and columns.
+  LabelledRecords without_records() const;
   // Hash of all texts and labels in their order.
   std::uint64_t fingerprint() const;
 };

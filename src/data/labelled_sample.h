@@ -26,11 +26,11 @@ struct SampleOptions {
   }
 };
 
-// Takes `eval_shots` records of each class out of `records` and gives them back (no records where it
-// is unset), then leaves `shots` of each class in `records` (all where it is unset). The order of the
-// file is kept, a class's choice depends on the seed, its label and its records alone, and the
-// training records do not depend on `eval_shots`. Throws FileError naming the class that has too few,
-// UsageError for numbers below 1.
+// Takes `eval_shots` records of each class out of `records` and gives them back (no records where
+// it is unset), then leaves `shots` of each class in `records` (all where it is unset). The order
+// of the file is kept, a class's choice depends on the seed, its label and its records alone, and
+// the training records do not depend on `eval_shots`. Throws FileError naming the class that has
+// too few, UsageError for numbers below 1.
 LabelledRecords take_shots(LabelledRecords& records, const SampleOptions& options,
                            std::uint64_t seed);
 

@@ -1,0 +1,99 @@
+#include "data/image_folder.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/errors.h"
+
+namespace svtune {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Sorted by name, without hidden ones.
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::vector<fs::path> out;
+  std::error_code error;
+  fs::directory_iterator entries(folder, error);
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    if (!entries->path().filename().string().starts_with(".")) out.push_back(entries->path());
+  }
+  if (error) throw FileError(folder.string(), "cannot read the folder: " + error.message());
+  std::ranges::sort(out);
+  return out;
+}
+
+// Appends all files below `folder`. `above`: the folders on the way, without links.
+void add_files(const fs::path& folder, std::vector<fs::path>& above, std::vector<fs::path>& out) {
+  fs::path real = fs::weakly_canonical(folder);
+  if (std::ranges::find(above, real) != above.end()) {
+    throw FileError(folder.string(), "this link leads back to a folder that it lies in");
+  }
+  above.push_back(std::move(real));
+  for (const fs::path& entry : entries_of(folder)) {
+    if (fs::is_directory(entry)) {
+      add_files(entry, above, out);
+    } else {
+      out.push_back(entry);
+    }
+  }
+  above.pop_back();
+}
+
+bool is_name_of_a_split(const std::string& name) {
+  constexpr std::array<std::string_view, 7> kSplits = {"train", "test",       "val", "valid",
+                                                       "dev",   "validation", "eval"};
+  return std::ranges::find(kSplits, name) != kSplits.end();
+}
+
+void require_classes(const fs::path& path, const std::vector<fs::path>& folders) {
+  if (folders.empty()) {
+    throw FileError(path.string(), "the folder has no sub folders; their names are the classes",
+                    "Images that are listed in a table are read by giving the table.");
+  }
+  if (std::ranges::all_of(folders, [](const auto& folder) {
+        return is_name_of_a_split(folder.filename().string());
+      })) {
+    throw FileError(path.string(),
+                    "the sub folders are parts of a data set, no classes: " +
+                        folders.front().filename().string() + " ...",
+                    "Give one of them with --data, another with --eval-data.");
+  }
+}
+
+}  // namespace
+
+LabelledRecords read_image_folder(const fs::path& path, bool skip) {
+  LabelledRecords out;
+  out.name = path.string();
+  out.text_columns = "image";
+  out.label_column = "folder";
+  std::vector<fs::path> folders, strays;
+  for (const fs::path& entry : entries_of(path)) {
+    (fs::is_directory(entry) ? folders : strays).push_back(entry);
+  }
+  require_classes(path, folders);
+  for (const fs::path& stray : strays) {
+    const std::string problem = "this file belongs to no class: it lies beside the sub folders";
+    if (!skip) {
+      throw FileError(stray.string(), problem,
+                      "Take it away, or leave such files out with --skip-bad-lines.");
+    }
+    out.leave_out(stray.string(), problem);
+  }
+  std::vector<fs::path> above = {fs::weakly_canonical(path)};
+  for (const fs::path& folder : folders) {
+    std::vector<fs::path> files;
+    add_files(folder, above, files);
+    if (files.empty()) throw FileError(folder.string(), "the folder of this class has no file");
+    for (const fs::path& file : files) {
+      out.records.push_back({file.string(), {}, folder.filename().string(), 0});
+    }
+  }
+  return out;
+}
+
+}  // namespace svtune
