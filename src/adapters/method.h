@@ -39,6 +39,7 @@ struct MethodTraits {
   bool needs_dense_base = false;        // a quantised base is refused
   Rounding rounding = Rounding::kAuto;  // of a trained matrix, when it is saved in 16 bits
   bool biases_alone = false;  // with trains_matrix: no matrix, but the biases of the same modules
+  bool head_alone = false;    // with trains_matrix: the output head and nothing before it
   // Its directory holds the method's own tensors alone, without a LoRA that equals them, and
   // decompositions are done again on loading.
   bool compact_files = false;

@@ -118,6 +118,27 @@ Plan plan_biases(Network& net, TargetOptions targets, const std::string& method)
                    "Train norms with --modules-to-save of another method, or a LoRA.");
 }
 
+// The modules of the output head: of labels those that an adapter's run would train beside it.
+Plan plan_head(const Model& model, const TargetOptions& targets) {
+  if (!(targets == TargetOptions{})) {
+    throw UsageError("the output head alone trains, and no other module is to be chosen",
+                     "Leave the target options out, or choose --part all.");
+  }
+  Network& net = *model.net;
+  const std::vector<std::string> head = with_head(model, targets).modules_to_save;
+  Plan plan;
+  for (Linear* linear : net.linears()) {
+    if (!is_below_any(linear->name() + ".weight", head)) continue;
+    plan.layers.push_back(linear);
+    plan.whole.push_back(true);
+    if (linear == &net.head()) plan.parts_head = true;
+  }
+  for (const NamedParameter& each : net.parameters()) {
+    if (is_below_any(each.name, head)) plan.extras.push_back(each);
+  }
+  return plan;
+}
+
 // Rows that train apart need a matrix that stays.
 void plan_token_rows(Network& net, const TargetOptions& targets, const MethodConfig& method,
                      Plan& plan) {
@@ -158,8 +179,10 @@ void plan_token_rows(Network& net, const TargetOptions& targets, const MethodCon
   plan.head_rows = targets.trainable_token_head && !net.head_is_tied();
 }
 
-Plan plan_of(Network& net, const MethodConfig& method, const TargetOptions& targets) {
+Plan plan_of(const Model& model, const MethodConfig& method, const TargetOptions& targets) {
+  Network& net = *model.net;
   const MethodTraits traits = method_traits(method);
+  if (traits.head_alone) return plan_head(model, targets);
   if (traits.biases_alone) return plan_biases(net, targets, method_name(method));
   if (traits.trains_matrix && targets == TargetOptions{}) return plan_everything(net);
   return plan_targets(net, targets, method_name(method), traits.trains_matrix);
@@ -306,10 +329,11 @@ Attached attach(Model& model, const MethodConfig& method, const TargetOptions& g
   const auto start = std::chrono::steady_clock::now();
   const MethodTraits traits = method_traits(method);
   const bool everything = traits.trains_matrix && given == TargetOptions{};
-  const bool adds_head = options.add_head && !everything && !traits.biases_alone &&
-                         !model.net->is_language_model();
+  const bool in_part = traits.biases_alone || traits.head_alone;
+  const bool adds_head =
+      options.add_head && !everything && !in_part && !model.net->is_language_model();
   const TargetOptions targets = adds_head ? with_head(model, given) : given;
-  Plan plan = plan_of(*model.net, method, targets);
+  Plan plan = plan_of(model, method, targets);
   plan_token_rows(*model.net, targets, method, plan);
   for (const Linear* layer : plan.layers) {
     if (layer->adapter())

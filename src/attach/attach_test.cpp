@@ -149,6 +149,16 @@ TEST_F(Attach, BiasesAloneTrainWithoutAnyMatrix) {
   EXPECT_THROW(attach(none, biases, {.modules_to_save = {"norm"}}, {}), UsageError);
 }
 
+TEST_F(Attach, TheHeadAloneTrainsOnFrozenFeatures) {
+  const FullConfig head{.part = FullPart::kHead};
+  Model model = load({.tied = true});
+  const Attached attached = attach(model, head, {}, {});
+  EXPECT_THAT(trained_names(attached), ::testing::ElementsAre("lm_head.weight"));
+  EXPECT_FALSE(model.net->head_is_tied());
+  Model again = load();
+  EXPECT_THROW(attach(again, head, {.target_modules = {"q_proj"}}, {}), UsageError);
+}
+
 TEST_F(Attach, BaseFilesAndBaseWeightsStayAsTheyWere) {
   Model model = load({.family = "qwen2", .tied = true});
   const std::uint64_t before = model.fingerprint();

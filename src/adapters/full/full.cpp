@@ -43,7 +43,8 @@ MethodTraits traits(const FullConfig& config) {
   return {.trains_matrix = true,
           .needs_dense_base = true,
           .rounding = nearest ? Rounding::kNearest : Rounding::kStochastic,
-          .biases_alone = config.part == FullPart::kBiases};
+          .biases_alone = config.part == FullPart::kBiases,
+          .head_alone = config.part == FullPart::kHead};
 }
 
 void check_layer(const FullConfig&, const LayerSite& site) {

@@ -17,11 +17,12 @@
 
 namespace svtune {
 
-enum class FullPart { kAll, kBiases };
+enum class FullPart { kAll, kBiases, kHead };
 inline constexpr EnumName<FullPart> kFullPartNames[] = {
     {FullPart::kAll, "all", "every tensor, or the chosen matrices"},
     {FullPart::kBiases, "biases",
      "biases alone, of the whole model or of the chosen layers (BitFit)"},
+    {FullPart::kHead, "head", "the output head alone, on frozen features (linear probing)"},
 };
 constexpr std::span<const EnumName<FullPart>> enum_names(FullPart) { return kFullPartNames; }
 
