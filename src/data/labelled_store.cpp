@@ -62,7 +62,7 @@ void LabelledStore::append_to(PackedBatch& batch, std::int64_t index) const {
     if (!types_.empty()) batch.token_types.push_back(types_[place(i)]);
   }
   batch.offsets.push_back(static_cast<std::int32_t>(batch.tokens.size()));
-  if (has_classes()) {
+  if (options_.labels) {
     batch.classes.push_back(class_of(index));
   } else {
     batch.numbers.push_back(static_cast<float>(number_of(index)));

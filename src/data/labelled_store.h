@@ -8,9 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "data/document_store.h"
-#include "data/label_set.h"
-#include "data/labelled_records.h"
+#include "data/labelled_documents.h"
 #include "text/tokenizer.h"
 
 namespace svtune {
@@ -22,7 +20,7 @@ struct LabelledStoreOptions {
   bool skip_bad_lines = false;          // leave out what the tokenizer refuses
 };
 
-class LabelledStore final : public DocumentStore {
+class LabelledStore final : public LabelledDocuments {
  public:
   // Records done, of how many.
   using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
@@ -38,16 +36,12 @@ class LabelledStore final : public DocumentStore {
   std::int64_t tokens() const override { return static_cast<std::int64_t>(ids_.size()); }
   std::uint64_t fingerprint() const override { return fingerprint_; }
 
-  bool has_classes() const { return options_.labels.has_value(); }
-  const LabelledStoreOptions& options() const { return options_; }
-  const LabelledRecords& records() const { return records_; }
-  // The class of a document, or its number.
-  std::int64_t class_of(std::int64_t index) const { return classes_.at(place(index)); }
-  double number_of(std::int64_t index) const { return numbers_.at(place(index)); }
-  // "train.tsv: 8,551 records; labels: ...".
-  std::string summary() const;
-  // What was left out or cut, in words; empty when nothing was.
-  std::vector<std::string> losses() const;
+  const LabelSet* labels() const override { return options_.labels ? &*options_.labels : nullptr; }
+  std::int64_t class_of(std::int64_t index) const override { return classes_.at(place(index)); }
+  double number_of(std::int64_t index) const override { return numbers_.at(place(index)); }
+  const LabelledRecords& records() const override { return records_; }
+  std::string summary() const override;
+  std::vector<std::string> losses() const override;
 
  private:
   static std::size_t place(std::int64_t index) { return static_cast<std::size_t>(index); }

@@ -1,0 +1,32 @@
+// Documents with a class or a number each, whatever they are read from: texts or images.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/document_store.h"
+#include "data/label_set.h"
+#include "data/labelled_records.h"
+
+namespace svtune {
+
+class LabelledDocuments : public DocumentStore {
+ public:
+  // The classes in the order of their ids; null where documents have numbers.
+  virtual const LabelSet* labels() const = 0;
+  // Of a document, in [0, size()).
+  virtual std::int64_t class_of(std::int64_t index) const = 0;
+  virtual double number_of(std::int64_t index) const = 0;
+  // One of each document, in their order.
+  virtual const LabelledRecords& records() const = 0;
+  // "train.tsv: 8,551 records; labels: ...".
+  virtual std::string summary() const = 0;
+  // What was left out or cut, in words; empty when nothing was.
+  virtual std::vector<std::string> losses() const = 0;
+
+  // 0 where documents have numbers.
+  std::int64_t num_classes() const { return labels() == nullptr ? 0 : labels()->size(); }
+};
+
+}  // namespace svtune
