@@ -12,9 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "data/document_store.h"
 #include "data/image_records.h"
-#include "data/label_set.h"
+#include "data/labelled_documents.h"
 #include "images/preprocess.h"
 
 namespace svtune {
@@ -28,7 +27,7 @@ struct ImageStoreOptions {
   int threads = 0;                                // 0: one per core, 8 at most
 };
 
-class ImageStore final : public DocumentStore {
+class ImageStore final : public LabelledDocuments {
  public:
   // Images done, of how many; called by the constructing thread.
   using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
@@ -48,17 +47,15 @@ class ImageStore final : public DocumentStore {
   std::uint64_t fingerprint() const override;
   void expect(std::span<const std::uint32_t> coming) const override;
 
-  bool has_classes() const { return options_.labels.has_value(); }
+  const LabelSet* labels() const override { return options_.labels ? &*options_.labels : nullptr; }
   const ImageStoreOptions& options() const { return options_; }
   const ImageRecords& images() const { return images_; }
-  const LabelledRecords& records() const { return images_.table; }
+  const LabelledRecords& records() const override { return images_.table; }
   ImageSize image_size() const { return image_size_; }
-  std::int64_t class_of(std::int64_t index) const;
-  double number_of(std::int64_t index) const;
-  // "pets: 800 records; labels: ...".
-  std::string summary() const;
-  // What was left out, in words; empty when nothing was.
-  std::vector<std::string> losses() const;
+  std::int64_t class_of(std::int64_t index) const override;
+  double number_of(std::int64_t index) const override;
+  std::string summary() const override;
+  std::vector<std::string> losses() const override;
 
  private:
   class Pixels;

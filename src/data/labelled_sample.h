@@ -22,7 +22,8 @@ struct SampleOptions {
     visit(self.eval_shots,
           {.name = "eval_shots",
            .help = "Evaluate on this many other records of each class of the training data",
-           .value_name = "N"});
+           .value_name = "N",
+           .when = not_with("eval_data") && not_with("eval_share")});
   }
 };
 
