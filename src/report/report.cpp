@@ -58,8 +58,8 @@ std::string render_report(const ReportInput& input) {
   const std::vector<Chart> charts = make_charts(input.runs);
   const std::string data = escape_script_json(dump_json(chart_data(charts, input.runs)));
   std::string body = figures_section(input.runs);
-  const std::string after =
-      layers_section(input.runs) + samples_section(input.samples) + config_section(input.runs);
+  const std::string after = classes_section(input.runs) + layers_section(input.runs) +
+                            samples_section(input.samples) + config_section(input.runs);
   const std::string cards = charts_section(charts);
   const std::string nonce = page_nonce(data + body + after + cards);
   return fill_template(assets::kPageHtml, {{"nonce", nonce},

@@ -26,6 +26,27 @@ struct ReportFact {
   std::string value;
 };
 
+// How classes of held-out documents were taken for others.
+struct ReportConfusion {
+  struct Cell {
+    std::int64_t wanted = 0, predicted = 0;  // classes
+    std::int64_t count = 0;                  // documents
+  };
+  std::vector<std::string> labels;
+  std::vector<Cell> cells;  // those that are not 0; of many classes the most frequent mistakes
+};
+
+// A held-out document with the class that the model gave it.
+struct ReportPrediction {
+  std::string name;   // "cat/007.png", "dev.tsv:12"
+  std::string text;   // its beginning; empty for images
+  std::string image;  // of an image a small picture as a data: URI
+  std::string label, predicted;
+  double probability = 0;  // of the predicted class
+
+  bool correct() const { return label == predicted; }
+};
+
 struct ReportRun {
   std::string name;
   std::vector<MetricPoint> points;
@@ -33,6 +54,8 @@ struct ReportRun {
   std::vector<ReportLayer> layers;
   std::int64_t model_parameters = 0;  // 0 when unknown
   Json config = Json::object();       // resolved options, flat
+  std::optional<ReportConfusion> confusion = {};
+  std::vector<ReportPrediction> predictions = {};  // a choice of them, wrong ones first
 };
 
 struct ReportAnswer {

@@ -127,6 +127,38 @@ TEST(Report, PageAllowsNoNetworkAndNamesNoAddress) {
   EXPECT_EQ(matches(page, "<script", ">").size(), 2u);
 }
 
+ReportRun classified_run() {
+  ReportRun run = make_run("LoRA", 0.5);
+  run.confusion = ReportConfusion{{"cat", "<dog>"}, {{0, 0, 9}, {0, 1, 1}, {1, 1, 3}}};
+  run.predictions = {{"cat/7.png", "", "data:image/png;base64,AAAA", "cat", "<dog>", 0.96},
+                     {"dog/1.png", "", "data:image/png;base64,BBBB", "<dog>", "<dog>", 0.8}};
+  return run;
+}
+
+TEST(Report, ClassesAreShownWithTheirMistakes) {
+  ReportInput input;
+  input.runs = {classified_run()};
+  const std::string page = render_report(input);
+  EXPECT_TRUE(contains(page, "<th scope=\"row\">cat</th><td class=\"hit-3\">9</td>"
+                             "<td class=\"miss-1\">1</td></tr>"));
+  EXPECT_TRUE(contains(page, "<th scope=\"row\">&lt;dog&gt;</th><td>0</td>"
+                             "<td class=\"hit-3\">3</td></tr>"));
+  EXPECT_EQ(matches(page, "<img src=\"", "\"").size(), 2u);
+  EXPECT_TRUE(contains(page, "<b class=\"bad\">&lt;dog&gt;</b> 96 %, is cat"));
+  EXPECT_TRUE(contains(page, "img-src data:;"));
+}
+
+TEST(Report, OfManyClassesTheMistakesAreListed) {
+  ReportInput input;
+  input.runs = {classified_run()};
+  ReportConfusion& confusion = *input.runs[0].confusion;
+  while (confusion.labels.size() < 30) confusion.labels.push_back("other");
+  const std::string page = render_report(input);
+  EXPECT_FALSE(contains(page, "class=\"confusion\""));
+  EXPECT_TRUE(
+      contains(page, "<td>cat</td><td>&lt;dog&gt;</td><td class=\"number\">1</td></tr>"));
+}
+
 TEST(Report, EqualInputGivesEqualBytes) {
   EXPECT_EQ(render_report(make_input()), render_report(make_input()));
 }

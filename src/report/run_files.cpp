@@ -44,6 +44,43 @@ ReportSample sample_from(const Json& json) {
   return sample;
 }
 
+Json confusion_json(const ReportConfusion& confusion) {
+  Json cells = Json::array();
+  for (const ReportConfusion::Cell& cell : confusion.cells) {
+    cells.push_back({cell.wanted, cell.predicted, cell.count});
+  }
+  return {{"labels", confusion.labels}, {"cells", cells}};
+}
+
+ReportConfusion confusion_from(const Json& json) {
+  ReportConfusion confusion;
+  confusion.labels = json.at("labels").get<std::vector<std::string>>();
+  const auto classes = static_cast<std::int64_t>(confusion.labels.size());
+  for (const Json& cell : json.at("cells")) {
+    const auto number = [&](std::size_t place) { return cell.at(place).get<std::int64_t>(); };
+    // A class that is none would be drawn nowhere.
+    if (std::min(number(0), number(1)) < 0 || std::max(number(0), number(1)) >= classes) continue;
+    confusion.cells.push_back({number(0), number(1), number(2)});
+  }
+  return confusion;
+}
+
+Json prediction_json(const ReportPrediction& one) {
+  Json json = {{"name", one.name},
+               {"label", one.label},
+               {"predicted", one.predicted},
+               {"probability", one.probability}};
+  if (!one.text.empty()) json["text"] = one.text;
+  if (!one.image.empty()) json["image"] = one.image;
+  return json;
+}
+
+ReportPrediction prediction_from(const Json& json) {
+  return {json.at("name").get<std::string>(),      json.value("text", std::string()),
+          json.value("image", std::string()),      json.at("label").get<std::string>(),
+          json.at("predicted").get<std::string>(), json.at("probability").get<double>()};
+}
+
 void read_report_json(const std::filesystem::path& path, RunFiles& files) {
   const Json json = read_json_file(path);
   try {
@@ -55,6 +92,10 @@ void read_report_json(const std::filesystem::path& path, RunFiles& files) {
     }
     for (const Json& layer : json.at("layers")) files.run.layers.push_back(layer_from(layer));
     for (const Json& sample : json.at("samples")) files.samples.push_back(sample_from(sample));
+    if (json.contains("confusion")) files.run.confusion = confusion_from(json.at("confusion"));
+    for (const Json& one : json.value("predictions", Json::array())) {
+      files.run.predictions.push_back(prediction_from(one));
+    }
   } catch (const Json::exception& error) {
     throw FileError(path.string(), std::string("not a run's report data: ") + error.what());
   }
@@ -88,6 +129,10 @@ void save_report_json(const std::filesystem::path& run_directory, const RunFiles
   for (const ReportLayer& layer : files.run.layers) json["layers"].push_back(layer_json(layer));
   json["samples"] = Json::array();
   for (const ReportSample& sample : files.samples) json["samples"].push_back(sample_json(sample));
+  if (files.run.confusion) json["confusion"] = confusion_json(*files.run.confusion);
+  for (const ReportPrediction& one : files.run.predictions) {
+    json["predictions"].push_back(prediction_json(one));
+  }
   write_file_atomic(run_directory / "report.json", dump_json(json, 1) + "\n");
 }
 

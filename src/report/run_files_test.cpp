@@ -47,10 +47,28 @@ TEST_F(RunFilesTest, DirectoryGivesBackWhatWasSaved) {
   EXPECT_EQ(loaded.run.config["rank"], 8);
   EXPECT_EQ(loaded.run.points[0].loss, 2.5);
   EXPECT_EQ(loaded.samples[0].answers[0].correct, false);
+  EXPECT_FALSE(loaded.run.confusion);
   write_run_report(folder_, "", "footer");
   const std::string page = read_file(folder_ / "report.html", 1 << 20);
   EXPECT_NE(page.find("<h1>PiSSA</h1>"), std::string::npos);
   EXPECT_NE(page.find("id=\"chart-loss\""), std::string::npos);
+}
+
+TEST_F(RunFilesTest, ClassesAndPredictionsComeBack) {
+  RunFiles saved = sample_run("LoRA", "2");
+  saved.run.confusion = ReportConfusion{{"cat", "dog"}, {{0, 1, 5}, {1, 7, 2}}};
+  saved.run.predictions = {{"cat/7.png", "", "data:image/png;base64,AAAA", "cat", "dog", 0.75}};
+  save_report_json(folder_, saved);
+  write_file_atomic(folder_ / "metrics.jsonl", "{\"step\": 1, \"loss\": 2.5}\n");
+  const ReportRun run = load_run_files(folder_).run;
+  ASSERT_TRUE(run.confusion);
+  EXPECT_EQ(run.confusion->labels[1], "dog");
+  ASSERT_EQ(run.confusion->cells.size(), 1u);  // the other's class is none of the labels
+  EXPECT_EQ(run.confusion->cells[0].count, 5);
+  ASSERT_EQ(run.predictions.size(), 1u);
+  EXPECT_EQ(run.predictions[0].image, "data:image/png;base64,AAAA");
+  EXPECT_EQ(run.predictions[0].probability, 0.75);
+  EXPECT_FALSE(run.predictions[0].correct());
 }
 
 TEST_F(RunFilesTest, MetricsAloneAreEnoughAndWithoutThemTheFolderIsNamed) {

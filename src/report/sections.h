@@ -20,6 +20,9 @@ std::string layers_section(const std::vector<ReportRun>& runs);
 
 std::string samples_section(const std::vector<ReportSample>& samples);
 
+// How held-out classes were predicted: what was taken for what, and some documents.
+std::string classes_section(const std::vector<ReportRun>& runs);
+
 // One column a run; with several runs the options that differ come first.
 std::string config_section(const std::vector<ReportRun>& runs);
 
