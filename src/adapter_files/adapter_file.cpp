@@ -5,6 +5,7 @@
 #include "adapter_files/peft_directory.h"
 #include "adapter_files/side_file.h"
 #include "base/errors.h"
+#include "io/preprocessor_file.h"
 #include "io/prompt_files.h"
 #include "libtorch/prelude.h"
 #include "merge/merge.h"
@@ -53,6 +54,7 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
     write_lora_export(model, adapters, record, staging, {});
   }
   write_side_file(model, adapters, record, staging);
+  write_preprocessor(staging, model.preprocessor);
   if (record.prompt) write_prompt_files(staging, *record.prompt, model.path);
   output.commit();
 }

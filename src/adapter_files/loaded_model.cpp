@@ -7,6 +7,7 @@
 #include "adapter_files/adapter_vocabulary.h"
 #include "base/errors.h"
 #include "base/text_util.h"
+#include "io/preprocessor_file.h"
 #include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
 #include "nn/routed_adapter.h"
@@ -40,6 +41,9 @@ LoadedModel load_with_adapter(const std::filesystem::path& model,
   const auto cache = open_user_svd_cache();
   loaded.adapter = load_adapter(loaded.model, *adapter, cache ? &cache->svd : nullptr);
   append(loaded.warnings, loaded.adapter->warnings);
+  if (loaded.model.spec().image) {
+    if (Json own = read_preprocessor(*adapter); !own.is_null()) loaded.model.preprocessor = own;
+  }
   if (cache) append(loaded.warnings, cache_warnings(*cache));
   return loaded;
 }

@@ -22,6 +22,7 @@ constexpr const char* kCompanionFiles[] = {
     "vocab.txt",
     "chat_template.jinja",
     "chat_template.json",
+    "preprocessor_config.json",
     "svtune.json",
     "LICENSE",
 };

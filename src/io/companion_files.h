@@ -5,8 +5,8 @@
 
 namespace svtune {
 
-// Copies tokenizer, chat template and generation settings that lie in `from`, a model directory;
-// from a .gguf file they are written as `svtune convert` does.
+// Copies tokenizer, chat template, preparation of images and generation settings that lie in
+// `from`, a model directory; from a .gguf file they are written as `svtune convert` does.
 void copy_companion_files(const std::filesystem::path& from, const std::filesystem::path& to);
 
 }  // namespace svtune

@@ -8,6 +8,7 @@
 #include "io/gguf_source.h"
 #include "io/headed_source.h"
 #include "io/model.h"
+#include "io/preprocessor_file.h"
 #include "io/prompt_files.h"
 #include "io/quantized_source.h"
 #include "io/resized_source.h"
@@ -194,6 +195,7 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   if (options.vocab_size) resize_words(model, *options.vocab_size);
   ArchSpec spec = parse_arch(model.config, (path / "config.json").string());
   if (options.any_image_size && spec.image) spec.image->any_size = true;
+  if (spec.image) model.preprocessor = read_preprocessor(path);
   // GGUF files hold all matrices as [out, in].
   if (path.extension() != ".gguf") model.weights = untransposed(std::move(model.weights), spec);
   Arithmetic arithmetic = arithmetic_for(spec, model.weights->stored_dtype(), options.dtype);

@@ -67,6 +67,7 @@ struct Model {
   std::shared_ptr<const WeightSource> weights;
   std::unique_ptr<Network> net;
   std::optional<TrainedPrompt> prompt;  // when a training run says how it wrote prompts
+  Json preprocessor;  // of images (io/preprocessor_file.h); null: the model's files say nothing
   std::string arithmetic;               // what is stored and computed in, and why; one line
   std::vector<std::string> warnings;    // e.g. tensors of the file that the model does not use
   std::int64_t added_words = 0;         // of LoadOptions::vocab_size, beyond the stored ones

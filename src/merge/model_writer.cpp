@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "io/base_tensors.h"
 #include "io/companion_files.h"
+#include "io/preprocessor_file.h"
 #include "io/prompt_files.h"
 #include "io/safetensors_source.h"
 #include "io/transposed_source.h"
@@ -114,6 +115,7 @@ class ModelWriter {
         directory / "config.json",
         dump_json(output_config(), {.indent = 2, .sort_keys = true, .final_newline = true}));
     copy_companion_files(model_.path, directory);
+    write_preprocessor(directory, model_.preprocessor);
     if (options_.prompt) write_prompt_files(directory, *options_.prompt, model_.path);
     order_changes(outputs);
     write_file_atomic(
