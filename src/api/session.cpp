@@ -137,7 +137,8 @@ Evaluation Session::evaluate(const EvaluateOptions& options) {
   if (resolved.data.empty()) throw UsageError("data must be given");
   Evaluation evaluation;
   Warnings observer(evaluation.warnings);
-  const Score score = svtune::evaluate(*state_, state_->tokenizer(), resolved, observer);
+  const Tokenizer* tokenizer = state_->model.spec().image ? nullptr : &state_->tokenizer();
+  const Score score = svtune::evaluate(*state_, tokenizer, resolved, observer);
   for (const Figure& each : score.figures) evaluation.figures[each.name] = each.value;
   evaluation.text = score.text;
   return evaluation;

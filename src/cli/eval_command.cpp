@@ -4,7 +4,6 @@
 
 #include "cli/core/progress.h"
 #include "cli/shared_steps.h"
-#include "io/load_tokenizer.h"
 
 namespace svtune {
 namespace {
@@ -31,9 +30,10 @@ class Terminal final : public EvalObserver {
 
 int run(const EvalCommandOptions& options, CommandContext& context) {
   LoadedModel loaded = load_for_command(options.model, context);
-  const Tokenizer tokenizer = load_tokenizer(options.model.model);
+  const std::optional<Tokenizer> tokenizer = tokenizer_for(loaded);
   Terminal terminal(context);
-  const Score score = evaluate(loaded, tokenizer, options.what, terminal);
+  const Score score =
+      evaluate(loaded, tokenizer ? &*tokenizer : nullptr, options.what, terminal);
   terminal.finish();
   context.out << score.text << "\n";
   return 0;

@@ -11,9 +11,9 @@ struct TrainCommandOptions : TrainOptions {
       .name = "train",
       .summary = "Fine-tune a model with PiSSA, SVFT, LoRA or in full",
       .description =
-          "Reads a model and JSON lines, trains, and leaves a run directory with the adapter "
-          "(PEFT's files), metrics, TensorBoard events, checkpoints and report.html. Without "
-          "target options all linear layers but the head are adapted.\n\n"
+          "Reads a model and JSON lines, or texts or images with labels, trains, and leaves a run "
+          "directory with the adapter (PEFT's files), metrics, TensorBoard events, checkpoints and "
+          "report.html. Without target options all linear layers but the head are adapted.\n\n"
           "Ctrl-C, SIGTERM and SIGHUP (a lost connection) finish the step, save a checkpoint, "
           "print the command that goes on, and exit with 130, 143 and 129. With --resume one "
           "command line serves a job that is restarted whatever happened before. "
@@ -22,6 +22,7 @@ struct TrainCommandOptions : TrainOptions {
           "svtune train --model model/ --data train.jsonl --output runs/pissa\n"
           "svtune train --task classify --model bert/ --data train.tsv --eval-data dev.tsv "
           "--output runs/rte\n"
+          "svtune train --task classify --model vit/ --data pets/ --shots 10 --output runs/pets\n"
           "svtune train --config runs/pissa/config.json --output runs/again\n"
           "svtune train --config runs/pissa/config.json --resume"};
 };

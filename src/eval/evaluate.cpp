@@ -1,13 +1,18 @@
 #include "eval/evaluate.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <utility>
 
 #include "base/errors.h"
 #include "data/data_losses.h"
+#include "data/image_store.h"
+#include "data/labelled_store.h"
 #include "data/trained_prompt.h"
+#include "io/load_tokenizer.h"
+#include "io/preprocessor_file.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -56,26 +61,66 @@ Score evaluate_language(const Task& task, LoadedModel& loaded, const Tokenizer& 
   return run_task(task, input);
 }
 
+// Options and data that are meant for models of the other kind.
+void check_kind(const LabelTask& task, const LoadedModel& loaded, const EvalOptions& options) {
+  const bool images = loaded.model.spec().image.has_value();
+  const std::string reads = images ? "images" : "text", model = loaded.model.path.string();
+  const auto refuse = [&](const std::string& option) {
+    throw UsageError(option + " applies only to models that read " + (images ? "text" : "images") +
+                         " (" + model + " reads " + reads + ")",
+                     "Leave it out, or give another --model.");
+  };
+  if (images && !task.reading.text_columns.empty()) refuse("--text-columns");
+  if (images && task.max_length != LabelTask::kMaxLength) refuse("--max-length");
+  if (!images && !task.images.image_column.empty()) refuse("--image-column");
+  if (!images && std::filesystem::is_directory(options.data)) {
+    throw UsageError("--data " + options.data.string() + " is a folder of images, but " + model +
+                         " reads text",
+                     "Give a file of texts, or a model that reads images (ViT, DINOv2).");
+  }
+}
+
+std::unique_ptr<LabelledDocuments> read_documents(const LabelTask& task,
+                                                  std::optional<LabelSet> labels,
+                                                  const Model& model, const Tokenizer* tokenizer,
+                                                  const EvalOptions& options) {
+  LabelledOptions reading = task.reading;
+  reading.skip_bad_lines = options.reading.skip_bad_lines;
+  const std::optional<ImageInput>& image = model.spec().image;
+  if (!image) {
+    return std::make_unique<LabelledStore>(
+        read_labelled(options.data, reading), *tokenizer,
+        LabelledStoreOptions{task.max_length, std::move(labels), reading.skip_bad_lines});
+  }
+  ImageOptions table = task.images;
+  table.table = reading;
+  ImageStoreOptions store;
+  store.preprocessing = preprocessing_for(model.preprocessor, *image,
+                                          (model.path / kPreprocessorFile).string());
+  const ImageSize size = output_size(store.preprocessing);
+  store.tokens_per_image = image_tokens(*image, size.height, size.width);
+  store.labels = std::move(labels);
+  store.skip_bad_lines = reading.skip_bad_lines;
+  return std::make_unique<ImageStore>(read_images(options.data, table), std::move(store));
+}
+
 Score evaluate_labels(const LabelTask& task, std::optional<LabelSet> labels, LoadedModel& loaded,
-                      const Tokenizer& tokenizer, const EvalOptions& options,
+                      const Tokenizer* tokenizer, const EvalOptions& options,
                       EvalObserver& observer) {
   if (loaded.routed()) {
     throw UsageError("labels are evaluated with one adapter at a time",
                      "Give --adapter once, and evaluate the others in turn.");
   }
-  LabelledOptions reading = task.reading;
-  reading.skip_bad_lines = options.reading.skip_bad_lines;
-  const LabelledStore data(
-      read_labelled(options.data, reading), tokenizer,
-      LabelledStoreOptions{task.max_length, std::move(labels), reading.skip_bad_lines});
-  for (const std::string& loss : data.losses()) observer.warning(loss);
-  return run_label_task(task, {*loaded.model.net, data, count_of(options, data.size()),
+  check_kind(task, loaded, options);
+  const auto data = read_documents(task, std::move(labels), loaded.model, tokenizer, options);
+  for (const std::string& loss : data->losses()) observer.warning(loss);
+  return run_label_task(task, {*loaded.model.net, *data, count_of(options, data->size()),
                                options.batch_size, observer});
 }
 
 struct Evaluation {
   LoadedModel& loaded;
-  const Tokenizer& tokenizer;
+  const Tokenizer* tokenizer;
   const EvalOptions& options;
   EvalObserver& observer;
 
@@ -87,15 +132,24 @@ struct Evaluation {
     return evaluate_labels(task, std::nullopt, loaded, tokenizer, options, observer);
   }
   Score operator()(const auto& task) const {
-    return evaluate_language(task, loaded, tokenizer, options, observer);
+    if (tokenizer == nullptr) {
+      throw UsageError(loaded.model.path.string() + " reads images and knows no words",
+                       "Give --task classify, or --task regress for numbers.");
+    }
+    return evaluate_language(task, loaded, *tokenizer, options, observer);
   }
 };
 
 }  // namespace
 
-Score evaluate(LoadedModel& loaded, const Tokenizer& tokenizer, const EvalOptions& options,
+Score evaluate(LoadedModel& loaded, const Tokenizer* tokenizer, const EvalOptions& options,
                EvalObserver& observer) {
   return std::visit(Evaluation{loaded, tokenizer, options, observer}, options.task);
+}
+
+std::optional<Tokenizer> tokenizer_for(const LoadedModel& loaded) {
+  if (loaded.model.spec().image) return std::nullopt;
+  return load_tokenizer(loaded.model.path);
 }
 
 }  // namespace svtune

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include "adapter_files/loaded_model.h"
 #include "data/prompt_template.h"
@@ -23,7 +24,7 @@ struct EvalOptions {
   static void fields(Self& self, Visitor& visit) {
     visit.choice(self.task, {.name = "task", .help = "What to measure"});
     visit(self.data, {.name = "data",
-                      .help = "Data in any training format",
+                      .help = "Data in any training format; of images also a folder",
                       .value_name = "FILE",
                       .required = true,
                       .path = PathHint::kFile});
@@ -41,9 +42,12 @@ struct EvalOptions {
   }
 };
 
-// Measures the model on the data. Throws what reading the data and the task throw: FileError,
-// UsageError, RunError.
-Score evaluate(LoadedModel& loaded, const Tokenizer& tokenizer, const EvalOptions& options,
+// Measures the model on the data. `tokenizer` is null for a model that reads images. Throws what
+// reading the data and the task throw: FileError, UsageError, RunError.
+Score evaluate(LoadedModel& loaded, const Tokenizer* tokenizer, const EvalOptions& options,
                EvalObserver& observer);
+
+// The tokenizer that evaluate() takes: nullopt for a model that reads images. Throws FileError.
+std::optional<Tokenizer> tokenizer_for(const LoadedModel& loaded);
 
 }  // namespace svtune

@@ -1,6 +1,7 @@
 #include "eval/label_meter.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "base/errors.h"
@@ -49,6 +50,14 @@ void LabelMeter::add(Network& net, const Batch& batch) {
 double LabelMeter::loss() const {
   if (documents() == 0) return std::numeric_limits<double>::quiet_NaN();
   return loss_sum_ / static_cast<double>(documents());
+}
+
+double LabelMeter::probability(std::int64_t document) const {
+  const std::vector<double>& all = logits(document);
+  const double best = *std::ranges::max_element(all);
+  double sum = 0;
+  for (const double logit : all) sum += std::exp(logit - best);
+  return 1 / sum;
 }
 
 std::vector<Measured> LabelMeter::metrics(const Bootstrap& bootstrap) const {

@@ -26,10 +26,13 @@ class LabelMeter {
 
   // By document, in the order in which they were added.
   const std::vector<std::int64_t>& predicted_classes() const { return predicted_classes_; }
+  const std::vector<std::int64_t>& wanted_classes() const { return wanted_classes_; }
   const std::vector<double>& predicted_numbers() const { return predicted_numbers_; }
   const std::vector<double>& logits(std::int64_t document) const {
     return logits_.at(static_cast<std::size_t>(document));
   }
+  // Of the class that was predicted.
+  double probability(std::int64_t document) const;
 
  private:
   std::int64_t classes_;

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/errors.h"
 #include "base/number_text.h"
+#include "data/image_store.h"
 #include "eval/label_meter.h"
 #include "formats/json_lines.h"
 
@@ -12,6 +14,9 @@ namespace svtune {
 namespace {
 
 void predict(const LabelInput& input, LabelMeter& meter) {
+  std::vector<std::uint32_t> order(static_cast<std::size_t>(input.count));
+  std::iota(order.begin(), order.end(), 0u);
+  input.data.expect(order);
   for (std::int64_t i = 0; i < input.count;) {
     PackedBatch packed;
     const std::int64_t end = std::min(input.count, i + input.batch_size);
@@ -21,20 +26,31 @@ void predict(const LabelInput& input, LabelMeter& meter) {
   }
 }
 
-Json prediction(const LabelledStore& data, const LabelMeter& meter, std::int64_t document) {
-  const LabelledRecord& record = data.records().records[static_cast<std::size_t>(document)];
+Json document_json(const LabelledDocuments& data, const LabelledRecord& record) {
+  if (dynamic_cast<const ImageStore*>(&data) != nullptr) {
+    Json line = Json::object();
+    if (!record.first.empty()) line["path"] = record.first;
+    if (record.line > 0) line["line"] = record.line;
+    return line;
+  }
   Json line = {{"line", record.line}, {"text", record.first}};
   if (record.second) line["text_pair"] = *record.second;
-  if (!data.has_classes()) {
+  return line;
+}
+
+Json prediction(const LabelledDocuments& data, const LabelMeter& meter, std::int64_t document) {
+  Json line = document_json(data, data.records().records[static_cast<std::size_t>(document)]);
+  if (data.labels() == nullptr) {
     line["label"] = data.number_of(document);
     line["predicted"] = meter.predicted_numbers()[static_cast<std::size_t>(document)];
     return line;
   }
-  const std::vector<std::string>& names = data.options().labels->names();
+  const std::vector<std::string>& names = data.labels()->names();
   const std::int64_t got = meter.predicted_classes()[static_cast<std::size_t>(document)];
   line["label"] = names[static_cast<std::size_t>(data.class_of(document))];
   line["predicted"] = names[static_cast<std::size_t>(got)];
   line["correct"] = got == data.class_of(document);
+  line["probability"] = meter.probability(document);
   line["logits"] = meter.logits(document);
   return line;
 }
@@ -60,7 +76,7 @@ LabelSet model_labels(const Model& model, const std::vector<std::string>& names)
 }
 
 Score run_label_task(const LabelTask& task, const LabelInput& input) {
-  LabelMeter meter(input.data.has_classes() ? input.data.options().labels->size() : 0);
+  LabelMeter meter(input.data.num_classes());
   predict(input, meter);
   if (!std::isfinite(meter.loss())) {
     throw RunError("the loss is not finite",

@@ -1,4 +1,4 @@
-// The tasks `classify` and `regress`: labels of texts and pairs, against those of a file.
+// The tasks `classify` and `regress`: labels of texts, pairs and images, against those of a file.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@
 #include <vector>
 
 #include "base/fields.h"
-#include "data/labelled_store.h"
+#include "data/image_options.h"
+#include "data/labelled_documents.h"
 #include "eval/label_metrics.h"
 #include "eval/task.h"
 #include "io/model.h"
@@ -17,8 +18,10 @@
 namespace svtune {
 
 struct LabelTask {
+  static constexpr std::int64_t kMaxLength = 512;
   LabelledOptions reading;  // skip_bad_lines is EvalOptions'
-  std::int64_t max_length = 512;
+  ImageOptions images = {};
+  std::int64_t max_length = kMaxLength;
   std::int64_t bootstrap = 1000;
   std::int64_t seed = 0;
   std::optional<std::filesystem::path> predictions = {};
@@ -26,6 +29,7 @@ struct LabelTask {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     visit.group("Labels", self.reading);
+    visit.group("Images", self.images);
     visit(self.max_length, {.name = "max_length",
                             .help = "Longer examples are truncated",
                             .unit = "tokens",
@@ -46,7 +50,7 @@ struct LabelTask {
 struct Classification : LabelTask {
   static constexpr std::string_view kName = "classify";
   static constexpr std::string_view kSummary =
-      "classes of texts: accuracy, F1, Matthews's correlation";
+      "classes of texts or images: accuracy, F1, Matthews's correlation";
   std::vector<std::string> labels = {};
 
   template <class Self, class Visitor>
@@ -61,7 +65,7 @@ struct Classification : LabelTask {
 struct Regression : LabelTask {
   static constexpr std::string_view kName = "regress";
   static constexpr std::string_view kSummary =
-      "numbers of texts: Pearson's and Spearman's "
+      "numbers of texts or images: Pearson's and Spearman's "
       "correlation, mean squared error";
 };
 
@@ -71,7 +75,7 @@ LabelSet model_labels(const Model& model, const std::vector<std::string>& names)
 
 struct LabelInput {
   Network& net;
-  const LabelledStore& data;
+  const LabelledDocuments& data;
   std::int64_t count = 0;       // documents to measure, from the first on
   std::int64_t batch_size = 1;  // documents computed at a time
   EvalObserver& observer;

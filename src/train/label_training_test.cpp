@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -12,7 +13,6 @@
 #include "base/files.h"
 #include "base/oracle_test_util.h"
 #include "eval/evaluate.h"
-#include "io/load_tokenizer.h"
 #include "io/tiny_encoder_test_util.h"
 #include "report/metrics_log.h"
 #include "train/training_run.h"
@@ -75,7 +75,8 @@ class LabelTraining : public testing::Test {
     what.data = directory_ / "dev.tsv";
     what.batch_size = 5;
     EvalObserver observer;
-    return evaluate(loaded, load_tokenizer(directory_ / "model"), what, observer);
+    const std::optional<Tokenizer> tokenizer = tokenizer_for(loaded);
+    return evaluate(loaded, &*tokenizer, what, observer);
   }
 
   TempDirectory directory_;

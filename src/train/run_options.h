@@ -10,7 +10,9 @@
 #include "adapters/methods.h"
 #include "attach/target_modules.h"
 #include "data/example_store.h"
+#include "data/image_options.h"
 #include "data/labelled_options.h"
+#include "data/labelled_sample.h"
 #include "data/prompt_template.h"
 #include "io/model_options.h"
 #include "quantized_base/quantize_model.h"
@@ -61,8 +63,8 @@ struct TrainModelOptions : ModelOptions {
 enum class TrainTask { kLanguage, kClassify, kRegress };
 inline constexpr EnumName<TrainTask> kTrainTaskNames[] = {
     {TrainTask::kLanguage, "language", "the words of answers and texts"},
-    {TrainTask::kClassify, "classify", "a class of each text or pair"},
-    {TrainTask::kRegress, "regress", "a number for each text or pair"},
+    {TrainTask::kClassify, "classify", "a class of each text, pair or image"},
+    {TrainTask::kRegress, "regress", "a number for each text, pair or image"},
 };
 constexpr std::span<const EnumName<TrainTask>> enum_names(TrainTask) { return kTrainTaskNames; }
 
@@ -74,7 +76,10 @@ struct DataFileOptions {
   std::optional<std::filesystem::path> eval_data;
   TrainTask task = TrainTask::kLanguage;
   LabelledOptions labelled;         // of kClassify and kRegress
+  ImageOptions images;              // of the same, where the model reads images
+  std::optional<std::int64_t> image_size;
   std::vector<std::string> labels;  // of kClassify
+  SampleOptions sample;             // of kClassify
   double eval_share = 0;
   DataOptions reading;
   PromptOptions prompt;
@@ -84,7 +89,9 @@ struct DataFileOptions {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     visit(self.data, {.name = "data",
-                      .help = "Training data: JSON lines or a JSON array, plain, .gz, .zst or -",
+                      .help = "Training data: JSON lines or a JSON array, plain, .gz, .zst or -; "
+                              "of images a folder of folders, one for each class, a table with "
+                              "paths or an IDX file",
                       .value_name = "FILE",
                       .required = true,
                       .path = PathHint::kFile});
@@ -100,6 +107,16 @@ struct DataFileOptions {
            .max = 0.9,
            .when = kLabels && not_with("eval_data")});
     visit.group("Labels", self.labelled, kLabels);
+    visit.group("Labels", self.sample, only_with("task", "classify"));
+    visit.group("Images", self.images, kLabels);
+    visit(self.image_size,
+          {.name = "image_size",
+           .help = "Side of the prepared images, where the model takes other sizes than "
+                   "its preprocessor_config.json names",
+           .unit = "pixels",
+           .min = 1,
+           .max = 1 << 14,
+           .when = kLabels});
     visit(self.labels, {.name = "labels",
                         .help = "Classes in the order of their ids; by default those of the "
                                 "model's id2label, else those of the data, sorted",

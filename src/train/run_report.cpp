@@ -107,6 +107,8 @@ RunFiles start_files(const TrainSession& session, const StartReport& start,
     RunFiles stored = stored_files(run);
     files.samples = std::move(stored.samples);
     files.run.facts = std::move(stored.run.facts);
+    files.run.confusion = std::move(stored.run.confusion);
+    files.run.predictions = std::move(stored.run.predictions);
     std::erase_if(files.run.facts, [](const ReportFact& fact) { return fact.label == kPeakFact; });
   }
   if (!files.run.facts.empty()) return files;

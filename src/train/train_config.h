@@ -95,7 +95,8 @@ struct TrainConfig {
                             .help = "Evaluate every N steps; 0 = at the end only",
                             .unit = "optimiser steps",
                             .min = 0,
-                            .when = only_with("eval_data")});
+                            .when = only_with("eval_data") || only_with("eval_share") ||
+                                    only_with("eval_shots")});
     visit(self.save_every, {.name = "save_every",
                             .help = "Write a checkpoint every N steps; 0 = by --save-minutes",
                             .unit = "optimiser steps",

@@ -33,6 +33,7 @@ BatchStream eval_stream(std::shared_ptr<const DocumentStore> store, const TrainC
 }
 
 void check_vocabulary(const TrainSession& session) {
+  if (!session.tokenizer) return;
   if (session.tokenizer->vocab_size() > session.model.spec().vocab_size) {
     throw ModelError(
         "the tokenizer has ids up to " + std::to_string(session.tokenizer->vocab_size() - 1) +
@@ -44,7 +45,7 @@ void check_vocabulary(const TrainSession& session) {
 // As many words as the run's model has, where these are not those that its base is stored with.
 std::optional<std::int64_t> wanted_words(const TrainSession& session) {
   const TrainModelOptions& base = session.options.model;
-  if (!base.adapter && !base.resize_embeddings) return std::nullopt;
+  if (session.images || (!base.adapter && !base.resize_embeddings)) return std::nullopt;
   const DeclaredWords stored = stored_words(base.model, session.head);
   if (base.adapter) return adapter_vocab_size(*base.adapter, stored);
   return std::max<std::int64_t>(stored.count, session.tokenizer->vocab_size());
@@ -81,7 +82,9 @@ PromptTemplate prompt_of(const TrainSession& session, RunObserver& observer) {
 }
 
 void load_labels(TrainSession& session, RunObserver& observer) {
-  LabelledData data = load_labelled_data(session.options, *session.tokenizer, observer);
+  LabelledData data = load_labelled_data(
+      session.options, session.tokenizer ? &*session.tokenizer : nullptr,
+      session.images ? &*session.images : nullptr, observer);
   session.labelled = std::move(data.train);
   session.eval_labelled = std::move(data.eval);
   session.head = std::move(data.head);
@@ -225,7 +228,8 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   session.options = std::move(options);
   const TrainModelOptions& base = session.options.model;
   session.start_adapter = base.adapter;
-  session.tokenizer = load_tokenizer(base.model);
+  session.images = plan_images(session.options);
+  if (!session.images) session.tokenizer = load_tokenizer(base.model);
   load_data(session, observer);
   const std::optional<at::ScalarType> asked = scalar_type(base.dtype);
   LoadOptions load;
@@ -324,10 +328,10 @@ void release_unread_weights(const TrainSession& session) {
 }
 
 MemoryForecast forecast_memory(const TrainSession& session, const Attached& attached) {
-  constexpr std::int64_t kBatchesLookedAt = 512;
+  // Images are all of one length, and would be decoded for nothing.
+  const std::int64_t looked_at = session.images ? 1 : 512;
   const TrainConfig config = session.options.train;
-  const BatchExtent extent =
-      survey(session.batches->stream(), config.batch.packing, kBatchesLookedAt);
+  const BatchExtent extent = survey(session.batches->stream(), config.batch.packing, looked_at);
   MemoryRequest request;
   request.weight_bytes = frozen_matrix_bytes(*session.model.net, session.options);
   for (const Linear* layer : unread_weights(session)) {

@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "attach/attach.h"
-#include "data/labelled_store.h"
+#include "data/example_store.h"
+#include "data/labelled_documents.h"
 #include "data/trained_prompt.h"
 #include "text/tokenizer.h"
+#include "train/image_data.h"
 #include "train/memory.h"
 #include "train/run_observer.h"
 #include "train/run_options.h"
@@ -21,11 +23,12 @@ struct TrainSession {
   Model model;
   // A saved adapter that training goes on from; unset: the method makes one.
   std::optional<std::filesystem::path> start_adapter;
-  std::optional<Tokenizer> tokenizer;
+  std::optional<ImagePlan> images;                      // of a model that reads images
+  std::optional<Tokenizer> tokenizer;                   // of the others
   std::optional<TrainedPrompt> prompt;                  // as it will be kept with the result
   std::shared_ptr<const ExampleStore> data, eval_data;  // of TrainTask::kLanguage
-  std::shared_ptr<const LabelledStore> labelled, eval_labelled;  // of the others
-  std::optional<NewHead> head;                                   // of the others
+  std::shared_ptr<const LabelledDocuments> labelled, eval_labelled;  // of the others
+  std::optional<NewHead> head;                                       // of the others
   std::unique_ptr<StreamSource> batches, eval_batches;
   std::int64_t total_steps = 0;
 

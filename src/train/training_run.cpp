@@ -14,6 +14,7 @@
 #include "merge/merge.h"
 #include "nn/cpu_allocator.h"
 #include "train/int8_base.h"
+#include "train/label_report.h"
 #include "train/quantized_base.h"
 #include "train/rehearsal.h"
 #include "train/run_directory.h"
@@ -66,10 +67,10 @@ void verify_start(TrainSession& session, Attached& attached, const std::vector<B
   if (exact) check_start(mean(base), mean(losses), attached.report.method);
 }
 
-// The loss by documents with what is measured of their labels.
-MeanLoss held_out_labels(TrainSession& session) {
-  const LabelledStore& data = *session.eval_labelled;
-  LabelMeter meter(data.has_classes() ? data.options().labels->size() : 0);
+// The loss by documents with what is measured of their labels; `latest` gets the predictions.
+MeanLoss held_out_labels(TrainSession& session, std::optional<LabelMeter>& latest) {
+  const LabelledDocuments& data = *session.eval_labelled;
+  LabelMeter& meter = latest.emplace(data.num_classes());
   while (const std::optional<Batch> batch = session.eval_batches->next()) {
     meter.add(*session.model.net, *batch);
   }
@@ -77,11 +78,12 @@ MeanLoss held_out_labels(TrainSession& session) {
           meter.metrics({.resamples = 0})};
 }
 
-MeanLoss held_out_loss(TrainSession& session, const AdapterSet& adapters) {
+MeanLoss held_out_loss(TrainSession& session, const AdapterSet& adapters,
+                       std::optional<LabelMeter>& latest) {
   adapters.begin_micro_batch(false, 0);
   session.eval_batches->rewind();
   if (session.eval_labelled) {
-    const MeanLoss mean = held_out_labels(session);
+    const MeanLoss mean = held_out_labels(session, latest);
     session.eval_batches->rewind();
     return mean;
   }
@@ -93,7 +95,8 @@ MeanLoss held_out_loss(TrainSession& session, const AdapterSet& adapters) {
   return meter.mean();
 }
 
-RunLogOptions log_options(TrainSession& session, const Attached& attached, RunObserver& observer) {
+RunLogOptions log_options(TrainSession& session, const Attached& attached,
+                          std::optional<LabelMeter>& latest, RunObserver& observer) {
   RunLogOptions log;
   log.directory = session.options.run.output;
   log.total_steps = session.total_steps;
@@ -104,7 +107,9 @@ RunLogOptions log_options(TrainSession& session, const Attached& attached, RunOb
   log.stop = observer.stop();
   if (session.eval_batches) {
     log.eval_data = hex64(session.eval_batches->stream().store().fingerprint());
-    log.evaluate = [&session, &attached] { return held_out_loss(session, attached.adapters); };
+    log.evaluate = [&session, &attached, &latest] {
+      return held_out_loss(session, attached.adapters, latest);
+    };
   }
   log.on_step = [&observer](const StepReport& step, const std::optional<MeanLoss>& eval) {
     observer.step(step, eval);
@@ -116,6 +121,7 @@ RunLogOptions log_options(TrainSession& session, const Attached& attached, RunOb
 struct Trained {
   TrainResult result;
   std::optional<BestEval> best;
+  std::optional<LabelMeter> predictions;  // of the last evaluation of labels
 };
 
 // What a run goes on with must be what it began with; the options are compared already.
@@ -159,15 +165,18 @@ std::optional<CheckpointStore::Restored> restore_state(const TrainSession& sessi
 Trained train_steps(TrainSession& session, const Attached& attached, TrainState& state,
                     const std::optional<CheckpointStore::Restored>& restored,
                     RunObserver& observer) {
-  RunLog log(log_options(session, attached, observer), restored);
-  const TrainResult result =
+  Trained trained;
+  RunLog log(log_options(session, attached, trained.predictions, observer), restored);
+  trained.result =
       train(*session.model.net, state, session.options.train, session.total_steps, log);
-  return {result, log.best()};
+  trained.best = log.best();
+  return trained;
 }
 
 std::filesystem::path save_result(TrainSession& session, const Attached& attached,
                                   const std::string& suffix, RunObserver& observer) {
   const std::filesystem::path run = session.options.run.output;
+  if (session.images) session.model.preprocessor = session.images->preprocessor;
   if (const MethodTraits traits = method_traits(attached.record.method); traits.trains_matrix) {
     const std::filesystem::path target = run / ("model" + suffix);
     MergeOptions merge;
@@ -266,6 +275,10 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   if (!outcome.stopped) {
     outcome.result = save_results(session, attached, trained, observer);
     answer_samples(session, kAnswerAfter, files.samples, observer);
+    if (trained.predictions && session.eval_labelled->labels() != nullptr) {
+      report_classes(*session.eval_labelled, *trained.predictions,
+                     static_cast<std::uint64_t>(session.options.train.seed), files.run);
+    }
   }
   outcome.peak_memory = process_memory().peak;
   files.run.facts.push_back({kPeakFact, format_bytes(outcome.peak_memory)});
