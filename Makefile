@@ -13,7 +13,7 @@ export SVTUNE_ORACLE_PYTHON ?= $(CURDIR)/.venv/bin/python
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
 export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
 
-.PHONY: all build setup demo test soak bench format lint install clean help
+.PHONY: all build setup demo demo-images test soak bench format lint install clean help
 
 all: build
 
@@ -29,6 +29,11 @@ demo: setup ## set up, then train SmolLM2-135M four ways and compare; QUICK=1 is
 	cmake --preset $(PRESET)
 	cmake --build build/$(PRESET) --target svtune_program
 	QUICK="$(QUICK)" MODEL="$(MODEL)" tools/demo.sh build/$(PRESET)/bin/svtune
+
+demo-images: setup ## set up, then teach DINOv2-small classes from ten images each; QUICK=1, MODEL=DIR, DATA=DIR
+	cmake --preset $(PRESET)
+	cmake --build build/$(PRESET) --target svtune_program
+	QUICK="$(QUICK)" MODEL="$(MODEL)" DATA="$(DATA)" tools/demo_images.sh build/$(PRESET)/bin/svtune
 
 test: ## set up with the tests' oracles, build everything, run all tests (SVTUNE_TEST_DATA=DIR: real data)
 	tools/setup.sh --test
@@ -68,4 +73,4 @@ clean: ## remove build folders (.venv and downloads stay)
 	rm -rf build
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20

@@ -3,7 +3,7 @@
 usage: run_readme.py SOURCE_DIR PROGRAM
 Lines that start with `make` or set PATH are checked against the Makefile and the build presets;
 all other lines of a block run as they stand, in order, in one temporary directory that holds
-model/, model.gguf, train.jsonl and test.jsonl. ```python blocks run in the same place.
+model/, vit/, pets/, model.gguf, train.jsonl and test.jsonl. ```python blocks run in the same place.
 Exit status 77 (skipped) when there is no Python with transformers to make the model.
 """
 import json
