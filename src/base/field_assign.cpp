@@ -78,46 +78,92 @@ bool is_given(const FieldInput& input, const std::vector<FieldInfo>& known) {
   return found;
 }
 
-// Whether the option is given as text, or as JSON.
-bool is_given(const std::string& name, bool as_text, const std::vector<FieldInput>& inputs,
-              const std::vector<FieldInfo>& known) {
-  return std::ranges::any_of(inputs, [&](const FieldInput& input) {
-    return input.name == name && input.from_text == as_text && is_given(input, known);
-  });
+// Where a value comes from; the later replaces the earlier.
+enum class Origin { kNowhere, kPreset, kFile, kText };
+
+Origin origin_of(const FieldInput& input) {
+  if (input.from_text) return Origin::kText;
+  return input.preset ? Origin::kPreset : Origin::kFile;
 }
 
-// Of two options that exclude each other, the one given as text replaces the one given as JSON.
+// The last of those that give the option.
+Origin origin_of(const std::string& name, const std::vector<FieldInput>& inputs,
+                 const std::vector<FieldInfo>& known) {
+  Origin last = Origin::kNowhere;
+  for (const FieldInput& input : inputs) {
+    if (input.name == name && is_given(input, known)) last = std::max(last, origin_of(input));
+  }
+  return last;
+}
+
+// Of two options that exclude each other, the one of the later origin replaces the other.
 void settle_exclusions(std::vector<FieldInput>& inputs, const std::vector<FieldInfo>& known,
                        Problems& problems) {
   for (const FieldInfo& info : known) {
     const std::string &one = info.name, &other = info.instead_of;
     if (other.empty()) continue;
-    const bool one_text = is_given(one, true, inputs, known);
-    const bool other_text = is_given(other, true, inputs, known);
-    if (!one_text && !is_given(one, false, inputs, known)) continue;
-    if (!other_text && !is_given(other, false, inputs, known)) continue;
-    if (one_text == other_text) {
+    const Origin a = origin_of(one, inputs, known), b = origin_of(other, inputs, known);
+    if (a == Origin::kNowhere || b == Origin::kNowhere) continue;
+    if (a == b) {
       problems.add(field_flag(one) + " and " + field_flag(other) + " exclude each other",
                    "Leave out one of the two.");
       continue;
     }
+    const std::string& replaced = a < b ? one : other;
     std::erase_if(inputs, [&](const FieldInput& input) {
-      return !input.from_text && input.name == (one_text ? other : one);
+      return input.name == replaced && origin_of(input) < std::max(a, b);
     });
   }
+}
+
+FieldLookup lookup_in(std::vector<Field>& fields) {
+  return [&fields](std::string_view option) -> const Json* {
+    const Field* field = find_field(fields, option);
+    return field == nullptr ? nullptr : &field->info.value;
+  };
+}
+
+// The default of an option as it is listed now; nullptr when nothing is known of it.
+const Json* default_of(const FieldInfo& listed, const std::vector<FieldInfo>& known) {
+  for (const FieldInfo& info : known) {
+    if (info.name != listed.name || info.owner != listed.owner) continue;
+    const bool same_owner =
+        listed.owner.empty() || std::ranges::count(info.owner_values, listed.owner_values[0]) > 0;
+    if (same_owner) return &info.value;
+  }
+  return nullptr;
+}
+
+// The first option that a preset alone has set and that has no place beside the other values goes
+// back to its default; false when there is none.
+bool withdraw_preset(const std::vector<FieldInput>& inputs, const FieldSource& source,
+                     const std::vector<FieldInfo>& known) {
+  std::vector<Field> fields = source();
+  const FieldLookup lookup = lookup_in(fields);
+  for (const FieldInput& input : inputs) {
+    const bool alone = std::ranges::all_of(inputs, [&](const FieldInput& other) {
+      return other.preset || other.name != input.name;
+    });
+    const Field* field = alone ? find_field(fields, input.name) : nullptr;
+    if (field == nullptr) continue;
+    const Json* unset = default_of(field->info, known);
+    if (unset == nullptr || field->info.value == *unset) continue;
+    std::string why, hint;
+    if (condition_holds(field->info.when, lookup, why, hint)) continue;
+    field->assign(*unset);
+    return true;
+  }
+  return false;
 }
 
 // Checks what was given against the values that came out of all inputs together.
 void check_conditions(const std::vector<FieldInput>& inputs, std::vector<Field>& fields,
                       const std::vector<FieldInfo>& known, Problems& problems) {
-  const FieldLookup lookup = [&](std::string_view option) -> const Json* {
-    const Field* field = find_field(fields, std::string(option));
-    return field == nullptr ? nullptr : &field->info.value;
-  };
+  const FieldLookup lookup = lookup_in(fields);
   std::vector<std::string> refused;
   for (const FieldInput& input : inputs) {
     const Field* field = find_field(fields, input.name);
-    if (field == nullptr || !is_given(input, known)) continue;
+    if (field == nullptr || input.preset || !is_given(input, known)) continue;
     if (std::ranges::count(refused, input.label) > 0) continue;
     std::string why, hint;
     if (condition_holds(field->info.when, lookup, why, hint)) continue;
@@ -129,6 +175,7 @@ void check_conditions(const std::vector<FieldInput>& inputs, std::vector<Field>&
 void report_unknown(const FieldInput& input, std::vector<Field>& fields,
                     const std::vector<FieldInfo>& known, Problems& problems) {
   if (const FieldInfo* info = find_info(known, input.name)) {
+    if (input.preset) return;  // of another choice than the one that was made
     if (!input.from_text && !is_given(input, known)) return;  // a default that was saved
     const Field* selector = find_field(fields, info->owner);
     const std::string current =
@@ -172,6 +219,8 @@ void assign_fields(const FieldSource& source, const std::vector<FieldInput>& giv
   std::vector<FieldInput> inputs = given;
   settle_exclusions(inputs, known, problems);
   assign_all(source, inputs, known, problems);
+  // Each goes back at most once.
+  while (withdraw_preset(inputs, source, known)) continue;
   std::vector<Field> fields = source();
   check_conditions(inputs, fields, known, problems);
   problems.throw_if_any();

@@ -79,16 +79,20 @@ struct Result {
   std::string refusal;
 };
 
-Result resolve(const Json& file, const std::vector<FieldInput>& flags) {
+Result resolve(const std::vector<FieldInput>& inputs) {
   Options options;
-  std::vector<FieldInput> inputs = json_inputs(file, "run.json");
-  inputs.insert(inputs.end(), flags.begin(), flags.end());
   try {
     assign_fields([&options] { return list_fields(options); }, inputs, describe_fields<Options>());
   } catch (const UsageError& error) {
     return {Json(), std::string(error.what()) + " | " + error.hint()};
   }
   return {fields_to_json(options), ""};
+}
+
+Result resolve(const Json& file, const std::vector<FieldInput>& flags) {
+  std::vector<FieldInput> inputs = json_inputs(file, "run.json");
+  inputs.insert(inputs.end(), flags.begin(), flags.end());
+  return resolve(inputs);
 }
 
 std::string refusal(const std::vector<FieldInput>& flags) {
@@ -168,6 +172,43 @@ TEST(FieldConditions, ExclusiveOptionsAreRefusedTogetherAndReplaceTheFile) {
   const Json epochs = resolve({{"max_steps", 7}}, {flag("epochs", "3")}).options;
   EXPECT_EQ(epochs.at("max_steps"), nullptr);
   EXPECT_EQ(epochs.at("epochs"), 3);
+}
+
+const Json kNothing = Json::object();
+
+// What a preset gives comes before a file and flags, and has no effect where these leave it no place.
+Result resolve_preset(const Json& preset, const Json& file, const std::vector<FieldInput>& flags) {
+  std::vector<FieldInput> inputs = json_inputs(preset, "preset");
+  for (FieldInput& input : inputs) input.preset = true;
+  for (const FieldInput& input : json_inputs(file, "run.json")) inputs.push_back(input);
+  inputs.insert(inputs.end(), flags.begin(), flags.end());
+  return resolve(inputs);
+}
+
+TEST(FieldConditions, PresetsComeBeforeTheFileAndTheFileBeforeFlags) {
+  const Json preset = {{"epochs", 10}, {"svd", "fast"}, {"niter", 4}};
+  EXPECT_EQ(resolve_preset(preset, kNothing, {}).options.at("epochs"), 10);
+  EXPECT_EQ(resolve_preset(preset, kNothing, {}).options.at("niter"), 4);
+  EXPECT_EQ(resolve_preset(preset, {{"epochs", 3}}, {}).options.at("epochs"), 3);
+  // Also a default, which elsewhere does not count as given.
+  EXPECT_EQ(resolve_preset(preset, {{"epochs", 1}}, {}).options.at("epochs"), 1);
+  EXPECT_EQ(resolve_preset(preset, {{"epochs", 3}}, {flag("epochs", "5")}).options.at("epochs"), 5);
+}
+
+TEST(FieldConditions, PresetsGiveWayWhereTheyHaveNoPlace) {
+  const Json preset = {{"epochs", 10}, {"svd", "fast"}, {"niter", 4}};
+  const Json steps = resolve_preset(preset, {{"max_steps", 7}}, {}).options;
+  EXPECT_EQ(steps.at("max_steps"), 7);
+  EXPECT_EQ(steps.at("epochs"), 1);
+  const Json exact = resolve_preset(preset, kNothing, {flag("svd", "exact")}).options;
+  EXPECT_EQ(exact.at("niter"), fields_to_json(Options{}).at("niter"));
+  const Json lora = resolve_preset(preset, kNothing, {flag("method", "lora")}).options;
+  EXPECT_EQ(lora.at("method"), "lora");
+  EXPECT_FALSE(lora.contains("niter"));
+  // What is given beside it is judged as ever.
+  EXPECT_THAT(resolve_preset(preset, kNothing, {flag("svd", "exact"), flag("niter", "5")}).refusal,
+              HasSubstr("--niter: applies only with --svd fast"));
+  EXPECT_THAT(resolve_preset({{"nitre", 4}}, kNothing, {}).refusal, HasSubstr("unknown option"));
 }
 
 TEST(FieldConditions, DocumentsSayWhenAnOptionApplies) {

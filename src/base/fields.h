@@ -101,14 +101,19 @@ std::vector<Field> list_fields(T& options) {
   return lister.take();
 }
 
-// One value for one option: from a JSON file, or texts of the command line when `from_text`.
+// One value for one option: from a JSON file, texts of the command line when `from_text`, or JSON of
+// a preset, which gives way: where other inputs leave its option no place, it has no effect.
 struct FieldInput {
   std::string name;   // JSON key
   std::string label;  // how messages call it: "run.json: rank", "--rank"
   Json json;
   std::vector<std::string> texts;
   bool from_text = false;
+  bool preset = false;
 };
+
+// The inputs that a command puts before the given ones, by what these ask for.
+using FieldPresets = std::function<std::vector<FieldInput>(const std::vector<FieldInput>& given)>;
 
 // Lists the fields of one live struct anew, since a choice changes which exist.
 using FieldSource = std::function<std::vector<Field>()>;
@@ -116,7 +121,7 @@ using FieldSource = std::function<std::vector<Field>()>;
 // Later inputs win. `known` is every option that exists for some choice. Throws UsageError
 // that gathers all problems: unknown name (with the nearest), wrong type, out of range, given
 // where it does not apply. A saved configuration holds every option: a default in JSON counts as
-// not given, and where two options exclude each other, text replaces JSON.
+// not given, and where two options exclude each other, text replaces JSON and both replace a preset.
 void assign_fields(const FieldSource& source, const std::vector<FieldInput>& inputs,
                    const std::vector<FieldInfo>& known);
 // The same without judging whether options apply: for a record of what was done.

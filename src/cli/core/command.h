@@ -3,7 +3,9 @@
 //   int run(const Options&, CommandContext&)
 // found by argument-dependent lookup, which returns the exit code. The struct says
 //   static constexpr CommandInfo kCommand{.name = "train", .summary = "..."};
-// and its name in a CommandList is all that the command line needs.
+// and its name in a CommandList is all that the command line needs. Where an option stands for
+// values of others the struct has
+//   static std::vector<FieldInput> presets(const std::vector<FieldInput>& given);
 #pragma once
 
 #include <functional>
@@ -51,7 +53,9 @@ int run_command(const std::vector<std::string>& args, CommandContext& context) {
     return 0;
   }
   Options options;
-  apply_line(line, [&options] { return list_fields(options); }, known);
+  FieldPresets presets;
+  if constexpr (requires { Options::presets(line.inputs); }) presets = &Options::presets;
+  apply_line(line, [&options] { return list_fields(options); }, known, presets);
   if constexpr (requires { run(options, context); }) {
     return run(options, context);
   } else {

@@ -240,13 +240,17 @@ ParsedLine parse_line(const std::vector<FieldInfo>& known, const std::vector<std
 }
 
 void apply_line(const ParsedLine& line, const FieldSource& source,
-                const std::vector<FieldInfo>& known) {
+                const std::vector<FieldInfo>& known, const FieldPresets& presets) {
   std::vector<FieldInput> inputs;
   if (!line.config.empty()) {
     inputs = json_inputs(read_json_file(line.config), line.config);
     resolve_paths(inputs, known, line.config);
   }
   inputs.insert(inputs.end(), line.inputs.begin(), line.inputs.end());
+  if (presets) {
+    const std::vector<FieldInput> first = presets(inputs);
+    inputs.insert(inputs.begin(), first.begin(), first.end());
+  }
   assign_fields(source, inputs, known);
   const std::vector<std::string> missing = missing_fields(source());
   if (missing.empty()) return;
