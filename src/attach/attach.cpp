@@ -324,6 +324,10 @@ StartReport start_report(const AdapterSet& adapters, const AdapterRecord& record
 
 }  // namespace
 
+std::vector<std::string> head_modules(const Model& model) {
+  return with_head(model, {}).modules_to_save;
+}
+
 Attached attach(Model& model, const MethodConfig& method, const TargetOptions& given,
                 const AttachOptions& options) {
   const auto start = std::chrono::steady_clock::now();

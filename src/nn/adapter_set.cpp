@@ -1,5 +1,7 @@
 #include "nn/adapter_set.h"
 
+#include <algorithm>
+
 #include "base/hash.h"
 #include "libtorch/prelude.h"
 
@@ -16,6 +18,12 @@ std::vector<Trainable> AdapterSet::trainables() const {
   for (const ExtraTrainable& extra : extras) {
     // Norms and biases are vectors: decaying them towards zero is never wanted.
     all.push_back({extra.name, extra.tensor, {1.0, extra.tensor.dim() > 1}});
+  }
+  for (Trainable& each : all) {
+    const bool scaled = std::ranges::any_of(scaled_modules, [&](const std::string& module) {
+      return each.name.starts_with(module + ".");
+    });
+    if (scaled) each.group.learning_rate_scale *= scaled_rate;
   }
   return all;
 }

@@ -28,6 +28,9 @@ struct AdapterSet {
   std::vector<Linear*> layers;  // each carries an adapter; owned by the model
   std::vector<ExtraTrainable> extras;
   std::shared_ptr<MethodState> state;  // null for most methods
+  // Modules whose tensors learn at so many times the run's rate: a head of labels.
+  std::vector<std::string> scaled_modules = {};
+  double scaled_rate = 1;
 
   // All trained leaves under unique full names: "<layer>.<suffix>", extras by their own name.
   // The order is fixed: layers in model order, then extras.

@@ -3,16 +3,20 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "adapter_files/loaded_model.h"
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/oracle_test_util.h"
 #include "eval/evaluate.h"
+#include "formats/safetensors.h"
 #include "io/tiny_encoder_test_util.h"
 #include "report/metrics_log.h"
 #include "train/training_run.h"
@@ -112,6 +116,45 @@ TEST_F(LabelTraining, NumbersAreLearnedSavedAndMeasured) {
   const Score score = evaluate_adapter(Regression{});
   EXPECT_NEAR(score.figure("pearson"), *points.back().eval_pearson, 1e-5);
   EXPECT_NEAR(score.figure("mean_squared_error"), *points.back().eval_loss, 1e-5);
+}
+
+// AdamW's first step depends on the rate and on the sign of the gradient: with a rate of its own
+// the head goes where a run at that rate brings it, and all else where the other rate does.
+TEST_F(LabelTraining, TheHeadLearnsAtItsOwnRate) {
+  const auto tensors = [&](double rate, std::optional<double> head_rate, const char* run) {
+    TrainOptions options = wanted(TrainTask::kClassify);
+    options.data.eval_data.reset();
+    options.train.max_steps = 1;
+    options.train.schedule.learning_rate = rate;
+    options.train.schedule.head_learning_rate = head_rate;
+    options.run.output = directory_ / run;
+    RunObserver observer;
+    const TrainOutcome outcome = run_training(options, observer);
+    const SafetensorsFile file(outcome.result / "adapter_model.safetensors");
+    std::map<std::string, std::vector<float>> values;
+    for (const TensorInfo& info : file.tensors()) {
+      const auto bytes = file.data(info);
+      std::vector<float>& list = values[info.name];
+      list.resize(bytes.size() / sizeof(float));
+      std::memcpy(list.data(), bytes.data(), bytes.size());
+    }
+    return values;
+  };
+  const auto slow = tensors(1e-3, std::nullopt, "slow"), fast = tensors(1e-2, std::nullopt, "fast");
+  const auto both = tensors(1e-3, 1e-2, "both");
+  ASSERT_EQ(both.size(), slow.size());
+  int heads = 0;
+  for (const auto& [name, values] : both) {
+    const bool head =
+        name.find("classifier") != std::string::npos || name.find("pooler") != std::string::npos;
+    heads += head ? 1 : 0;
+    // The rate is a product, rounded in fp64.
+    const std::vector<float>& wanted_values = (head ? fast : slow).at(name);
+    EXPECT_THAT(values, testing::Pointwise(testing::FloatNear(1e-7f), wanted_values)) << name;
+  }
+  EXPECT_GE(heads, 2);
+  EXPECT_LT(heads, static_cast<int>(both.size()));
+  EXPECT_NE(slow, fast);
 }
 
 TEST_F(LabelTraining, ALabelOfTheEvaluationAloneIsAnError) {

@@ -27,11 +27,18 @@ struct ScheduleConfig {
   ScheduleShape shape = ScheduleShape::kCosine;
   double warmup_ratio = 0.03;
   std::optional<std::int64_t> warmup_steps;
+  std::optional<double> head_learning_rate;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     visit(self.learning_rate,
           {.name = "learning_rate", .help = "Peak learning rate", .min = 0, .max = 1000});
+    visit(self.head_learning_rate,
+          {.name = "head_learning_rate",
+           .help = "Peak learning rate of the head of labels, where it is another one",
+           .min = 0,
+           .max = 1000,
+           .when = only_with("task", "classify|regress")});
     visit(self.shape, {.name = "schedule", .help = "Learning rate after the warm-up"});
     visit(self.warmup_ratio, {.name = "warmup_ratio",
                               .help = "Share of the steps in which the rate rises to its peak",

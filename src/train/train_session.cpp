@@ -135,6 +135,11 @@ void check_options(const TrainOptions& options) {
                          method_name(options.method) + " trains them",
                      "Leave it out, or take a method that trains beside the matrices.");
   }
+  const ScheduleConfig& rates = options.train.schedule;
+  if (rates.head_learning_rate && rates.learning_rate == 0) {
+    throw UsageError("--head-learning-rate goes beside a --learning-rate above 0, got 0",
+                     "--method full --part head trains the head alone, at --learning-rate.");
+  }
 }
 
 bool is_saved(const TargetOptions& targets, std::string_view module) {
@@ -258,9 +263,10 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   return session;
 }
 
-Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& observer,
-                         const std::optional<AdapterRecord>& begun) {
-  if (session.start_adapter) return attach_saved(session, observer);
+namespace {
+
+Attached attach_new(TrainSession& session, bool initialise, RunObserver& observer,
+                    const std::optional<AdapterRecord>& begun) {
   AttachOptions attach_options;
   attach_options.seed = session.options.train.seed;
   attach_options.initialise = initialise;
@@ -286,6 +292,23 @@ Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& ob
   if (!cache) return attached;
   attached.report.cached = cache->svd.found();
   for (const std::string& text : cache_warnings(*cache)) observer.warning(text);
+  return attached;
+}
+
+void scale_head_rate(const TrainSession& session, AdapterSet& adapters) {
+  const ScheduleConfig& rates = session.options.train.schedule;
+  if (!rates.head_learning_rate) return;
+  adapters.scaled_modules = head_modules(session.model);
+  adapters.scaled_rate = *rates.head_learning_rate / rates.learning_rate;
+}
+
+}  // namespace
+
+Attached attach_adapters(TrainSession& session, bool initialise, RunObserver& observer,
+                         const std::optional<AdapterRecord>& begun) {
+  Attached attached = session.start_adapter ? attach_saved(session, observer)
+                                            : attach_new(session, initialise, observer, begun);
+  scale_head_rate(session, attached.adapters);
   return attached;
 }
 
