@@ -134,7 +134,7 @@ class Terminal final : public RunObserver {
     guard_.reset();
     context_.out << "Saved " << path.string();
     if (best) {
-      context_.out << " (step " << best->step << ", evaluation loss " << best->loss << ")";
+      context_.out << " (best evaluation: " << describe(*best) << ")";
     }
     context_.out << std::endl;
   }

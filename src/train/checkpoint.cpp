@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/number_text.h"
 #include "io/tensor_file.h"
 
 namespace svtune {
@@ -64,7 +65,10 @@ Json state_json(const TrainState& state, const std::optional<BestEval>& best,
   json["optimizer_steps"] = state.optimizer.steps();
   json["data"] = state.batches.position();
   json["frozen"] = frozen_hash;
-  if (best) json["best"] = {{"step", best->step}, {"loss", best->loss}, {"data", best->data}};
+  if (!best) return json;
+  json["best"] = {{"step", best->step}, {"loss", best->loss}, {"data", best->data}};
+  json["best"]["metric"] = best->metric;
+  json["best"]["value"] = best->value;
   return json;
 }
 
@@ -115,6 +119,10 @@ void remove_checkpoint(const fs::path& path) {
 }
 
 }  // namespace
+
+std::string describe(const BestEval& best) {
+  return best.metric + " " + fixed(best.value, 4) + " at step " + std::to_string(best.step);
+}
 
 CheckpointStore::CheckpointStore(const fs::path& run_directory)
     : directory_(run_directory / "checkpoints") {
@@ -194,8 +202,10 @@ CheckpointStore::Restored CheckpointStore::restore(std::int64_t step, TrainState
   Restored restored{state.step, std::nullopt, {}};
   if (json.contains("best")) {
     const Json& best = json["best"];
-    restored.best = BestEval{value<std::int64_t>(best, "step", folder),
-                             value<double>(best, "loss", folder), best.value("data", "")};
+    const double loss = value<double>(best, "loss", folder);
+    restored.best = BestEval{value<std::int64_t>(best, "step", folder), loss,
+                             best.value("data", ""), best.value("metric", "loss"),
+                             best.value("value", loss)};
   }
   return restored;
 }

@@ -22,7 +22,12 @@ struct BestEval {
   std::int64_t step = 0;
   double loss = 0;        // nats per supervised token
   std::string data = {};  // fingerprint of the evaluation data
+  std::string metric = "loss";  // that it is the best by
+  double value = 0;             // of the metric
 };
+
+// "accuracy 0.9312 at step 40".
+std::string describe(const BestEval& best);
 
 class CheckpointStore {
  public:

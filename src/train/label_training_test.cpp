@@ -19,6 +19,8 @@
 #include "formats/safetensors.h"
 #include "io/tiny_encoder_test_util.h"
 #include "report/metrics_log.h"
+#include "report/run_files.h"
+#include "train/run_report.h"
 #include "train/training_run.h"
 
 namespace svtune {
@@ -155,6 +157,59 @@ TEST_F(LabelTraining, TheHeadLearnsAtItsOwnRate) {
   EXPECT_GE(heads, 2);
   EXPECT_LT(heads, static_cast<int>(both.size()));
   EXPECT_NE(slow, fast);
+}
+
+// Held-out labels that are the opposite of those learnt: every step, of four passes over the data,
+// makes them less likely.
+TEST_F(LabelTraining, TheResultIsTheStateOfTheBestEvaluation) {
+  TrainOptions options = wanted(TrainTask::kClassify);
+  std::string opposite = "sentence1\tsentence2\tlabel\n";
+  for (int i = 0; i < 10; ++i) opposite += i % 2 == 0 ? "w3\tw0 w9\tno\n" : "w3\tw1 w9\tyes\n";
+  write_file_atomic(directory_ / "dev.tsv", opposite);
+  options.train.schedule.shape = ScheduleShape::kConstant;
+  options.train.schedule.warmup_ratio = 0;
+  options.train.max_steps = 9;
+  options.train.eval_every = 3;
+  options.train.keep_best = KeptMetric::kLoss;
+  RunObserver observer;
+  const TrainOutcome outcome = run_training(options, observer);
+  ASSERT_TRUE(outcome.best.has_value());
+  ASSERT_LT(outcome.best->step, 9);
+  EXPECT_FALSE(fs::exists(directory_ / "run/adapter-best"));
+  const RunFiles files = load_run_files(directory_ / "run");
+  EXPECT_TRUE(std::ranges::any_of(files.run.facts, [&](const ReportFact& fact) {
+    return fact.label == kKeptFact && fact.value == describe(*outcome.best);
+  }));
+  // With a constant rate a run of so many steps ends in the same bytes.
+  options.train.max_steps = outcome.best->step;
+  options.train.keep_best.reset();
+  options.run.output = directory_ / "short";
+  const TrainOutcome shorter = run_training(options, observer);
+  const auto weights = [](const TrainOutcome& of) {
+    return read_file(of.result / "adapter_model.safetensors", 1 << 24);
+  };
+  EXPECT_EQ(weights(outcome), weights(shorter));
+}
+
+TEST_F(LabelTraining, TheBestEvaluationNeedsOneThatMeasuresIt) {
+  const auto refusal = [](const TrainOptions& options) -> std::string {
+    RunObserver observer;
+    try {
+      run_training(options, observer);
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "none";
+  };
+  TrainOptions options = wanted(TrainTask::kRegress);
+  options.train.keep_best = KeptMetric::kAccuracy;
+  EXPECT_THAT(refusal(options), HasSubstr("--task regress measures loss, pearson, spearman"));
+  options.train.keep_best = KeptMetric::kPearson;
+  options.data.eval_data.reset();
+  EXPECT_THAT(refusal(options), HasSubstr("--keep-best goes with data to evaluate on"));
+  options.train.keep_best.reset();
+  options.train.eval_each_epoch = true;
+  EXPECT_THAT(refusal(options), HasSubstr("--eval-each-epoch goes with data"));
 }
 
 TEST_F(LabelTraining, ALabelOfTheEvaluationAloneIsAnError) {

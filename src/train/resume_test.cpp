@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -351,6 +352,65 @@ TEST(RunLog, BestLossOnOtherDataDoesNotCount) {
   EXPECT_EQ(RunLog(options, restored).best()->step, 4);
   options.eval_data = "second";
   EXPECT_FALSE(RunLog(options, restored).best().has_value());
+}
+
+// Accuracy is highest at step 6, where the loss is not lowest.
+TEST(RunLog, BestIsToldByTheMetricThatWasAskedFor) {
+  const TempDirectory directory;
+  int evaluations = 0;
+  Session session;
+  RunLogOptions options = evaluated_options(directory.path(), evaluations);
+  options.best_by = "accuracy";
+  options.evaluate = [&evaluations, loss = options.evaluate] {
+    MeanLoss result = loss();
+    result.metrics = {{"f1", 1.0 / evaluations}, {"accuracy", evaluations == 3 ? 0.9 : 0.5}};
+    return result;
+  };
+  RunLog log(options);
+  session.run(log);
+  ASSERT_TRUE(log.best().has_value());
+  EXPECT_EQ(log.best()->step, 6);
+  EXPECT_EQ(log.best()->value, 0.9);
+  EXPECT_EQ(log.best()->loss, 3.0);
+  EXPECT_THAT(log.checkpoints().steps(), ElementsAre(6, 10));
+  Session later;
+  const auto restored = CheckpointStore(directory.path()).restore_latest(later.state);
+  ASSERT_TRUE(restored.has_value());
+  ASSERT_TRUE(RunLog(options, restored).best().has_value());
+  EXPECT_EQ(describe(*RunLog(options, restored).best()), "accuracy 0.9000 at step 6");
+  options.best_by = "f1";
+  EXPECT_FALSE(RunLog(options, restored).best().has_value());
+}
+
+// A pass takes six steps; a resumed run knows how many have ended.
+TEST(RunLog, EvaluatesAfterEachPassOverTheDataAlsoAfterAResume) {
+  const TempDirectory directory;
+  const auto evaluated_steps = [&](RunLogOptions options, Session& session,
+                                   const std::optional<CheckpointStore::Restored>& restored) {
+    std::vector<std::int64_t> steps;
+    options.eval_each_epoch = true;
+    options.epochs_done = session.source.epoch();
+    options.evaluate = [] { return MeanLoss{.loss = 1, .perplexity = std::exp(1.0)}; };
+    options.on_step = [&steps](const StepReport& report, const std::optional<MeanLoss>& eval) {
+      if (eval) steps.push_back(report.step);
+    };
+    RunLog log(options, restored);
+    session.run(log);
+    return steps;
+  };
+  Session whole;
+  EXPECT_THAT(evaluated_steps(options_for(directory.path(), 2), whole, std::nullopt),
+              ElementsAre(6, 10));
+  for (const std::int64_t begin : {4, 8}) {
+    const TempDirectory copy;
+    fs::copy(directory.path(), copy.path(), fs::copy_options::recursive);
+    forget_after(copy.path(), begin);
+    Session later;
+    const auto restored = CheckpointStore(copy.path()).restore_latest(later.state);
+    const auto steps = evaluated_steps(options_for(copy.path(), 2), later, restored);
+    EXPECT_EQ(steps, begin == 4 ? std::vector<std::int64_t>({6, 10})
+                                : std::vector<std::int64_t>({10}));
+  }
 }
 
 constexpr char kReadEvents[] = R"(

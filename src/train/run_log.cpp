@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <exception>
+#include <limits>
 #include <utility>
 
 #include "base/files.h"
@@ -23,6 +24,19 @@ double steady_seconds() {
 
 bool due(std::int64_t step, std::int64_t every, std::int64_t total) {
   return step == total || (every > 0 && step % every == 0);
+}
+
+// Of what the best evaluation is told by; NaN where it was not measured.
+double metric_of(const MeanLoss& eval, const std::string& name) {
+  if (name == "loss") return eval.loss;
+  for (const Measured& each : eval.metrics) {
+    if (each.name == name) return each.value;
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+bool is_better(double value, const BestEval& best) {
+  return best.metric == "loss" ? value < best.value : value > best.value;
 }
 
 void add_evaluation(MetricPoint& point, const MeanLoss& eval) {
@@ -61,11 +75,14 @@ RunLog::RunLog(RunLogOptions options, const std::optional<CheckpointStore::Resto
     : options_(std::move(options)), checkpoints_(options_.directory) {
   if (!options_.now) options_.now = steady_seconds;
   saved_time_ = options_.now();
+  epochs_ = std::floor(options_.epochs_done);
   remove_stale_temporaries(options_.directory);
   std::optional<std::int64_t> keep_through;
   if (restored) {
     keep_through = restored->step;
-    if (restored->best && restored->best->data == options_.eval_data) best_ = restored->best;
+    const std::optional<BestEval>& best = restored->best;
+    const bool same = best && best->data == options_.eval_data && best->metric == options_.best_by;
+    if (same) best_ = best;
     saved_step_ = restored->step;
   }
   const std::filesystem::path metrics = options_.directory / "metrics.jsonl";
@@ -82,10 +99,20 @@ bool RunLog::should_stop() const { return options_.stop != nullptr && options_.s
 MeanLoss RunLog::evaluate(std::int64_t step) {
   const MeanLoss result = options_.evaluate();
   evaluated_step_ = step;
-  if (std::isfinite(result.loss) && (!best_ || result.loss < best_->loss)) {
-    best_ = BestEval{step, result.loss, options_.eval_data};
+  const double value = metric_of(result, options_.best_by);
+  if (std::isfinite(value) && (!best_ || is_better(value, *best_))) {
+    best_ = BestEval{step, result.loss, options_.eval_data, options_.best_by, value};
   }
   return result;
+}
+
+bool RunLog::evaluation_is_due(const StepReport& report) {
+  const double ended = std::floor(report.epoch);
+  const bool epoch_ended = ended > epochs_;
+  epochs_ = ended;
+  if (!options_.evaluate) return false;
+  return due(report.step, options_.eval_every, options_.total_steps) ||
+         (options_.eval_each_epoch && epoch_ended);
 }
 
 void RunLog::log(const MetricPoint& point) {
@@ -109,11 +136,10 @@ void RunLog::save(const TrainState& state) {
 }
 
 void RunLog::on_step(const TrainState& state, const StepReport& report) {
-  const std::int64_t step = report.step, total = options_.total_steps;
   std::optional<MeanLoss> eval;
-  if (options_.evaluate && due(step, options_.eval_every, total)) eval = evaluate(step);
+  if (evaluation_is_due(report)) eval = evaluate(report.step);
   log(point_of(state, report, eval));
-  if (save_is_due(step)) save(state);
+  if (save_is_due(report.step)) save(state);
   if (options_.on_step) options_.on_step(report, eval);
 }
 

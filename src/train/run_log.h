@@ -1,5 +1,5 @@
-// The observer of a run directory: metrics.jsonl, TensorBoard events, evaluation every N steps,
-// checkpoints by steps and by time, pruning, and the wish to stop.
+// The observer of a run directory: metrics.jsonl, TensorBoard events, evaluation every N steps and
+// after each pass over the data, checkpoints by steps and by time, pruning, and the wish to stop.
 #pragma once
 
 #include <atomic>
@@ -20,13 +20,17 @@ struct RunLogOptions {
   std::filesystem::path directory;  // of the run; must exist
   std::int64_t total_steps = 0;
   std::int64_t eval_every = 0;  // steps; 0 = at the end only
+  bool eval_each_epoch = false;
+  double epochs_done = 0;  // when the log begins
   std::int64_t save_every = 0;  // steps; 0 = by time and at the end only
   double save_seconds = 0;      // since the last checkpoint; 0 = never by time
   std::int64_t keep_checkpoints = 1;
   bool tensorboard = true;
   // Runs the evaluation; empty = there is no evaluation data.
   std::function<MeanLoss()> evaluate;
-  std::string eval_data = {};  // fingerprint; a best loss on other data does not count
+  std::string eval_data = {};  // fingerprint; a best one on other data does not count
+  // Tells the best evaluation: the lowest "loss", or the highest of a metric that evaluate() gives.
+  std::string best_by = "loss";
   // Told of every step after it was logged, with the evaluation when one was due.
   std::function<void(const StepReport&, const std::optional<MeanLoss>&)> on_step;
   // Told when an error ends the run and a checkpoint of the last whole step was written for it.
@@ -57,6 +61,7 @@ class RunLog final : public TrainObserver {
   struct Writers;
 
   MeanLoss evaluate(std::int64_t step);
+  bool evaluation_is_due(const StepReport& report);
   void log(const MetricPoint& point);
   bool save_is_due(std::int64_t step) const;
   void save(const TrainState& state);
@@ -66,6 +71,7 @@ class RunLog final : public TrainObserver {
   std::unique_ptr<Writers> writers_;
   std::optional<BestEval> best_;
   std::optional<std::int64_t> saved_step_, evaluated_step_;
+  double epochs_ = 0;      // passes over the data that have ended
   double saved_time_ = 0;  // of the last checkpoint, else of the start; by options_.now
 };
 

@@ -73,7 +73,7 @@ class RunObserver {
     (void)report;
     (void)eval;
   }
-  // `best` is set for the state of lowest evaluation loss beside the last one.
+  // `best` is set for a state of the best evaluation that is not the last one.
   virtual void saved(const std::filesystem::path& path, const std::optional<BestEval>& best) {
     (void)path;
     (void)best;

@@ -109,7 +109,9 @@ RunFiles start_files(const TrainSession& session, const StartReport& start,
     files.run.facts = std::move(stored.run.facts);
     files.run.confusion = std::move(stored.run.confusion);
     files.run.predictions = std::move(stored.run.predictions);
-    std::erase_if(files.run.facts, [](const ReportFact& fact) { return fact.label == kPeakFact; });
+    std::erase_if(files.run.facts, [](const ReportFact& fact) {
+      return fact.label == kPeakFact || fact.label == kKeptFact;
+    });
   }
   if (!files.run.facts.empty()) return files;
   files.run.facts = {

@@ -13,6 +13,8 @@ namespace svtune {
 RunFiles start_files(const TrainSession& session, const StartReport& start,
                      std::optional<double> base_loss);
 
+// Facts of a run's end.
+inline constexpr const char* kKeptFact = "Kept";
 inline constexpr const char* kPeakFact = "Peak of the process";
 
 // Greedy answers of the session's model as it stands to the first questions of the evaluation

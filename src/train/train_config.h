@@ -21,6 +21,18 @@ inline constexpr EnumName<Recompute> kRecomputeNames[] = {
 };
 constexpr std::span<const EnumName<Recompute>> enum_names(Recompute) { return kRecomputeNames; }
 
+// What the best evaluation is told by: the lowest loss, the highest of the others.
+enum class KeptMetric { kLoss, kAccuracy, kF1, kMatthews, kPearson, kSpearman };
+inline constexpr EnumName<KeptMetric> kKeptMetricNames[] = {
+    {KeptMetric::kLoss, "loss", "lowest loss"},
+    {KeptMetric::kAccuracy, "accuracy", "share of right classes"},
+    {KeptMetric::kF1, "f1", "F1 of class 1 of two, else its mean over the classes"},
+    {KeptMetric::kMatthews, "matthews", "Matthews's correlation of classes"},
+    {KeptMetric::kPearson, "pearson", "Pearson's correlation of numbers"},
+    {KeptMetric::kSpearman, "spearman", "correlation of their ranks"},
+};
+constexpr std::span<const EnumName<KeptMetric>> enum_names(KeptMetric) { return kKeptMetricNames; }
+
 // How the data are cut into micro-batches.
 struct BatchConfig {
   std::int64_t max_length = 512;
@@ -72,6 +84,8 @@ struct TrainConfig {
   std::int64_t save_every = 0;
   double save_minutes = 10;
   std::int64_t keep_checkpoints = 2;
+  bool eval_each_epoch = false;
+  std::optional<KeptMetric> keep_best;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -114,6 +128,13 @@ struct TrainConfig {
            .unit = "checkpoints",
            .min = 1,
            .max = 1 << 20});
+    visit(self.eval_each_epoch,
+          {.name = "eval_each_epoch",
+           .help = "Evaluate also after the step that ends a pass over the data"});
+    visit(self.keep_best,
+          {.name = "keep_best",
+           .help = "The result is the state of the best evaluation, instead of the last one",
+           .value_name = "METRIC"});
   }
 };
 

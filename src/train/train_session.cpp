@@ -142,6 +142,35 @@ void check_options(const TrainOptions& options) {
   }
 }
 
+// What a task measures beside its loss.
+std::vector<KeptMetric> metrics_of(TrainTask task) {
+  if (task == TrainTask::kClassify) {
+    return {KeptMetric::kAccuracy, KeptMetric::kF1, KeptMetric::kMatthews};
+  }
+  if (task == TrainTask::kRegress) return {KeptMetric::kPearson, KeptMetric::kSpearman};
+  return {};
+}
+
+void check_evaluation(const TrainSession& session) {
+  const TrainConfig& train = session.options.train;
+  if (!train.keep_best && !train.eval_each_epoch) return;
+  if (!session.eval_batches) {
+    throw UsageError(std::string(train.keep_best ? "--keep-best" : "--eval-each-epoch") +
+                         " goes with data to evaluate on, and there are none",
+                     "Give --eval-data, or with labels --eval-share or --eval-shots of the training "
+                     "data.");
+  }
+  if (!train.keep_best || *train.keep_best == KeptMetric::kLoss) return;
+  const TrainTask task = session.options.data.task;
+  const std::vector<KeptMetric> measured = metrics_of(task);
+  if (std::ranges::find(measured, *train.keep_best) != measured.end()) return;
+  std::string allowed = "loss";
+  for (const KeptMetric each : measured) allowed += ", " + std::string(enum_name(each));
+  throw UsageError("--keep-best: got " + std::string(enum_name(*train.keep_best)) + ", --task " +
+                       std::string(enum_name(task)) + " measures " + allowed,
+                   "Choose one of them.");
+}
+
 bool is_saved(const TargetOptions& targets, std::string_view module) {
   return std::ranges::any_of(targets.modules_to_save,
                              [&](const std::string& name) { return module.ends_with(name); });
@@ -236,6 +265,7 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   session.images = plan_images(session.options);
   if (!session.images) session.tokenizer = load_tokenizer(base.model);
   load_data(session, observer);
+  check_evaluation(session);
   const std::optional<at::ScalarType> asked = scalar_type(base.dtype);
   LoadOptions load;
   load.dtype = asked ? asked : begun;

@@ -101,6 +101,9 @@ RunLogOptions log_options(TrainSession& session, const Attached& attached,
   log.directory = session.options.run.output;
   log.total_steps = session.total_steps;
   log.eval_every = session.options.train.eval_every;
+  log.eval_each_epoch = session.options.train.eval_each_epoch;
+  log.epochs_done = session.batches->epoch();
+  if (const auto by = session.options.train.keep_best) log.best_by = enum_name(*by);
   log.save_every = session.options.train.save_every;
   log.save_seconds = 60 * session.options.train.save_minutes;
   log.keep_checkpoints = session.options.train.keep_checkpoints;
@@ -192,19 +195,51 @@ std::filesystem::path save_result(TrainSession& session, const Attached& attache
   return target;
 }
 
+// Brings the adapters to the best evaluation's state; false where that is the last or is gone.
+bool load_best(const TrainSession& session, const Attached& attached, const Trained& trained) {
+  if (!trained.best || trained.best->step == trained.result.steps) return false;
+  const CheckpointStore checkpoints(session.options.run.output);
+  const std::vector<std::int64_t> kept = checkpoints.steps();
+  if (std::ranges::find(kept, trained.best->step) == kept.end()) return false;
+  checkpoints.load_adapters(trained.best->step, attached.adapters);
+  return true;
+}
+
+// --keep-best: the adapters stay in the state that is written, and the report says which it is.
+std::filesystem::path save_best(TrainSession& session, const Attached& attached,
+                                Trained& trained, RunFiles& files, RunObserver& observer) {
+  const std::optional<BestEval>& best = trained.best;
+  const bool is_last = best && best->step == trained.result.steps;
+  const bool loaded = load_best(session, attached, trained);
+  if (!loaded && !is_last) {
+    observer.warning(best ? "the checkpoint of the best evaluation, " + describe(*best) +
+                                ", is gone: the last step is kept"
+                          : "no evaluation gave a number to compare: the last step is kept");
+  } else {
+    files.run.facts.push_back({kKeptFact, describe(*best)});
+  }
+  // What the report shows of single documents is the kept state's.
+  if (loaded && trained.predictions) {
+    static_cast<void>(held_out_loss(session, attached.adapters, trained.predictions));
+  }
+  const std::filesystem::path result = save_result(session, attached, "", observer);
+  observer.saved(result, loaded ? best : std::nullopt);
+  return result;
+}
+
 // Writes the last state, and the best one by evaluation beside it.
 std::filesystem::path save_results(TrainSession& session, const Attached& attached,
-                                   const Trained& trained, RunObserver& observer) {
+                                   Trained& trained, RunFiles& files, RunObserver& observer) {
+  if (session.options.train.keep_best) {
+    return save_best(session, attached, trained, files, observer);
+  }
   const std::filesystem::path last = save_result(session, attached, "", observer);
   observer.saved(last, std::nullopt);
   const std::optional<BestEval>& best = trained.best;
-  if (!best || best->step == trained.result.steps) return last;
-  const CheckpointStore checkpoints(session.options.run.output);
-  const std::vector<std::int64_t> kept = checkpoints.steps();
-  if (std::ranges::find(kept, best->step) == kept.end()) return last;
-  checkpoints.load_adapters(best->step, attached.adapters);
+  if (!load_best(session, attached, trained)) return last;
   observer.saved(save_result(session, attached, "-best", observer), best);
-  checkpoints.load_adapters(trained.result.steps, attached.adapters);
+  CheckpointStore(session.options.run.output)
+      .load_adapters(trained.result.steps, attached.adapters);
   return last;
 }
 
@@ -266,14 +301,14 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   if (int8) files.run.facts.push_back({"Loss by int8 products", change_text(*int8)});
   save_report_json(run, files);
 
-  const Trained trained = train_steps(session, attached, *state, restored, observer);
+  Trained trained = train_steps(session, attached, *state, restored, observer);
   state.reset();  // optimiser and gradients
   TrainOutcome outcome{trained.result.steps,   session.total_steps,
                        trained.result.stopped, trained.result.last_loss,
                        trained.best,           {},
                        run / "report.html",    0};
   if (!outcome.stopped) {
-    outcome.result = save_results(session, attached, trained, observer);
+    outcome.result = save_results(session, attached, trained, files, observer);
     answer_samples(session, kAnswerAfter, files.samples, observer);
     if (trained.predictions && session.eval_labelled->labels() != nullptr) {
       report_classes(*session.eval_labelled, *trained.predictions,
