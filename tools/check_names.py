@@ -3,13 +3,14 @@
 
 usage: check_names.py [PROJECT_DIR | --self-test]
 Names belong to the family that builds the module; everything else asks the network. Comments, help
-texts of options and tests may give examples. formats/gguf_family.cpp is the table of GGUF's own names.
+texts of options and tests may give examples. formats/gguf_family.cpp is the table of GGUF's own names;
+recipes name the targets of papers.
 """
 import pathlib
 import re
 import sys
 
-ALLOWED = ("models/families/", "formats/gguf_family.", "formats/gguf_config.")
+ALLOWED = ("models/families/", "formats/gguf_family.", "formats/gguf_config.", "train/recipes/")
 NAME = re.compile(r"embed_tokens|lm_head|self_attn|[qkvo]_proj|gate_proj|up_proj|down_proj|act_fn|rotary_emb"
                   r"|_layernorm|embed_in|embed_out|query_key_value|dense_h_to|block_sparse_moe"
                   r"|c_attn|c_proj|c_fc|shared_expert"

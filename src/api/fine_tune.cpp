@@ -38,6 +38,12 @@ TrainOptions options_of(const FineTuneOptions& given) {
       setting_inputs(given.settings, "FineTuneOptions",
                      {"model", "data", "output", "method", "eval_data", "resume", "threads"});
   for (FieldInput& each : member_inputs(given)) inputs.push_back(std::move(each));
+  const std::vector<FieldInput> first = TrainOptions::presets(inputs);
+  // The member's default is no choice beside a recipe's.
+  if (!first.empty() && given.method == FineTuneOptions{}.method) {
+    std::erase_if(inputs, [](const FieldInput& each) { return each.name == "method"; });
+  }
+  inputs.insert(inputs.begin(), first.begin(), first.end());
   TrainOptions options;
   assign_fields([&options] { return list_fields(options); }, inputs,
                 describe_fields<TrainOptions>());

@@ -15,6 +15,7 @@
 #include "cli/inspect_command.h"
 #include "cli/merge_command.h"
 #include "cli/quantize_command.h"
+#include "cli/recipes_command.h"
 #include "cli/report_command.h"
 #include "cli/score_command.h"
 #include "cli/tokenize_command.h"
@@ -26,8 +27,8 @@ using Commands =
     CommandList<TrainCommandOptions, EvalCommandOptions, GenerateCommandOptions, ChatCommandOptions,
                 ScoreOptions, TokenizeOptions, MergeCommandOptions, ExportCommandOptions,
                 ConvertOptions, QuantizeCommandOptions, InspectOptions, CountCommandOptions,
-                ReportOptions, BenchOptions, CacheOptions, DemoDataOptions, HelpOptions,
-                CompletionOptions, ManOptions, DocsOptions>;
+                RecipesOptions, ReportOptions, BenchOptions, CacheOptions, DemoDataOptions,
+                HelpOptions, CompletionOptions, ManOptions, DocsOptions>;
 
 inline ProgramInfo program_info() { return {"svtune", SVTUNE_VERSION}; }
 

@@ -15,7 +15,8 @@ struct TrainCommandOptions : TrainOptions {
           "directory with the adapter (PEFT's files), metrics, TensorBoard events, checkpoints and "
           "report.html. Without target options all linear layers but the head are adapted.\n\n"
           "Ctrl-C, SIGTERM and SIGHUP (a lost connection) finish the step, save a checkpoint, "
-          "print the command that goes on, and exit with 130, 143 and 129. With --resume one "
+          "print the command that goes on, and exit with 130, 143 and 129. --recipe takes the "
+          "options of a paper's experiment, and the report shows its figures. With --resume one "
           "command line serves a job that is restarted whatever happened before. "
           "--config RUN/config.json repeats a run to the same bytes.",
       .examples =

@@ -16,6 +16,7 @@
 #include "data/prompt_template.h"
 #include "io/model_options.h"
 #include "quantized_base/quantize_model.h"
+#include "train/recipes/recipe.h"
 #include "train/train_config.h"
 
 namespace svtune {
@@ -59,14 +60,6 @@ struct TrainModelOptions : ModelOptions {
            .when = not_with("adapter")});
   }
 };
-
-enum class TrainTask { kLanguage, kClassify, kRegress };
-inline constexpr EnumName<TrainTask> kTrainTaskNames[] = {
-    {TrainTask::kLanguage, "language", "the words of answers and texts"},
-    {TrainTask::kClassify, "classify", "a class of each text, pair or image"},
-    {TrainTask::kRegress, "regress", "a number for each text, pair or image"},
-};
-constexpr std::span<const EnumName<TrainTask>> enum_names(TrainTask) { return kTrainTaskNames; }
 
 struct DataFileOptions {
   static constexpr FieldCondition kLanguage = only_with("task", "language");
@@ -185,6 +178,7 @@ struct RunOptions {
 };
 
 struct TrainOptions {
+  std::string recipe;  // of train/recipes/; its options are those below already
   TrainModelOptions model;
   QuantTuning tuning;  // of model.base_dtype
   DataFileOptions data;
@@ -195,6 +189,10 @@ struct TrainOptions {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
+    visit(self.recipe, {.name = "recipe",
+                        .help = "Take the options of a paper's experiment (svtune recipes lists "
+                                "them); what is given beside it comes first",
+                        .value_name = "NAME"});
     visit.group("Model", self.model);
     visit.group("Quantised base", static_cast<BlockTuning&>(self.tuning),
                 only_with("base_dtype", "nf4|fp4"));
@@ -208,6 +206,8 @@ struct TrainOptions {
     visit.group("Training", self.train);
     visit.group("Run", self.run);
   }
+
+  static constexpr auto presets = &recipe_inputs;  // see cli/core/command.h
 };
 
 }  // namespace svtune

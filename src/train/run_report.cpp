@@ -12,6 +12,7 @@
 #include "infer/text_generation.h"
 #include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
+#include "train/recipes/recipe_report.h"
 
 namespace svtune {
 namespace {
@@ -110,7 +111,8 @@ RunFiles start_files(const TrainSession& session, const StartReport& start,
     files.run.confusion = std::move(stored.run.confusion);
     files.run.predictions = std::move(stored.run.predictions);
     std::erase_if(files.run.facts, [](const ReportFact& fact) {
-      return fact.label == kPeakFact || fact.label == kKeptFact;
+      return fact.label == kPeakFact || fact.label == kKeptFact ||
+             fact.label.starts_with(kPaperFact);
     });
   }
   if (!files.run.facts.empty()) return files;
@@ -123,6 +125,9 @@ RunFiles start_files(const TrainSession& session, const StartReport& start,
        format_count(start.trainable) + " (" + share_text(start.trainable, start.total) + ")"},
       {"Initialisation", fixed(start.init_seconds, 2) + " s"},
   };
+  if (const std::string& recipe = session.options.recipe; !recipe.empty()) {
+    files.run.facts.push_back(recipe_fact(find_recipe(recipe)));
+  }
   for (const std::string& line : svd_summary(start)) {
     const std::size_t colon = line.find(": ");
     files.run.facts.push_back({line.substr(0, colon), line.substr(colon + 2)});

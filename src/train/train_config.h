@@ -21,6 +21,14 @@ inline constexpr EnumName<Recompute> kRecomputeNames[] = {
 };
 constexpr std::span<const EnumName<Recompute>> enum_names(Recompute) { return kRecomputeNames; }
 
+enum class TrainTask { kLanguage, kClassify, kRegress };
+inline constexpr EnumName<TrainTask> kTrainTaskNames[] = {
+    {TrainTask::kLanguage, "language", "the words of answers and texts"},
+    {TrainTask::kClassify, "classify", "a class of each text, pair or image"},
+    {TrainTask::kRegress, "regress", "a number for each text, pair or image"},
+};
+constexpr std::span<const EnumName<TrainTask>> enum_names(TrainTask) { return kTrainTaskNames; }
+
 // What the best evaluation is told by: the lowest loss, the highest of the others.
 enum class KeptMetric { kLoss, kAccuracy, kF1, kMatthews, kPearson, kSpearman };
 inline constexpr EnumName<KeptMetric> kKeptMetricNames[] = {

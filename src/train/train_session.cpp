@@ -20,6 +20,7 @@
 #include "linalg/user_svd_cache.h"
 #include "train/labelled_data.h"
 #include "train/quantize_plan.h"
+#include "train/recipes/recipe.h"
 #include "train/run_config.h"
 
 namespace svtune {
@@ -255,6 +256,9 @@ Attached attach_saved(TrainSession& session, RunObserver& observer) {
 TrainSession prepare_session(TrainOptions options, RunObserver& observer,
                              std::optional<at::ScalarType> begun) {
   check_options(options);
+  if (!options.recipe.empty()) {
+    check_recipe_model(find_recipe(options.recipe), options.model.model);
+  }
   if (options.run.resume && std::filesystem::exists(config_file(options.run.output))) {
     require_same_options(options);
   }

@@ -13,9 +13,11 @@
 #include "libtorch/prelude.h"
 #include "merge/merge.h"
 #include "nn/cpu_allocator.h"
+#include "report/metrics_log.h"
 #include "train/int8_base.h"
 #include "train/label_report.h"
 #include "train/quantized_base.h"
+#include "train/recipes/recipe_report.h"
 #include "train/rehearsal.h"
 #include "train/run_directory.h"
 #include "train/run_inputs.h"
@@ -243,6 +245,17 @@ std::filesystem::path save_results(TrainSession& session, const Attached& attach
   return last;
 }
 
+// The paper's figures beside those of the state that is the result.
+void add_paper_facts(const TrainSession& session, const Trained& trained, RunFiles& files) {
+  if (session.options.recipe.empty()) return;
+  std::optional<std::int64_t> step;
+  if (session.options.train.keep_best && trained.best) step = trained.best->step;
+  const auto points = read_metrics(session.options.run.output / "metrics.jsonl").points;
+  for (ReportFact& fact : paper_facts(find_recipe(session.options.recipe), points, step)) {
+    files.run.facts.push_back(std::move(fact));
+  }
+}
+
 }  // namespace
 
 TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
@@ -309,6 +322,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
                        run / "report.html",    0};
   if (!outcome.stopped) {
     outcome.result = save_results(session, attached, trained, files, observer);
+    add_paper_facts(session, trained, files);
     answer_samples(session, kAnswerAfter, files.samples, observer);
     if (trained.predictions && session.eval_labelled->labels() != nullptr) {
       report_classes(*session.eval_labelled, *trained.predictions,

@@ -5,7 +5,7 @@
 //   static constexpr CommandInfo kCommand{.name = "train", .summary = "..."};
 // and its name in a CommandList is all that the command line needs. Where an option stands for
 // values of others the struct has
-//   static std::vector<FieldInput> presets(const std::vector<FieldInput>& given);
+//   static constexpr auto presets = &function;  // as FieldPresets
 #pragma once
 
 #include <functional>
@@ -54,7 +54,7 @@ int run_command(const std::vector<std::string>& args, CommandContext& context) {
   }
   Options options;
   FieldPresets presets;
-  if constexpr (requires { Options::presets(line.inputs); }) presets = &Options::presets;
+  if constexpr (requires { Options::presets(line.inputs); }) presets = Options::presets;
   apply_line(line, [&options] { return list_fields(options); }, known, presets);
   if constexpr (requires { run(options, context); }) {
     return run(options, context);
