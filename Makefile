@@ -13,7 +13,7 @@ export SVTUNE_ORACLE_PYTHON ?= $(CURDIR)/.venv/bin/python
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
 export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
 
-.PHONY: all build setup demo demo-images test soak bench format lint install clean help
+.PHONY: all build setup demo demo-images demo-glue test soak bench format lint install clean help
 
 all: build
 
@@ -34,6 +34,11 @@ demo-images: setup ## set up, then teach DINOv2-small classes from ten images ea
 	cmake --preset $(PRESET)
 	cmake --build build/$(PRESET) --target svtune_program
 	QUICK="$(QUICK)" MODEL="$(MODEL)" DATA="$(DATA)" tools/demo_images.sh build/$(PRESET)/bin/svtune
+
+demo-glue: setup ## set up, then train MiniLM on labels of texts five ways; QUICK=1, MODEL=DIR, SVTUNE_TEST_DATA=DIR
+	cmake --preset $(PRESET)
+	cmake --build build/$(PRESET) --target svtune_program
+	QUICK="$(QUICK)" MODEL="$(MODEL)" tools/demo_glue.sh build/$(PRESET)/bin/svtune
 
 test: ## set up with the tests' oracles, build everything, run all tests (SVTUNE_TEST_DATA=DIR: real data)
 	tools/setup.sh --test
