@@ -65,8 +65,9 @@ void show_recipe(const Recipe& recipe, std::ostream& out) {
   out << "Figures:\n";
   for (const PaperFigure& figure : recipe.figures) out << "  " << figure_text(figure) << "\n";
   if (!recipe.note.empty()) out << "Note: " << recipe.note << "\n";
-  out << "Run:\n  svtune train --recipe " << recipe.name
-      << " --model DIR --data FILE --eval-data FILE --output RUN\n";
+  const bool images = recipe.reads == RecipeModel::kImageEncoder;
+  out << "Run:\n  svtune train --recipe " << recipe.name << " --model DIR --data "
+      << (images ? "DIR" : "FILE --eval-data FILE") << " --output RUN\n";
 }
 
 }  // namespace

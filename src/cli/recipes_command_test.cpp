@@ -70,6 +70,16 @@ TEST(Recipes, AnotherMethodLeavesTheRest) {
   EXPECT_EQ(lora.at("batch_size"), 16);
 }
 
+TEST(Recipes, OtherDataToEvaluateOnReplaceThoseOfTheRecipe) {
+  const Json shots = resolved({"--recipe", "svft-vit-b-d2"});
+  EXPECT_EQ(shots.at("eval_shots"), 2);
+  EXPECT_EQ(shots.at("keep_best"), "accuracy");
+  const Json own = resolved({"--recipe", "svft-vit-b-d2", "--eval-data", "dev"});
+  EXPECT_EQ(own.at("shots"), 10);
+  EXPECT_EQ(own.at("eval_shots"), nullptr);
+  EXPECT_EQ(own.at("eval_data"), "dev");
+}
+
 // What a run saves repeats it, whatever replaced the recipe's options.
 TEST(Recipes, SavedOptionsOfARunComeBackAsTheyWere) {
   const TempDirectory directory;
@@ -90,20 +100,21 @@ TEST(Recipes, UnknownOnesAndWrongModelsAreRefused) {
   EXPECT_THAT(unknown.err, AllOf(HasSubstr("there is no recipe \"svft-glue-cola-plan\""),
                                  HasSubstr("Did you mean svft-glue-cola-plain, ")));
   const TempDirectory directory;
-  std::filesystem::create_directories(directory / "llama");
-  write_file_atomic(directory / "llama/config.json", R"({"model_type": "llama"})");
-  const std::vector<std::string> line = {"train",    "--model",
-                                         (directory / "llama").string(), "--data",
-                                         "d",        "--output",
-                                         (directory / "run").string(), "--recipe"};
-  for (const auto& [recipe, words] : {std::pair{"svft-glue-cola-plan", "there is no recipe"},
-                                      std::pair{"svft-glue-cola-plain", "an encoder of text"}}) {
-    std::vector<std::string> args = line;
-    args.emplace_back(recipe);
-    const Outcome outcome = call(args);
+  const auto refusal = [&](const std::string& type, const std::string& recipe) {
+    std::filesystem::create_directories(directory / type);
+    write_file_atomic(directory / type / "config.json", R"({"model_type": ")" + type + R"("})");
+    const Outcome outcome =
+        call({"train", "--model", (directory / type).string(), "--data", "d", "--output",
+              (directory / "run").string(), "--recipe", recipe});
     EXPECT_EQ(outcome.code, 2) << outcome.err;
-    EXPECT_THAT(outcome.err, HasSubstr(words));
-  }
+    return outcome.err;
+  };
+  EXPECT_THAT(refusal("llama", "svft-glue-cola-plan"), HasSubstr("there is no recipe"));
+  EXPECT_THAT(refusal("llama", "svft-glue-cola-plain"),
+              AllOf(HasSubstr("is for an encoder of text"), HasSubstr("is a decoder of text")));
+  EXPECT_THAT(refusal("vit", "pissa-glue-rte"), HasSubstr("is an encoder of images"));
+  EXPECT_THAT(refusal("bert", "svft-vit-b-d2"), HasSubstr("is for an encoder of images"));
+  EXPECT_THAT(refusal("bert", "pissa-metamath"), HasSubstr("is for a decoder of text"));
 }
 
 TEST(Recipes, TheListAndOneOfThemShowSourceOptionsAndFigures) {

@@ -13,7 +13,8 @@ namespace {
 
 std::vector<Recipe> all_recipes() {
   std::vector<Recipe> all;
-  for (std::vector<Recipe> list : {svft_glue_recipes(), svft_math_recipes(), pissa_recipes()}) {
+  for (std::vector<Recipe> list : {svft_glue_recipes(), svft_image_recipes(), svft_math_recipes(),
+                                   pissa_recipes()}) {
     std::ranges::move(list, std::back_inserter(all));
   }
   return all;
@@ -40,6 +41,7 @@ std::string given_name(const FieldInput& input) {
 }
 
 RecipeModel kind_of(const Family& family) {
+  if (family.reads_images) return RecipeModel::kImageEncoder;
   return family.encoder_class.empty() ? RecipeModel::kDecoder : RecipeModel::kTextEncoder;
 }
 

@@ -33,9 +33,10 @@ struct Recipe {
   std::string note = {};
 };
 
-// Lists of one paper each.
+// Lists of one paper's experiments each.
 std::vector<Recipe> svft_glue_recipes();
 std::vector<Recipe> svft_math_recipes();
+std::vector<Recipe> svft_image_recipes();
 std::vector<Recipe> pissa_recipes();
 
 const std::vector<Recipe>& recipes();

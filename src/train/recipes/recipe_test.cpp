@@ -9,7 +9,9 @@
 
 #include "base/errors.h"
 #include "base/fields.h"
+#include "libtorch/prelude.h"
 #include "report/metrics_log.h"
+#include "train/parameter_plan.h"
 #include "train/recipes/recipe_report.h"
 #include "train/run_options.h"
 
@@ -80,6 +82,59 @@ TEST(Recipes, FiguresOfGlueHaveThePapersAverages) {
   EXPECT_NEAR(average("svft-glue-", "-plain"), 88.54, 0.005);
   EXPECT_NEAR(average("svft-glue-", "-random"), 89.10, 0.005);
   EXPECT_NEAR(average("pissa-glue-", ""), 89.83, 0.005);
+}
+
+// DeBERTaV3-base and ViT-B/16 by their configurations.
+Json deberta() {
+  const Json head = Json::array({"DebertaV2ForSequenceClassification"});
+  return {{"model_type", "deberta-v2"},   {"architectures", head},
+          {"hidden_size", 768},           {"intermediate_size", 3072},
+          {"num_hidden_layers", 12},      {"num_attention_heads", 12},
+          {"vocab_size", 128100},         {"max_position_embeddings", 512},
+          {"type_vocab_size", 0},         {"hidden_act", "gelu"},
+          {"relative_attention", true},   {"position_buckets", 256},
+          {"max_relative_positions", -1}, {"norm_rel_ebd", "layer_norm"},
+          {"share_att_key", true},        {"pos_att_type", "p2c|c2p"},
+          {"layer_norm_eps", 1e-7},       {"position_biased_input", false}};
+}
+
+Json vit() {
+  const Json head = Json::array({"ViTForImageClassification"});
+  return {{"model_type", "vit"},     {"architectures", head},
+          {"hidden_size", 768},      {"intermediate_size", 3072},
+          {"num_hidden_layers", 12}, {"num_attention_heads", 12},
+          {"image_size", 224},       {"patch_size", 16},
+          {"num_labels", 100},       {"hidden_act", "gelu"}};
+}
+
+// What the adapters of the blocks train; a head that the checkpoint lacks is none of them.
+std::int64_t adapter_parameters(const Json& config, const std::string& recipe) {
+  TrainOptions options;
+  fields_from_json(options, find_recipe(recipe).options, recipe);
+  const ParameterPlan plan =
+      plan_parameters(config, recipe, options.method, options.targets, {.dtype = at::kFloat});
+  std::int64_t sum = 0;
+  for (const AdaptedLayer& layer : plan.start.layers) {
+    if (layer.name.find(".layer.") != std::string::npos) sum += layer.trainable;
+  }
+  return sum;
+}
+
+// The papers' tables print .06M, .28M and 1.33M; 18.5K, .28M, .50M, .94M, .16M, 1.32M, .25M, 1.41M
+// and 24.6K. BOFT's are counted there in two ways.
+TEST(Recipes, AdaptersHaveAsManyParametersAsThePapersSay) {
+  EXPECT_EQ(adapter_parameters(deberta(), "svft-glue-rte-plain"), 55296);
+  EXPECT_EQ(adapter_parameters(deberta(), "svft-glue-rte-random"), 276048);
+  EXPECT_EQ(adapter_parameters(deberta(), "pissa-glue-rte"), 1327104);
+  EXPECT_EQ(adapter_parameters(vit(), "svft-vit-b-plain"), 18432);
+  EXPECT_EQ(adapter_parameters(vit(), "svft-vit-b-d2"), 276048);
+  EXPECT_EQ(adapter_parameters(vit(), "svft-vit-b-d4"), 496224);
+  EXPECT_EQ(adapter_parameters(vit(), "svft-vit-b-d8"), 934848);
+  EXPECT_EQ(adapter_parameters(vit(), "svft-vit-b-lora-r1"), 165888);
+  EXPECT_EQ(adapter_parameters(vit(), "svft-vit-b-lora-r8"), 1327104);
+  EXPECT_EQ(adapter_parameters(vit(), "svft-vit-b-dora-r1"), 248832);
+  EXPECT_EQ(adapter_parameters(vit(), "svft-vit-b-dora-r8"), 1410048);
+  EXPECT_EQ(adapter_parameters(vit(), "svft-vit-b-vera"), 24576);
 }
 
 TEST(Recipes, TheReportShowsFiguresOfTheSameMetricSideBySide) {
