@@ -10,11 +10,14 @@ namespace svtune {
 namespace {
 
 std::string stored_name(const Model& model, const std::string& name) {
-  const StoredNames stored(model.weights->names(), model.spec());
-  if (stored.contains(stored.of(name))) return stored.of(name);
+  std::vector<std::string> candidates{name};
   if (name == model.net->head().name() + ".weight" && model.spec().tied_head) {
-    const std::string embedding = stored.of(model.net->embedding().name() + ".weight");
-    if (stored.contains(embedding)) return embedding;
+    candidates.push_back(model.net->embedding().name() + ".weight");
+  }
+  for (const std::string& each : candidates) {
+    if (!model.stored_names) break;
+    const std::string stored = model.stored_names->of(each);
+    if (model.stored_names->contains(stored)) return stored;
   }
   throw ModelError(model.path.string() + ": the checkpoint has no tensor " + name);
 }

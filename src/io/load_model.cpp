@@ -37,12 +37,9 @@ bool is_finite(const at::Tensor& tensor) {
 // Gathers what does not fit while the network asks for its tensors.
 class CheckedLoader {
  public:
-  CheckedLoader(const WeightSource& source, const ArchSpec& spec, at::ScalarType dtype,
+  CheckedLoader(const WeightSource& source, const StoredNames& stored, at::ScalarType dtype,
                 bool check_finite)
-      : source_(source),
-        stored_(source.names(), spec),
-        dtype_(dtype),
-        check_finite_(check_finite) {}
+      : source_(source), stored_(stored), dtype_(dtype), check_finite_(check_finite) {}
 
   at::Tensor operator()(const std::string& name, const std::vector<std::int64_t>& shape) {
     used_.insert(stored_.of(name));
@@ -130,7 +127,7 @@ class CheckedLoader {
   }
 
   const WeightSource& source_;
-  StoredNames stored_;
+  const StoredNames& stored_;
   at::ScalarType dtype_;
   bool check_finite_;
   struct Problem {
@@ -200,7 +197,9 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   if (path.extension() != ".gguf") model.weights = untransposed(std::move(model.weights), spec);
   Arithmetic arithmetic = arithmetic_for(spec, model.weights->stored_dtype(), options.dtype);
   model.arithmetic = std::move(arithmetic.reason);
-  CheckedLoader loader(*model.weights, spec, arithmetic.compute, options.check_finite);
+  model.stored_names = std::make_shared<const StoredNames>(model.weights->names(), spec);
+  CheckedLoader loader(*model.weights, *model.stored_names, arithmetic.compute,
+                       options.check_finite);
   WeightLoader load([&](const std::string& name,
                         const std::vector<std::int64_t>& shape) { return loader(name, shape); },
                     [&](const std::string& name, std::int64_t out, std::int64_t in) {

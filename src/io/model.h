@@ -14,6 +14,8 @@
 
 namespace svtune {
 
+class StoredNames;
+
 struct LoadOptions {
   // Compute dtype: kFloat or kBFloat16 (kDouble in tests). Default: what io/arithmetic.h chooses.
   // Matrices in bf16 or fp16 stay as they are stored under fp32.
@@ -65,6 +67,7 @@ struct Model {
   std::filesystem::path path;  // the directory or .gguf file
   Json config;                 // config.json
   std::shared_ptr<const WeightSource> weights;
+  std::shared_ptr<const StoredNames> stored_names;  // of `weights`; null without a checkpoint
   std::unique_ptr<Network> net;
   std::optional<TrainedPrompt> prompt;  // when a training run says how it wrote prompts
   Json preprocessor;  // of images (io/preprocessor_file.h); null: the model's files say nothing
