@@ -37,11 +37,17 @@ at::Tensor normed(Norm& norm, const at::Tensor& x) {
 
 }  // namespace
 
+at::Tensor HeadShape::apart(const at::Tensor& rows, std::int64_t count) const {
+  return rows.view({rows.size(0), count, width});
+}
+
+at::Tensor HeadShape::joined(const at::Tensor& outputs) const {
+  return outputs.view({outputs.size(0), queries * width});
+}
+
 QueryKeyValue Projections::forward(const at::Tensor& x, const HeadShape& heads) {
-  const auto by_head = [&](Linear& layer, std::int64_t count) {
-    return layer.forward(x).view({x.size(0), count, heads.width});
-  };
-  return {by_head(query, heads.queries), by_head(key, heads.keys), by_head(value, heads.keys)};
+  return {heads.apart(query.forward(x), heads.queries), heads.apart(key.forward(x), heads.keys),
+          heads.apart(value.forward(x), heads.keys)};
 }
 
 void Projections::parts(PartVisitor& visit) {
@@ -57,7 +63,7 @@ QueryKeyValue FusedByHead::forward(const at::Tensor& x, const HeadShape& heads) 
 
 QueryKeyValue FusedInTurn::forward(const at::Tensor& x, const HeadShape& heads) {
   const std::int64_t count = heads.queries + 2 * heads.keys;
-  const at::Tensor y = all.forward(x).view({x.size(0), count, heads.width});
+  const at::Tensor y = heads.apart(all.forward(x), count);
   const std::vector<at::Tensor> each =
       at::split_with_sizes(y, {heads.queries, heads.keys, heads.keys}, 1);
   return {each[0], each[1], each[2]};
@@ -78,7 +84,7 @@ at::Tensor Attention::forward(const at::Tensor& x, std::size_t layer, const Pass
   const at::Tensor out =
       pass.cache == nullptr ? attention_packed(each.query, each.key, each.value, pass.offsets, spec)
                             : attend_cached(layer, each, pass, spec);
-  return output.forward(out.view({x.size(0), heads.queries * heads.width}));
+  return output.forward(heads.joined(out));
 }
 
 void Attention::parts(PartVisitor& visit) {

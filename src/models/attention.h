@@ -16,6 +16,10 @@ struct HeadShape {
   std::int64_t queries = 0;  // heads
   std::int64_t keys = 0;     // heads of keys and values; divides `queries`
   std::int64_t width = 0;    // elements of a head
+
+  // Views: rows [N, count * width] as [N, count, width], and [N, queries, width] as rows again.
+  at::Tensor apart(const at::Tensor& rows, std::int64_t count) const;
+  at::Tensor joined(const at::Tensor& outputs) const;
 };
 
 // [N, heads, width] each.
