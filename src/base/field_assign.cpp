@@ -48,7 +48,10 @@ bool is_saved_default(const FieldInput& input, const std::vector<FieldInfo>& kno
 
 void assign_one(Field& field, const FieldInput& input, const std::vector<FieldInfo>& known,
                 Problems& problems) {
-  const Json value = input.from_text ? parse_field_text(field.info, input.texts) : input.json;
+  Json value = input.from_text ? parse_field_text(field.info, input.texts) : input.json;
+  if (field.info.is_size && value.is_string()) {
+    value = parse_field_text(field.info, {value.get<std::string>()});
+  }
   const std::string problem = check_field(field.info, value);
   if (problem.empty()) {
     field.assign(value);

@@ -31,7 +31,7 @@ std::string need_text(const FieldInfo& info) {
     case FieldKind::kBool:
       return "need true or false";
     case FieldKind::kInteger:
-      return "need an integer";
+      return info.is_size ? "need a size in bytes, as 4G or 900M" : "need an integer";
     case FieldKind::kNumber:
       return "need a number";
     case FieldKind::kString:
@@ -112,6 +112,10 @@ Json parse_scalar(const FieldInfo& info, const std::string& text) {
     return text;
   }
   if (info.kind != FieldKind::kInteger && info.kind != FieldKind::kNumber) return text;
+  if (info.is_size) {
+    const std::optional<std::int64_t> bytes = parse_size(text);
+    return bytes ? Json(*bytes) : Json(text);
+  }
   const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
   const char* end = text.data() + text.size();
   std::int64_t whole = 0;

@@ -50,6 +50,7 @@ struct FieldSpec {
   FieldCondition when = {};          // given where this does not hold, the option is refused
   bool keys_are_layers = false;      // of a map: patterns of layer names, each to match one
   std::string_view instead_of = "";  // the option that this one replaces: never both
+  bool is_size = false;              // of an integer: bytes, also given as "4G" (parse_size)
 };
 
 enum class FieldKind { kBool, kInteger, kNumber, kString, kPath, kEnum };
@@ -84,6 +85,7 @@ struct FieldInfo {
   FieldCondition when;     // its own and its groups'
   std::string instead_of;  // empty: none
   bool keys_are_layers = false;
+  bool is_size = false;
   bool selects = false;  // the option's value decides which other options exist
 };
 
@@ -100,7 +102,8 @@ std::string field_use_text(const FieldInfo& info);
 std::string check_field(const FieldInfo& info, const Json& value);
 
 // Turns command-line texts into a JSON value of the field's kind; parts that are no number
-// or no boolean stay text, which check_field then refuses by name.
+// or no boolean stay text, which check_field then refuses by name. A size may be such a text in
+// JSON, too.
 Json parse_field_text(const FieldInfo& info, const std::vector<std::string>& texts);
 
 // For help and docs: "integer", "list of paths", "exact | fast", "1 to 65536", "0.0002".

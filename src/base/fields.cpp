@@ -27,6 +27,7 @@ FieldInfo FieldLister::start(const FieldSpec& spec) const {
   info.when = when_ && spec.when;
   info.instead_of = spec.instead_of;
   info.keys_are_layers = spec.keys_are_layers;
+  info.is_size = spec.is_size;
   if (!owner_.empty()) {
     info.owner = owner_;
     info.owner_values = {owner_value_};

@@ -103,6 +103,27 @@ FieldInfo info_of(const std::string& name) {
   throw std::out_of_range(name);
 }
 
+TEST(Fields, SizesAreTextsOrBytes) {
+  struct Limits {
+    std::optional<std::int64_t> memory;
+    static void fields(Limits& self, FieldLister& visit) {
+      visit(self.memory, {.name = "memory", .help = "Most", .min = 1024, .is_size = true});
+    }
+  };
+  const auto given = [](const Json& json) {
+    Limits limits;
+    fields_from_json(limits, {{"memory", json}}, "run.json");
+    return limits.memory;
+  };
+  EXPECT_EQ(given("4G"), 4ll << 30);
+  EXPECT_EQ(given(4096), 4096);
+  EXPECT_EQ(given(nullptr), std::nullopt);
+  EXPECT_EQ(parse_field_text(describe_fields<Limits>()[0], {"1.5 MiB"}), Json(1572864));
+  for (const Json& wrong : {Json("4 elephants"), Json("1B"), Json(1.5), Json(12)}) {
+    EXPECT_THROW(given(wrong), UsageError) << wrong;
+  }
+}
+
 TEST(Fields, EveryTypeSurvivesJson) {
   Options options;
   options.model = "models/smol";

@@ -2,6 +2,7 @@
 #include "base/text_util.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/number_text.h"
@@ -221,6 +222,28 @@ std::string format_bytes(std::uint64_t bytes) {
   constexpr const char* kUnits[] = {" B", " KiB", " MiB", " GiB", " TiB", " PiB"};
   if (bytes < 1024) return std::to_string(bytes) + kUnits[0];
   return three_digits(static_cast<double>(bytes), 1024, kUnits);
+}
+
+namespace {
+
+// Bytes of a unit in lower case; 0 for what is none.
+double size_of_unit(std::string_view unit) {
+  if (unit.empty() || unit == "b") return 1;
+  const std::size_t power = std::string_view("kmgt").find(unit.front());
+  const std::string_view rest = unit.substr(1);
+  if (power == std::string_view::npos || !(rest.empty() || rest == "ib" || rest == "b")) return 0;
+  return std::pow(rest == "b" ? 1000.0 : 1024.0, static_cast<double>(power + 1));
+}
+
+}  // namespace
+
+std::optional<std::int64_t> parse_size(std::string_view text) {
+  const std::size_t digits = text.find_last_of("0123456789.") + 1;  // 0 where there are none
+  const std::optional<double> number = parse_decimal(text.substr(0, digits));
+  const double unit = size_of_unit(to_lower_ascii(trim(text.substr(digits))));
+  constexpr double kTooLarge = 9223372036854775808.0;  // 2^63
+  if (!number || unit == 0 || *number < 0 || *number * unit >= kTooLarge) return std::nullopt;
+  return std::llround(*number * unit);
 }
 
 std::string format_count(std::uint64_t count) {

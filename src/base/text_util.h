@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,10 @@ std::uint32_t decode_utf8(std::string_view text, std::size_t& pos);
 
 // "0 B", "1.50 KiB", "3.21 GiB".
 std::string format_bytes(std::uint64_t bytes);
+// Bytes of "4G", "1.5 GiB", "900M", "4GB" or "4294967296": K, M, G and T, with iB or without, are
+// powers of 1024, with B alone powers of 1000, in either case. Rounded to whole bytes; nothing when
+// the text is no such size, or 2^63 and more.
+std::optional<std::int64_t> parse_size(std::string_view text);
 // "134,515,008".
 std::string format_count(std::uint64_t count);
 // Three significant digits: "950", "1.23K", "135M", "7.24B".

@@ -79,5 +79,20 @@ TEST(TextUtil, NumbersForPeople) {
   EXPECT_EQ(format_short_count(999999), "1.00M");
 }
 
+TEST(TextUtil, SizesAreBytes) {
+  EXPECT_EQ(parse_size("4G"), 4ll << 30);
+  EXPECT_EQ(parse_size("4 gib"), 4ll << 30);
+  EXPECT_EQ(parse_size("4GB"), 4000000000);
+  EXPECT_EQ(parse_size("1.5k"), 1536);
+  EXPECT_EQ(parse_size("900M"), 900ll << 20);
+  EXPECT_EQ(parse_size("2TiB"), 2ll << 40);
+  EXPECT_EQ(parse_size("123"), 123);
+  EXPECT_EQ(parse_size("123B"), 123);
+  EXPECT_EQ(parse_size("4e9"), 4000000000);
+  for (const char* text : {"", "G", "4X", "4Gi", "4 G B", "-1G", "4G5", "9e18K", "1,5G", "0x10"}) {
+    EXPECT_FALSE(parse_size(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace svtune
