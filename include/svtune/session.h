@@ -1,4 +1,4 @@
-// A loaded model, with an adapter or without: log-probabilities, answers, evaluations, merged
+// A loaded model, with adapters or without: log-probabilities, answers, evaluations, merged
 // weights.
 #pragma once
 
@@ -16,9 +16,20 @@ namespace svtune {
 
 enum class ComputeType { kAuto, kFp32, kBf16 };  // kAuto: the checkpoint's where it is fast
 
+struct NamedAdapter {
+  std::string name;
+  std::filesystem::path path;  // svtune's or PEFT's
+};
+
+// One of SessionOptions::adapters; nullopt is the model alone.
+using AdapterName = std::optional<std::string>;
+
 struct SessionOptions {
   std::filesystem::path model;                        // Hugging Face directory or .gguf file
   std::optional<std::filesystem::path> adapter = {};  // svtune's or PEFT's
+  // Instead of `adapter`: several, of any methods, among which each text and example chooses. They
+  // may not train whole tensors, biases or rows of the embedding.
+  std::vector<NamedAdapter> adapters = {};
   ComputeType compute = ComputeType::kAuto;
   // Of the whole process; 0: OMP_NUM_THREADS where it is set, else one per core it may use.
   int threads = 0;
@@ -34,6 +45,7 @@ struct AnswerOptions {
   // The prompt as it is; otherwise it is put into the template that model or adapter was trained
   // with here, else into the model's chat template, or into Alpaca's when it has none.
   bool raw_prompt = false;
+  std::vector<AdapterName> adapters = {};  // of each prompt; empty: the session's first for all
 };
 
 // Called with each piece of text of prompt `index` that cannot change any more.
@@ -51,6 +63,9 @@ struct EvaluateOptions {
   // Any other option of `svtune eval`, as in docs/options.md but with underscores:
   // {{"limit", "100"}, {"max_new_tokens", "256"}}.
   std::map<std::string, std::string> settings = {};
+  // Of SessionOptions::adapters, for examples without a field "adapter" of their own; empty: the
+  // first.
+  std::string adapter = {};
 };
 
 struct Evaluation {
@@ -64,8 +79,8 @@ struct Evaluation {
 // Not to be used from two threads at once. A moved-from session may only be destroyed or assigned.
 class Session {
  public:
-  // Throws when a file is missing or malformed, when the model is not supported, or when the
-  // adapter belongs to another model.
+  // Throws when a file is missing or malformed, when the model is not supported, when an adapter
+  // belongs to another model, or when two have one name.
   explicit Session(const SessionOptions& options);
   ~Session();
   Session(Session&&) noexcept;
@@ -79,9 +94,11 @@ class Session {
   std::vector<std::int32_t> encode(std::string_view text, bool special_tokens = true) const;
   std::string decode(const std::vector<std::int32_t>& ids, bool special_tokens = false) const;
 
-  // result[s][i] = log p(ids[i+1] | ids[..i]) of sequence s: one value fewer than ids. Throws for
-  // ids outside the vocabulary.
-  std::vector<std::vector<float>> score(const std::vector<std::vector<std::int32_t>>& sequences);
+  // result[s][i] = log p(ids[i+1] | ids[..i]) of sequence s: one value fewer than ids.
+  // `adapters` has the name of each sequence's; empty: the session's first for all. Throws for ids
+  // outside the vocabulary and for names that the session does not have.
+  std::vector<std::vector<float>> score(const std::vector<std::vector<std::int32_t>>& sequences,
+                                        const std::vector<AdapterName>& adapters = {});
 
   // Answers all prompts as one batch; the same seed gives the same answers.
   std::vector<std::string> answer(const std::vector<std::string>& prompts,
@@ -93,7 +110,7 @@ class Session {
   Evaluation evaluate(const EvaluateOptions& options);
 
   // Writes a model directory with the adapter's effect in the weights, in the model's dtype.
-  // Throws when there is no adapter or the directory exists.
+  // Throws when there is no adapter or more than one to choose from, or the directory exists.
   MergeSummary merge(const std::filesystem::path& directory) const;
 
  private:

@@ -73,9 +73,10 @@ std::string prompt_text(const LoadedAdapter& adapter) {
 
 }  // namespace
 
-std::int32_t LoadedModel::adapter_of(const Json& row, const std::string& place) const {
+std::int32_t LoadedModel::adapter_of(const Json& row, const std::string& place,
+                                     std::int32_t otherwise) const {
   const auto field = row.find(kAdapterField);
-  if (field == row.end()) return 0;
+  if (field == row.end()) return otherwise;
   if (field->is_null()) return kNoAdapter;
   const std::string name = field->is_string() ? field->get<std::string>() : dump_json(*field);
   for (std::size_t i = 0; i < adapter_names.size(); ++i) {

@@ -22,9 +22,10 @@ struct LoadedModel {
   std::vector<LoadedAdapter> others = {};
 
   // The index of the adapter that a row of data names in its field "adapter": without the field
-  // the first, for null kNoAdapter. Throws FileError naming `place` for a name that is none. Only
+  // `otherwise`, for null kNoAdapter. Throws FileError naming `place` for a name that is none. Only
   // of load_with_adapters().
-  std::int32_t adapter_of(const Json& row, const std::string& place) const;
+  std::int32_t adapter_of(const Json& row, const std::string& place,
+                          std::int32_t otherwise = 0) const;
   // Whether rows name their adapters.
   bool routed() const { return !adapter_names.empty(); }
 

@@ -15,6 +15,7 @@
 #include "io/load_tokenizer.h"
 #include "libtorch/prelude.h"
 #include "merge/merge.h"
+#include "nn/row_route.h"
 #include "svtune/memory.h"
 
 namespace svtune {
@@ -33,6 +34,24 @@ void check(const AnswerOptions& options) {
   if (!(options.top_p > 0 && options.top_p <= 1)) throw UsageError("top_p must be in (0, 1]");
 }
 
+std::vector<NamedPath> named_paths(const SessionOptions& options) {
+  if (options.adapter && !options.adapters.empty()) {
+    throw UsageError("SessionOptions::adapter does not go with SessionOptions::adapters",
+                     "Name all of them in adapters.");
+  }
+  std::vector<NamedPath> list;
+  for (const NamedAdapter& each : options.adapters) {
+    if (each.name.empty()) {
+      throw UsageError("SessionOptions::adapters: " + each.path.string() + " has no name");
+    }
+    if (std::ranges::count(list, each.name, &NamedPath::name) > 0) {
+      throw UsageError("SessionOptions::adapters: two are called \"" + each.name + "\"");
+    }
+    list.push_back({each.name, each.path, true});
+  }
+  return list;
+}
+
 class Warnings final : public EvalObserver {
  public:
   explicit Warnings(std::vector<std::string>& list) : list_(list) {}
@@ -45,7 +64,40 @@ class Warnings final : public EvalObserver {
 }  // namespace
 
 struct Session::State : LoadedModel {
+  State(LoadedModel loaded, std::vector<NamedPath> named)
+      : LoadedModel(std::move(loaded)), adapter_list(std::move(named)) {}
+
+  std::vector<NamedPath> adapter_list;  // of a session with named ones
   mutable std::optional<Tokenizer> loaded_tokenizer;
+
+  // As Batch::adapters has it; `what` is the option that holds the name.
+  std::int32_t index_of(const std::string& name, const std::string& what) const {
+    require_names(what);
+    return static_cast<std::int32_t>(index_of_name(adapter_list, name, what));
+  }
+
+  // Of `count` texts: each has a name, or none has.
+  std::vector<std::int32_t> indices_of(const std::vector<AdapterName>& names, std::size_t count,
+                                       const std::string& what) const {
+    if (names.empty()) return {};
+    require_names(what);
+    if (names.size() != count) {
+      throw UsageError(what + ": got " + std::to_string(names.size()) + " names for " +
+                           std::to_string(count) + " texts",
+                       "Give one for each text, or none.");
+    }
+    std::vector<std::int32_t> indices;
+    for (const AdapterName& each : names) {
+      indices.push_back(each ? index_of(*each, what) : kNoAdapter);
+    }
+    return indices;
+  }
+
+  void require_names(const std::string& what) const {
+    if (!adapter_list.empty()) return;
+    throw UsageError(what + ": the session has no adapters with names",
+                     "Give them in SessionOptions::adapters.");
+  }
 
   // Read when it is first needed: scoring ids takes none.
   const Tokenizer& tokenizer() const {
@@ -59,7 +111,10 @@ Session::Session(const SessionOptions& options) {
   prepare_torch(options.threads);
   LoadOptions load;
   load.dtype = scalar_type_of(options.compute);
-  state_ = std::make_unique<State>(load_with_adapter(options.model, options.adapter, load));
+  std::vector<NamedPath> named = named_paths(options);
+  LoadedModel loaded = named.empty() ? load_with_adapter(options.model, options.adapter, load)
+                                     : load_with_adapters(options.model, named, load);
+  state_ = std::make_unique<State>(std::move(loaded), std::move(named));
 }
 
 Session::~Session() {
@@ -87,14 +142,18 @@ std::string Session::decode(const std::vector<std::int32_t>& ids, bool special_t
 }
 
 std::vector<std::vector<float>> Session::score(
-    const std::vector<std::vector<std::int32_t>>& sequences) {
-  return score_sequences(*state_->model.net, sequences);
+    const std::vector<std::vector<std::int32_t>>& sequences,
+    const std::vector<AdapterName>& adapters) {
+  const auto indices = state_->indices_of(adapters, sequences.size(), "Session::score: adapters");
+  return score_sequences(*state_->model.net, sequences, kScoreBatchTokens, indices);
 }
 
 std::vector<std::string> Session::answer(const std::vector<std::string>& prompts,
                                          const AnswerOptions& options,
                                          const AnswerCallback& on_text) {
   check(options);
+  std::vector<std::int32_t> adapters =
+      state_->indices_of(options.adapters, prompts.size(), "AnswerOptions::adapters");
   if (prompts.empty()) return {};
   const Tokenizer& tokenizer = state_->tokenizer();
   PromptOptions prompt_options;
@@ -117,6 +176,7 @@ std::vector<std::string> Session::answer(const std::vector<std::string>& prompts
   text.tokens.sampling = {options.temperature, options.top_k, options.top_p, options.seed};
   const AnswerEnds ends = answer_ends(state_->model.path, tokenizer, prompt);
   text.tokens.end_tokens = ends.ids;
+  text.tokens.adapters = std::move(adapters);
   text.stop = options.stop;
   text.stop.insert(text.stop.end(), ends.texts.begin(), ends.texts.end());
   std::vector<std::string> answers;
@@ -134,6 +194,9 @@ Evaluation Session::evaluate(const EvaluateOptions& options) {
   assign_fields([&resolved] { return list_fields(resolved); }, inputs,
                 describe_fields<EvalOptions>());
   resolved.data = options.data;
+  if (!options.adapter.empty()) {
+    resolved.adapter = state_->index_of(options.adapter, "EvaluateOptions::adapter");
+  }
   if (resolved.data.empty()) throw UsageError("data must be given");
   Evaluation evaluation;
   Warnings observer(evaluation.warnings);
@@ -146,6 +209,10 @@ Evaluation Session::evaluate(const EvaluateOptions& options) {
 
 MergeSummary Session::merge(const std::filesystem::path& directory) const {
   if (!state_->adapter) throw UsageError("there is no adapter to merge");
+  if (state_->routed()) {
+    throw UsageError("a session of named adapters does not say which one to merge",
+                     "Open one with that adapter alone, as SessionOptions::adapter.");
+  }
   MergeOptions options;
   options.prompt = state_->adapter->record.prompt;
   const MergeReport report =

@@ -31,10 +31,10 @@ std::int64_t count_of(const EvalOptions& options, std::int64_t size) {
 }
 
 std::vector<std::int32_t> adapters_of(const LoadedModel& loaded, const ExampleStore& data,
-                                      std::int64_t count) {
+                                      std::int64_t count, std::int32_t otherwise) {
   std::vector<std::int32_t> adapters;
   for (std::int64_t i = 0; loaded.routed() && i < count; ++i) {
-    adapters.push_back(loaded.adapter_of(data.record(i), place_of(data, i)));
+    adapters.push_back(loaded.adapter_of(data.record(i), place_of(data, i), otherwise));
   }
   return adapters;
 }
@@ -57,7 +57,7 @@ Score evaluate_language(const Task& task, LoadedModel& loaded, const Tokenizer& 
                         options.batch_size,
                         answer_ends(loaded.model.path, tokenizer, prompt),
                         observer,
-                        adapters_of(loaded, data, count)};
+                        adapters_of(loaded, data, count, options.adapter)};
   return run_task(task, input);
 }
 

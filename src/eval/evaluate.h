@@ -19,6 +19,9 @@ struct EvalOptions {
   PromptOptions prompt;
   std::int64_t limit = 0;
   std::int64_t batch_size = 32;
+  // Of several, for examples that name none; as Batch::adapters. Not an option: on the command line
+  // it is the first.
+  std::int32_t adapter = 0;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {

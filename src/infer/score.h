@@ -8,6 +8,8 @@
 
 namespace svtune {
 
+inline constexpr std::int64_t kScoreBatchTokens = 2048;
+
 // For each sequence, result[i] = log p(ids[i+1] | ids[..i]); one value fewer than ids, none
 // for sequences of length 0 or 1. Sequences are packed into batches of at most
 // `max_batch_tokens` (a longer one runs alone). `adapters` has one of each sequence, as
@@ -15,6 +17,7 @@ namespace svtune {
 // vocabulary, RunError naming sequence and token for a value that is not finite.
 std::vector<std::vector<float>> score_sequences(
     Network& net, const std::vector<std::vector<std::int32_t>>& sequences,
-    std::int64_t max_batch_tokens = 2048, const std::vector<std::int32_t>& adapters = {});
+    std::int64_t max_batch_tokens = kScoreBatchTokens,
+    const std::vector<std::int32_t>& adapters = {});
 
 }  // namespace svtune
