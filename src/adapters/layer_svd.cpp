@@ -1,17 +1,14 @@
 #include "adapters/layer_svd.h"
 
-#include "base/errors.h"
 #include "linalg/svd_cache.h"
+#include "linalg/weight_errors.h"
 
 namespace svtune {
 
 TruncatedSvd layer_svd(const LayerSite& site, SvdCache* cache, const at::Tensor& matrix,
                        std::int64_t rank, const TruncatedSvdOptions& options) {
-  try {
-    return truncated_svd(cache, matrix, rank, options);
-  } catch (const ModelError& error) {
-    throw ModelError(site.name + ": " + error.what(), error.hint());
-  }
+  return with_weight_name(site.name,
+                          [&] { return truncated_svd(cache, matrix, rank, options); });
 }
 
 void report_svd(const SvdCertificate& certificate, Json& report) {

@@ -16,6 +16,7 @@
 #include "io/quantized_source.h"
 #include "libtorch/prelude.h"
 #include "linalg/parallel.h"
+#include "linalg/weight_errors.h"
 #include "quant/error_norms.h"
 #include "quant/rank_budget.h"
 
@@ -76,7 +77,8 @@ void spread_ranks(std::vector<Task>& tasks, QuantizePlan& plan) {
   std::vector<LayerSpectrum> spectra(adapted.size());
   for_each_matrix(static_cast<std::int64_t>(adapted.size()), [&](std::int64_t i) {
     const Linear& layer = *adapted[static_cast<std::size_t>(i)]->layer;
-    at::Tensor sigma = singular_values(layer.base().dense_high_precision());
+    at::Tensor sigma = with_weight_name(
+        layer.name(), [&] { return singular_values(layer.base().dense_high_precision()); });
     sigma = sigma / sigma.norm().clamp_min(1e-300);
     const double* values = sigma.const_data_ptr<double>();
     spectra[static_cast<std::size_t>(i)] = {
@@ -101,11 +103,9 @@ void quantize_layer(Task& task, const QuantizePlan& plan, at::ScalarType stored)
   options.refit = plan.tuning.refit;
   if (!plan.tuning.extrapolate) options.momentum = 0;
   options.seed = derive_seed(plan.seed, "quantize", task.layer->name());
-  try {
-    task.result = quantize_with_low_rank(task.layer->base().dense(), options);
-  } catch (const ModelError& error) {
-    throw ModelError(task.layer->name() + ": " + error.what(), error.hint());
-  }
+  task.result = with_weight_name(task.layer->name(), [&] {
+    return quantize_with_low_rank(task.layer->base().dense(), options);
+  });
   // The model may have been loaded in another dtype; files name the one that it is stored in.
   QuantStorage storage = task.result->quantized.storage();
   storage.original_dtype = stored;

@@ -9,6 +9,7 @@
 #include "linalg/lapack.h"
 #include "linalg/parallel.h"
 #include "linalg/svd_cache.h"
+#include "linalg/weight_errors.h"
 #include "spectrum/shares.h"
 
 namespace svtune {
@@ -144,12 +145,10 @@ std::vector<ComparedLayer> compare_weights(const Model& base,
                                               : adapter_change(*changed, layer.base()));
       }
     }
-    try {
-      result[i] = {layer.name(), layer.out_features(), layer.in_features(),
-                   compare_weight(layer.base().dense(), changes, options)};
-    } catch (const ModelError& error) {
-      throw ModelError(layer.name() + ": " + error.what(), error.hint());
-    }
+    result[i] = {layer.name(), layer.out_features(), layer.in_features(),
+                 with_weight_name(layer.name(), [&] {
+                   return compare_weight(layer.base().dense(), changes, options);
+                 })};
   };
   for_each_matrix(static_cast<std::int64_t>(work.size()), compare, options.progress);
   return result;

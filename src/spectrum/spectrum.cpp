@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "base/errors.h"
 #include "libtorch/prelude.h"
 #include "linalg/parallel.h"
 #include "linalg/svd_cache.h"
+#include "linalg/weight_errors.h"
 #include "quant/quantized_matrix.h"
 #include "spectrum/shares.h"
 
@@ -75,13 +75,10 @@ SpectrumLayer analyse_linear(const Linear& linear, const SpectrumOptions& option
   const at::Tensor weight = linear.base().dense();
   at::Tensor change;
   if (linear.adapter()) change = (linear.effective_weight() - weight).to(at::kFloat);
-  try {
-    SpectrumLayer layer = analyse_weight(weight, change, options);
-    layer.name = linear.name();
-    return layer;
-  } catch (const ModelError& error) {
-    throw ModelError(linear.name() + ": " + error.what(), error.hint());
-  }
+  SpectrumLayer layer = with_weight_name(
+      linear.name(), [&] { return analyse_weight(weight, change, options); });
+  layer.name = linear.name();
+  return layer;
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
 #include "linalg/svd_cache.h"
+#include "linalg/weight_errors.h"
 
 namespace svtune {
 namespace {
@@ -106,13 +107,10 @@ void check_spectral_layer(const SpectralPlan& plan, const LayerSite& site) {
 AdapterInit make_spectral_adapter(const SpectralPlan& plan, const LayerSite& site) {
   check_spectral_layer(plan, site);
   AdapterInit init;
-  Window window;
-  try {
-    window =
-        plan.rank == 0 ? all_triplets(site, init.report) : some_triplets(plan, site, init.report);
-  } catch (const ModelError& error) {
-    throw ModelError(site.name + ": " + error.what(), error.hint());
-  }
+  const Window window = with_weight_name(site.name, [&] {
+    return plan.rank == 0 ? all_triplets(site, init.report)
+                          : some_triplets(plan, site, init.report);
+  });
   SpectralBasis basis{scaled(window.U, window.S, plan.left_power, site.base).contiguous(), {}, {}};
   if (plan.trains != SpectralPart::kRightSide) {
     basis.R = scaled(window.V, window.S, plan.right_power, site.base).t().contiguous();

@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "libtorch/prelude.h"
 #include "linalg/svd_cache.h"
+#include "linalg/weight_errors.h"
 #include "nn/linear.h"
 
 namespace svtune {
@@ -34,7 +35,7 @@ std::int64_t directions(const SvftConfig& config, const BaseWeight& base) {
 
 Decomposition decompose(const SvftConfig& config, const std::string& layer,
                         const at::Tensor& weight, SvdCache* cache) {
-  try {
+  return with_weight_name(layer, [&]() -> Decomposition {
     if (config.basis_rank == 0) {
       const ThinSvd svd = full_svd(cache, weight);
       return {svd.U, svd.S, svd.V, svd.algorithm, svd.fallback};
@@ -42,9 +43,7 @@ Decomposition decompose(const SvftConfig& config, const std::string& layer,
     const TruncatedSvd svd = truncated_svd(cache, weight, config.basis_rank, TruncatedSvdOptions{});
     return {svd.U,          svd.S, svd.V, svd.certificate.algorithm, svd.certificate.fallback,
             svd.certificate};
-  } catch (const ModelError& error) {
-    throw ModelError(layer + ": " + error.what(), error.hint());
-  }
+  });
 }
 
 // Directions [n, out or in] as they are held, for products in `compute`.
