@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 
 #include "adapter_files/loaded_model.h"
 #include "adapter_files/peft_directory.h"
@@ -287,6 +288,51 @@ TEST_F(AdapterFile, KeysThatChangeTheMathematicsAreNamed) {
   for (const char* key : {"use_qalora", "target_parameters", "\"corda\"", "\"r\" is \"four\""}) {
     EXPECT_THAT(error, HasSubstr(key));
   }
+}
+
+TEST_F(AdapterFile, TechniquesThatAreNotSupportedAreRefusedByName) {
+  const std::map<std::string, Json> techniques = {
+      {"layer_replication", {{0, 2}, {1, 3}}},
+      {"target_parameters", {"mlp.experts.gate_up_proj"}},
+      {"alora_invocation_tokens", {3, 4}},
+      {"use_qalora", true},
+      {"use_bdlora", {{"nblocks", 2}}},
+      {"megatron_config", {{"tensor_model_parallel_size", 2}}},
+      {"arrow_config", {{"top_k", 3}}},
+      {"monteclora_config", {{"num_samples", 4}}}};
+  for (const auto& [key, value] : techniques) {
+    const std::string error = error_of_config([&](Json json) {
+      json[key] = value;
+      return dump_json(json);
+    });
+    EXPECT_THAT(error, HasSubstr(key + " changes what the adapter computes"));
+  }
+}
+
+// The other starts that PEFT knows are read, as peft_cases.py asserts.
+TEST_F(AdapterFile, StartsThatTheFilesDoNotDetermineAreRefusedByName) {
+  for (const std::string start : {"corda", "loftq", "pissa_niter_4", "LoftQ"}) {
+    const std::string error = error_of_config([&](Json json) {
+      json["init_lora_weights"] = start;
+      return dump_json(json);
+    });
+    EXPECT_THAT(error, HasSubstr("init_lora_weights \"" + start + "\""));
+    EXPECT_THAT(error, HasSubstr("set init_lora_weights to true"));
+  }
+}
+
+TEST_F(AdapterFile, OfLoraGaTheGivenBaseIsTakenWithAWarning) {
+  const at::Tensor expected = make("lora", LoraConfig{});
+  const std::filesystem::path path = directory_ / "lora" / kPeftConfigFile;
+  Json json = read_json_file(path);
+  json["init_lora_weights"] = "lora_ga";
+  json["lora_ga_config"] = {{"bsz", 2}, {"direction", "ArB2r"}};
+  write_file_atomic(path, dump_json(json));
+  Model model = load_model(base());
+  const LoadedAdapter loaded = load_adapter(model, directory_ / "lora");
+  EXPECT_TRUE(test::logits_of(model).equal(expected));
+  ASSERT_EQ(loaded.warnings.size(), 1u);
+  EXPECT_THAT(loaded.warnings[0], HasSubstr("lora_ga"));
 }
 
 TEST_F(AdapterFile, NumbersThatAreNullAreRefused) {

@@ -65,6 +65,8 @@ void PeftKeys::refuse(std::initializer_list<const char*> keys) {
   }
 }
 
+void PeftKeys::warn(const std::string& text) { warnings_.push_back(text); }
+
 void PeftKeys::wrong(const std::string& key, const std::string& need) {
   problem(key + " must be " + need);
 }

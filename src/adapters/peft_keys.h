@@ -31,6 +31,7 @@ class PeftKeys {
   void refuse(std::initializer_list<const char*> keys);
 
   void problem(const std::string& text) { reader_.problem(text); }
+  void warn(const std::string& text);
   void wrong(const std::string& key, const std::string& need);
 
   // Throws FileError with all problems. Call once, at the end.

@@ -10,11 +10,15 @@ import copy
 import functools
 import json
 import pathlib
+import re
 import sys
+import tempfile
 import warnings
 
 import torch
-from peft import AdaLoraConfig, BOFTConfig, KasaConfig, LoraConfig, OFTConfig, PeftModel, VeraConfig, get_peft_model
+from peft import (AdaLoraConfig, BOFTConfig, KasaConfig, LoraConfig, LoraGAConfig, OFTConfig, PeftModel, VeraConfig,
+                  get_peft_model)
+from peft.tuners.lora.loraga import preprocess_loraga
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
@@ -34,6 +38,11 @@ CASES = {
     "olora_patterns": dict(r=4, use_rslora=True, init_lora_weights="olora", target_modules=MLP, rank_pattern={"up_proj": 9}),
     "mica": dict(r=4, init_lora_weights="mica", target_modules=MLP),
     "eva": dict(r=4, lora_alpha=8, init_lora_weights="eva", target_modules=MLP),
+    "lora_ga": dict(r=4, lora_alpha=8, init_lora_weights="lora_ga", lora_ga_config=LoraGAConfig(), reload=True,
+                    target_modules=MLP),
+    "lora_ga_converted": dict(r=4, init_lora_weights="lora_ga", lora_ga_config=LoraGAConfig(), convert=True,
+                              target_modules=MLP),
+    "niter_converted": dict(r=4, lora_alpha=8, init_lora_weights="pissa_niter_2", convert=True, target_modules=MLP),
     "kasa": dict(r=4, lora_alpha=8, kasa_config=KasaConfig(), target_modules=["q_proj", "down_proj"]),
     "kasa_patterns": dict(r=4, use_rslora=True, kasa_config=KasaConfig(beta=0.1), bias="lora_only",
                           target_modules=["k_proj", "up_proj"], rank_pattern={"up_proj": 9}),
@@ -168,24 +177,58 @@ def prune(model):
     model.peft_config["default"].rank_pattern = pattern
 
 
+# Starts of PEFT's that svtune refuses, since their files do not say what they did to the base.
+REFUSED_STARTS = {"corda", "loftq", "pissa_niter_[number of iters]"}
+
+
+def require_cases_of_all_starts():
+    # Its annotation leaves lora_ga out.
+    known = {"lora_ga", *re.findall(r"['\"](.+?)['\"]", str(LoraConfig.__annotations__["init_lora_weights"]))}
+    read = {str(case.get("init_lora_weights")) for case in CASES.values() if not case.get("convert")}
+    assert "False" in read and known - read == REFUSED_STARTS, f"starts without a case: {known - read}"
+
+
+def put_on(base, config, start):
+    """The model with a new adapter; where `start` is a folder, what it starts from is kept there."""
+    if config.peft_type == "LORA" and config.init_lora_weights == "lora_ga":
+        preprocess_loraga(base, config, lambda: base(TOKENS, labels=TOKENS).loss.backward())
+        base.zero_grad()
+    model = get_peft_model(base, config).eval()
+    if start is not None:
+        own = model.peft_config["default"].init_lora_weights
+        model.peft_config["default"].init_lora_weights = True
+        model.save_pretrained(start)
+        model.peft_config["default"].init_lora_weights = own
+    return model
+
+
+def write_case(out, directory, name, options):
+    torch.manual_seed(7)
+    pruned, reloaded, converted = (options.pop(key, False) for key in ("prune", "reload", "convert"))
+    base = base_model(directory, options.pop("words", None))
+    config = options.pop("config", LoraConfig)(task_type="CAUSAL_LM", **options)
+    with tempfile.TemporaryDirectory() as start:
+        model = put_on(base, config, start if converted else None)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter += 0.05 * torch.randn_like(parameter)
+            if pruned:
+                prune(model)
+        expected = logits(model)
+        more = {"path_initial_model_for_weight_conversion": start} if converted else {}
+        model.save_pretrained(out / name, **more)
+    if reloaded:  # PEFT computes on the given base, not on the one it trained on
+        expected = logits(PeftModel.from_pretrained(base_model(directory), out / name).eval())
+    save_file({"logits": expected}, out / f"{name}.safetensors")
+
+
 def write(out, directories):
+    require_cases_of_all_starts()
     for directory in directories:
         for case, options in OTHER_CASES.get(pathlib.Path(directory).name, CASES).items():
-            torch.manual_seed(7)
-            options = dict(options)
-            pruned = options.pop("prune", False)
-            base = base_model(directory, options.pop("words", None))
-            config = options.pop("config", LoraConfig)(task_type="CAUSAL_LM", **options)
-            model = get_peft_model(base, config).eval()
-            with torch.no_grad():
-                for parameter in model.parameters():
-                    if parameter.requires_grad:
-                        parameter += 0.05 * torch.randn_like(parameter)
-                if pruned:
-                    prune(model)
             name = f"{pathlib.Path(directory).name}-{case}"
-            model.save_pretrained(out / name)
-            save_file({"logits": logits(model)}, out / f"{name}.safetensors")
+            write_case(out, directory, name, dict(options))
             print(name)
 
 

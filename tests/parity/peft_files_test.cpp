@@ -104,7 +104,7 @@ TEST(AdapterFileOracle, LoadsWhatPeftWrites) {
     ++cases;
     expect_other_forms(directory, loaded, expected);
   }
-  EXPECT_GE(cases, 61);
+  EXPECT_GE(cases, 67);
   RecordProperty("largest_difference", std::to_string(largest));
 }
 

@@ -13,16 +13,32 @@ namespace svtune {
 namespace {
 
 constexpr char kInit[] = "init_lora_weights";
+constexpr char kLoraGa[] = "lora_ga";
 
-// Starts that change the base weight, so that the factors alone do not say what the adapter adds.
-bool changes_base(const std::string& init) {
-  return init == "corda" || init == "loftq" || init == "lora_ga" ||
-         init.starts_with("pissa_niter_");
+// Of starts whose change of the base the files do not determine: why, and what to do. Empty for
+// others.
+std::string undetermined(const std::string& init) {
+  constexpr char kConvert[] =
+      "; save it in PEFT with path_initial_model_for_weight_conversion, which makes a plain LoRA "
+      "of it, or save the base that it was trained on and set init_lora_weights to true";
+  if (init.starts_with("corda")) {
+    return std::string("takes a part out of the base that was found on data, which no file holds") +
+           kConvert;
+  }
+  if (init.starts_with("pissa_niter_")) {
+    return std::string("takes a part out of the base that PEFT draws anew on every loading") +
+           kConvert;
+  }
+  if (init == "loftq") {
+    return "is for the base that PEFT quantised with it, which no file holds; save that base as a "
+           "model and set init_lora_weights to true";
+  }
+  return "";
 }
 
 // Starts after which the factors are those of any LoRA.
 bool leaves_a_lora(const std::string& init) {
-  return init == "eva" || init == "orthogonal" || init == "mica";
+  return init == "eva" || init == "orthogonal" || init == "mica" || init == kLoraGa;
 }
 
 std::optional<PeftLoraInit> named_init(const std::string& name) {
@@ -42,13 +58,19 @@ PeftLoraInit read_init(PeftKeys& keys) {
     return PeftLoraInit::kUniform;
   }
   const auto name = init->get<std::string>();
-  if (changes_base(to_lower_ascii(name))) {
-    keys.problem("init_lora_weights \"" + name +
-                 "\" changes the base weights when PEFT loads it; convert the adapter to a "
-                 "plain LoRA (init_lora_weights true) first");
+  const std::string plain_name = to_lower_ascii(name);
+  if (const std::string why = undetermined(plain_name); !why.empty()) {
+    keys.problem("init_lora_weights \"" + name + "\" " + why);
     return PeftLoraInit::kUniform;
   }
-  const std::optional<PeftLoraInit> known = named_init(to_lower_ascii(name));
+  // PEFT takes B0A0 out of the base once, before training, and not on loading.
+  if (plain_name == kLoraGa) {
+    keys.warn(
+        "init_lora_weights is \"lora_ga\": read as a LoRA on the given base, as PEFT does. It was "
+        "trained on a base with a part taken out; unless that base is given, convert the adapter "
+        "with path_initial_model_for_weight_conversion first");
+  }
+  const std::optional<PeftLoraInit> known = named_init(plain_name);
   if (!known) keys.problem("init_lora_weights \"" + name + "\" is no initialisation of PEFT's");
   return known.value_or(PeftLoraInit::kUniform);
 }

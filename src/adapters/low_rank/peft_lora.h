@@ -13,7 +13,8 @@
 namespace svtune {
 
 // init_lora_weights. What starts from the base as it is counts as one of the first three once it
-// is trained; starts that PEFT repeats inexactly on loading are refused when read.
+// is trained, and so does "lora_ga", whose base PEFT does not change again on loading; starts whose
+// change of the base the files do not determine are refused when read.
 enum class PeftLoraInit {
   kUniform,   // true, and starts that need nothing afterwards
   kLinear,    // false: both factors as ordinary linear layers start
