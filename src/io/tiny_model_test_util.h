@@ -49,6 +49,9 @@ inline Json tiny_keys(const std::string& family) {
   const std::map<std::string, const char*> keys = {
       {"gpt2", R"({"n_embd": 32, "n_inner": 56, "n_layer": 3, "n_head": 4, "n_positions": 64,
                    "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5})"},
+      {"phi", R"({"hidden_act": "gelu_new", "layer_norm_eps": 1e-5, "qk_layernorm": false,
+                  "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
+                                      "partial_rotary_factor": 0.5}})"},
       {"phi3", R"({"pad_token_id": null, "original_max_position_embeddings": 64,
                    "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
                                        "partial_rotary_factor": 0.5}})"},
@@ -91,6 +94,7 @@ inline Json tiny_config(const TinyModel& tiny) {
       {"gpt_neox", "GPTNeoXForCausalLM"},
       {"mixtral", "MixtralForCausalLM"},
       {"gpt2", "GPT2LMHeadModel"},
+      {"phi", "PhiForCausalLM"},
       {"phi3", "Phi3ForCausalLM"},
       {"olmo2", "Olmo2ForCausalLM"},
       {"olmo3", "Olmo3ForCausalLM"},
@@ -127,9 +131,10 @@ inline Json tiny_config(const TinyModel& tiny) {
                       "num_key_value_heads", "num_hidden_layers", "max_position_embeddings",
                       "rms_norm_eps", "rope_theta", "hidden_act"});
   }
-  if (tiny.family == "phi3") json.erase("rope_theta");
+  if (tiny.family.starts_with("phi")) json.erase("rope_theta");
   json.update(tiny_keys(tiny.family));
-  for (const char* without : {"qwen2", "mixtral", "gpt2", "phi3", "qwen2_moe", "starcoder2"}) {
+  for (const char* without : {"qwen2", "mixtral", "gpt2", "phi", "phi3", "qwen2_moe",
+                              "starcoder2"}) {
     if (tiny.family == without) json.erase("attention_bias");
   }
   if (tiny.family == "gemma") {

@@ -34,10 +34,14 @@ at::Tensor Block::forward(const at::Tensor& x, std::size_t index, const Pass& pa
     const at::Tensor y = attention_norm.forward(add(x, attend(x)));
     return feed_forward_norm.forward(add(y, feed(y)));
   }
-  const at::Tensor attended = attention_output_norm.forward(attend(attention_norm.forward(x)));
+  const at::Tensor normed = attention_norm.forward(x);
+  const at::Tensor attended = attention_output_norm.forward(attend(normed));
   const at::Tensor middle = add(x, scaled(attended, attention_scale));
-  const at::Tensor& input = order == BlockOrder::kParallel ? x : middle;
-  const at::Tensor fed = feed_forward_output_norm.forward(feed(feed_forward_norm.forward(input)));
+  at::Tensor input = normed;
+  if (order != BlockOrder::kParallelOneNorm) {
+    input = feed_forward_norm.forward(order == BlockOrder::kParallel ? x : middle);
+  }
+  const at::Tensor fed = feed_forward_output_norm.forward(feed(input));
   return add(middle, scaled(fed, feed_forward_scale));
 }
 
@@ -72,10 +76,14 @@ Kept Block::kept() const {
 std::vector<SharedInput> Block::inputs() const {
   std::vector<SharedInput> list =
       std::visit([](const auto& part) { return part.inputs(); }, attention);
-  for (SharedInput& each :
-       std::visit([](const auto& part) { return part.inputs(); }, feed_forward)) {
-    list.push_back(std::move(each));
+  std::vector<SharedInput> inner =
+      std::visit([](const auto& part) { return part.inputs(); }, feed_forward);
+  if (order == BlockOrder::kParallelOneNorm) {
+    std::vector<const Linear*>& first = list.front().layers;
+    first.insert(first.end(), inner.front().layers.begin(), inner.front().layers.end());
+    inner.erase(inner.begin());
   }
+  for (SharedInput& each : inner) list.push_back(std::move(each));
   return list;
 }
 

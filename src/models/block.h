@@ -13,7 +13,9 @@ namespace svtune {
 enum class BlockOrder {
   kSequential,  // y = x + attention(norm(x)); y + feed_forward(norm(y))
   kParallel,    // x + attention(norm(x)) + feed_forward(norm'(x))
-  kPostNorm,    // y = norm(x + attention(x)); norm'(y + feed_forward(y))
+  // x + attention(norm(x)) + feed_forward(norm(x)): there is no feed_forward_norm.
+  kParallelOneNorm,
+  kPostNorm,  // y = norm(x + attention(x)); norm'(y + feed_forward(y))
 };
 
 struct Block {

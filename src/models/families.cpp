@@ -104,6 +104,7 @@ const std::vector<Family>& families() {
       {"gemma", parse_gemma, ""},
       {"gemma2", parse_gemma2, ""},
       {"gemma3_text", parse_gemma3_text, ""},
+      {"phi", parse_phi, "1, 1.5 and 2"},
       {"phi3", parse_phi3, "and 4; fused matrices as targets"},
       {"olmo2", parse_olmo2, ""},
       {"olmo3", parse_olmo3, ""},

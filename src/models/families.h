@@ -44,6 +44,7 @@ void parse_gpt_neox(ConfigReader& config, ArchSpec& spec);
 void parse_mixtral(ConfigReader& config, ArchSpec& spec);
 void parse_gemma3_text(ConfigReader& config, ArchSpec& spec);
 void parse_gpt2(ConfigReader& config, ArchSpec& spec);
+void parse_phi(ConfigReader& config, ArchSpec& spec);
 void parse_phi3(ConfigReader& config, ArchSpec& spec);
 void parse_olmo2(ConfigReader& config, ArchSpec& spec);
 void parse_olmo3(ConfigReader& config, ArchSpec& spec);

@@ -40,17 +40,25 @@ at::Tensor LanguageHead::plain_weight(const Embedding* tied) const {
   return output.base().quantized() ? output.base().dense() : output.base().stored();
 }
 
+at::Tensor LanguageHead::operator_weight(const Embedding* tied) const {
+  return output.bias().defined() ? at::Tensor() : plain_weight(tied);
+}
+
 at::Tensor LanguageHead::logits(const at::Tensor& x, const Embedding* tied) {
-  at::Tensor out = output.adapter() != nullptr
-                       ? output.forward(x)
-                       : rows_of(tied).in_logits(product(x, plain_weight(tied)), x);
+  at::Tensor out;
+  if (output.adapter() != nullptr) {
+    out = output.forward(x);
+  } else {
+    out = rows_of(tied).in_logits(product(x, plain_weight(tied)), x);
+    if (output.bias().defined()) out = out + output.bias().to(out.scalar_type());
+  }
   if (out.scalar_type() != at::kDouble) out = out.to(at::kFloat);
   return cap_logits(out, spec);
 }
 
 at::Tensor LanguageHead::loss(const at::Tensor& x, const at::Tensor& targets,
                               const Embedding* tied) {
-  const at::Tensor weight = plain_weight(tied);
+  const at::Tensor weight = operator_weight(tied);
   if (weight.defined()) return cross_entropy_tiled(x, weight, targets, spec, rows_of(tied));
   at::Tensor sum = at::zeros({}, x.options().dtype(wide_dtype(x)));
   for_each_tile(x, targets, output.out_features(), [&](const at::Tensor& y, const at::Tensor& t) {
@@ -70,7 +78,7 @@ at::Tensor LanguageHead::adapted_log_probs(const at::Tensor& x, const at::Tensor
 at::Tensor LanguageHead::log_probs(const at::Tensor& x, const at::Tensor& targets,
                                    const Embedding* tied) {
   const at::NoGradGuard no_grad;
-  const at::Tensor weight = plain_weight(tied);
+  const at::Tensor weight = operator_weight(tied);
   if (weight.defined()) return target_log_probs(x, weight, targets, spec, rows_of(tied));
   std::vector<at::Tensor> list;
   for_each_tile(x, targets, output.out_features(), [&](const at::Tensor& y, const at::Tensor& t) {

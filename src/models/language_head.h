@@ -25,10 +25,13 @@ struct LanguageHead {
   void parts(PartVisitor& visit) { visit(output); }
 
  private:
-  // log p(target) per row of one tile, with whatever adapter the head carries.
+  // log p(target) per row of one tile, with whatever adapter or bias the head has.
   at::Tensor adapted_log_probs(const at::Tensor& x, const at::Tensor& targets);
   // Undefined when an adapter owns the product.
   at::Tensor plain_weight(const Embedding* tied) const;
+  // For the operators that make logits themselves; undefined as well where there is a bias, which
+  // they do not know.
+  at::Tensor operator_weight(const Embedding* tied) const;
   const TokenRows& rows_of(const Embedding* tied) const { return tied ? tied->rows() : rows; }
 };
 

@@ -74,7 +74,8 @@ double temporaries(const Block& block, const MemoryRequest& request, double elem
 double head_bytes(const Network& net, const MemoryRequest& request, double element) {
   const ArchSpec& spec = net.spec();
   const Adapter* adapter = net.head().adapter();
-  const bool adapted = adapter != nullptr && !adapter->plain_weight().defined();
+  const bool adapted = (adapter != nullptr && !adapter->plain_weight().defined()) ||
+                       net.head().bias().defined();
   const double tile_elements = adapted ? kAdaptedTileElements : 1 << 24;
   // Logits, the same in fp32, their softmax and its gradient.
   const double copies = adapted ? 1 + 3 * kFp32 / element : 1;

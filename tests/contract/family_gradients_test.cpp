@@ -31,7 +31,7 @@ TEST_P(FamilyGradients, EqualFiniteDifferences) {
 
 INSTANTIATE_TEST_SUITE_P(Decoders, FamilyGradients,
                          testing::Values("llama", "mixtral", "qwen2", "qwen3", "gpt_neox", "gpt2",
-                                         "phi3", "olmo2", "olmo3", "olmoe", "qwen2_moe",
+                                         "phi", "phi3", "olmo2", "olmo3", "olmoe", "qwen2_moe",
                                          "qwen3_moe", "gemma3_text", "smollm3", "granite",
                                          "starcoder2"),
                          [](const auto& info) { return info.param; });

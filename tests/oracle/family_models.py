@@ -67,6 +67,8 @@ VARIANTS = {
     "gpt2": ("GPT2", {}),
     "gpt2_scaled": ("GPT2", dict(n_inner=None, activation_function="gelu", scale_attn_weights=False,
                                  scale_attn_by_inverse_layer_idx=True, tie_word_embeddings=False)),
+    "phi": ("Phi", dict(num_key_value_heads=4, rope_parameters=PARTIAL_ROPE)),
+    "phi_head_norms": ("Phi", dict(qk_layernorm=True, hidden_act="gelu")),
     "phi3": ("Phi3", dict(pad_token_id=None, rope_parameters=PARTIAL_ROPE)),
     "phi3_longrope": ("Phi3", dict(pad_token_id=None, rope_parameters=LONG_ROPE, sliding_window=20,
                                    original_max_position_embeddings=64, tie_word_embeddings=True)),

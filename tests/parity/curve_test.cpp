@@ -164,8 +164,8 @@ TEST_F(TrainingCurve, OfFullFineTuningEqualsTransformers) {
 // Every tensor trains, so that every gradient of these families is compared.
 TEST_F(TrainingCurve, OfFullFineTuningEqualsTransformersInOtherShapes) {
   for (const char* family :
-       {"gpt_neox", "mixtral", "gpt2", "phi3", "olmo2", "olmo3", "olmoe", "qwen2_moe", "qwen3_moe",
-        "gemma3_text", "smollm3", "granite", "starcoder2"}) {
+       {"gpt_neox", "mixtral", "gpt2", "phi", "phi3", "olmo2", "olmo3", "olmoe", "qwen2_moe",
+        "qwen3_moe", "gemma3_text", "smollm3", "granite", "starcoder2"}) {
     SCOPED_TRACE(family);
     test::write_tiny_model(directory_ / family, {.family = family});
     Model model = load_model(directory_ / family, {at::kFloat});
