@@ -1,5 +1,5 @@
 // Encoders against transformers: logits, losses and the gradients of all parameters, and LoRA
-// adapters of PEFT's task SEQ_CLS in both directions.
+// adapters of PEFT's tasks SEQ_CLS and TOKEN_CLS in both directions.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -82,6 +82,13 @@ Batch batch_of(const std::filesystem::path& model) {
   return batch;
 }
 
+// For heads of tokens: all of them.
+Batch whole_batch_of(const std::filesystem::path& model) {
+  Batch batch = batch_of(model);
+  batch.supervised = at::arange(batch.num_tokens(), at::TensorOptions().dtype(at::kLong));
+  return batch;
+}
+
 // Labels of documents, or of tokens with -100 for those that are not supervised.
 Batch supervised_batch_of(const std::filesystem::path& model) {
   Batch batch = batch_of(model);
@@ -154,7 +161,8 @@ TEST_F(EncoderParity, LogitsLossesAndGradientsEqualTransformers) {
 TEST_F(EncoderParity, LoadsWhatPeftWrites) {
   const TempDirectory out;
   std::string arguments = "peft " + quoted(out.path());
-  for (const char* name : {"bert", "roberta", "distilbert", "deberta"}) {
+  for (const char* name : {"bert", "roberta", "distilbert", "deberta", "bert_tokens",
+                           "roberta_tokens", "deberta_tokens"}) {
     arguments += " " + quoted(models() / name);
   }
   std::istringstream names(oracle(python(), arguments));
@@ -163,7 +171,7 @@ TEST_F(EncoderParity, LoadsWhatPeftWrites) {
   while (std::getline(names, name)) {
     SCOPED_TRACE(name);
     const std::filesystem::path base = models() / name.substr(0, name.find('-'));
-    const Batch batch = batch_of(base);
+    const Batch batch = whole_batch_of(base);
     LoadedModel loaded = load_with_adapter(base, out / name, {});
     const at::Tensor wanted = expected(out / (name + ".safetensors"), "logits");
     // PiSSA decomposes the base again, and two fp32 decompositions differ in rounding.
@@ -175,7 +183,7 @@ TEST_F(EncoderParity, LoadsWhatPeftWrites) {
     EXPECT_LT(max_difference(logits_for(*merged.net, batch), wanted), kTolerance);
     ++cases;
   }
-  EXPECT_EQ(cases, 16);
+  EXPECT_EQ(cases, 25);
 }
 
 struct Written {
@@ -194,20 +202,22 @@ TEST_F(EncoderParity, PeftLoadsWhatSvtuneWrites) {
   const TargetOptions all{.target_modules = {"all-linear"}};
   Json cases = Json::array();
   for (const char* family : {"bert", "roberta", "distilbert", "deberta-v2"}) {
-    for (const bool bare : {false, true}) {
-      const std::string base_name = std::string(family) + (bare ? "-bare" : "");
+    for (const std::string form : {"", "-bare", "-tokens"}) {
+      const bool bare = !form.empty();
+      const std::string base_name = family + form;
       const std::filesystem::path base = out / base_name;
       test::write_tiny_encoder(base, {.family = family, .bare = bare});
       Json documents = Json::object();
       documents["ids"] = Json::array({Json::array({5, 9, 4, 33, 21, 8}), Json::array({7, 12})});
       documents["types"] = Json::array({Json::array({0, 0, 0, 0, 0, 0}), Json::array({0, 0})});
       write_file_atomic(base / "expected.json", dump_json(documents));
-      const Batch batch = batch_of(base);
+      const Batch batch = whole_batch_of(base);
       for (const Written& each : {Written{"lora", lora, all}, Written{"pissa", pissa, all},
                                   Written{"targets", lora, {}}}) {
         const std::string name = base_name + "-" + each.name;
         LoadOptions options{at::kFloat};
-        if (bare) options.head = NewHead{.labels = 3, .seed = 2};
+        const HeadTask task = form == "-tokens" ? HeadTask::kToken : HeadTask::kDocument;
+        if (bare) options.head = NewHead{.task = task, .labels = 3, .seed = 2};
         Model model = load_model(base, options);
         const Attached attached = attach(model, each.method, each.targets, {.seed = 3});
         test::disturb(attached.adapters);
