@@ -57,13 +57,18 @@ Attached attach_empty(Model& model, const MethodConfig& method, const TargetOpti
 // PEFT stores the frozen embedding and head beside an adapter that targets them, and the
 // shared tensor under both names when the two stay tied.
 void skip_stored_base(const Model& model, TensorFiller& filler, bool tied) {
-  for (const std::string& name : {model.net->embedding().name(), model.net->head().name()}) {
-    for (const std::string part : {".base_layer.weight", ".weight"}) {
-      const std::string key = kPeftKeyPrefix + name + part;
+  const Linear& head = model.net->head();
+  std::vector<std::string> names = {model.net->embedding().name() + ".weight",
+                                    head.name() + ".weight"};
+  if (head.bias().defined()) names.push_back(head.name() + ".bias");
+  for (const std::string& name : names) {
+    const std::size_t dot = name.rfind('.');
+    for (const std::string part : {".base_layer", ""}) {
+      const std::string key = kPeftKeyPrefix + name.substr(0, dot) + part + name.substr(dot);
       if (!filler.holds(key)) continue;
       const at::Tensor stored = filler.take(key, at::kFloat);
       const at::Tensor expected = tied ? model.net->embedding().weight().detach().to(at::kFloat)
-                                       : base_tensor(model, name + ".weight", at::kFloat);
+                                       : base_tensor(model, name, at::kFloat);
       if (stored.sizes() == expected.sizes() && stored.equal(expected)) continue;
       filler.problem(key + " is not the base model's: a resized or separately trained embedding");
     }

@@ -89,9 +89,11 @@ TEST(LoadModel, NamesTheShardOfAMisshapenTensorAndTheIndexOfAMissingOne) {
               EndsWith("tensor model.norm.weight is missing (model.safetensors.index.json)"));
 }
 
-TEST(LoadModel, AddedWordsAreTheMeanOfTheStoredOnes) {
+class AddedWords : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(AddedWords, AreTheMeanOfTheStoredOnes) {
   const test::TempDirectory directory;
-  test::write_tiny_model(directory.path(), {.dtype = at::kBFloat16});
+  test::write_tiny_model(directory.path(), {.family = GetParam(), .dtype = at::kBFloat16});
   Model stored = load_model(directory.path(), {at::kFloat});
   Model grown = load_model(directory.path(), {at::kFloat, false, test::kTinyVocab + 2});
   EXPECT_EQ(stored_words(directory.path()).count, test::kTinyVocab);
@@ -104,12 +106,18 @@ TEST(LoadModel, AddedWordsAreTheMeanOfTheStoredOnes) {
   };
   check(grown.net->embedding().weight(), stored.net->embedding().weight());
   check(grown.net->head().base().dense(), stored.net->head().base().dense());
+  const at::Tensor bias = stored.net->head().bias();
+  if (bias.defined()) check(grown.net->head().bias(), bias);
 
   Model cut = load_model(directory.path(), {at::kFloat, false, 40});
   const at::Tensor all = stored.net->embedding().weight();
   EXPECT_TRUE(cut.net->embedding().weight().equal(all.narrow(0, 0, 40)));
   EXPECT_EQ(cut.added_words, 0);
 }
+
+// The head of the second has a bias.
+INSTANTIATE_TEST_SUITE_P(Families, AddedWords, ::testing::Values("llama", "phi"),
+                         [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
 }  // namespace svtune

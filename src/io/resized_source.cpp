@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "base/hash.h"
 #include "libtorch/prelude.h"
@@ -21,16 +22,18 @@ class ResizedSource final : public WeightSource {
       names_.insert(name);
       if (name.starts_with(words.base_prefix)) names_.insert(name.substr(words.base_prefix.size()));
     }
+    if (words.head_has_words) names_.insert(words.head + ".bias");
   }
 
   std::optional<at::Tensor> read(const std::string& name, at::ScalarType dtype) const override {
     std::optional<at::Tensor> tensor = stored_->read(name, dtype);
     // One of another shape than the configuration says is for the loader to report.
-    const bool fits = tensor && tensor->dim() == 2 && tensor->size(0) == from_;
+    const bool fits = tensor && tensor->dim() > 0 && tensor->size(0) == from_;
     if (!fits || !holds_words(name)) return tensor;
     if (to_ <= from_) return tensor->narrow(0, 0, to_);
-    const at::Tensor mean = mean_row(name).to(dtype);
-    return at::cat({*tensor, mean.unsqueeze(0).expand({to_ - from_, mean.size(0)})}, 0);
+    std::vector<std::int64_t> added = tensor->sizes().vec();
+    added[0] = to_ - from_;
+    return at::cat({*tensor, mean_row(name).to(dtype).unsqueeze(0).expand(added)}, 0);
   }
   std::shared_ptr<const QuantizedMatrix> read_quantized(const std::string& name) const override {
     return holds_words(name) ? nullptr : stored_->read_quantized(name);
@@ -49,11 +52,12 @@ class ResizedSource final : public WeightSource {
  private:
   bool holds_words(const std::string& name) const { return names_.contains(name); }
 
-  // As a file of the stored dtype would hold it, whatever it is read as.
+  // Of a matrix, or of a head's bias. As a file of the stored dtype would hold it, whatever it is
+  // read as.
   at::Tensor mean_row(const std::string& name) const {
     constexpr std::int64_t kPiece = 4096;  // rows; no fp64 copy of the whole matrix
     const at::Tensor rows = *stored_->read(name, stored_->stored_dtype());
-    at::Tensor sum = at::zeros({rows.size(1)}, rows.options().dtype(at::kDouble));
+    at::Tensor sum = at::zeros(rows.sizes().slice(1), rows.options().dtype(at::kDouble));
     for (std::int64_t begin = 0; begin < rows.size(0); begin += kPiece) {
       const std::int64_t count = std::min(kPiece, rows.size(0) - begin);
       sum += rows.narrow(0, begin, count).to(at::kDouble).sum(0);

@@ -136,6 +136,13 @@ OTHER_CASES = {
         "vera": dict(config=VeraConfig, r=12, d_initial=0.5, target_modules=["c_attn"]),
         "tokens": dict(r=4, target_modules=["c_attn"], trainable_token_indices=[3, 10, 17]),
     },
+    "phi": {
+        "default_targets": dict(r=2),
+        "biases": dict(r=4, target_modules=["q_proj", "dense", "fc1"], bias="all"),
+        "save": dict(r=4, target_modules=["fc2"], modules_to_save=["lm_head", "final_layernorm"]),
+        "head": dict(r=4, target_modules=["q_proj", "lm_head"]),
+        "dora": dict(r=4, use_dora=True, target_modules="all-linear"),
+    },
     "phi3": {
         "all_linear": dict(r=3, lora_alpha=1.5, target_modules="all-linear"),
         "fused": dict(r=4, target_modules=["qkv_proj", "gate_up_proj"], modules_to_save=["down_proj"]),
