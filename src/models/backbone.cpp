@@ -40,6 +40,17 @@ at::Tensor embedded_types(const Embedding& table, const at::Tensor& types, std::
 
 }  // namespace
 
+at::Tensor InputConvolution::forward(const at::Tensor& x, const at::Tensor& y,
+                                     const std::vector<std::int32_t>& offsets) const {
+  const at::Tensor mixed = convolution.forward(x, offsets);
+  return norm.forward(y + (gelu ? at::gelu(mixed) : at::tanh(mixed)));
+}
+
+void InputConvolution::parts(PartVisitor& visit) {
+  visit(convolution);
+  visit(norm);
+}
+
 at::Tensor Backbone::embed(const Batch& batch, at::ScalarType dtype) const {
   if (images) return images->forward(batch, dtype);
   at::Tensor x = embedding.forward(batch.tokens).to(dtype);
@@ -62,6 +73,7 @@ at::Tensor Backbone::finish(const at::Tensor& hidden) const {
 at::Tensor Backbone::forward(const Batch& batch, at::ScalarType dtype, KvCache* cache,
                              Recompute recompute) {
   at::Tensor x = embed(batch, dtype);
+  const at::Tensor embedded = input_convolution.convolution.exists() ? x : at::Tensor();
   Pass pass{batch.offsets, {}, cache, &relative};
   for (const RopeSpec& each : rotations) {
     pass.rotations.push_back(rope_tables(each, batch.positions, batch.offsets));
@@ -75,6 +87,7 @@ at::Tensor Backbone::forward(const Batch& batch, at::ScalarType dtype, KvCache* 
     } else {
       x = blocks[i].forward(x, i, pass);
     }
+    if (i == 0 && embedded.defined()) x = input_convolution.forward(embedded, x, batch.offsets);
   }
   if (cache != nullptr) {
     for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
@@ -93,6 +106,7 @@ void Backbone::parts(PartVisitor& visit) {
   for (Block& block : blocks) block.parts(visit);
   visit(relative.table);
   visit(relative.norm);
+  input_convolution.parts(visit);
   visit(final_norm);
   if (rotary_module) visit(*rotary_module);
 }

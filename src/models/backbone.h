@@ -17,6 +17,18 @@ enum class Recompute {
   kFull,  // the block's input only; the block runs again in backward
 };
 
+// DeBERTa V2's: what the embedded tokens add to the first block's output.
+struct InputConvolution {
+  Convolution convolution = {};
+  Norm norm = {};
+  bool gelu = false;  // else tanh
+
+  // norm(y + act(convolution(x))); x [N, hidden] the embedded tokens, y [N, hidden] the output.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& y,
+                     const std::vector<std::int32_t>& offsets) const;
+  void parts(PartVisitor& visit);
+};
+
 struct Backbone {
   std::optional<ImageEmbedding> images = {};  // in place of all tables of an image model
   Embedding embedding = {};
@@ -31,6 +43,7 @@ struct Backbone {
   std::optional<PlainModule> rotary_module = {};
   std::vector<RopeSpec> rotations = {};  // Attention::rotation chooses among them
   RelativePositions relative = {};
+  InputConvolution input_convolution = {};
 
   // Hidden states [N, hidden] before the final norm, in `dtype`. With a cache, document s
   // continues sequence s of the cache, and batch.positions must go on from its length. Throws

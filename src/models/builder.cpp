@@ -40,6 +40,13 @@ FreeTensor Builder::tensor(const std::string& path, const std::vector<std::int64
   return {name, load_.tensor(name, shape)};
 }
 
+Convolution Builder::convolution(const std::string& path, std::int64_t width,
+                                 std::int64_t taps) const {
+  const std::string name = prefix_ + path;
+  at::Tensor weight = load_.tensor(name + ".weight", {width, width, taps});
+  return {name, std::move(weight), load_.tensor(name + ".bias", {width})};
+}
+
 Linear Builder::tied(const std::string& path, const Embedding& table) const {
   const at::Tensor& weight = table.weight();
   const std::string own = prefix_ + path + ".weight", shared = table.name() + ".weight";

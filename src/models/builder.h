@@ -46,6 +46,7 @@ class Builder {
   Embedding embedding(const std::string& path, std::int64_t rows, std::int64_t width) const;
   // `path` is the tensor's own, e.g. "cls_token".
   FreeTensor tensor(const std::string& path, const std::vector<std::int64_t>& shape) const;
+  Convolution convolution(const std::string& path, std::int64_t width, std::int64_t taps) const;
   PlainModule module(const std::string& path) const { return {prefix_ + path}; }
   // A linear layer without bias whose matrix is the embedding's, unless the checkpoint holds
   // another one under its name.

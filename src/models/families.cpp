@@ -118,7 +118,7 @@ const std::vector<Family>& families() {
       {"roberta", parse_roberta, "", "Roberta"},
       {"xlm-roberta", parse_roberta, "", "XLMRoberta"},
       {"distilbert", parse_distilbert, "", "DistilBert", kDistilBertSizes},
-      {"deberta-v2", parse_deberta_v2, "DeBERTa V3", "DebertaV2"},
+      {"deberta-v2", parse_deberta_v2, "DeBERTa V2 and V3", "DebertaV2"},
       {"vit", parse_vit, "", "ViT", {}, true},
       {"dinov2", parse_dinov2, "any size; no registers", "Dinov2", kDinov2Sizes, true},
   };

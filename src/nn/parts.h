@@ -6,8 +6,8 @@
 //     void parts(PartVisitor& visit) { visit(gate); visit(up); visit(down); }
 //   };
 //
-// Leaves are Linear, Norm, Embedding, tensors of no such layer and modules without tensors; each
-// bears its checkpoint name.
+// Leaves are Linear, Norm, Embedding, Convolution, tensors of no such layer and modules without
+// tensors; each bears its checkpoint name.
 // The lists of linear layers and parameters, the module tree that target names are matched
 // against, merging and the memory forecast are visitors over that declaration.
 #pragma once
@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "nn/convolution.h"
 #include "nn/embedding.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
@@ -41,6 +42,7 @@ class PartVisitor {
   virtual void operator()(Norm& norm) { (void)norm; }
   virtual void operator()(Embedding& table) { (void)table; }
   virtual void operator()(FreeTensor& tensor) { (void)tensor; }
+  virtual void operator()(Convolution& convolution) { (void)convolution; }
   virtual void operator()(const PlainModule& module) { (void)module; }
 };
 
@@ -74,6 +76,10 @@ std::vector<NamedParameter> parameters_of(Part& part) {
     }
     void operator()(Embedding& table) override { add(table.name() + ".weight", table.weight()); }
     void operator()(FreeTensor& free) override { add(free.name, free.tensor); }
+    void operator()(Convolution& convolution) override {
+      add(convolution.name() + ".weight", convolution.weight());
+      add(convolution.name() + ".bias", convolution.bias());
+    }
     void add(const std::string& name, at::Tensor& tensor) {
       if (tensor.defined()) list.push_back({name, &tensor});
     }
@@ -91,6 +97,7 @@ std::vector<std::string> leaf_names_of(Part& part) {
     void operator()(Norm& norm) override { add(norm.name()); }
     void operator()(Embedding& table) override { add(table.name()); }
     void operator()(FreeTensor& free) override { add(free.name.substr(0, free.name.rfind('.'))); }
+    void operator()(Convolution& convolution) override { add(convolution.name()); }
     void operator()(const PlainModule& module) override { add(module.name); }
     // Parts that a family leaves out have no name.
     void add(const std::string& name) {

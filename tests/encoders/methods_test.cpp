@@ -253,7 +253,7 @@ TEST(EncoderConfig, RefusesWhatChangesTheComputation) {
                                      {"deberta-v2", "relative_attention", false},
                                      {"deberta-v2", "position_biased_input", true},
                                      {"deberta-v2", "pos_att_type", "c2p"},
-                                     {"deberta-v2", "conv_kernel_size", 3},
+                                     {"deberta-v2", "conv_kernel_size", 4},
                                      {"deberta-v2", "embedding_size", 16},
                                      {"deberta-v2", "pooler_hidden_act", "tanh"},
                                      {"deberta-v2", "position_buckets", 2}};

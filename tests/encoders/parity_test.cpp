@@ -154,7 +154,7 @@ TEST_F(EncoderParity, LogitsLossesAndGradientsEqualTransformers) {
     }
     ++variants;
   }
-  EXPECT_EQ(variants, 10);
+  EXPECT_EQ(variants, 12);
   RecordProperty("largest_relative_gradient_error", std::to_string(largest));
 }
 

@@ -44,6 +44,8 @@ VARIANTS = {
                                                    max_relative_positions=24, norm_rel_ebd="none",
                                                    type_vocab_size=2)),
     "deberta_tokens": ("DebertaV2", TOKENS, dict(DEBERTA, num_labels=4)),
+    "deberta_convolution": ("DebertaV2", DOCUMENTS, dict(DEBERTA, num_labels=3, conv_kernel_size=3, conv_act="gelu")),
+    "deberta_convolution_tokens": ("DebertaV2", TOKENS, dict(DEBERTA, num_labels=4, conv_kernel_size=5)),
 }
 LENGTHS = (1, 2, 7, 40, 120, 5)
 

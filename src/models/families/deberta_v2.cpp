@@ -1,5 +1,6 @@
 // DeBERTa V2 and V3: attention by contents and by distances in log buckets, which the layers'
-// query and key project too; no absolute positions.
+// query and key project too; no absolute positions. The large ones of V2 add a convolution of the
+// embedded tokens to the first layer's output.
 #include <algorithm>
 
 #include "base/text_util.h"
@@ -56,10 +57,19 @@ DisentangledSpec read_distances(ConfigReader& config, const ArchSpec& spec) {
   return distances;
 }
 
-void refuse_other_parts(ConfigReader& config, const ArchSpec& spec) {
-  if (config.integer_or_zero("conv_kernel_size", 0) > 0) {
-    config.problem("\"conv_kernel_size\": the convolution of DeBERTa V2 is not supported");
+void read_convolution(ConfigReader& config, EncoderOptions& options) {
+  options.convolution_taps = config.integer_or_zero("conv_kernel_size", 0);
+  if (options.convolution_taps < 1) return;
+  if (options.convolution_taps % 2 == 0) config.problem("\"conv_kernel_size\" must be odd");
+  if (config.integer_or("conv_groups", 1) != 1) config.problem("\"conv_groups\" must be 1");
+  const std::string activation = config.text_or("conv_act", "tanh");
+  options.convolution_gelu = activation == "gelu";
+  if (activation != "gelu" && activation != "tanh") {
+    config.problem("\"conv_act\" must be gelu or tanh");
   }
+}
+
+void refuse_other_parts(ConfigReader& config, const ArchSpec& spec) {
   for (const char* key : {"embedding_size", "pooler_hidden_size"}) {
     if (config.integer_or(key, spec.hidden_size) != spec.hidden_size) {
       config.problem("\"" + std::string(key) + "\" must be the hidden size");
@@ -87,6 +97,7 @@ void parse_deberta_v2(ConfigReader& config, ArchSpec& spec) {
   options.relative = read_distances(config, spec);
   const std::vector<std::string> norm = names_of_list(config, "norm_rel_ebd");
   options.relative_norm = std::ranges::count(norm, "layer_norm") > 0;
+  read_convolution(config, options);
   refuse_other_parts(config, spec);
   options.head_dense = "pooler.dense";
   options.head_activation = HeadActivation::kGelu;

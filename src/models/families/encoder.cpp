@@ -77,6 +77,12 @@ Backbone make_backbone(const ArchSpec& spec, const EncoderOptions& options, cons
       backbone.relative.norm = distances.layer_norm("LayerNorm", hidden, options.norm);
     }
   }
+  if (options.convolution_taps > 0) {
+    const Builder convolution = at.at("encoder.conv");
+    backbone.input_convolution = {convolution.convolution("conv", hidden, options.convolution_taps),
+                                  convolution.layer_norm("LayerNorm", hidden, options.norm),
+                                  options.convolution_gelu};
+  }
   return backbone;
 }
 

@@ -31,6 +31,8 @@ struct EncoderOptions {
   std::int64_t token_types = 0;                   // rows of the table of types; 0: none
   std::optional<DisentangledSpec> relative = {};  // attention by distances
   bool relative_norm = false;                     // of the table of distances
+  std::int64_t convolution_taps = 0;              // of Backbone::input_convolution; 0: none
+  bool convolution_gelu = false;
   // Of documents: paths from the root of the network.
   std::string head_dense, head_output = "classifier";
   HeadActivation head_activation = HeadActivation::kTanh;
