@@ -12,6 +12,7 @@
 #include <cmath>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -118,6 +119,13 @@ int main(int argc, char** argv) try {
   require(before.size() == 2 && before[0].size() == 3 && before[1].size() == 1,
           "a score has another length than ids less one");
   require(largest_difference(before[0], after[0]) > 1e-3F, "the adapter changes nothing");
+
+  svtune::Session several(
+      {.model = argv[1], .adapters = {{"own", argv[2]}}, .compute = fp32});
+  const auto mixed = several.score({ids[0], ids[0]}, {"own", std::nullopt});
+  require(largest_difference(mixed[0], after[0]) < 1e-5F, "a named adapter scores otherwise");
+  require(largest_difference(mixed[1], before[0]) < 1e-5F, "no name is not the model alone");
+  require_error(svtune::ErrorKind::kUsage, "other", [&] { several.score({ids[1]}, {"other"}); });
 
   const svtune::MergeSummary merged = adapted.merge(argv[3]);
   require(merged.largest > 0 && merged.bytes > 0, "merging reports no change");
