@@ -226,6 +226,26 @@ TEST_F(Calibrate, LoraOneTakesTheLeadingTripletsOfTheNegativeGradient) {
   }
 }
 
+TEST_F(Calibrate, LoraOneWithItsFirstStepStartsThatFarFromTheBase) {
+  Model model = load();
+  const at::Tensor before = test::logits_of(model);
+  LoraConfig one = config(LoraInit::kLoraOne);
+  one.first_step = true;
+  EXPECT_TRUE(method_traits(one).moves_start);
+  const Calibration found = calibrate(model, one, kTargets, texts());
+  const Attached attached =
+      attach(model, found.method, found.targets, {.starts = &found.starts});
+  for (const Linear* layer : attached.adapters.layers) {
+    const LowRankDelta& start = found.starts.at(layer->name());
+    const at::Tensor step = at::mm(start.up, start.down).to(at::kDouble) * start.scale;
+    // Values below one, held in fp32 at least.
+    EXPECT_LT(max_difference(layer->effective_weight() - layer->base().dense(), step), 1e-6)
+        << layer->name();
+    EXPECT_EQ(layer->adapter()->low_rank_delta()->down.size(0), 3) << layer->name();
+  }
+  EXPECT_GT(max_difference(test::logits_of(model), before), 1e-3);
+}
+
 TEST_F(Calibrate, LoraGaTakesOtherTripletsForAThanForB) {
   for (const GradientScale scale : {GradientScale::kStable, GradientScale::kPeft}) {
     Model model = load(), whole = load();

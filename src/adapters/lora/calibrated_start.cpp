@@ -6,7 +6,8 @@
 //   LoRA-GA   A from the leading r triplets of the gradient, B from the r behind them
 //             (LoRA-GA 2407.05000, theorem 3.1 and section 3.3);
 //   LoRA-One  A and B from the leading r triplets of the negative gradient
-//             (LoRA-One 2502.01235, algorithm 1).
+//             (LoRA-One 2502.01235, algorithm 1; the authors' code leaves W as it is, so that s·BA
+//             is a first step: config.first_step).
 #include <algorithm>
 #include <cmath>
 

@@ -14,14 +14,15 @@ namespace svtune {
 namespace {
 
 // B0A0 is not zero, and the layer computes W + s (BA - B0A0).
-bool takes_from_base(LoraInit init) {
+bool takes_from_base(const LoraConfig& config) {
+  const LoraInit init = config.init;
   return init == LoraInit::kOlora || init == LoraInit::kCorda || init == LoraInit::kLoraGa ||
-         init == LoraInit::kLoraOne;
+         (init == LoraInit::kLoraOne && !config.first_step);
 }
 
 // The layer computes that, whether B0A0 is zero or not.
 bool keeps_start(const LoraConfig& config) {
-  return takes_from_base(config.init) || config.init == LoraInit::kOrthogonal;
+  return takes_from_base(config) || config.init == LoraInit::kOrthogonal;
 }
 
 AdapterInit finish(const LowRankShape& shape, const LoraConfig& config, const LayerSite& site,
@@ -86,7 +87,9 @@ AdapterInit start_at_data(const LowRankShape& shape, const LoraConfig& config,
   if (config.init == LoraInit::kEva) {
     return finish(shape, config, site, A.clone(), zero_B(shape, site));
   }
-  return finish_from(shape, config, site, A, site.start->up.to(options).contiguous());
+  const at::Tensor B = site.start->up.to(options).contiguous();
+  if (!takes_from_base(config)) return finish(shape, config, site, A.clone(), B.clone());
+  return finish_from(shape, config, site, A, B);
 }
 
 bool has_branch_bias(const std::vector<Linear*>& layers) {
@@ -174,7 +177,7 @@ void check_dense_start(const LoraConfig& config) {
 }
 
 std::optional<PeftForm> peft_form(const LoraConfig& config, const std::vector<Linear*>& layers) {
-  if (takes_from_base(config.init)) return std::nullopt;
+  if (takes_from_base(config)) return std::nullopt;
   PeftLoraKeys keys = peft_lora_keys(config.low_rank, names_of(layers));
   if (config.init == LoraInit::kGaussian) keys.init = PeftLoraInit::kGaussian;
   if (config.init == LoraInit::kEva) keys.init = PeftLoraInit::kEva;

@@ -73,6 +73,7 @@ struct LoraConfig {
   CordaMode corda_mode = CordaMode::kInstruction;
   GradientScale gradient_scale = GradientScale::kStable;
   double stable_gamma = 16;
+  bool first_step = false;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -102,10 +103,17 @@ struct LoraConfig {
                               .help = "Larger ones make factors from a gradient smaller",
                               .above = 0,
                               .when = only_with("init", "lora_ga|lora_one")});
+    visit(self.first_step, {.name = "first_step",
+                            .help = "Start one step along the gradient away from the base, as the "
+                                    "paper has it, with a LoRA of the rank itself",
+                            .when = only_with("init", "lora_one")});
   }
   bool operator==(const LoraConfig&) const = default;
 };
 
+inline MethodTraits traits(const LoraConfig& config) {
+  return {.moves_start = config.init == LoraInit::kLoraOne && config.first_step};
+}
 AdapterInit make_adapter(const LoraConfig& config, const LayerSite& site);
 AdapterInit make_empty_adapter(const LoraConfig& config, const LayerSite& site);
 void check_layer(const LoraConfig& config, const LayerSite& site);
@@ -122,8 +130,9 @@ QuantizedStart<LoraConfig> quantized_start(const LoraConfig& config);
 // Throws UsageError for LoftQ, which repairs a rounding that such a base has not.
 void check_dense_start(const LoraConfig& config);
 
-// None from OLoRA's, CorDA's, LoRA-GA's and LoRA-One's start: for the untouched base the change has
-// rank 2r, as PiSSA's. From the orthogonal one a state file lies beside it.
+// None from OLoRA's, CorDA's, LoRA-GA's and, without its first step, LoRA-One's start: for the
+// untouched base the change has rank 2r, as PiSSA's. From the orthogonal one a state file lies
+// beside it.
 std::optional<PeftForm> peft_form(const LoraConfig& config, const std::vector<Linear*>& layers);
 std::optional<PeftForm> residual_form(const LoraConfig& config, const std::vector<Linear*>& layers);
 std::optional<PeftReading<LoraConfig>> read_peft(PeftKeys& keys, std::type_identity<LoraConfig>);
