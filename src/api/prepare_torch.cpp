@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "libtorch/prelude.h"
+#include "libtorch/vector_math.h"
 
 namespace svtune {
 namespace {
@@ -23,6 +24,7 @@ ThreadChoice prepare_torch(std::int64_t threads) {
   bound_product_caches();
   ThreadChoice choice = choose_threads(threads, thread_limits());
   at::set_num_threads(static_cast<int>(choice.count));
+  settle_vector_math();
   return choice;
 }
 
