@@ -26,12 +26,12 @@ int run(const CountCommandOptions& options, CommandContext& context) {
   wanted.base_dtype = options.base_dtype;
   wanted.batch_tokens = options.batch_tokens;
   wanted.max_length = options.max_length;
-  wanted.recompute = options.recompute;
+  wanted.activations = options.activations;
   const ParameterPlan plan =
       plan_parameters(read_json_file(path), path.string(), options.method, options.targets, wanted);
   context.out << layers_text(plan.start) << "Arithmetic: " << plan.arithmetic << "\n"
               << "Micro-batch: " << options.batch_tokens << " tokens\n"
-              << memory_text(plan.memory);
+              << recompute_text(plan.recompute) << memory_text(plan.memory);
   return 0;
 }
 

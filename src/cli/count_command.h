@@ -29,7 +29,7 @@ struct CountCommandOptions {
   TargetOptions targets;
   std::int64_t batch_tokens = 2048;
   std::int64_t max_length = 512;
-  Recompute recompute = Recompute::kNone;
+  ActivationOptions activations;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -52,7 +52,7 @@ struct CountCommandOptions {
                             .unit = "tokens",
                             .min = 2,
                             .max = 1 << 24});
-    visit(self.recompute, {.name = "recompute", .help = "What is computed again in backward"});
+    visit.group("", self.activations);
   }
 };
 

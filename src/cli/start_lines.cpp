@@ -28,7 +28,12 @@ std::string layers_text(const StartReport& report) {
   }
   for (const std::string& line : svd_summary(report)) text += line + "\n";
   return text + "Trainable: " + format_count(report.trainable) + " of " +
-         format_count(report.total) + " parameters (" + fixed(trainable_percent(report), 3) + " %)\n";
+         format_count(report.total) + " parameters (" + fixed(trainable_percent(report), 3) +
+         " %)\n";
+}
+
+std::string recompute_text(const std::string& choice) {
+  return choice.empty() ? "" : "Activations: " + choice + "\n";
 }
 
 std::string memory_text(const MemoryForecast& memory) {

@@ -12,6 +12,9 @@ namespace svtune {
 // all parameters.
 std::string layers_text(const StartReport& report);
 
+// What --max-memory made of the blocks; "" without it.
+std::string recompute_text(const std::string& choice);
+
 // The forecast and its items, one a line.
 std::string memory_text(const MemoryForecast& memory);
 

@@ -76,7 +76,7 @@ class Terminal final : public RunObserver {
                  << std::llround(plan.tokens_per_step) << " tokens each\n"
                  << "Arithmetic: " << plan.arithmetic << "\n"
                  << "Threads: " << threads_.count << " (" << threads_.reason << ")\n"
-                 << memory_text(plan.memory) << std::flush;
+                 << recompute_text(plan.recompute) << memory_text(plan.memory) << std::flush;
   }
 
   void timed(double seconds, double seconds_per_step) override {

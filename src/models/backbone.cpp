@@ -71,16 +71,17 @@ at::Tensor Backbone::finish(const at::Tensor& hidden) const {
 }
 
 at::Tensor Backbone::forward(const Batch& batch, at::ScalarType dtype, KvCache* cache,
-                             Recompute recompute) {
+                             RecomputePlan recompute) {
   at::Tensor x = embed(batch, dtype);
   const at::Tensor embedded = input_convolution.convolution.exists() ? x : at::Tensor();
   Pass pass{batch.offsets, {}, cache, &relative};
   for (const RopeSpec& each : rotations) {
     pass.rotations.push_back(rope_tables(each, batch.positions, batch.offsets));
   }
+  std::int64_t left = at::GradMode::is_enabled() ? recompute.blocks : 0;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
-    const bool wanted = recompute == Recompute::kFull && at::GradMode::is_enabled();
-    if (wanted && (x.requires_grad() || trains(blocks[i]))) {
+    if (left > 0 && (x.requires_grad() || trains(blocks[i]))) {
+      --left;
       x = recomputed(x, [this, i, pass](const at::Tensor& input) {
         return blocks[i].forward(input, i, pass);
       });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -11,10 +12,13 @@
 
 namespace svtune {
 
-// What backward keeps of a block's forward pass.
-enum class Recompute {
-  kNone,  // everything the gradients need
-  kFull,  // the block's input only; the block runs again in backward
+// Of which blocks backward keeps the input only and runs them again; of the others it keeps all
+// that gradients need. They are the first ones, because backward comes to them when what the later
+// ones kept is gone: the block that lives again takes no memory on top of the largest need.
+struct RecomputePlan {
+  std::int64_t blocks = 0;  // the first so many of those that backward goes through
+
+  static constexpr RecomputePlan all() { return {std::numeric_limits<std::int64_t>::max()}; }
 };
 
 // DeBERTa V2's: what the embedded tokens add to the first block's output.
@@ -49,7 +53,8 @@ struct Backbone {
   // continues sequence s of the cache, and batch.positions must go on from its length. Throws
   // ModelError for documents longer than the learned positions, for types without a row, and as
   // ImageEmbedding::forward does.
-  at::Tensor forward(const Batch& batch, at::ScalarType dtype, KvCache* cache, Recompute recompute);
+  at::Tensor forward(const Batch& batch, at::ScalarType dtype, KvCache* cache,
+                     RecomputePlan recompute);
   // The rows that the head reads of hidden states [M, hidden].
   at::Tensor finish(const at::Tensor& hidden) const;
   void parts(PartVisitor& visit);

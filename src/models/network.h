@@ -77,7 +77,9 @@ class Network {
   void drop_rows();
   const TokenRows& own_head_rows() const { return language_head().rows; }
 
-  void set_recompute(Recompute policy) { recompute_ = policy; }
+  // Gradients do not depend on it, to the bit; those of a leaf that several blocks share, added to
+  // what an earlier pass left, are sums in another order.
+  void set_recompute(RecomputePlan plan) { recompute_ = plan; }
 
  private:
   const Embedding* tied() const { return head_is_tied() ? &embedding() : nullptr; }
@@ -92,7 +94,7 @@ class Network {
   NetworkParts parts_;
   at::ScalarType dtype_ = at::kFloat;
   bool untied_ = false;
-  Recompute recompute_ = Recompute::kNone;
+  RecomputePlan recompute_;
 };
 
 }  // namespace svtune

@@ -17,59 +17,29 @@
 #include "base/oracle_test_util.h"
 #include "eval/evaluate.h"
 #include "formats/safetensors.h"
-#include "io/tiny_encoder_test_util.h"
 #include "report/metrics_log.h"
 #include "report/run_files.h"
+#include "train/label_run_test_util.h"
 #include "train/run_report.h"
 #include "train/training_run.h"
 
 namespace svtune {
 namespace {
 
-namespace fs = std::filesystem;
-
 using test::TempDirectory;
 using testing::HasSubstr;
 
-// A bare BERT over 43 words with a tokenizer, which a head of labels has to be made for.
-void write_encoder(const fs::path& directory) {
-  test::write_tiny_encoder(directory, {.family = "bert", .bare = true});
-  std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
-  for (int word = 0; word < 43; ++word) vocabulary += "w" + std::to_string(word) + "\n";
-  write_file_atomic(directory / "vocab.txt", vocabulary);
-  write_file_atomic(directory / "tokenizer_config.json",
-                    R"({"tokenizer_class": "BertTokenizer", "do_lower_case": true})");
-}
-
-// Pairs whose class, and number, follow from the first word of the second text.
-std::string pairs(int count, bool numbers) {
-  std::string text = "sentence1\tsentence2\tlabel\n";
-  for (int i = 0; i < count; ++i) {
-    const std::string yes = numbers ? "1.5" : "yes", no = numbers ? "-0.5" : "no";
-    text += "w" + std::to_string(i % 40) + " w7\tw" + std::to_string(i % 2) + " w" +
-            std::to_string(i * 7 % 40) + "\t" + (i % 2 == 0 ? yes : no) + "\n";
-  }
-  return text;
-}
-
 class LabelTraining : public testing::Test {
  protected:
-  LabelTraining() { write_encoder(directory_ / "model"); }
+  LabelTraining() { test::write_word_encoder(directory_ / "model"); }
 
   TrainOptions wanted(TrainTask task) {
     const bool numbers = task == TrainTask::kRegress;
-    write_file_atomic(directory_ / "train.tsv", pairs(64, numbers));
-    write_file_atomic(directory_ / "dev.tsv", pairs(21, numbers));
-    TrainOptions options;
-    options.model.model = directory_ / "model";
-    options.data.data = directory_ / "train.tsv";
+    write_file_atomic(directory_ / "dev.tsv", test::labelled_pairs(21, numbers));
+    TrainOptions options = test::label_run(directory_.path(), task);
     options.data.eval_data = directory_ / "dev.tsv";
-    options.data.task = task;
-    options.method = LoraConfig{};
     options.train.max_steps = 30;
-    options.train.batch.batch_size = 8;
     options.train.schedule.learning_rate = numbers ? 1e-3 : 5e-3;
-    options.run.output = directory_ / "run";
     return options;
   }
 

@@ -78,19 +78,25 @@ std::uint64_t available_memory() {
   return std::min(left_in_groups(), system ? *system * 1024 : kUnknown);
 }
 
+std::string items_text(const MemoryForecast& forecast) {
+  std::string items;
+  for (const MemoryItem& item : forecast.items) {
+    items += (items.empty() ? "" : ", ") + item.name + " " + format_bytes(item.bytes);
+  }
+  return items;
+}
+
 void check_memory(const MemoryForecast& forecast, std::uint64_t available,
                   std::uint64_t already_used) {
   const std::uint64_t total = forecast.total();
   const std::uint64_t missing = total - std::min(total, already_used);
   if (missing <= available) return;
-  std::string items;
-  for (const MemoryItem& item : forecast.items) {
-    items += (items.empty() ? "" : ", ") + item.name + " " + format_bytes(item.bytes);
-  }
-  throw RunError("training needs about " + format_bytes(total) + " of memory (" + items + "), " +
-                     format_bytes(available + already_used) + " can be had",
+  throw RunError("training needs about " + format_bytes(total) + " of memory (" +
+                     items_text(forecast) + "), " + format_bytes(available + already_used) +
+                     " can be had",
                  "lower --batch-size or --batch-tokens (raising --gradient-accumulation by the "
-                 "same factor keeps the result), use --recompute full, or --dtype bf16");
+                 "same factor keeps the result), use --max-memory or --recompute full, or --dtype "
+                 "bf16");
 }
 
 }  // namespace svtune

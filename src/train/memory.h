@@ -30,13 +30,16 @@ struct MemoryRequest {
   std::uint64_t adapter_bytes = 0;            // frozen state and compute copies of the adapters
   std::uint64_t gradient_bytes = 0;           // largest dense gradient of a layer
   std::int64_t trainable_parameters = 0;
-  std::int64_t kept_per_token = 0;  // elements that adapted layers keep, all blocks together
-  std::int64_t blocks = 0;          // that backward goes through
+  // Elements that the adapted layers of a block keep: one for each block that backward goes
+  // through, which are the last ones of the network.
+  std::vector<double> kept_per_token;
   std::int64_t batch_tokens = 0;
   std::int64_t supervised_tokens = 0;  // 0 = all
   std::int64_t longest_document = 0;   // tokens; 0 = all
   bool trains_head = false;            // the output matrix itself trains
-  Recompute recompute = Recompute::kNone;
+  RecomputePlan recompute;
+
+  std::int64_t blocks() const { return static_cast<std::int64_t>(kept_per_token.size()); }
 };
 
 struct MemoryItem {
@@ -51,6 +54,9 @@ struct MemoryForecast {
 
 // Bytes of what turns tokens or images into rows, without an embedding that is the head as well.
 std::uint64_t input_bytes(Network& net);
+
+// "program 191 MiB, weights 513 MiB, ...".
+std::string items_text(const MemoryForecast& forecast);
 
 // What the adapters of a model add; `request` has the tokens already.
 void add_adapters(MemoryRequest& request, Network& net, const AdapterSet& adapters);

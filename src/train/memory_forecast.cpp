@@ -108,6 +108,38 @@ double head_gradient(const Network& net, const MemoryRequest& request, double el
   return size * std::max(2 * kFp32, kFp32 + (element < kFp32 ? 2 : 1) * element);
 }
 
+struct Activations {
+  double saved = 0;   // when the forward pass is done; bytes
+  double widest = 0;  // what the largest need has on top
+};
+
+Activations activations(Network& net, const MemoryRequest& request, double element) {
+  const auto tokens = static_cast<double>(request.batch_tokens);
+  const double input = tokens * static_cast<double>(net.spec().hidden_size) * element;
+  const std::size_t count = request.kept_per_token.size(), all = net.blocks().size();
+  double passing = 0;  // backward through one block whose tensors are there
+  for (const Block& block : net.blocks()) {
+    passing = std::max(passing, temporaries(block, request, element));
+  }
+  std::vector<double> whole;  // what backward needs of each block
+  for (std::size_t i = 0; i < count; ++i) {
+    const Block& block = net.blocks()[all - count + i];
+    whole.push_back(saved_by_block(block, tokens, element) +
+                    tokens * request.kept_per_token[i] * element);
+  }
+  const auto again =
+      static_cast<std::size_t>(std::min<std::int64_t>(request.recompute.blocks, request.blocks()));
+  double saved = static_cast<double>(again) * input;
+  for (std::size_t i = again; i < count; ++i) saved += whole[i];
+  const double head = head_bytes(net, request, element) + head_gradient(net, request, element);
+  double largest = saved + std::max(passing, head);
+  // A block lives again when those behind it are gone, inputs and all.
+  for (std::size_t i = 0; i < again; ++i) {
+    largest = std::max(largest, static_cast<double>(i + 1) * input + whole[i] + passing);
+  }
+  return {saved, largest - saved};
+}
+
 }  // namespace
 
 std::uint64_t input_bytes(Network& net) {
@@ -130,14 +162,11 @@ void add_adapters(MemoryRequest& request, Network& net, const AdapterSet& adapte
     request.gradient_bytes =
         std::max(request.gradient_bytes, static_cast<std::uint64_t>(memory.gradient_bytes));
   }
-  double kept = 0;
-  for (const Block& block : net.blocks()) kept += kept_by_adapters(block, request.batch_tokens);
-  request.kept_per_token = static_cast<std::int64_t>(kept);
   std::set<std::string> inputs;
   for (const NamedParameter& each : net.input_parameters()) inputs.insert(each.name);
   for (const ExtraTrainable& extra : adapters.extras) {
     const auto block = blocks.find(extra.name);
-    const bool is_input = inputs.contains(extra.name);
+    const bool is_input = inputs.contains(extra.name) || inputs.contains(extra.matrix);
     // What lies behind the blocks needs no way through them.
     if (block != blocks.end() || is_input) first = std::min(first, is_input ? 0 : block->second);
   }
@@ -150,7 +179,10 @@ void add_adapters(MemoryRequest& request, Network& net, const AdapterSet& adapte
   if (adapters.state) {
     request.adapter_bytes += static_cast<std::uint64_t>(adapters.state->held_bytes());
   }
-  request.blocks = last - first;
+  for (std::int64_t i = first; i < last; ++i) {
+    const Block& block = net.blocks()[static_cast<std::size_t>(i)];
+    request.kept_per_token.push_back(kept_by_adapters(block, request.batch_tokens));
+  }
   request.trainable_parameters = adapters.num_trainable();
   const Adapter* head = net.head().adapter();
   request.trains_head = (head != nullptr && head->plain_weight().defined()) ||
@@ -164,25 +196,10 @@ std::uint64_t MemoryForecast::total() const {
 }
 
 MemoryForecast predict_memory(Network& net, const MemoryRequest& request) {
-  const ArchSpec& spec = net.spec();
-  const Block& block = net.blocks().front();
   const at::ScalarType dtype = net.dtype();
   const double element = dtype == at::kBFloat16 ? 2 : dtype == at::kDouble ? 8 : 4;
-  const auto tokens = static_cast<double>(request.batch_tokens);
-  const auto layers = static_cast<double>(spec.num_layers);
-  const double a_block = saved_by_block(block, tokens, element);
-  const double linears = tokens * static_cast<double>(request.kept_per_token) * element;
-  const auto blocks = static_cast<double>(request.blocks);
-  double backward = temporaries(block, request, element);
-  double saved = blocks * a_block + linears;
-  if (request.recompute == Recompute::kFull) {
-    // One block at a time lives again.
-    backward += a_block + linears / std::max(1.0, blocks);
-    saved = layers * tokens * static_cast<double>(spec.hidden_size) * element;
-  }
+  const auto [saved, widest] = activations(net, request, element);
   const double states = static_cast<double>(request.trainable_parameters) * 16;
-  const double head = head_bytes(net, request, element) + head_gradient(net, request, element);
-  const double widest = std::max(backward, head);
   // Sizes rounded up and blocks kept for reuse, see nn/cpu_allocator.cpp.
   const double reserve = states / 16 + (saved + widest) / 8 + (32 << 20);
   const auto bytes = [](double value) { return static_cast<std::uint64_t>(value); };

@@ -79,7 +79,7 @@ struct Case {
   const char* name;
   MethodConfig method;
   at::ScalarType dtype = at::kFloat;
-  Recompute recompute = Recompute::kNone;
+  RecomputePlan recompute = {};
   std::size_t documents = 4;  // of 512 tokens in a batch
   std::string targets = "all-linear";
 };
@@ -118,7 +118,7 @@ double forecast_ratio(const Case& each) {
 
   test::CyclicSource source(long_documents(), each.documents);
   TrainConfig config;
-  config.recompute = each.recompute;
+  if (each.recompute.blocks > 0) config.activations.recompute_blocks = each.recompute.blocks;
   config.batch.gradient_accumulation = 1;
   TrainState state(attached.adapters, source, config.optimizer);
   EXPECT_TRUE(reset_peak());
@@ -174,14 +174,15 @@ INSTANTIATE_TEST_SUITE_P(
     Memory, Forecast,
     testing::Values(
         Case{"lora", LoraConfig{}}, Case{"lora_bf16", LoraConfig{}, kBf16},
-        Case{"lora_recompute", LoraConfig{}, at::kFloat, Recompute::kFull},
-        Case{"lora_one_document", LoraConfig{}, at::kFloat, Recompute::kNone, 1},
-        Case{"lora_on_the_head", LoraConfig{}, at::kFloat, Recompute::kNone, 4, "lm_head"},
+        Case{"lora_recompute", LoraConfig{}, at::kFloat, RecomputePlan::all()},
+        Case{"lora_half_recompute", LoraConfig{}, at::kFloat, RecomputePlan{3}},
+        Case{"lora_one_document", LoraConfig{}, at::kFloat, RecomputePlan{}, 1},
+        Case{"lora_on_the_head", LoraConfig{}, at::kFloat, RecomputePlan{}, 4, "lm_head"},
         Case{"dropout", with_dropout()}, Case{"dropout_bf16", with_dropout(), kBf16},
         Case{"pissa", PissaConfig{}}, Case{"pissa_bf16", PissaConfig{}, kBf16},
         Case{"svft", SvftConfig{}}, Case{"svft_bf16", SvftConfig{}, kBf16},
         Case{"svft_truncated_bf16", truncated(), kBf16},
-        Case{"svft_recompute_bf16", SvftConfig{}, kBf16, Recompute::kFull},
+        Case{"svft_recompute_bf16", SvftConfig{}, kBf16, RecomputePlan::all()},
         Case{"dora", DoraConfig{}}, Case{"dora_bf16", DoraConfig{}, kBf16},
         Case{"adalora", AdaloraConfig{}}, Case{"adalora_bf16", AdaloraConfig{}, kBf16},
         Case{"oft", OftConfig{}}, Case{"oft_bf16", OftConfig{}, kBf16}, Case{"boft", butterfly()},
@@ -193,7 +194,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"flora_bf16", FloraConfig{.rank = 2}, kBf16}, Case{"lora_olora", qr_start()},
         Case{"vera", VeraConfig{}}, Case{"vera_bf16", VeraConfig{}, kBf16},
         Case{"full", FullConfig{}}, Case{"full_bf16", FullConfig{}, kBf16},
-        Case{"full_recompute", FullConfig{}, at::kFloat, Recompute::kFull}),
+        Case{"full_recompute", FullConfig{}, at::kFloat, RecomputePlan::all()}),
     [](const testing::TestParamInfo<Case>& info) { return info.param.name; });
 
 TEST(Memory, ProcessKnowsItsOwnSize) {

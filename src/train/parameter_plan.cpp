@@ -10,6 +10,7 @@
 #include "libtorch/prelude.h"
 #include "models/families.h"
 #include "nn/narrow_product.h"
+#include "train/memory_plan.h"
 #include "train/quantize_plan.h"
 
 namespace svtune {
@@ -77,8 +78,8 @@ std::uint64_t unread_bytes(Model& model, std::int64_t tokens) {
   return bytes;
 }
 
-MemoryForecast forecast(Model& model, const AdapterSet& adapters, const TrainOptions& training,
-                        const ParameterPlanOptions& options) {
+MemoryChoice forecast(Model& model, const AdapterSet& adapters, const TrainOptions& training,
+                      const ParameterPlanOptions& options) {
   Network& net = *model.net;
   MemoryRequest request;
   request.weight_bytes =
@@ -86,9 +87,9 @@ MemoryForecast forecast(Model& model, const AdapterSet& adapters, const TrainOpt
   request.weight_bytes += input_bytes(net);
   request.batch_tokens = options.batch_tokens;
   request.longest_document = std::min(options.max_length, options.batch_tokens);
-  request.recompute = options.recompute;
   add_adapters(request, net, adapters);
-  return predict_memory(net, request);
+  ActivationOptions activations = options.activations;
+  return choose_memory(net, std::move(request), activations);
 }
 
 }  // namespace
@@ -109,8 +110,9 @@ ParameterPlan plan_parameters(const Json& config, const std::string& source,
   const TargetOptions chosen = everything ? targets : or_all_linear(targets);
   if (!everything) check_every_target(*model.net, chosen, method);
   Attached attached = attach(model, method, chosen, {.initialise = false, .shapes_only = true});
-  MemoryForecast memory = forecast(model, attached.adapters, training, options);
-  return {std::move(attached.report), std::move(memory), std::move(model.arithmetic)};
+  MemoryChoice memory = forecast(model, attached.adapters, training, options);
+  return {std::move(attached.report), std::move(memory.forecast), std::move(model.arithmetic),
+          std::move(memory.text)};
 }
 
 }  // namespace svtune

@@ -45,11 +45,33 @@ TEST(Recompute, BlocksThatTrainNothingAreLeftAlone) {
   const Batch batch = test::pack(test::random_documents(6, 4));
   for (const std::string name : {"model.layers.1.self_attn.q_proj", "lm_head"}) {
     test::Rig plain = rig_on({name}, test::tiny_spec()), again = rig_on({name}, test::tiny_spec());
-    again.net->set_recompute(Recompute::kFull);
+    again.net->set_recompute(RecomputePlan::all());
     const Outcome wanted = step_of(plain, batch), got = step_of(again, batch);
     EXPECT_EQ(got.loss, wanted.loss) << name;
     for (std::size_t i = 0; i < wanted.gradients.size(); ++i) {
       EXPECT_TRUE(got.gradients[i].equal(wanted.gradients[i])) << name;
+    }
+  }
+}
+
+// Every layer of four blocks; the first so many run again.
+TEST(Recompute, AnyNumberOfBlocksGivesTheSameBits) {
+  ArchSpec spec = test::tiny_spec();
+  spec.num_layers = 4;
+  const std::unique_ptr<Network> net = test::tiny_decoder(spec, at::kFloat);
+  std::vector<std::string> names;
+  for (const Linear* layer : net->linears()) names.push_back(layer->name());
+  const Batch batch = test::pack(test::random_documents(6, 4));
+  test::Rig plain = rig_on(names, spec);
+  const Outcome wanted = step_of(plain, batch);
+  ASSERT_GT(wanted.gradients.size(), 4u);
+  for (std::int64_t blocks = 1; blocks <= 5; ++blocks) {
+    test::Rig again = rig_on(names, spec);
+    again.net->set_recompute({blocks});
+    const Outcome got = step_of(again, batch);
+    EXPECT_EQ(got.loss, wanted.loss) << blocks;
+    for (std::size_t i = 0; i < wanted.gradients.size(); ++i) {
+      EXPECT_TRUE(got.gradients[i].equal(wanted.gradients[i])) << blocks << " " << i;
     }
   }
 }

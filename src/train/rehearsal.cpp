@@ -51,7 +51,7 @@ StepTime measure_steps(Network& net, AdapterSet& adapters, BatchSource& batches,
   set_to_zero(adapters);
   TrainState state(adapters, batches, config.optimizer);
   state.optimizer.zero_gradients();
-  net.set_recompute(config.recompute);
+  net.set_recompute(config.activations.plan());
   batches.rewind();
   StepTime time;
   double seconds = 0;

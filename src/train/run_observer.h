@@ -23,6 +23,7 @@ struct RunPlan {
   std::int64_t total_steps = 0;
   double tokens_per_step = 0;  // on average
   std::string arithmetic;      // of the weights and the products, and why; one line
+  std::string recompute;       // what --max-memory made of the blocks; one line, empty without it
 };
 
 // Nats per supervised token on the same documents.

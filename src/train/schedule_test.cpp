@@ -106,7 +106,8 @@ TEST(TrainConfig, StepsFollowFromEpochsUnlessGiven) {
 TEST(TrainConfig, SurvivesJson) {
   TrainConfig config;
   config.schedule.learning_rate = 1e-3;
-  config.recompute = Recompute::kFull;
+  config.activations.recompute = Recompute::kFull;
+  config.activations.max_memory = 4ll << 30;
   config.batch.batch_tokens = 4096;
   TrainConfig read;
   fields_from_json(read, fields_to_json(config), "test");

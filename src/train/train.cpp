@@ -152,7 +152,7 @@ double add_micro_batch(Network& net, const AdapterSet& adapters, const Batch& ba
 TrainResult train(Network& net, TrainState& state, const TrainConfig& config,
                   std::int64_t total_steps, TrainObserver& observer) {
   TrainResult result{state.step, std::numeric_limits<double>::quiet_NaN(), false};
-  net.set_recompute(config.recompute);
+  net.set_recompute(config.activations.plan());
   state.adapters.begin(total_steps);
   if (state.step < total_steps) take_steps(net, state, config, total_steps, observer, result);
   state.adapters.begin_micro_batch(false, 0);

@@ -15,6 +15,8 @@
 
 namespace svtune {
 
+// What is computed again in backward (models/backbone.h): no block, or all of them.
+enum class Recompute { kNone, kFull };
 inline constexpr EnumName<Recompute> kRecomputeNames[] = {
     {Recompute::kNone, "none", "keep what backward needs: fastest"},
     {Recompute::kFull, "full", "keep block inputs, run blocks twice: least memory"},
@@ -40,6 +42,37 @@ inline constexpr EnumName<KeptMetric> kKeptMetricNames[] = {
     {KeptMetric::kSpearman, "spearman", "correlation of their ranks"},
 };
 constexpr std::span<const EnumName<KeptMetric>> enum_names(KeptMetric) { return kKeptMetricNames; }
+
+// How much of the forward pass backward finds kept.
+struct ActivationOptions {
+  Recompute recompute = Recompute::kNone;
+  std::optional<std::int64_t> recompute_blocks;
+  std::optional<std::int64_t> max_memory;  // bytes; a run makes recompute_blocks of it
+
+  // What is asked for, max_memory aside.
+  RecomputePlan plan() const;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.recompute, {.name = "recompute", .help = "What is computed again in backward"});
+    visit(self.recompute_blocks,
+          {.name = "recompute_blocks",
+           .help = "The first so many blocks, at most all, are computed again in backward",
+           .unit = "blocks",
+           .min = 1,
+           .max = 1 << 20,
+           .instead_of = "recompute"});
+    visit(self.max_memory,
+          {.name = "max_memory",
+           .help = "Largest size of the process: no more blocks are computed again than it asks "
+                   "for; 4G is 4 GiB",
+           .unit = "bytes",
+           .value_name = "SIZE",
+           .min = 1 << 20,
+           .instead_of = "recompute_blocks",
+           .is_size = true});
+  }
+};
 
 // How the data are cut into micro-batches.
 struct BatchConfig {
@@ -87,7 +120,7 @@ struct TrainConfig {
   BatchConfig batch;
   ScheduleConfig schedule;
   OptimizerConfig optimizer;
-  Recompute recompute = Recompute::kNone;
+  ActivationOptions activations;
   std::int64_t eval_every = 0;
   std::int64_t save_every = 0;
   double save_minutes = 10;
@@ -112,7 +145,7 @@ struct TrainConfig {
     visit.group("Batches", self.batch);
     visit.group("Learning rate", self.schedule);
     visit.group("Optimiser", self.optimizer);
-    visit(self.recompute, {.name = "recompute", .help = "What is computed again in backward"});
+    visit.group("", self.activations);
     visit(self.eval_every, {.name = "eval_every",
                             .help = "Evaluate every N steps; 0 = at the end only",
                             .unit = "optimiser steps",

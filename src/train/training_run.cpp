@@ -16,6 +16,7 @@
 #include "report/metrics_log.h"
 #include "train/int8_base.h"
 #include "train/label_report.h"
+#include "train/memory_plan.h"
 #include "train/quantized_base.h"
 #include "train/recipes/recipe_report.h"
 #include "train/rehearsal.h"
@@ -28,9 +29,17 @@
 namespace svtune {
 namespace {
 
-RunPlan plan_of(const TrainSession& session, const Attached& attached) {
-  return {attached.report, forecast_memory(session, attached), session.total_steps,
-          tokens_per_step(session), session.model.arithmetic};
+RunPlan plan_of(TrainSession& session, const Attached& attached) {
+  MemoryChoice memory = choose_memory(session, attached);
+  return {attached.report,          std::move(memory.forecast), session.total_steps,
+          tokens_per_step(session), session.model.arithmetic,   std::move(memory.text)};
+}
+
+// As config.json keeps them: with the blocks that were chosen in place of what they were chosen by.
+TrainOptions with_chosen_blocks(TrainOptions options, const TrainConfig& chosen) {
+  options.train.activations = chosen.activations;
+  options.train.activations.max_memory.reset();
+  return options;
 }
 
 // Whether the method's products start near the base, and it has others that start there exactly.
@@ -40,12 +49,13 @@ bool only_starts_near(MethodConfig method) { return method_start_exactly(method,
 void take_exact_products(TrainSession& session, Attached& attached, double base_loss, double loss,
                          RunObserver& observer) {
   method_start_exactly(attached.record.method, attached.adapters.layers);
-  const MemoryForecast memory = forecast_memory(session, attached);
+  const MemoryChoice memory = choose_memory(session, attached);
   observer.note("the cheapest products of " + attached.report.method + " start at a loss of " +
                 fixed(loss, 6) + ", the base model's is " + fixed(base_loss, 6) +
                 ": products keep the base's weights, peak memory (predicted) " +
-                format_bytes(memory.total()));
-  check_memory(memory, available_memory(), process_memory().resident);
+                format_bytes(memory.forecast.total()) +
+                (memory.text.empty() ? "" : "; " + memory.text));
+  check_memory(memory.forecast, available_memory(), process_memory().resident);
 }
 
 // `base` are the base model's losses on `documents`.
@@ -54,8 +64,8 @@ void verify_start(TrainSession& session, Attached& attached, const std::vector<B
   const auto mean = [](const at::Tensor& losses) { return losses.mean().item<double>(); };
   const bool quantized = session.options.model.base_dtype.has_value();
   // A quantised base, a trained adapter and some methods promise no equality.
-  const bool promised = !session.start_adapter && !quantized &&
-                        !method_traits(attached.record.method).moves_start;
+  const bool promised =
+      !session.start_adapter && !quantized && !method_traits(attached.record.method).moves_start;
   at::Tensor losses = start_losses(*session.model.net, &attached.adapters, documents);
   bool exact = promised;
   if (promised && only_starts_near(attached.record.method)) {
@@ -267,8 +277,8 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   const RunInputs inputs = inputs_of(session);
   if (directory.holds_run()) check_inputs(run, inputs, observer);
   const bool restart = directory.holds_run() && has_checkpoint(run);
-  const auto begin = [&] {
-    directory.begin(given);
+  const auto begin = [&](const TrainOptions& options) {
+    directory.begin(options);
     save_inputs(run, inputs);
   };
   std::vector<Batch> documents;
@@ -276,6 +286,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   std::optional<double> base_loss;
   std::vector<ReportSample> samples;
   if (!restart) {
+    check_memory_target(session);
     // What the base alone needs is checked before its loss is computed.
     check_memory(forecast_memory(session, {}), available_memory(), process_memory().resident);
     documents = start_documents(*session.batches);
@@ -284,7 +295,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
     if (!session.start_adapter) answer_samples(session, kAnswerBefore, samples, observer);
   }
   // A quantised base is written first of all, and a killed run must find it again.
-  if (session.options.model.base_dtype && !restart) begin();
+  if (session.options.model.base_dtype && !restart) begin(given);
   enter_quantized_base(session, observer);
   const bool goes_on_from_adapter = !restart && session.options.model.adapter.has_value();
   std::optional<AdapterRecord> begun;
@@ -307,11 +318,14 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   if (!restored || restored->step < session.total_steps) {
     static_cast<void>(Schedule(session.options.train.schedule, session.total_steps));
   }
-  begin();
+  begin(with_chosen_blocks(given, session.options.train));
   if (!restart) save_record(run, attached);
   RunFiles files = start_files(session, attached.report, base_loss);
   if (!restart) files.samples = std::move(samples);
   if (int8) files.run.facts.push_back({"Loss by int8 products", change_text(*int8)});
+  if (!restart && !plan.recompute.empty()) {
+    files.run.facts.push_back({"Memory at the start", plan.recompute});
+  }
   save_report_json(run, files);
 
   Trained trained = train_steps(session, attached, *state, restored, observer);

@@ -423,6 +423,15 @@ class Faults(Refusing):
         self.refused_train(1, "of memory", "--batch-size", data=data,
                            more=("--max-length", 1 << 24))
 
+    def test_a_memory_target_below_every_plan_names_the_smallest(self):
+        for more in ((), ("--base-dtype", "nf4"), ("--recompute", "full")):
+            with self.subTest(more=more):
+                self.refused_train(1, "needs at least", "--max-memory allows 1.00 MiB",
+                                   "--batch-size", more=("--max-memory", "1M", *more))
+        self.refused_train(2, "need a size in bytes", more=("--max-memory", "much"))
+        self.refused_train(2, "exclude each other",
+                           more=("--max-memory", "4G", "--recompute-blocks", 1))
+
     def test_full_disk_at_the_start_is_an_error(self):
         with tmpfs(self, self.root / "small", "96k") as disk:
             self.refused(svtune(*self.train_arguments(disk / "run", method="full")), 1,

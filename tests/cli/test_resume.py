@@ -140,7 +140,8 @@ class Changes(Resuming):
         steps = 4
         for more in (["--save-every", 1], ["--save-minutes", 0], ["--keep-checkpoints", 5],
                      ["--eval-data", self.data, "--eval-every", 2], ["--samples", 1],
-                     ["--threads", 2], ["--recompute", "full"]):
+                     ["--threads", 2], ["--recompute", "full"], ["--recompute-blocks", 1],
+                     ["--max-memory", "64G"]):
             steps += 1
             with self.subTest(more=more):
                 output = self.goes_on(run, "--max-steps", steps, *more).stdout

@@ -145,6 +145,9 @@ class Training(harness.Base):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("Peak memory (predicted)", result.stdout)
         self.assertFalse(run.exists())
+        result = svtune(*self.train_arguments(run, "--dry-run", "--max-memory", "64G"))
+        self.assertIn("Activations: keep what backward needs of ", result.stdout)
+        self.assertIn(" of 64.0 GiB", result.stdout)
 
     def test_dry_run_measures_the_time_of_a_step_for_every_method(self):
         for method, *more in (["lora"], ["pissa"], ["svft"], ["full"], ["pissa", "--base-dtype",

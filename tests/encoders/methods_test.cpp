@@ -88,7 +88,7 @@ TEST_P(EncoderContract, GradientsMatchFiniteDifferences) {
 
 TEST_P(EncoderContract, RecomputedBlocksGiveTheSameGradients) {
   Model kept = load(at::kFloat), again = load(at::kFloat);
-  again.net->set_recompute(Recompute::kFull);
+  again.net->set_recompute(RecomputePlan::all());
   const Attached a = attach_to(kept), b = attach_to(again);
   for (const AdapterSet* set : {&a.adapters, &b.adapters}) {
     test::disturb(*set);
