@@ -249,6 +249,22 @@ TEST(DataLosses, NamesColumnsThatAreNotUsed) {
                                    "template has no place for history"));
 }
 
+TEST(DataLosses, NamesFieldsOfMessagesThatTheTemplateDoesNotRead) {
+  const Tokenizer tokenizer = test::byte_tokenizer(
+      true, "{% for m in messages %}{{ m.name }}{{ m.content }};{% endfor %}");
+  const auto encoder = std::make_shared<ExampleEncoder>(
+      tokenizer, PromptTemplate({.chat_template = std::nullopt}, tokenizer), EncodeOptions{});
+  const test::TempDirectory directory;
+  const std::string row =
+      R"({"messages": [{"role": "user", "content": "q", "name": "n", "id": 3, "note": ""},)"
+      R"( {"role": "assistant", "content": "a", "thinking": "t", "id": 4, "weight": 1}]})";
+  write_file_atomic(directory / "d.jsonl", row + "\n" + row + "\n");
+  const auto losses = data_losses(ExampleStore(directory / "d.jsonl", {}, encoder));
+  ASSERT_EQ(losses.size(), 1u);
+  EXPECT_THAT(losses[0], HasSubstr("fields of messages not used: id (2 rows), thinking (2 rows); "
+                                   "the chat template has no place for them"));
+}
+
 TEST(ExampleStore, DropsAndCountsExamplesWithoutTargets) {
   const std::string content = R"({"prompt": "a", "completion": "b"})"
                               "\n"

@@ -51,6 +51,14 @@ std::vector<std::string> data_losses(const ExampleStore& store, std::string_view
   if (std::string columns = unused_columns(store, field); !columns.empty()) {
     losses.push_back(std::move(columns));
   }
+  if (!stats.unread_fields.empty()) {
+    std::string list;
+    for (const auto& [field, rows] : stats.unread_fields) {
+      list += (list.empty() ? "" : ", ") + field + " (" + counted(rows, "row") + ")";
+    }
+    losses.push_back(name + ": fields of messages not used: " + list +
+                     "; the chat template has no place for them");
+  }
   if (stats.folded > 0) {
     losses.push_back(of_seen(stats.folded) +
                      "have their system message at the head of the first user turn, since the "

@@ -68,6 +68,9 @@ void ExampleStore::encode_all(const DataOptions& options, const Progress& progre
     try {
       const Example example = reader_.example(index_.read(i));
       if (!encoder_->options().train_on_prompt) stats_.in_vain += asking_in_vain(example.messages);
+      for (const std::string& field : further_fields(example.messages)) {
+        if (!encoder_->prompt().reads_field(field)) ++stats_.unread_fields[field];
+      }
       if (split_) {
         for (const TokenizedExample& block : encoder_->encode_blocks(example)) add(block, record);
       } else {

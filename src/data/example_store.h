@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,6 +58,8 @@ struct EncodeStats {
   std::int64_t folded = 0;      // examples whose system message stands in the user turn
   std::int64_t lost = 0;        // messages that the chat template leaves out
   std::int64_t in_vain = 0;     // messages of others than the assistant that ask to be learned
+  // Rows with a field in their messages that the chat template does not read, by its name.
+  std::map<std::string, std::int64_t> unread_fields = {};
   std::int64_t tokens = 0;      // of the examples kept
   std::int64_t supervised = 0;  // tokens
   std::int64_t longest = 0;     // tokens

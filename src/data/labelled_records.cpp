@@ -127,16 +127,13 @@ class JsonLabels {
   JsonLabels(const LabelledOptions& options, std::string name)
       : options_(options), name_(std::move(name)) {}
 
+  // Throws FileError when the first record's columns are not known and no record may be left out.
   std::string problem(const Json& record) {
-    if (!columns_) {
-      std::vector<std::string> names;
-      for (const auto& [key, value] : record.items()) names.push_back(key);
-      columns_ = choose_columns(names, options_, name_);
-      // Numbers were looked up in the first record; the others are read by name.
-      for (std::size_t i = 0; i < columns_->texts.size(); ++i) {
-        columns_->texts[i] = names[columns_->text_indices[i]];
-      }
-      columns_->label = names[columns_->label_index];
+    try {
+      if (!columns_) columns_ = columns_of(record);
+    } catch (const FileError&) {
+      if (!options_.skip_bad_lines) throw;
+      return "its columns are not known";
     }
     for (const std::string& text : columns_->texts) {
       const auto found = record.find(text);
@@ -164,6 +161,18 @@ class JsonLabels {
   const std::optional<LabelledColumns>& columns() const { return columns_; }
 
  private:
+  LabelledColumns columns_of(const Json& record) const {
+    std::vector<std::string> names;
+    for (const auto& [key, value] : record.items()) names.push_back(key);
+    LabelledColumns columns = choose_columns(names, options_, name_);
+    // Numbers were looked up in this record; the others are read by name.
+    for (std::size_t i = 0; i < columns.texts.size(); ++i) {
+      columns.texts[i] = names[columns.text_indices[i]];
+    }
+    columns.label = names[columns.label_index];
+    return columns;
+  }
+
   const LabelledOptions& options_;
   std::string name_;
   std::optional<LabelledColumns> columns_;

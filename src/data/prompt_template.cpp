@@ -179,6 +179,10 @@ bool PromptTemplate::reads(std::string_view part) const {
   return style_ == PromptStyle::kChat && (part != "tools" || chat_->mentions("tools"));
 }
 
+bool PromptTemplate::reads_field(std::string_view field) const {
+  return style_ == PromptStyle::kChat && chat_->mentions(field);
+}
+
 PromptText PromptTemplate::whole(const Example& example) const {
   if (example.kind == ExampleKind::kText) return {{{example.completion, true}}, true, true};
   if (style_ == PromptStyle::kChat) return chat_->whole(example);

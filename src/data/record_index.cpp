@@ -31,14 +31,14 @@ std::string problem_of(const ScannedRecord& record, const RecordIndexOptions& op
   if (const std::size_t bad = find_invalid_utf8(record.text); bad != std::string_view::npos) {
     return at_line + "byte " + std::to_string(bad) + " of the record is not valid UTF-8";
   }
+  Json json;
   try {
-    const Json json =
-        parse_json(record.text, "", {.first_line = record.line, .reject_duplicate_keys = true});
-    const std::string problem = json.is_object() ? options.check(json) : "need a JSON object";
-    return problem.empty() ? "" : at_line + problem;
+    json = parse_json(record.text, "", {.first_line = record.line, .reject_duplicate_keys = true});
   } catch (const FileError& error) {
     return std::string(error.what()).substr(1);  // ":line:column: problem" after no name
   }
+  const std::string problem = json.is_object() ? options.check(json) : "need a JSON object";
+  return problem.empty() ? "" : at_line + problem;
 }
 
 BadRecord split_problem(const std::string& text) {

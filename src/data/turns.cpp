@@ -168,6 +168,21 @@ void append_turns(const Json& turns, bool share_gpt, Example& example) {
   }
 }
 
+std::vector<std::string> further_fields(const Json& messages) {
+  std::vector<std::string> names;
+  if (!messages.is_array()) return names;
+  for (const Json& message : messages) {
+    if (!message.is_object()) continue;
+    for (const auto& [key, value] : message.items()) {
+      const bool is_weight =
+          std::ranges::any_of(kWeightKeys, [&](const char* weight) { return key == weight; });
+      if (is_weight || key == "role" || key == "content" || key == "tool_calls") continue;
+      if (!is_empty_value(value) && !std::ranges::count(names, key)) names.push_back(key);
+    }
+  }
+  return names;
+}
+
 std::int64_t asking_in_vain(const Json& messages) {
   const auto asks = [](const Json& message) {
     if (!message.is_object() || message.value("role", Json()) == Json("assistant")) return false;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "data/example.h"
@@ -24,6 +25,10 @@ std::string turns_problem(const Json& turns);
 // are kept. `share_gpt` prefers "from" and "value" where a turn has both spellings. Requires:
 // turns_problem() was "".
 void append_turns(const Json& turns, bool share_gpt, Example& example);
+
+// Names of what the messages hold beside role, text, weights and tool calls, each once; empty values
+// are left out.
+std::vector<std::string> further_fields(const Json& messages);
 
 // How many messages of others than the assistant ask to be learned, by a weight of 1 or true.
 std::int64_t asking_in_vain(const Json& messages);
