@@ -35,8 +35,4 @@ MemoryChoice choose_memory(Network& net, MemoryRequest request, ActivationOption
 // The same for the session's run.
 MemoryChoice choose_memory(TrainSession& session, const Attached& attached);
 
-// Throws as choose_memory() will for the adapters that the session is about to make, before
-// anything is decomposed, quantised or written. An adapter that is read is not looked at.
-void check_memory_target(const TrainSession& session);
-
 }  // namespace svtune

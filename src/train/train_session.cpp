@@ -210,6 +210,14 @@ TargetOptions resolved_targets(const TrainSession& session) {
   return with_added_words(session, or_all_linear(options.targets));
 }
 
+TargetOptions checked_targets(const TrainSession& session) {
+  TargetOptions targets = resolved_targets(session);
+  if (!targets.target_modules.empty() || targets.target_regex) {
+    check_every_target(*session.model.net, targets, session.options.method);
+  }
+  return targets;
+}
+
 namespace {
 
 // The first micro-batches of the training data, as the training steps will see them.
@@ -313,10 +321,7 @@ Attached attach_new(TrainSession& session, bool initialise, RunObserver& observe
   attach_options.progress = [&observer](std::int64_t done, std::int64_t total) {
     observer.progress(RunPhase::kInitialise, done, total);
   };
-  const TargetOptions targets = resolved_targets(session);
-  if (!targets.target_modules.empty() || targets.target_regex) {
-    check_every_target(*session.model.net, targets, session.options.method);
-  }
+  const TargetOptions targets = checked_targets(session);
   Calibration start{session.options.method, targets, {}, nullptr};
   if (begun) {
     start = {begun->method, begun->targets, {}, begun->calibration};

@@ -44,6 +44,8 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
 // What trains. Without target options full fine-tuning trains everything; else all linear layers
 // are meant where none is named. Rows that were added to the embedding train as well.
 TargetOptions resolved_targets(const TrainSession& session);
+// The same; throws UsageError for one that matches nothing (attach/target_check.h).
+TargetOptions checked_targets(const TrainSession& session);
 
 // The session's adapters: of `start_adapter` where there is one, else made by the method, with
 // shapes only when `initialise` is false. A start that is found on data is found here, on the first

@@ -24,6 +24,7 @@
 #include "train/run_inputs.h"
 #include "train/run_log.h"
 #include "train/run_report.h"
+#include "train/shape_check.h"
 #include "train/start_check.h"
 
 namespace svtune {
@@ -286,7 +287,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   std::optional<double> base_loss;
   std::vector<ReportSample> samples;
   if (!restart) {
-    check_memory_target(session);
+    check_shapes(session);
     // What the base alone needs is checked before its loss is computed.
     check_memory(forecast_memory(session, {}), available_memory(), process_memory().resident);
     documents = start_documents(*session.batches);

@@ -71,6 +71,16 @@ class Options(Refusing):
     def test_warmup_as_long_as_the_run_is_refused(self):
         self.refused_train(2, "--warmup-steps 500", "2 steps", more=("--warmup-steps", 500))
 
+    def test_what_a_layer_cannot_have_is_refused_before_any_answer(self):
+        for more, part in ((("--rank", 500), "rank 500 is impossible"),
+                           (("--target-modules", "q_proj,nosuch"), "nosuch")):
+            run = self.root / "refused-layer"
+            arguments = self.train_arguments(run, "--samples", 2)
+            result = svtune(*arguments, *more)
+            self.refused(result, 1 if "--rank" in more else 2, part)
+            self.assertNotIn("sample", result.stderr)
+            self.assertFalse(run.exists())
+
     def test_options_without_a_meaning_here_say_where_they_have_one(self):
         for more, *parts in (
                 (("--quant-iters", 5), "--quant-iters", "--base-dtype"),
