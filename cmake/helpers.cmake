@@ -24,8 +24,9 @@ target_include_directories(svtune_flags INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
 target_compile_options(svtune_flags INTERFACE
   -Wall -Wextra
-  # -Wrestrict of GCC 12 misfires on std::string (GCC bug 105651).
-  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess$<SEMICOLON>-Wno-restrict>)
+  # -Wrestrict of GCC 12 misfires on std::string (GCC bug 105651), and so does -Warray-bounds where
+  # it is precompiled.
+  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess$<SEMICOLON>-Wno-restrict$<SEMICOLON>-Wno-array-bounds>)
 if(SVTUNE_SANITIZE)
   target_compile_options(svtune_flags INTERFACE
     -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all
@@ -36,8 +37,50 @@ if(SVTUNE_BUILD_FUZZERS)
   target_compile_options(svtune_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# What most files without LibTorch read: JSON with its templates, and the standard library.
+set(svtune_plain_headers
+  <nlohmann/json.hpp> <algorithm> <array> <bit> <cmath> <cstdint> <cstring> <filesystem> <functional>
+  <limits> <map> <memory> <optional> <set> <span> <stdexcept> <string> <string_view> <unordered_map>
+  <utility> <variant> <vector>)
+set(svtune_torch_headers "${PROJECT_SOURCE_DIR}/src/libtorch/prelude.h")
+set(svtune_test_headers <gmock/gmock.h> <gtest/gtest.h>)
+
+# svtune_precompile(target plain|torch) gives a library or a program the headers of its kind,
+# svtune_precompile(target plain TESTS) a test program GoogleTest's too. Each of the sets is compiled
+# once and reused by all targets.
+function(svtune_precompile target kind)
+  if(CMAKE_DISABLE_PRECOMPILE_HEADERS)
+    return()
+  endif()
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL EXECUTABLE)
+    # CMake would use -fPIE here, and GCC then ignores the precompiled header.
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
+  endif()
+  set(headers ${svtune_${kind}_headers})
+  set(pch svtune_${kind}_pch)
+  if("TESTS" IN_LIST ARGN)
+    list(APPEND headers ${svtune_test_headers})
+    set(pch svtune_${kind}_test_pch)
+  endif()
+  if(NOT TARGET ${pch})
+    file(WRITE "${CMAKE_BINARY_DIR}/pch/${pch}.cpp" "")
+    add_library(${pch} OBJECT "${CMAKE_BINARY_DIR}/pch/${pch}.cpp")
+    target_link_libraries(${pch} PRIVATE svtune_flags nlohmann_json::nlohmann_json)
+    if(kind STREQUAL torch)
+      target_link_libraries(${pch} PRIVATE OpenMP::OpenMP_CXX LibTorch::LibTorch)
+    endif()
+    if("TESTS" IN_LIST ARGN)
+      target_link_libraries(${pch} PRIVATE GTest::gmock)
+    endif()
+    target_precompile_headers(${pch} PRIVATE ${headers})
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${pch})
+endfunction()
+
 # svtune_library(name [TORCH] SOURCES files... [DEPS targets...])
-# Defines svtune_<name>. TORCH adds LibTorch, OpenMP and the shared precompiled header.
+# Defines svtune_<name>. TORCH adds LibTorch and OpenMP.
 function(svtune_library name)
   cmake_parse_arguments(ARG "TORCH" "" "SOURCES;DEPS" ${ARGN})
   set(target svtune_${name})
@@ -45,6 +88,9 @@ function(svtune_library name)
   target_link_libraries(${target} PUBLIC svtune_flags ${ARG_DEPS})
   if(ARG_TORCH)
     svtune_use_torch(${target})
+    svtune_precompile(${target} torch)
+  else()
+    svtune_precompile(${target} plain)
   endif()
   set_property(GLOBAL APPEND PROPERTY SVTUNE_LIBRARIES ${target})
 endfunction()
@@ -63,8 +109,10 @@ function(svtune_test name)
   if(ARG_TORCH)
     target_link_libraries(${target} PRIVATE svtune_torch_test_main)
     svtune_use_torch(${target})
+    svtune_precompile(${target} torch)
   else()
     target_link_libraries(${target} PRIVATE GTest::gtest_main)
+    svtune_precompile(${target} plain TESTS)
   endif()
   include(GoogleTest)
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
@@ -74,21 +122,4 @@ endfunction()
 function(svtune_use_torch target)
   target_link_libraries(${target} PUBLIC OpenMP::OpenMP_CXX LibTorch::LibTorch)
   set_target_properties(${target} PROPERTIES BUILD_RPATH "${LibTorch_LIBRARY_DIR}")
-  get_target_property(kind ${target} TYPE)
-  if(kind STREQUAL EXECUTABLE)
-    # CMake would use -fPIE here, and GCC then ignores the precompiled header.
-    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-    target_compile_options(${target} PRIVATE -fPIC)
-  endif()
-  if(CMAKE_DISABLE_PRECOMPILE_HEADERS)
-    return()
-  endif()
-  if(NOT TARGET svtune_pch)
-    # One precompiled header for every torch file; compiled once, reused by all targets.
-    file(WRITE "${CMAKE_BINARY_DIR}/pch/svtune_pch.cpp" "")
-    add_library(svtune_pch OBJECT "${CMAKE_BINARY_DIR}/pch/svtune_pch.cpp")
-    target_link_libraries(svtune_pch PRIVATE svtune_flags OpenMP::OpenMP_CXX LibTorch::LibTorch)
-    target_precompile_headers(svtune_pch PRIVATE "${PROJECT_SOURCE_DIR}/src/libtorch/prelude.h")
-  endif()
-  target_precompile_headers(${target} REUSE_FROM svtune_pch)
 endfunction()
