@@ -95,13 +95,14 @@ function(svtune_library name)
   set_property(GLOBAL APPEND PROPERTY SVTUNE_LIBRARIES ${target})
 endfunction()
 
-# svtune_test(name [TORCH] SOURCES files... [DEPS targets...])
-# Defines the program svtune_<name>_tests and one ctest entry per GoogleTest case.
+# svtune_test(name [TORCH] [SHARDS n] SOURCES files... [DEPS targets...])
+# Defines the program svtune_<name>_tests and one ctest entry per GoogleTest case; with SHARDS n
+# entries that share the cases, for programs of many short ones: LibTorch takes half a second to load.
 function(svtune_test name)
   if(NOT SVTUNE_BUILD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH" "SHARDS" "SOURCES;DEPS" ${ARGN})
   set(target svtune_${name}_tests)
   add_executable(${target} ${ARG_SOURCES})
   target_link_libraries(${target} PRIVATE svtune_flags ${ARG_DEPS} GTest::gmock)
@@ -113,6 +114,15 @@ function(svtune_test name)
   else()
     target_link_libraries(${target} PRIVATE GTest::gtest_main)
     svtune_precompile(${target} plain TESTS)
+  endif()
+  if(ARG_SHARDS)
+    foreach(shard RANGE 1 ${ARG_SHARDS})
+      math(EXPR index "${shard} - 1")
+      add_test(NAME ${target}.${shard} COMMAND ${target})
+      set_tests_properties(${target}.${shard} PROPERTIES TIMEOUT 1200
+        ENVIRONMENT "GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${index}")
+    endforeach()
+    return()
   endif()
   include(GoogleTest)
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
