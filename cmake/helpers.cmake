@@ -42,12 +42,12 @@ set(svtune_plain_headers
   <nlohmann/json.hpp> <algorithm> <array> <bit> <cmath> <cstdint> <cstring> <filesystem> <functional>
   <limits> <map> <memory> <optional> <set> <span> <stdexcept> <string> <string_view> <unordered_map>
   <utility> <variant> <vector>)
-set(svtune_torch_headers "${PROJECT_SOURCE_DIR}/src/libtorch/prelude.h")
+set(svtune_torch_headers "${PROJECT_SOURCE_DIR}/src/libtorch/prelude.h" <nlohmann/json.hpp>)
 set(svtune_test_headers <gmock/gmock.h> <gtest/gtest.h>)
 
 # svtune_precompile(target plain|torch) gives a library or a program the headers of its kind,
-# svtune_precompile(target plain TESTS) a test program GoogleTest's too. Each of the sets is compiled
-# once and reused by all targets.
+# svtune_precompile(target plain|torch TESTS) a test program GoogleTest's too. Each of the four sets
+# is compiled once and reused by all targets.
 function(svtune_precompile target kind)
   if(CMAKE_DISABLE_PRECOMPILE_HEADERS)
     return()
@@ -110,7 +110,7 @@ function(svtune_test name)
   if(ARG_TORCH)
     target_link_libraries(${target} PRIVATE svtune_torch_test_main)
     svtune_use_torch(${target})
-    svtune_precompile(${target} torch)
+    svtune_precompile(${target} torch TESTS)
   else()
     target_link_libraries(${target} PRIVATE GTest::gtest_main)
     svtune_precompile(${target} plain TESTS)
