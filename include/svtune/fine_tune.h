@@ -22,7 +22,8 @@ struct FineTuneOptions {
   // Of the whole process; 0: OMP_NUM_THREADS where it is set, else one per core it may use.
   int threads = 0;
   // Any other option of `svtune train`, as in docs/options.md but with underscores:
-  // {{"rank", "8"}, {"learning_rate", "1e-4"}, {"max_memory", "4G"}}. One that does not apply is refused.
+  // {{"rank", "8"}, {"learning_rate", "1e-4"}, {"max_memory", "4G"}}. One that does not apply is
+  // refused.
   std::map<std::string, std::string> settings = {};
 };
 

@@ -449,8 +449,7 @@ TEST_F(AdapterFile, TrainedRowsOfAWholeMatrixAreRefused) {
   };
   EXPECT_THAT(refusal(LoraConfig{}, {.modules_to_save = {"embed_tokens"}}),
               HasSubstr("what trains whole"));
-  EXPECT_THAT(refusal(LoraConfig{}, {.target_modules = {"lm_head"}}),
-              HasSubstr("has an adapter"));
+  EXPECT_THAT(refusal(LoraConfig{}, {.target_modules = {"lm_head"}}), HasSubstr("has an adapter"));
   EXPECT_THAT(refusal(VeraConfig{}, {}), HasSubstr("no place in the files of vera"));
 }
 

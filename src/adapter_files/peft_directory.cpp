@@ -112,11 +112,11 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
     }
   }
   write_tensors(path / kPeftWeightsFile, tensors);
-  Json config = peft_config_json(
-      form, targets,
-      {directory.base_model,
-       net.reads_images() ? "" : peft_task(net.spec().task),
-       {last_part(net.embedding().name()), last_part(net.head().name())}});
+  Json config =
+      peft_config_json(form, targets,
+                       {directory.base_model,
+                        net.reads_images() ? "" : peft_task(net.spec().task),
+                        {last_part(net.embedding().name()), last_part(net.head().name())}});
   const std::vector<Linear*> layers = adapted_layers(adapters);
   if (!net.spec().running_names.empty()) {
     config = running_patterns(net.spec(), std::move(config), names_of(layers));

@@ -79,9 +79,8 @@ Json stored_config(Network& net, Json config, const std::string& source) {
 }
 
 Json running_patterns(const ArchSpec& spec, Json config, const std::vector<std::string>& layers) {
-  Naming naming{layers, {}, [&](const std::string& path) {
-                  return running_path(spec.running_names, path);
-                }};
+  Naming naming{
+      layers, {}, [&](const std::string& path) { return running_path(spec.running_names, path); }};
   for (const std::string& name : layers) {
     naming.to.push_back(running_path(spec.running_names, name));
   }

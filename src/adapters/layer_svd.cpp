@@ -7,8 +7,7 @@ namespace svtune {
 
 TruncatedSvd layer_svd(const LayerSite& site, SvdCache* cache, const at::Tensor& matrix,
                        std::int64_t rank, const TruncatedSvdOptions& options) {
-  return with_weight_name(site.name,
-                          [&] { return truncated_svd(cache, matrix, rank, options); });
+  return with_weight_name(site.name, [&] { return truncated_svd(cache, matrix, rank, options); });
 }
 
 void report_svd(const SvdCertificate& certificate, Json& report) {

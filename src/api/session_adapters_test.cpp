@@ -140,13 +140,11 @@ TEST_F(SessionAdapters, NamesThatAreNoneAndChoicesWithoutNamesAreRefused) {
   expect_refusal("EvaluateOptions::adapter", [&] { one.evaluate({.data = "x", .adapter = "a"}); });
   expect_refusal("which one", [&] { session.merge(*directory_ / "merged"); });
   const std::filesystem::path lora = *directory_ / "lora";
-  expect_refusal("two are called \"a\"", [&] {
-    Session({.model = base(), .adapters = {{"a", lora}, {"a", lora}}});
-  });
+  expect_refusal("two are called \"a\"",
+                 [&] { Session({.model = base(), .adapters = {{"a", lora}, {"a", lora}}}); });
   expect_refusal("has no name", [&] { Session({.model = base(), .adapters = {{"", lora}}}); });
-  expect_refusal("does not go with", [&] {
-    Session({.model = base(), .adapter = lora, .adapters = {{"a", lora}}});
-  });
+  expect_refusal("does not go with",
+                 [&] { Session({.model = base(), .adapter = lora, .adapters = {{"a", lora}}}); });
 }
 
 }  // namespace

@@ -233,8 +233,7 @@ TEST_F(Calibrate, LoraOneWithItsFirstStepStartsThatFarFromTheBase) {
   one.first_step = true;
   EXPECT_TRUE(method_traits(one).moves_start);
   const Calibration found = calibrate(model, one, kTargets, texts());
-  const Attached attached =
-      attach(model, found.method, found.targets, {.starts = &found.starts});
+  const Attached attached = attach(model, found.method, found.targets, {.starts = &found.starts});
   for (const Linear* layer : attached.adapters.layers) {
     const LowRankDelta& start = found.starts.at(layer->name());
     const at::Tensor step = at::mm(start.up, start.down).to(at::kDouble) * start.scale;

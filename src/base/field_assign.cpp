@@ -144,9 +144,8 @@ bool withdraw_preset(const std::vector<FieldInput>& inputs, const FieldSource& s
   std::vector<Field> fields = source();
   const FieldLookup lookup = lookup_in(fields);
   for (const FieldInput& input : inputs) {
-    const bool alone = std::ranges::all_of(inputs, [&](const FieldInput& other) {
-      return other.preset || other.name != input.name;
-    });
+    const bool alone = std::ranges::all_of(
+        inputs, [&](const FieldInput& other) { return other.preset || other.name != input.name; });
     const Field* field = alone ? find_field(fields, input.name) : nullptr;
     if (field == nullptr) continue;
     const Json* unset = default_of(field->info, known);

@@ -176,7 +176,8 @@ TEST(FieldConditions, ExclusiveOptionsAreRefusedTogetherAndReplaceTheFile) {
 
 const Json kNothing = Json::object();
 
-// What a preset gives comes before a file and flags, and has no effect where these leave it no place.
+// What a preset gives comes before a file and flags, and has no effect where these leave it no
+// place.
 Result resolve_preset(const Json& preset, const Json& file, const std::vector<FieldInput>& flags) {
   std::vector<FieldInput> inputs = json_inputs(preset, "preset");
   for (FieldInput& input : inputs) input.preset = true;

@@ -101,8 +101,8 @@ std::vector<Field> list_fields(T& options) {
   return lister.take();
 }
 
-// One value for one option: from a JSON file, texts of the command line when `from_text`, or JSON of
-// a preset, which gives way: where other inputs leave its option no place, it has no effect.
+// One value for one option: from a JSON file, texts of the command line when `from_text`, or JSON
+// of a preset, which gives way: where other inputs leave its option no place, it has no effect.
 struct FieldInput {
   std::string name;   // JSON key
   std::string label;  // how messages call it: "run.json: rank", "--rank"
@@ -121,7 +121,8 @@ using FieldSource = std::function<std::vector<Field>()>;
 // Later inputs win. `known` is every option that exists for some choice. Throws UsageError
 // that gathers all problems: unknown name (with the nearest), wrong type, out of range, given
 // where it does not apply. A saved configuration holds every option: a default in JSON counts as
-// not given, and where two options exclude each other, text replaces JSON and both replace a preset.
+// not given, and where two options exclude each other, text replaces JSON and both replace a
+// preset.
 void assign_fields(const FieldSource& source, const std::vector<FieldInput>& inputs,
                    const std::vector<FieldInfo>& known);
 // The same without judging whether options apply: for a record of what was done.

@@ -32,8 +32,7 @@ int run(const EvalCommandOptions& options, CommandContext& context) {
   LoadedModel loaded = load_for_command(options.model, context);
   const std::optional<Tokenizer> tokenizer = tokenizer_for(loaded);
   Terminal terminal(context);
-  const Score score =
-      evaluate(loaded, tokenizer ? &*tokenizer : nullptr, options.what, terminal);
+  const Score score = evaluate(loaded, tokenizer ? &*tokenizer : nullptr, options.what, terminal);
   terminal.finish();
   context.out << score.text << "\n";
   return 0;

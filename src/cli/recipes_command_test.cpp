@@ -24,8 +24,9 @@ Json resolved(const std::vector<std::string>& args) {
   all.insert(all.end(), args.begin(), args.end());
   const std::vector<FieldInfo> known = describe_fields<TrainCommandOptions>();
   TrainCommandOptions options;
-  apply_line(parse_line(known, all, TrainCommandOptions::kCommand),
-             [&options] { return list_fields(options); }, known, TrainCommandOptions::presets);
+  apply_line(
+      parse_line(known, all, TrainCommandOptions::kCommand),
+      [&options] { return list_fields(options); }, known, TrainCommandOptions::presets);
   return fields_to_json(options);
 }
 
@@ -60,8 +61,8 @@ TEST(Recipes, TheFileComesBeforeTheRecipeAndTheCommandLineBeforeBoth) {
 }
 
 TEST(Recipes, AnotherMethodLeavesTheRest) {
-  const Json lora = resolved({"--recipe", "svft-glue-rte-random", "--method", "lora", "--rank",
-                              "4", "--max-steps", "7"});
+  const Json lora = resolved(
+      {"--recipe", "svft-glue-rte-random", "--method", "lora", "--rank", "4", "--max-steps", "7"});
   EXPECT_EQ(lora.at("method"), "lora");
   EXPECT_FALSE(lora.contains("pattern"));
   EXPECT_EQ(lora.at("task"), "classify");
@@ -103,9 +104,8 @@ TEST(Recipes, UnknownOnesAndWrongModelsAreRefused) {
   const auto refusal = [&](const std::string& type, const std::string& recipe) {
     std::filesystem::create_directories(directory / type);
     write_file_atomic(directory / type / "config.json", R"({"model_type": ")" + type + R"("})");
-    const Outcome outcome =
-        call({"train", "--model", (directory / type).string(), "--data", "d", "--output",
-              (directory / "run").string(), "--recipe", recipe});
+    const Outcome outcome = call({"train", "--model", (directory / type).string(), "--data", "d",
+                                  "--output", (directory / "run").string(), "--recipe", recipe});
     EXPECT_EQ(outcome.code, 2) << outcome.err;
     return outcome.err;
   };

@@ -250,8 +250,8 @@ TEST(DataLosses, NamesColumnsThatAreNotUsed) {
 }
 
 TEST(DataLosses, NamesFieldsOfMessagesThatTheTemplateDoesNotRead) {
-  const Tokenizer tokenizer = test::byte_tokenizer(
-      true, "{% for m in messages %}{{ m.name }}{{ m.content }};{% endfor %}");
+  const Tokenizer tokenizer =
+      test::byte_tokenizer(true, "{% for m in messages %}{{ m.name }}{{ m.content }};{% endfor %}");
   const auto encoder = std::make_shared<ExampleEncoder>(
       tokenizer, PromptTemplate({.chat_template = std::nullopt}, tokenizer), EncodeOptions{});
   const test::TempDirectory directory;

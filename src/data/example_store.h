@@ -50,14 +50,14 @@ struct DataOptions {
 
 // What became of the examples.
 struct EncodeStats {
-  std::int64_t records = 0;     // that are used
-  std::int64_t examples = 0;    // records, or more where texts are split
-  std::int64_t truncated = 0;   // examples
-  std::int64_t dropped = 0;     // examples: nothing left to learn from
-  std::int64_t bad_lines = 0;   // skipped records
-  std::int64_t folded = 0;      // examples whose system message stands in the user turn
-  std::int64_t lost = 0;        // messages that the chat template leaves out
-  std::int64_t in_vain = 0;     // messages of others than the assistant that ask to be learned
+  std::int64_t records = 0;    // that are used
+  std::int64_t examples = 0;   // records, or more where texts are split
+  std::int64_t truncated = 0;  // examples
+  std::int64_t dropped = 0;    // examples: nothing left to learn from
+  std::int64_t bad_lines = 0;  // skipped records
+  std::int64_t folded = 0;     // examples whose system message stands in the user turn
+  std::int64_t lost = 0;       // messages that the chat template leaves out
+  std::int64_t in_vain = 0;    // messages of others than the assistant that ask to be learned
   // Rows with a field in their messages that the chat template does not read, by its name.
   std::map<std::string, std::int64_t> unread_fields = {};
   std::int64_t tokens = 0;      // of the examples kept

@@ -89,8 +89,7 @@ TEST(LabelledRecords, BadRowsNameFileAndLineOrAreCounted) {
               }),
               HasSubstr("a.jsonl:2: column label is missing"));
   EXPECT_EQ(error_of([&] { read(dir, "b.jsonl", "{\"prompt\": \"x\", \"label\": 1}\n"); }),
-              (dir / "b.jsonl").string() +
-                  ": no column is known as a text; there are prompt, label");
+            (dir / "b.jsonl").string() + ": no column is known as a text; there are prompt, label");
   EXPECT_EQ(read(dir, "c.jsonl", "{\"a\": 1}\n{\"text\": \"x\", \"label\": 1}\n",
                  {.skip_bad_lines = true})
                 .num_bad,

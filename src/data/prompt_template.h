@@ -78,7 +78,8 @@ class PromptTemplate {
   PromptText prompt(const Example& example) const;
   // Whether texts depend on this part of an example: "system", "history", "tools".
   bool reads(std::string_view part) const;
-  // Whether texts may depend on a field of messages, such as "name": the chat template has the word.
+  // Whether texts may depend on a field of messages, such as "name": the chat template has the
+  // word.
   bool reads_field(std::string_view field) const;
   // What the template sees as the date, as --date takes it; nothing when it asks for none.
   const std::optional<std::string>& date() const { return date_; }

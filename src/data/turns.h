@@ -26,8 +26,8 @@ std::string turns_problem(const Json& turns);
 // turns_problem() was "".
 void append_turns(const Json& turns, bool share_gpt, Example& example);
 
-// Names of what the messages hold beside role, text, weights and tool calls, each once; empty values
-// are left out.
+// Names of what the messages hold beside role, text, weights and tool calls, each once; empty
+// values are left out.
 std::vector<std::string> further_fields(const Json& messages);
 
 // How many messages of others than the assistant ask to be learned, by a weight of 1 or true.

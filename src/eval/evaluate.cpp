@@ -74,9 +74,9 @@ void check_kind(const LabelTask& task, const LoadedModel& loaded, const EvalOpti
   if (images && task.max_length != LabelTask::kMaxLength) refuse("--max-length");
   if (!images && !task.images.image_column.empty()) refuse("--image-column");
   if (!images && std::filesystem::is_directory(options.data)) {
-    throw UsageError("--data " + options.data.string() + " is a folder of images, but " + model +
-                         " reads text",
-                     "Give a file of texts, or a model that reads images (ViT, DINOv2).");
+    throw UsageError(
+        "--data " + options.data.string() + " is a folder of images, but " + model + " reads text",
+        "Give a file of texts, or a model that reads images (ViT, DINOv2).");
   }
 }
 
@@ -95,8 +95,8 @@ std::unique_ptr<LabelledDocuments> read_documents(const LabelTask& task,
   ImageOptions table = task.images;
   table.table = reading;
   ImageStoreOptions store;
-  store.preprocessing = preprocessing_for(model.preprocessor, *image,
-                                          (model.path / kPreprocessorFile).string());
+  store.preprocessing =
+      preprocessing_for(model.preprocessor, *image, (model.path / kPreprocessorFile).string());
   const ImageSize size = output_size(store.preprocessing);
   store.tokens_per_image = image_tokens(*image, size.height, size.width);
   store.labels = std::move(labels);

@@ -71,10 +71,10 @@ struct Model {
   std::unique_ptr<Network> net;
   std::optional<TrainedPrompt> prompt;  // when a training run says how it wrote prompts
   Json preprocessor;  // of images (io/preprocessor_file.h); null: the model's files say nothing
-  std::string arithmetic;               // what is stored and computed in, and why; one line
-  std::vector<std::string> warnings;    // e.g. tensors of the file that the model does not use
-  std::int64_t added_words = 0;         // of LoadOptions::vocab_size, beyond the stored ones
-  std::vector<std::string> made;        // tensors of LoadOptions::head that are new, full names
+  std::string arithmetic;             // what is stored and computed in, and why; one line
+  std::vector<std::string> warnings;  // e.g. tensors of the file that the model does not use
+  std::int64_t added_words = 0;       // of LoadOptions::vocab_size, beyond the stored ones
+  std::vector<std::string> made;      // tensors of LoadOptions::head that are new, full names
 
   const ArchSpec& spec() const { return net->spec(); }
   at::ScalarType dtype() const { return net->dtype(); }

@@ -1,5 +1,5 @@
-// A head of labels asked for on top of an encoder or an image model, and what config.json says of it
-// then.
+// A head of labels asked for on top of an encoder or an image model, and what config.json says of
+// it then.
 #pragma once
 
 #include <cstdint>

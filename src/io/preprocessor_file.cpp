@@ -56,8 +56,8 @@ Json with_image_size(Json preprocessor, std::int32_t pixels, const std::string& 
     if (given.shortest_edge > 0) {
       preprocessor["size"] = {{"shortest_edge", scaled(given.shortest_edge, crop.height)}};
     } else {
-      preprocessor["size"] = size_json(scaled(given.size.width, crop.width),
-                                       scaled(given.size.height, crop.height));
+      preprocessor["size"] =
+          size_json(scaled(given.size.width, crop.width), scaled(given.size.height, crop.height));
     }
   } else {
     preprocessor["do_resize"] = true;
@@ -77,8 +77,7 @@ Preprocessing preprocessing_for(const Json& preprocessor, const ImageInput& inpu
   if (!input.any_size && (size.width != input.width || size.height != input.height)) {
     throw FileError(source,
                     "makes images of " + size_text(size.width, size.height) +
-                        " pixels, the model reads those of " +
-                        size_text(input.width, input.height),
+                        " pixels, the model reads those of " + size_text(input.width, input.height),
                     "The file belongs to another model.");
   }
   if (size.width % input.patch != 0 || size.height % input.patch != 0) {

@@ -87,24 +87,15 @@ inline Json tiny_config(const TinyModel& tiny) {
   if (tiny.hidden_size != 32) json["intermediate_size"] = 2 * tiny.hidden_size;
   json["model_type"] = tiny.family;
   const std::map<std::string, std::string> architectures = {
-      {"llama", "LlamaForCausalLM"},
-      {"qwen2", "Qwen2ForCausalLM"},
-      {"qwen3", "Qwen3ForCausalLM"},
-      {"gemma", "GemmaForCausalLM"},
-      {"gpt_neox", "GPTNeoXForCausalLM"},
-      {"mixtral", "MixtralForCausalLM"},
-      {"gpt2", "GPT2LMHeadModel"},
-      {"phi", "PhiForCausalLM"},
-      {"phi3", "Phi3ForCausalLM"},
-      {"olmo2", "Olmo2ForCausalLM"},
-      {"olmo3", "Olmo3ForCausalLM"},
-      {"olmoe", "OlmoeForCausalLM"},
-      {"qwen2_moe", "Qwen2MoeForCausalLM"},
-      {"smollm3", "SmolLM3ForCausalLM"},
-      {"qwen3_moe", "Qwen3MoeForCausalLM"},
-      {"granite", "GraniteForCausalLM"},
-      {"gemma3_text", "Gemma3ForCausalLM"},
-      {"starcoder2", "Starcoder2ForCausalLM"}};
+      {"llama", "LlamaForCausalLM"},        {"qwen2", "Qwen2ForCausalLM"},
+      {"qwen3", "Qwen3ForCausalLM"},        {"gemma", "GemmaForCausalLM"},
+      {"gpt_neox", "GPTNeoXForCausalLM"},   {"mixtral", "MixtralForCausalLM"},
+      {"gpt2", "GPT2LMHeadModel"},          {"phi", "PhiForCausalLM"},
+      {"phi3", "Phi3ForCausalLM"},          {"olmo2", "Olmo2ForCausalLM"},
+      {"olmo3", "Olmo3ForCausalLM"},        {"olmoe", "OlmoeForCausalLM"},
+      {"qwen2_moe", "Qwen2MoeForCausalLM"}, {"smollm3", "SmolLM3ForCausalLM"},
+      {"qwen3_moe", "Qwen3MoeForCausalLM"}, {"granite", "GraniteForCausalLM"},
+      {"gemma3_text", "Gemma3ForCausalLM"}, {"starcoder2", "Starcoder2ForCausalLM"}};
   json["architectures"] = {architectures.at(tiny.family)};
   json["num_hidden_layers"] = tiny.layers;
   json["tie_word_embeddings"] = tiny.tied || tiny.family == "gemma";
@@ -133,8 +124,8 @@ inline Json tiny_config(const TinyModel& tiny) {
   }
   if (tiny.family.starts_with("phi")) json.erase("rope_theta");
   json.update(tiny_keys(tiny.family));
-  for (const char* without : {"qwen2", "mixtral", "gpt2", "phi", "phi3", "qwen2_moe",
-                              "starcoder2"}) {
+  for (const char* without :
+       {"qwen2", "mixtral", "gpt2", "phi", "phi3", "qwen2_moe", "starcoder2"}) {
     if (tiny.family == without) json.erase("attention_bias");
   }
   if (tiny.family == "gemma") {

@@ -64,7 +64,7 @@ struct ArchSpec {
   std::optional<RopeSpec> window_rope;  // of layers with a window, where theirs is another one
   HeadTask task = HeadTask::kNextToken;
   std::optional<ImageInput> image;  // unset: the model reads text
-  std::int64_t num_labels = 0;  // of kDocument and kToken; 1: a number, learnt by squared error
+  std::int64_t num_labels = 0;      // of kDocument and kToken; 1: a number, learnt by squared error
 
   // What base models saved without their head leave out in front of tensor names.
   std::string base_prefix;

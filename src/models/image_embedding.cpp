@@ -54,11 +54,10 @@ at::Tensor ImageEmbedding::positions_of(std::int64_t rows, std::int64_t columns)
                               .reshape({1, own_rows, own_columns, hidden})
                               .permute({0, 3, 1, 2})
                               .to(wide);
-  const at::Tensor other =
-      at::upsample_bicubic2d(grid, {rows, columns}, /*align_corners=*/false)
-          .to(all.scalar_type())
-          .permute({0, 2, 3, 1})
-          .reshape({1, rows * columns, hidden});
+  const at::Tensor other = at::upsample_bicubic2d(grid, {rows, columns}, /*align_corners=*/false)
+                               .to(all.scalar_type())
+                               .permute({0, 2, 3, 1})
+                               .reshape({1, rows * columns, hidden});
   return at::cat({all.narrow(1, 0, 1), other}, 1);
 }
 
@@ -69,9 +68,9 @@ at::Tensor ImageEmbedding::forward(const Batch& batch, at::ScalarType dtype) con
   const at::Tensor patches =
       at::addmm(patch_bias.tensor.to(dtype), unfolded(images.to(dtype), input.patch),
                 patch_weight.tensor.flatten(1).to(dtype).t());
-  const at::Tensor rows = at::cat({class_token.tensor.to(dtype).expand({count, 1, hidden}),
-                                   patches.view({count, -1, hidden})},
-                                  1);
+  const at::Tensor rows = at::cat(
+      {class_token.tensor.to(dtype).expand({count, 1, hidden}), patches.view({count, -1, hidden})},
+      1);
   const at::Tensor places =
       positions_of(images.size(2) / input.patch, images.size(3) / input.patch).to(dtype);
   return (rows + places).view({-1, hidden});

@@ -10,8 +10,8 @@ namespace svtune {
 
 struct ImageEmbedding {
   ImageInput input;
-  FreeTensor class_token;              // [1, 1, hidden]
-  FreeTensor positions;                // [1, 1 + patches, hidden], of the size of `input`
+  FreeTensor class_token;               // [1, 1, hidden]
+  FreeTensor positions;                 // [1, 1 + patches, hidden], of the size of `input`
   FreeTensor patch_weight, patch_bias;  // [hidden, 3, patch, patch] and [hidden]
 
   // Of S images [N, hidden] in `dtype`, N = S * image_tokens(). The positions of another size are

@@ -16,8 +16,8 @@ namespace svtune {
 // A tensor of the model outside the linear matrices that trains as a whole, or rows of a matrix
 // that train apart from it.
 struct ExtraTrainable {
-  std::string name;   // checkpoint name, e.g. "model.norm.weight"; of rows PEFT's
-  at::Tensor tensor;  // fp32 leaf that has taken the model's place
+  std::string name;                     // checkpoint name, e.g. "model.norm.weight"; of rows PEFT's
+  at::Tensor tensor;                    // fp32 leaf that has taken the model's place
   std::string matrix = {};              // that the rows belong to, as a checkpoint name
   std::vector<std::int64_t> rows = {};  // which they are, in the leaf's order
 };

@@ -17,8 +17,8 @@ class Convolution {
   Convolution(std::string name, at::Tensor weight, at::Tensor bias);
 
   bool exists() const { return !name_.empty(); }
-  // x [N, in] -> [N, out]: row t is bias + Σ weight[.., j] x[t + j - taps / 2] over the taps j, with
-  // zeros beyond the ends of t's document. Document s is rows offsets[s] to offsets[s + 1].
+  // x [N, in] -> [N, out]: row t is bias + Σ weight[.., j] x[t + j - taps / 2] over the taps j,
+  // with zeros beyond the ends of t's document. Document s is rows offsets[s] to offsets[s + 1].
   at::Tensor forward(const at::Tensor& x, const std::vector<std::int32_t>& offsets) const;
 
   const std::string& name() const { return name_; }

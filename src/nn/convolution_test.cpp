@@ -1,11 +1,10 @@
 // Documents of one row, each against LibTorch's own convolution of it alone.
 #include "nn/convolution.h"
 
+#include <ATen/ops/conv1d.h>  // the oracle; the prelude lacks it
 #include <gtest/gtest.h>
 
 #include "libtorch/prelude.h"
-
-#include <ATen/ops/conv1d.h>  // the oracle; the prelude lacks it
 
 namespace svtune {
 namespace {
@@ -26,10 +25,10 @@ TEST(Convolution, EndsWithEachDocument) {
       const std::int64_t begin = offsets[s], count = offsets[s + 1] - begin;
       if (count == 0) continue;
       const at::Tensor document = x.narrow(0, begin, count).t().unsqueeze(0);
-      const at::Tensor wanted = at::conv1d(document, weight, bias, at::IntArrayRef({1}),
-                                           at::IntArrayRef({taps / 2}))
-                                    .squeeze(0)
-                                    .t();
+      const at::Tensor wanted =
+          at::conv1d(document, weight, bias, at::IntArrayRef({1}), at::IntArrayRef({taps / 2}))
+              .squeeze(0)
+              .t();
       // fp64 sums of 20 products in another order.
       EXPECT_LT((got.narrow(0, begin, count) - wanted).abs().max().item<double>(), 1e-12)
           << taps << " taps, document " << s;

@@ -110,10 +110,10 @@ std::string classes_section(const std::vector<ReportRun>& runs) {
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const std::string own = run_classes(runs[i]);
     if (own.empty()) continue;
-    body += runs.size() == 1 ? own
-                             : "<details class=\"run\"><summary>" + swatch(i) + "<b>" +
-                                   escape_html(runs[i].name) + "</b></summary>" + own +
-                                   "</details>";
+    body += runs.size() == 1
+                ? own
+                : "<details class=\"run\"><summary>" + swatch(i) + "<b>" +
+                      escape_html(runs[i].name) + "</b></summary>" + own + "</details>";
   }
   if (body.empty()) return "";
   return "<section id=\"classes\"><h2>Held-out classes</h2>" + body + "</section>";

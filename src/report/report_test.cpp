@@ -139,10 +139,12 @@ TEST(Report, ClassesAreShownWithTheirMistakes) {
   ReportInput input;
   input.runs = {classified_run()};
   const std::string page = render_report(input);
-  EXPECT_TRUE(contains(page, "<th scope=\"row\">cat</th><td class=\"hit-3\">9</td>"
-                             "<td class=\"miss-1\">1</td></tr>"));
-  EXPECT_TRUE(contains(page, "<th scope=\"row\">&lt;dog&gt;</th><td>0</td>"
-                             "<td class=\"hit-3\">3</td></tr>"));
+  EXPECT_TRUE(contains(page,
+                       "<th scope=\"row\">cat</th><td class=\"hit-3\">9</td>"
+                       "<td class=\"miss-1\">1</td></tr>"));
+  EXPECT_TRUE(contains(page,
+                       "<th scope=\"row\">&lt;dog&gt;</th><td>0</td>"
+                       "<td class=\"hit-3\">3</td></tr>"));
   EXPECT_EQ(matches(page, "<img src=\"", "\"").size(), 2u);
   EXPECT_TRUE(contains(page, "<b class=\"bad\">&lt;dog&gt;</b> 96 %, is cat"));
   EXPECT_TRUE(contains(page, "img-src data:;"));
@@ -155,8 +157,7 @@ TEST(Report, OfManyClassesTheMistakesAreListed) {
   while (confusion.labels.size() < 30) confusion.labels.push_back("other");
   const std::string page = render_report(input);
   EXPECT_FALSE(contains(page, "class=\"confusion\""));
-  EXPECT_TRUE(
-      contains(page, "<td>cat</td><td>&lt;dog&gt;</td><td class=\"number\">1</td></tr>"));
+  EXPECT_TRUE(contains(page, "<td>cat</td><td>&lt;dog&gt;</td><td class=\"number\">1</td></tr>"));
 }
 
 TEST(Report, EqualInputGivesEqualBytes) {

@@ -20,8 +20,8 @@ std::string big_endian(std::uint32_t value) {
 
 std::string chunk(const std::string& kind, const std::string& content) {
   const std::string checked = kind + content;
-  const uLong sum = crc32(0, reinterpret_cast<const Bytef*>(checked.data()),
-                          static_cast<uInt>(checked.size()));
+  const uLong sum =
+      crc32(0, reinterpret_cast<const Bytef*>(checked.data()), static_cast<uInt>(checked.size()));
   return big_endian(static_cast<std::uint32_t>(content.size())) + checked +
          big_endian(static_cast<std::uint32_t>(sum));
 }

@@ -75,8 +75,8 @@ SpectrumLayer analyse_linear(const Linear& linear, const SpectrumOptions& option
   const at::Tensor weight = linear.base().dense();
   at::Tensor change;
   if (linear.adapter()) change = (linear.effective_weight() - weight).to(at::kFloat);
-  SpectrumLayer layer = with_weight_name(
-      linear.name(), [&] { return analyse_weight(weight, change, options); });
+  SpectrumLayer layer =
+      with_weight_name(linear.name(), [&] { return analyse_weight(weight, change, options); });
   layer.name = linear.name();
   return layer;
 }

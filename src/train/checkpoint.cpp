@@ -203,9 +203,9 @@ CheckpointStore::Restored CheckpointStore::restore(std::int64_t step, TrainState
   if (json.contains("best")) {
     const Json& best = json["best"];
     const double loss = value<double>(best, "loss", folder);
-    restored.best = BestEval{value<std::int64_t>(best, "step", folder), loss,
-                             best.value("data", ""), best.value("metric", "loss"),
-                             best.value("value", loss)};
+    restored.best =
+        BestEval{value<std::int64_t>(best, "step", folder), loss, best.value("data", ""),
+                 best.value("metric", "loss"), best.value("value", loss)};
   }
   return restored;
 }

@@ -20,8 +20,8 @@ namespace svtune {
 
 struct BestEval {
   std::int64_t step = 0;
-  double loss = 0;        // nats per supervised token
-  std::string data = {};  // fingerprint of the evaluation data
+  double loss = 0;              // nats per supervised token
+  std::string data = {};        // fingerprint of the evaluation data
   std::string metric = "loss";  // that it is the best by
   double value = 0;             // of the metric
 };

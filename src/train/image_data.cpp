@@ -91,8 +91,8 @@ std::optional<ImagePlan> plan_images(const TrainOptions& options) {
   ImagePlan plan;
   plan.preprocessor = read_preprocessor(folder);
   if (pixels && !plan.preprocessor.is_null()) {
-    plan.preprocessor = with_image_size(std::move(plan.preprocessor),
-                                        static_cast<std::int32_t>(*pixels), source);
+    plan.preprocessor =
+        with_image_size(std::move(plan.preprocessor), static_cast<std::int32_t>(*pixels), source);
   }
   plan.preprocessing = preprocessing_for(plan.preprocessor, *input, source);
   const ImageSize size = output_size(plan.preprocessing);

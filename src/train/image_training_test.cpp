@@ -94,8 +94,8 @@ TEST(ImageStore, NetworkSeesThePreparedPixels) {
   EXPECT_EQ(batch.num_tokens(), 2 * 17);
   const at::NoGradGuard no_grad;
   const at::Tensor got = model.net->document_logits(batch);
-  const at::Tensor wanted = model.net->document_logits(
-      test::image_batch(at::cat({pixels_of(4), pixels_of(2)}), 17));
+  const at::Tensor wanted =
+      model.net->document_logits(test::image_batch(at::cat({pixels_of(4), pixels_of(2)}), 17));
   // The pixels differ by the rounding of their scale and shift.
   EXPECT_LT(test::max_difference(got, wanted), 1e-5);
 }

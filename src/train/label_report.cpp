@@ -39,9 +39,8 @@ ReportConfusion confusion_of(const LabelSet& labels, const LabelMeter& meter) {
     }
   }
   if (all || confusion.cells.size() <= kMistakes) return confusion;
-  std::ranges::stable_sort(confusion.cells, [](const auto& a, const auto& b) {
-    return a.count > b.count;
-  });
+  std::ranges::stable_sort(confusion.cells,
+                           [](const auto& a, const auto& b) { return a.count > b.count; });
   confusion.cells.resize(kMistakes);
   return confusion;
 }

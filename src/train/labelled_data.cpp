@@ -81,7 +81,7 @@ class PartLoader {
 
   Documents load(Part part, const std::optional<LabelSet>& labels) const {
     const Documents loaded = images_ ? load_images(std::move(part), labels)
-                                : load_texts(std::move(part.records), labels);
+                                     : load_texts(std::move(part.records), labels);
     observer_.note(loaded->summary());
     for (const std::string& loss : loaded->losses()) observer_.warning(loss);
     return loaded;

@@ -74,8 +74,8 @@ double temporaries(const Block& block, const MemoryRequest& request, double elem
 double head_bytes(const Network& net, const MemoryRequest& request, double element) {
   const ArchSpec& spec = net.spec();
   const Adapter* adapter = net.head().adapter();
-  const bool adapted = (adapter != nullptr && !adapter->plain_weight().defined()) ||
-                       net.head().bias().defined();
+  const bool adapted =
+      (adapter != nullptr && !adapter->plain_weight().defined()) || net.head().bias().defined();
   const double tile_elements = adapted ? kAdaptedTileElements : 1 << 24;
   // Logits, the same in fp32, their softmax and its gradient.
   const double copies = adapted ? 1 + 3 * kFp32 / element : 1;
@@ -91,8 +91,8 @@ double head_bytes(const Network& net, const MemoryRequest& request, double eleme
   return normed + rows * (3 * hidden * element + 3 * kFp32) + copies * tile_rows * vocab * element;
 }
 
-// The pixels that the rows of a batch are made of, and the same as one row for each patch; one patch
-// too many for each image.
+// The pixels that the rows of a batch are made of, and the same as one row for each patch; one
+// patch too many for each image.
 double image_bytes(const ArchSpec& spec, const MemoryRequest& request, double element) {
   const auto patch = static_cast<double>(spec.image->patch);
   return static_cast<double>(request.batch_tokens) * 3 * patch * patch * (kFp32 + element);

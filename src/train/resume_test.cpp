@@ -408,8 +408,8 @@ TEST(RunLog, EvaluatesAfterEachPassOverTheDataAlsoAfterAResume) {
     Session later;
     const auto restored = CheckpointStore(copy.path()).restore_latest(later.state);
     const auto steps = evaluated_steps(options_for(copy.path(), 2), later, restored);
-    EXPECT_EQ(steps, begin == 4 ? std::vector<std::int64_t>({6, 10})
-                                : std::vector<std::int64_t>({10}));
+    EXPECT_EQ(steps,
+              begin == 4 ? std::vector<std::int64_t>({6, 10}) : std::vector<std::int64_t>({10}));
   }
 }
 

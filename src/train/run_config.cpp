@@ -84,9 +84,9 @@ Json config_of_run(const TrainOptions& options) {
 
 const std::vector<std::string>& changeable_options() {
   static const std::vector<std::string> names{
-      "epochs",       "max_steps",        "eval_data",  "eval_every",         "save_every",
-      "save_minutes", "keep_checkpoints", "samples",    "svd_cache",          "threads",
-      "recompute",    "recompute_blocks", "max_memory", "output",             "resume",
+      "epochs",       "max_steps",        "eval_data",         "eval_every", "save_every",
+      "save_minutes", "keep_checkpoints", "samples",           "svd_cache",  "threads",
+      "recompute",    "recompute_blocks", "max_memory",        "output",     "resume",
       "dry_run",      "eval_each_epoch",  "calibration_memory"};
   return names;
 }

@@ -21,7 +21,7 @@ struct RunLogOptions {
   std::int64_t total_steps = 0;
   std::int64_t eval_every = 0;  // steps; 0 = at the end only
   bool eval_each_epoch = false;
-  double epochs_done = 0;  // when the log begins
+  double epochs_done = 0;       // when the log begins
   std::int64_t save_every = 0;  // steps; 0 = by time and at the end only
   double save_seconds = 0;      // since the last checkpoint; 0 = never by time
   std::int64_t keep_checkpoints = 1;

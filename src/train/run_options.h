@@ -68,8 +68,8 @@ struct DataFileOptions {
   std::filesystem::path data;
   std::optional<std::filesystem::path> eval_data;
   TrainTask task = TrainTask::kLanguage;
-  LabelledOptions labelled;         // of kClassify and kRegress
-  ImageOptions images;              // of the same, where the model reads images
+  LabelledOptions labelled;  // of kClassify and kRegress
+  ImageOptions images;       // of the same, where the model reads images
   std::optional<std::int64_t> image_size;
   std::vector<std::string> labels;  // of kClassify
   SampleOptions sample;             // of kClassify

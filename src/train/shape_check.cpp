@@ -62,8 +62,8 @@ void check_shapes(const TrainSession& session) {
   if (session.start_adapter) return;
   Model shapes = shapes_of(session.model);
   const TargetOptions targets = checked_targets(session);
-  const Attached attached = attach(shapes, session.options.method, targets,
-                                   {.initialise = false, .shapes_only = true});
+  const Attached attached =
+      attach(shapes, session.options.method, targets, {.initialise = false, .shapes_only = true});
   ActivationOptions activations = session.options.train.activations;
   if (!activations.max_memory) return;
   choose_memory(*shapes.net, memory_request(session, *shapes.net, attached.adapters), activations);

@@ -146,12 +146,12 @@ struct TrainConfig {
     visit.group("Learning rate", self.schedule);
     visit.group("Optimiser", self.optimizer);
     visit.group("", self.activations);
-    visit(self.eval_every, {.name = "eval_every",
-                            .help = "Evaluate every N steps; 0 = at the end only",
-                            .unit = "optimiser steps",
-                            .min = 0,
-                            .when = only_with("eval_data") || only_with("eval_share") ||
-                                    only_with("eval_shots")});
+    visit(self.eval_every,
+          {.name = "eval_every",
+           .help = "Evaluate every N steps; 0 = at the end only",
+           .unit = "optimiser steps",
+           .min = 0,
+           .when = only_with("eval_data") || only_with("eval_share") || only_with("eval_shots")});
     visit(self.save_every, {.name = "save_every",
                             .help = "Write a checkpoint every N steps; 0 = by --save-minutes",
                             .unit = "optimiser steps",

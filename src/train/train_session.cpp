@@ -83,9 +83,9 @@ PromptTemplate prompt_of(const TrainSession& session, RunObserver& observer) {
 }
 
 void load_labels(TrainSession& session, RunObserver& observer) {
-  LabelledData data = load_labelled_data(
-      session.options, session.tokenizer ? &*session.tokenizer : nullptr,
-      session.images ? &*session.images : nullptr, observer);
+  LabelledData data =
+      load_labelled_data(session.options, session.tokenizer ? &*session.tokenizer : nullptr,
+                         session.images ? &*session.images : nullptr, observer);
   session.labelled = std::move(data.train);
   session.eval_labelled = std::move(data.eval);
   session.head = std::move(data.head);
@@ -156,10 +156,11 @@ void check_evaluation(const TrainSession& session) {
   const TrainConfig& train = session.options.train;
   if (!train.keep_best && !train.eval_each_epoch) return;
   if (!session.eval_batches) {
-    throw UsageError(std::string(train.keep_best ? "--keep-best" : "--eval-each-epoch") +
-                         " goes with data to evaluate on, and there are none",
-                     "Give --eval-data, or with labels --eval-share or --eval-shots of the training "
-                     "data.");
+    throw UsageError(
+        std::string(train.keep_best ? "--keep-best" : "--eval-each-epoch") +
+            " goes with data to evaluate on, and there are none",
+        "Give --eval-data, or with labels --eval-share or --eval-shots of the training "
+        "data.");
   }
   if (!train.keep_best || *train.keep_best == KeptMetric::kLoss) return;
   const TrainTask task = session.options.data.task;
@@ -393,7 +394,7 @@ void release_unread_weights(const TrainSession& session) {
 }
 
 MemoryRequest memory_request(const TrainSession& session, Network& net,
-                              const AdapterSet& adapters) {
+                             const AdapterSet& adapters) {
   // Images are all of one length, and would be decoded for nothing.
   const std::int64_t looked_at = session.images ? 1 : 512;
   const TrainConfig& config = session.options.train;

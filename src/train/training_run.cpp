@@ -219,8 +219,8 @@ bool load_best(const TrainSession& session, const Attached& attached, const Trai
 }
 
 // --keep-best: the adapters stay in the state that is written, and the report says which it is.
-std::filesystem::path save_best(TrainSession& session, const Attached& attached,
-                                Trained& trained, RunFiles& files, RunObserver& observer) {
+std::filesystem::path save_best(TrainSession& session, const Attached& attached, Trained& trained,
+                                RunFiles& files, RunObserver& observer) {
   const std::optional<BestEval>& best = trained.best;
   const bool is_last = best && best->step == trained.result.steps;
   const bool loaded = load_best(session, attached, trained);

@@ -90,8 +90,7 @@ TEST_P(VisionFiles, MergingKeepsEveryTensor) {
   Model merged = load_model(directory_ / "merged");
   // The products of fp32 matrices of 32 columns are summed in another order.
   EXPECT_LT(max_difference(test::image_logits_of(merged), expected), 1e-4);
-  EXPECT_THAT(merged.weights->names(),
-              testing::UnorderedElementsAreArray(model.weights->names()));
+  EXPECT_THAT(merged.weights->names(), testing::UnorderedElementsAreArray(model.weights->names()));
   const std::string mask = prefix() + "embeddings.mask_token";
   const std::string position = prefix() + "embeddings.position_embeddings";
   EXPECT_NE(merged.weights->hash(position), model.weights->hash(position));
@@ -256,9 +255,9 @@ TEST(VisionCounts, AreThoseOfThePaper) {
   const SvftConfig two{.pattern = SvftPattern::kRandom, .bandwidth = 2};
   LoraConfig lora;
   lora.low_rank.rank = 8;
-  EXPECT_EQ(adapted_parameters(base, SvftConfig{.pattern = SvftPattern::kPlain},
-                               {"query", "value"}),
-            18'432);
+  EXPECT_EQ(
+      adapted_parameters(base, SvftConfig{.pattern = SvftPattern::kPlain}, {"query", "value"}),
+      18'432);
   EXPECT_EQ(adapted_parameters(base, two, papers), 276'048);
   EXPECT_EQ(adapted_parameters(base, two, {"all-linear"}), 276'048);
   EXPECT_EQ(adapted_parameters(base, lora, papers), 1'327'104);

@@ -63,8 +63,8 @@ at::Tensor tensor_of(const fs::path& file, const std::string& name) {
 // The images and labels of expected.safetensors.
 Batch batch_of(const Model& model, const fs::path& file) {
   const at::Tensor images = tensor_of(file, "images");
-  Batch batch = test::image_batch(
-      images, image_tokens(*model.spec().image, images.size(2), images.size(3)));
+  Batch batch =
+      test::image_batch(images, image_tokens(*model.spec().image, images.size(2), images.size(3)));
   batch.document_targets = tensor_of(file, "labels");
   if (model.spec().num_labels > 1) batch.document_targets = batch.document_targets.to(at::kLong);
   return batch;
@@ -120,9 +120,9 @@ TEST_F(VisionParity, TensorsMayBeNamedAsInMemory) {
   for (const std::string name : {"vit", "dinov2"}) {
     const fs::path answers = models() / name / "expected.safetensors";
     Model model = load_model(models() / (name + "-running"), {at::kFloat});
-    EXPECT_LT(max_difference(logits_for(model, batch_of(model, answers)),
-                             tensor_of(answers, "logits")),
-              kTolerance);
+    EXPECT_LT(
+        max_difference(logits_for(model, batch_of(model, answers)), tensor_of(answers, "logits")),
+        kTolerance);
     EXPECT_THAT(model.warnings, testing::IsEmpty());
   }
 }
@@ -136,8 +136,7 @@ TEST_F(VisionParity, LoadsWhatPeftWrites) {
     const fs::path base = models() / name.substr(0, name.find('-'));
     LoadedModel loaded = load_with_adapter(base, entry.path(), {});
     const Batch batch = batch_of(loaded.model, base / "expected.safetensors");
-    const at::Tensor wanted =
-        tensor_of(models() / "adapters" / (name + ".safetensors"), "logits");
+    const at::Tensor wanted = tensor_of(models() / "adapters" / (name + ".safetensors"), "logits");
     EXPECT_LT(max_difference(logits_for(loaded.model, batch), wanted), kTolerance);
     Model start = load_model(base);
     EXPECT_GT(max_difference(logits_for(start, batch), wanted), 1e-2);

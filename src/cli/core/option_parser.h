@@ -20,8 +20,9 @@ struct ParsedLine {
 ParsedLine parse_line(const std::vector<FieldInfo>& known, const std::vector<std::string>& args,
                       const CommandInfo& command);
 
-// What `presets` gives for them first, then the configuration file, then the flags. Throws UsageError with all problems at once, or
-// naming the required options that are still empty; FileError when the file cannot be read.
+// What `presets` gives for them first, then the configuration file, then the flags. Throws
+// UsageError with all problems at once, or naming the required options that are still empty;
+// FileError when the file cannot be read.
 void apply_line(const ParsedLine& line, const FieldSource& source,
                 const std::vector<FieldInfo>& known, const FieldPresets& presets = {});
 

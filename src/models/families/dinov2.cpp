@@ -20,8 +20,7 @@ void parse_dinov2(ConfigReader& config, ArchSpec& spec) {
   options.pooling = Pooling::kFirstAndMean;
   const double ratio = config.number_or("mlp_ratio", 4);
   if (ratio < 0.01 || ratio > 1000) config.problem("\"mlp_ratio\" must lie between 0.01 and 1000");
-  spec.intermediate_size =
-      static_cast<std::int64_t>(static_cast<double>(spec.hidden_size) * ratio);
+  spec.intermediate_size = static_cast<std::int64_t>(static_cast<double>(spec.hidden_size) * ratio);
   options.gated = config.boolean_or("use_swiglu_ffn", false);
   options.names.up = options.gated ? "mlp.weights_in" : "mlp.fc1";
   options.names.down = options.gated ? "mlp.weights_out" : "mlp.fc2";

@@ -152,8 +152,8 @@ VisionOptions read_vision(ConfigReader& config, ArchSpec& spec, const std::strin
   read_labels(config, spec);
   check_heads(config, spec);
   spec.image = read_images(config, patch);
-  spec.max_positions = 1 + (spec.image->height / spec.image->patch) *
-                               (spec.image->width / spec.image->patch);
+  spec.max_positions =
+      1 + (spec.image->height / spec.image->patch) * (spec.image->width / spec.image->patch);
   VisionOptions options;
   options.root = root;
   options.names.query = "attention.attention.query";

@@ -11,8 +11,8 @@
 namespace svtune {
 
 struct VisionOptions {
-  std::string root;           // "vit"
-  EncoderNames names;         // the norms are those before the branches
+  std::string root;    // "vit"
+  EncoderNames names;  // the norms are those before the branches
   LayerNormSpec norm;
   Activation activation = Activation::kGelu;
   bool query_key_value_bias = true;

@@ -33,10 +33,10 @@ Recipe glue_recipe(const GlueTask& task) {
   recipe.task = std::string("GLUE ") + task.name + ", PiSSA of rank 8";
   recipe.model = "DeBERTaV3-base, all linear layers";
   recipe.reads = RecipeModel::kTextEncoder;
-  recipe.options = {{"task", task.task},          {"method", "pissa"},
-                    {"rank", 8},                  {"alpha", task.alpha},
-                    {"epochs", task.epochs},      {"batch_size", task.batch},
-                    {"learning_rate", task.rate}, {"gradient_accumulation", 1}};
+  recipe.options = {
+      {"task", task.task},          {"method", "pissa"},         {"rank", 8},
+      {"alpha", task.alpha},        {"epochs", task.epochs},     {"batch_size", task.batch},
+      {"learning_rate", task.rate}, {"gradient_accumulation", 1}};
   recipe.figures = {{task.name, task.metric, task.figure}};
   recipe.note = "The table says nothing of length, schedule and warm-up.";
   return recipe;

@@ -13,8 +13,8 @@ namespace {
 
 std::vector<Recipe> all_recipes() {
   std::vector<Recipe> all;
-  for (std::vector<Recipe> list : {svft_glue_recipes(), svft_image_recipes(), svft_math_recipes(),
-                                   pissa_recipes()}) {
+  for (std::vector<Recipe> list :
+       {svft_glue_recipes(), svft_image_recipes(), svft_math_recipes(), pissa_recipes()}) {
     std::ranges::move(list, std::back_inserter(all));
   }
   return all;
@@ -69,9 +69,9 @@ const Recipe& find_recipe(const std::string& name) {
   if (found != recipes().end()) return *found;
   const std::vector<std::string> nearest = nearest_recipes(name);
   throw UsageError("there is no recipe \"" + name + "\"",
-                   nearest.empty() ? "svtune recipes lists them."
-                                   : "Did you mean " + join(nearest, ", ") +
-                                         "? svtune recipes lists all.");
+                   nearest.empty()
+                       ? "svtune recipes lists them."
+                       : "Did you mean " + join(nearest, ", ") + "? svtune recipes lists all.");
 }
 
 std::vector<FieldInput> recipe_inputs(const std::vector<FieldInput>& given) {

@@ -100,11 +100,10 @@ Json deberta() {
 
 Json vit() {
   const Json head = Json::array({"ViTForImageClassification"});
-  return {{"model_type", "vit"},     {"architectures", head},
-          {"hidden_size", 768},      {"intermediate_size", 3072},
-          {"num_hidden_layers", 12}, {"num_attention_heads", 12},
-          {"image_size", 224},       {"patch_size", 16},
-          {"num_labels", 100},       {"hidden_act", "gelu"}};
+  return {{"model_type", "vit"},       {"architectures", head},   {"hidden_size", 768},
+          {"intermediate_size", 3072}, {"num_hidden_layers", 12}, {"num_attention_heads", 12},
+          {"image_size", 224},         {"patch_size", 16},        {"num_labels", 100},
+          {"hidden_act", "gelu"}};
 }
 
 // What the adapters of the blocks train; a head that the checkpoint lacks is none of them.

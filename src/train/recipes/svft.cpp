@@ -37,9 +37,8 @@ Recipe glue_recipe(const GlueTask& task, bool plain) {
   recipe.task = std::string("GLUE ") + task.name + ", SVFT " + (plain ? "plain" : "random, d = 2");
   recipe.model = "DeBERTaV3-base, all linear layers of its blocks";
   recipe.reads = RecipeModel::kTextEncoder;
-  recipe.options = {{"task", task.task},
-                    {"method", "svft"},
-                    {"pattern", plain ? "plain" : "random"}};
+  recipe.options = {
+      {"task", task.task}, {"method", "svft"}, {"pattern", plain ? "plain" : "random"}};
   if (!plain) recipe.options["bandwidth"] = 2;
   recipe.options.update({{"max_length", task.max_length},
                          {"epochs", task.epochs},
@@ -79,8 +78,7 @@ Recipe math_recipe(const MathModel& model, bool plain) {
   recipe.options = {{"method", "svft"}, {"pattern", plain ? "plain" : "random"}};
   if (!plain) recipe.options["bandwidth"] = model.bandwidth;
   if (!model.attention_inputs) {
-    recipe.options["target_modules"] =
-        Json::array({"up_proj", "down_proj", "o_proj", "gate_proj"});
+    recipe.options["target_modules"] = Json::array({"up_proj", "down_proj", "o_proj", "gate_proj"});
   }
   recipe.options.update({{"template", "alpaca"},
                          {"max_length", 512},

@@ -120,8 +120,7 @@ int main(int argc, char** argv) try {
           "a score has another length than ids less one");
   require(largest_difference(before[0], after[0]) > 1e-3F, "the adapter changes nothing");
 
-  svtune::Session several(
-      {.model = argv[1], .adapters = {{"own", argv[2]}}, .compute = fp32});
+  svtune::Session several({.model = argv[1], .adapters = {{"own", argv[2]}}, .compute = fp32});
   const auto mixed = several.score({ids[0], ids[0]}, {"own", std::nullopt});
   require(largest_difference(mixed[0], after[0]) < 1e-5F, "a named adapter scores otherwise");
   require(largest_difference(mixed[1], before[0]) < 1e-5F, "no name is not the model alone");
