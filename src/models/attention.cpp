@@ -46,8 +46,9 @@ at::Tensor HeadShape::joined(const at::Tensor& outputs) const {
 }
 
 QueryKeyValue Projections::forward(const at::Tensor& x, const HeadShape& heads) {
-  return {heads.apart(query.forward(x), heads.queries), heads.apart(key.forward(x), heads.keys),
-          heads.apart(value.forward(x), heads.keys)};
+  const std::vector<at::Tensor> each = forward_together({&query, &key, &value}, x);
+  return {heads.apart(each[0], heads.queries), heads.apart(each[1], heads.keys),
+          heads.apart(each[2], heads.keys)};
 }
 
 void Projections::parts(PartVisitor& visit) {

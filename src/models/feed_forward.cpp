@@ -6,7 +6,8 @@
 namespace svtune {
 
 at::Tensor GatedMlp::forward(const at::Tensor& x) {
-  return down.forward(glu(gate.forward(x), up.forward(x), activation));
+  const std::vector<at::Tensor> each = forward_together({&gate, &up}, x);
+  return down.forward(glu(each[0], each[1], activation));
 }
 
 void GatedMlp::parts(PartVisitor& visit) {

@@ -15,6 +15,7 @@
 
 #include "nn/base_weight.h"
 #include "nn/named_tensor.h"
+#include "nn/ops/low_rank.h"
 
 namespace svtune {
 
@@ -58,6 +59,13 @@ class Adapter {
 
   // x [T, in] in the compute dtype -> y [T, out] without the layer's bias.
   virtual at::Tensor forward(const at::Tensor& x, const BaseWeight& base) = 0;
+
+  // What low_rank_linear() makes all of forward() of, for methods that are nothing but that: layers
+  // that read one input then share what can be shared (forward_together()).
+  virtual std::optional<LowRankTerms> low_rank_terms(const at::Tensor& x) {
+    (void)x;
+    return std::nullopt;
+  }
 
   // The weight [out, in] that gives the same output, in fp32 (fp64 for an fp64 base).
   virtual at::Tensor merged_weight(const BaseWeight& base) const = 0;

@@ -7,6 +7,7 @@
 #include "libtorch/prelude.h"
 #include "nn/int8_weight.h"
 #include "nn/narrow_product.h"
+#include "nn/ops/thin_products.h"
 
 namespace svtune {
 namespace {
@@ -73,7 +74,7 @@ at::Tensor with_branch(at::Tensor product, const ThinProduct& branch) {
   if (branch.mask.defined()) {
     product.add_(at::mm(branch.left, branch.right).mul_(branch.mask), branch.scale);
   } else {
-    product.addmm_(branch.left, branch.right, 1, branch.scale);
+    add_from_thin(product, branch.left, branch.right, branch.scale);
   }
   return branch.bias.defined() ? product.add_(branch.bias.to(product.scalar_type())) : product;
 }
@@ -153,6 +154,16 @@ at::Tensor BaseWeight::matmul_transposed(const at::Tensor& grad, const ThinProdu
   if (int8_) return int8_->product_transposed(grad, rounded(branch));
   if (is_16_bit(dtype_)) return rounded(branch).addmm_(grad, operand());
   return with_branch(product_transposed(grad), branch);
+}
+
+void BaseWeight::add_matmul_transposed(at::Tensor& sum, const at::Tensor& grad) const {
+  if (int8_) {
+    sum = int8_->product_transposed(grad, sum);
+  } else if (is_narrow()) {
+    add_narrow_product_transposed(sum, grad, dense_);
+  } else {
+    sum.addmm_(grad, operand());
+  }
 }
 
 at::Tensor BaseWeight::product(const at::Tensor& x) const {

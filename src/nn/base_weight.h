@@ -64,6 +64,8 @@ class BaseWeight {
   at::Tensor matmul_transposed(const at::Tensor& grad, const ThinProduct& branch) const;
   // grad [T, out] -> grad W [T, in]; builds no graph.
   at::Tensor matmul_transposed(const at::Tensor& grad) const;
+  // sum [T, in] += grad W, contiguous and in dtype().
+  void add_matmul_transposed(at::Tensor& sum, const at::Tensor& grad) const;
 
   // The matrix [out, in] in dtype(): a view when it is stored so, else a fresh copy.
   at::Tensor dense() const;

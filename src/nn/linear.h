@@ -18,6 +18,7 @@ class Linear {
   Linear(std::string name, BaseWeight base, at::Tensor bias = {});
 
   at::Tensor forward(const at::Tensor& x);  // [T, in] -> [T, out]
+  at::Tensor with_bias(const at::Tensor& y) const;
 
   const std::string& name() const { return name_; }
   std::int64_t in_features() const { return in_features_; }
@@ -45,6 +46,9 @@ class Linear {
   at::Tensor bias_;
   std::unique_ptr<Adapter> adapter_;
 };
+
+// y of each layer, of an input that all of them read.
+std::vector<at::Tensor> forward_together(const std::vector<Linear*>& layers, const at::Tensor& x);
 
 std::vector<std::string> names_of(const std::vector<Linear*>& layers);
 

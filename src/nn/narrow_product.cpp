@@ -56,6 +56,15 @@ at::Tensor few_rows_product(const at::Tensor& x, const at::Tensor& stored) {
   return y;
 }
 
+// sum = beta sum + grad W.
+void add_pieces(const at::Tensor& sum, const at::Tensor& grad, const at::Tensor& stored,
+                double beta_of_first) {
+  for_each_piece(stored, grad.scalar_type(),
+                 [&](std::int64_t first, std::int64_t count, const at::Tensor& piece) {
+                   sum.addmm_(grad.narrow(1, first, count), piece, first == 0 ? beta_of_first : 1);
+                 });
+}
+
 }  // namespace
 
 bool is_narrower(at::ScalarType stored, at::ScalarType compute) {
@@ -78,11 +87,14 @@ at::Tensor narrow_product(const at::Tensor& x, const at::Tensor& stored) {
 at::Tensor narrow_product_transposed(const at::Tensor& grad, const at::Tensor& stored) {
   const at::NoGradGuard no_grad;
   at::Tensor sum = at::empty({grad.size(0), stored.size(1)}, grad.options());
-  for_each_piece(stored, grad.scalar_type(),
-                 [&](std::int64_t first, std::int64_t count, const at::Tensor& piece) {
-                   sum.addmm_(grad.narrow(1, first, count), piece, first == 0 ? 0 : 1);
-                 });
+  add_pieces(sum, grad, stored, /*beta_of_first=*/0);
   return sum;
+}
+
+void add_narrow_product_transposed(const at::Tensor& sum, const at::Tensor& grad,
+                                   const at::Tensor& stored) {
+  const at::NoGradGuard no_grad;
+  add_pieces(sum, grad, stored, /*beta_of_first=*/1);
 }
 
 void release_piece_buffer() { piece_buffer() = at::Tensor(); }

@@ -16,6 +16,9 @@ bool is_narrower(at::ScalarType stored, at::ScalarType compute);
 at::Tensor narrow_product(const at::Tensor& x, const at::Tensor& stored);
 // grad [T, out] -> grad W [T, in] in grad's dtype; builds no graph.
 at::Tensor narrow_product_transposed(const at::Tensor& grad, const at::Tensor& stored);
+// sum [T, in] += grad W.
+void add_narrow_product_transposed(const at::Tensor& sum, const at::Tensor& grad,
+                                   const at::Tensor& stored);
 
 // Frees this thread's buffer.
 void release_piece_buffer();

@@ -35,9 +35,14 @@ void AdaloraAdapter::remake_factors() {
 }
 
 at::Tensor AdaloraAdapter::forward(const at::Tensor& x, const BaseWeight& base) {
+  const LowRankTerms terms = *low_rank_terms(x);
+  return low_rank_linear(x, base, terms.factors, terms.leaves, terms.dropout_mask);
+}
+
+std::optional<LowRankTerms> AdaloraAdapter::low_rank_terms(const at::Tensor& x) {
   const at::Tensor mask =
       training_ ? dropout_mask_for(x, options_.dropout, mask_seed_) : at::Tensor();
-  return low_rank_linear(x, base, factors_, {A_ * E_, B_, {}}, mask);
+  return LowRankTerms{factors_, {A_ * E_, B_, {}}, mask};
 }
 
 std::optional<LowRankDelta> AdaloraAdapter::low_rank_delta() const {
@@ -79,7 +84,8 @@ std::vector<NamedTensor> AdaloraAdapter::frozen_state() const {
 
 AdapterMemory AdaloraAdapter::memory(std::int64_t) const {
   AdapterMemory memory;
-  if (options_.dropout > 0) memory.kept_per_token = A_.size(1);
+  memory.kept_per_token = factors_.down.size(0);
+  if (options_.dropout > 0) memory.kept_per_token += A_.size(1);
   memory.held_bytes = static_cast<std::int64_t>(factors_.down.nbytes());
   if (start_.D.defined() || B_.scalar_type() != options_.compute_dtype) {
     memory.held_bytes += static_cast<std::int64_t>(factors_.up.nbytes());

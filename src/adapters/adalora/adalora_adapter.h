@@ -22,6 +22,7 @@ class AdaloraAdapter final : public Adapter {
                  std::shared_ptr<AdaloraState> state, std::string layer, at::Tensor pattern = {});
 
   at::Tensor forward(const at::Tensor& x, const BaseWeight& base) override;
+  std::optional<LowRankTerms> low_rank_terms(const at::Tensor& x) override;
   at::Tensor merged_weight(const BaseWeight& base) const override;
   std::vector<Trainable> trainables() override;
   std::optional<LowRankDelta> low_rank_delta() const override;

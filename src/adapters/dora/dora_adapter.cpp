@@ -131,8 +131,7 @@ std::vector<NamedTensor> DoraAdapter::frozen_state() const { return update_->fro
 
 AdapterMemory DoraAdapter::memory(std::int64_t tokens) const {
   AdapterMemory memory = update_->memory(tokens);
-  const bool drops = memory.kept_per_token > 0;  // a second mask is kept then
-  if (drops) memory.kept_per_token += update_->A().size(1);
+  if (update_->drops()) memory.kept_per_token += update_->A().size(1);  // a second mask
   memory.kept_per_token += magnitude_.size(0);
   memory.held_bytes += static_cast<std::int64_t>(norms_.nbytes()) + 8 * magnitude_.size(0);
   return memory;

@@ -63,6 +63,12 @@ std::optional<LowRankDelta> KasaAdapter::low_rank_delta() const {
                       at::cat({leaves_.B, L_ / -options_.scaling}, 1), options_.scaling};
 }
 
+// Dropout takes part of the branch only, see forward().
+std::optional<LowRankTerms> KasaAdapter::low_rank_terms(const at::Tensor&) {
+  if (training_ && options_.dropout > 0) return std::nullopt;
+  return LowRankTerms{factors_, {leaves_.A * leaves_.d.unsqueeze(1), leaves_.B, {}}};
+}
+
 at::Tensor KasaAdapter::forward(const at::Tensor& x, const BaseWeight& base) {
   const LowRankLeaves trained{leaves_.A * leaves_.d.unsqueeze(1), leaves_.B, {}};
   const at::Tensor mask =
@@ -97,7 +103,8 @@ std::vector<NamedTensor> KasaAdapter::frozen_state() const {
 
 AdapterMemory KasaAdapter::memory(std::int64_t) const {
   AdapterMemory memory;
-  if (options_.dropout > 0) memory.kept_per_token = leaves_.A.size(1);
+  memory.kept_per_token = factors_.down.size(0);
+  if (options_.dropout > 0) memory.kept_per_token += leaves_.A.size(1);
   memory.held_bytes = static_cast<std::int64_t>(factors_.down.nbytes() + factors_.up.nbytes());
   return memory;
 }

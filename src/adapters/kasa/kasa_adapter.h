@@ -36,6 +36,7 @@ class KasaAdapter final : public Adapter {
   KasaAdapter(const KasaLeaves& leaves, at::Tensor L, at::Tensor R, LowRankOptions options);
 
   at::Tensor forward(const at::Tensor& x, const BaseWeight& base) override;
+  std::optional<LowRankTerms> low_rank_terms(const at::Tensor& x) override;
   at::Tensor merged_weight(const BaseWeight& base) const override;
   std::vector<Trainable> trainables() override;  // lora_A.weight, lora_B.weight, lora_diag
   std::optional<LowRankDelta> low_rank_delta() const override;

@@ -88,6 +88,10 @@ at::Tensor LowRankAdapter::forward(const at::Tensor& x, const BaseWeight& base) 
   return low_rank_linear(x, base, factors_, {A_, B_, branch_bias_}, dropout_mask(x));
 }
 
+std::optional<LowRankTerms> LowRankAdapter::low_rank_terms(const at::Tensor& x) {
+  return LowRankTerms{factors_, {A_, B_, branch_bias_}, dropout_mask(x)};
+}
+
 at::Tensor LowRankAdapter::merged_weight(const BaseWeight& base) const {
   const at::NoGradGuard no_grad;
   const LowRankDelta delta = *low_rank_delta();
@@ -119,7 +123,8 @@ std::vector<NamedTensor> LowRankAdapter::frozen_state() const {
 
 AdapterMemory LowRankAdapter::memory(std::int64_t) const {
   AdapterMemory memory;
-  if (options_.dropout > 0) memory.kept_per_token = A_.size(1);
+  memory.kept_per_token = factors_.down.size(0);
+  if (options_.dropout > 0) memory.kept_per_token += A_.size(1);
   if (start_hash_.defined()) {
     memory.held_bytes = static_cast<std::int64_t>(A0_.nbytes() + B0_.nbytes());
   }

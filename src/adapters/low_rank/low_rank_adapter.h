@@ -31,6 +31,7 @@ class LowRankAdapter final : public Adapter {
                  at::Tensor A0 = {}, at::Tensor B0 = {});
 
   at::Tensor forward(const at::Tensor& x, const BaseWeight& base) override;
+  std::optional<LowRankTerms> low_rank_terms(const at::Tensor& x) override;
   at::Tensor merged_weight(const BaseWeight& base) const override;
   at::Tensor output_bias() const override;
   std::vector<Trainable> trainables() override;
@@ -51,6 +52,7 @@ class LowRankAdapter final : public Adapter {
   void set_branch_bias(const at::Tensor& bias);
   // What multiplies the branch's input in this micro-batch; undefined: nothing.
   at::Tensor dropout_mask(const at::Tensor& x) const;
+  bool drops() const { return options_.dropout > 0; }
   bool has_branch_bias() const { return branch_bias_.defined(); }
 
  private:
