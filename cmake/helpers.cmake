@@ -95,14 +95,18 @@ function(svtune_library name)
   set_property(GLOBAL APPEND PROPERTY SVTUNE_LIBRARIES ${target})
 endfunction()
 
-# svtune_test(name [TORCH] [SHARDS n] SOURCES files... [DEPS targets...])
-# Defines the program svtune_<name>_tests and one ctest entry per GoogleTest case; with SHARDS n
-# entries that share the cases, for programs of many short ones: LibTorch takes half a second to load.
+# svtune_test(name [TORCH] [SHARDS n [ALONE suites...]] [TOGETHER suites...] SOURCES files...
+#             [DEPS targets...])
+# Defines the program svtune_<name>_tests and one ctest entry per GoogleTest case. A suite named by
+# TOGETHER is one entry of its name: its cases share what SetUpTestSuite() makes, often by Python.
+# With SHARDS n the other cases are shared among n entries, for programs of many short ones:
+# LibTorch takes half a second to load. Suites named by ALONE keep an entry per case: they change
+# the process or measure it.
 function(svtune_test name)
   if(NOT SVTUNE_BUILD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(ARG "TORCH" "SHARDS" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH" "SHARDS" "ALONE;TOGETHER;SOURCES;DEPS" ${ARGN})
   set(target svtune_${name}_tests)
   add_executable(${target} ${ARG_SOURCES})
   target_link_libraries(${target} PRIVATE svtune_flags ${ARG_DEPS} GTest::gmock)
@@ -115,18 +119,44 @@ function(svtune_test name)
     target_link_libraries(${target} PRIVATE GTest::gtest_main)
     svtune_precompile(${target} plain TESTS)
   endif()
+  if(ARG_ALONE AND NOT ARG_SHARDS)
+    message(FATAL_ERROR "svtune_test(${name}): ALONE means nothing without SHARDS")
+  endif()
+  foreach(suite ${ARG_TOGETHER})
+    svtune_test_entry(${suite} ${target} "${suite}.*")
+  endforeach()
+  svtune_suites_filter(rest "*" "-" ${ARG_TOGETHER} ${ARG_ALONE})
   if(ARG_SHARDS)
     foreach(shard RANGE 1 ${ARG_SHARDS})
       math(EXPR index "${shard} - 1")
-      add_test(NAME ${target}.${shard} COMMAND ${target})
-      set_tests_properties(${target}.${shard} PROPERTIES TIMEOUT 1200
+      svtune_test_entry(${target}.${shard} ${target} "${rest}")
+      set_tests_properties(${target}.${shard} PROPERTIES
         ENVIRONMENT "GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${index}")
     endforeach()
-    return()
+    if(NOT ARG_ALONE)
+      return()
+    endif()
+    svtune_suites_filter(rest "" "" ${ARG_ALONE})
   endif()
   include(GoogleTest)
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                       PROPERTIES TIMEOUT 600)
+                       TEST_FILTER "${rest}" PROPERTIES TIMEOUT 600)
+endfunction()
+
+# A ctest entry of the cases that GoogleTest's `filter` chooses; none at all is a failure.
+function(svtune_test_entry name target filter)
+  add_test(NAME ${name} COMMAND ${target} "--gtest_filter=${filter}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT 1200 FAIL_REGULAR_EXPRESSION "Running 0 tests")
+endfunction()
+
+# GoogleTest's filter for all cases of the suites, `none` where there are no suites.
+function(svtune_suites_filter result none prefix)
+  set(filter "${none}")
+  if(ARGN)
+    list(JOIN ARGN ".*:" suites)
+    set(filter "${prefix}${suites}.*")
+  endif()
+  set(${result} "${filter}" PARENT_SCOPE)
 endfunction()
 
 function(svtune_use_torch target)
