@@ -101,7 +101,7 @@ endfunction()
 # TOGETHER is one entry of its name: its cases share what SetUpTestSuite() makes, often by Python.
 # With SHARDS n the other cases are shared among n entries, for programs of many short ones:
 # LibTorch takes half a second to load. Suites named by ALONE keep an entry per case: they change
-# the process or measure it.
+# the process or measure it. The sanitizers' processes start and end slowly: two shards each.
 function(svtune_test name)
   if(NOT SVTUNE_BUILD_TESTS)
     return()
@@ -118,6 +118,9 @@ function(svtune_test name)
   else()
     target_link_libraries(${target} PRIVATE GTest::gtest_main)
     svtune_precompile(${target} plain TESTS)
+  endif()
+  if(SVTUNE_SANITIZE AND NOT ARG_SHARDS)
+    set(ARG_SHARDS 2)
   endif()
   if(ARG_ALONE AND NOT ARG_SHARDS)
     message(FATAL_ERROR "svtune_test(${name}): ALONE means nothing without SHARDS")
