@@ -210,7 +210,9 @@ MemoryForecast predict_memory(Network& net, const MemoryRequest& request) {
                            {"activations", bytes(saved)},
                            {"temporaries", bytes(widest)},
                            {"allocator reserve", bytes(reserve)}}};
-  if (spec.image) forecast.items.push_back({"images", bytes(image_bytes(spec, request, element))});
+  if (net.spec().image) {
+    forecast.items.push_back({"images", bytes(image_bytes(net.spec(), request, element))});
+  }
   return forecast;
 }
 

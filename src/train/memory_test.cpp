@@ -230,7 +230,7 @@ TEST(Memory, CountsPixelsAndKnowsWhatMakesRowsOfThem) {
     MemoryRequest request;
     request.batch_tokens = 34;
     add_adapters(request, *model.net, attached.adapters);
-    EXPECT_EQ(request.blocks, targets == first ? 2 : 1);
+    EXPECT_EQ(request.blocks(), targets == first ? 2 : 1);
     const MemoryItem images = predict_memory(*model.net, request).items.back();
     EXPECT_EQ(images.name, "images");
     // A row of 3 x 4 x 4 pixels for each token, as given and as the product's operand.
