@@ -99,7 +99,7 @@ TEST_P(VisionFiles, MergingKeepsEveryTensor) {
 
 TEST_P(VisionFiles, RecomputedBlocksGiveTheSameGradients) {
   Model kept = load("model"), again = load("model");
-  again.net->set_recompute(Recompute::kFull);
+  again.net->set_recompute(RecomputePlan::all());
   const Attached a = attach(kept, FullConfig{}, {}), b = attach(again, FullConfig{}, {});
   kept.net->loss(test::two_images()).backward();
   again.net->loss(test::two_images()).backward();
