@@ -26,6 +26,8 @@
 namespace svtune {
 namespace {
 
+namespace fs = std::filesystem;
+
 using test::TempDirectory;
 using testing::HasSubstr;
 
