@@ -87,6 +87,7 @@ std::vector<FieldInput> recipe_inputs(const std::vector<FieldInput>& given) {
 }
 
 void check_recipe_model(const Recipe& recipe, const std::filesystem::path& model) {
+  if (!std::filesystem::exists(model)) return;
   RecipeModel kind = RecipeModel::kDecoder;  // GGUF files hold no others
   if (std::filesystem::is_directory(model)) {
     const std::filesystem::path config = model / "config.json";

@@ -48,7 +48,7 @@ const Recipe& find_recipe(const std::string& name);
 std::vector<FieldInput> recipe_inputs(const std::vector<FieldInput>& given);
 
 // Throws UsageError when the model in this directory or file reads something else than the recipe's
-// data. A model of no known family is left to whoever loads it.
+// data. A missing model and one of no known family are left to whoever loads them.
 void check_recipe_model(const Recipe& recipe, const std::filesystem::path& model);
 
 }  // namespace svtune
