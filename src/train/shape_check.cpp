@@ -7,6 +7,7 @@
 
 #include "libtorch/prelude.h"
 #include "train/memory_plan.h"
+#include "train/quantize_plan.h"
 
 namespace svtune {
 namespace {
@@ -56,14 +57,22 @@ Model shapes_of(const Model& model) {
   return shapes;
 }
 
+// What trains: beside a base that the run quantises the low-rank part may be another method's.
+MethodConfig trained_method(const TrainOptions& options) {
+  if (!options.model.base_dtype) return options.method;
+  const QuantizePlan plan = quantize_plan(options);
+  const bool other = plan.method != LowRankQuantMethod::kPlain;
+  return other ? plan.trained(plan.low_rank) : options.method;
+}
+
 }  // namespace
 
 void check_shapes(const TrainSession& session) {
   if (session.start_adapter) return;
   Model shapes = shapes_of(session.model);
   const TargetOptions targets = checked_targets(session);
-  const Attached attached =
-      attach(shapes, session.options.method, targets, {.initialise = false, .shapes_only = true});
+  const Attached attached = attach(shapes, trained_method(session.options), targets,
+                                   {.initialise = false, .shapes_only = true});
   ActivationOptions activations = session.options.train.activations;
   if (!activations.max_memory) return;
   choose_memory(*shapes.net, memory_request(session, *shapes.net, attached.adapters), activations);
