@@ -16,7 +16,8 @@ struct FineTuneOptions {
   std::filesystem::path model;   // Hugging Face directory or .gguf file
   std::filesystem::path data;    // JSON lines or a JSON array, plain, .gz or .zst
   std::filesystem::path output;  // run directory to create
-  std::string method = "pissa";  // pissa, svft, lora or full
+  // pissa, svft, lora or full. Where `settings` name a recipe, "pissa" leaves the choice to it.
+  std::string method = "pissa";
   std::optional<std::filesystem::path> eval_data = {};
   bool resume = false;  // go on from the latest checkpoint in `output`, or begin without one
   // Of the whole process; 0: OMP_NUM_THREADS where it is set, else one per core it may use.
