@@ -1,6 +1,7 @@
 #include "io/headed_source.h"
 
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/hash.h"
@@ -31,7 +32,10 @@ class HeadSource final : public WeightSource {
   }
   std::vector<std::string> names() const override {
     std::vector<std::string> list = stored_->names();
-    for (const auto& [name, tensor] : made_) list.push_back(name);
+    const std::set<std::string> stored(list.begin(), list.end());
+    for (const auto& [name, tensor] : made_) {
+      if (!stored.contains(name)) list.push_back(name);
+    }
     return list;
   }
   at::ScalarType stored_dtype() const override { return stored_->stored_dtype(); }
@@ -45,12 +49,13 @@ class HeadSource final : public WeightSource {
 
  private:
   std::shared_ptr<const WeightSource> stored_;
-  std::map<std::string, at::Tensor> made_;  // fp32
+  std::map<std::string, at::Tensor> made_;  // fp32; they hide stored ones of their names
 };
 
 // The tensors of the head that `config` describes, with the names that others may be stored under.
 struct DeclaredHead {
   std::map<std::string, std::vector<std::int64_t>> shapes;
+  std::string output;  // the layer with a row for each label
   ArchSpec spec;
 };
 
@@ -64,8 +69,17 @@ DeclaredHead declared_head(const Json& config, const std::string& source) {
     head.shapes[layer->name() + ".weight"] = {layer->out_features(), layer->in_features()};
     if (layer->bias().defined()) head.shapes[layer->name() + ".bias"] = {layer->out_features()};
   }
+  head.output = net.head().name();
   head.spec = net.spec();
   return head;
+}
+
+// The rows of a stored tensor of the output that has others than the head.
+std::optional<std::int64_t> other_rows(const WeightSource& stored, const std::string& name,
+                                       std::int64_t rows) {
+  const auto tensor = stored.read(name, stored.dtype(name).value_or(at::kFloat));
+  if (!tensor || tensor->dim() == 0 || tensor->size(0) == rows) return std::nullopt;
+  return tensor->size(0);
 }
 
 at::Tensor made_tensor(const std::string& name, const std::vector<std::int64_t>& shape,
@@ -87,8 +101,14 @@ HeadedSource with_new_head(std::shared_ptr<const WeightSource> stored, const Jso
   HeadedSource result;
   std::map<std::string, at::Tensor> made;
   for (const auto& [name, shape] : declared.shapes) {
-    if (names.contains(names.of(name))) continue;
-    made.emplace(name, made_tensor(name, shape, deviation, head.seed));
+    const std::string in_file = names.of(name);
+    if (names.contains(in_file)) {
+      const bool output = name.starts_with(declared.output + ".");
+      const auto others = output ? other_rows(*stored, in_file, shape[0]) : std::nullopt;
+      if (!others) continue;
+      result.replaced = others;
+    }
+    made.emplace(in_file, made_tensor(name, shape, deviation, head.seed));
     result.made.push_back(name);
   }
   if (!made.empty()) stored = std::make_shared<HeadSource>(std::move(stored), std::move(made));

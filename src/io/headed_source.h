@@ -1,8 +1,10 @@
-// A checkpoint with a head of labels that it does not hold, or not all of: that of a bare encoder
-// or of a masked language model.
+// A checkpoint with a head of labels that it does not hold, or not all of, or for other labels:
+// that of a bare encoder, of a masked language model, or of a model of other classes.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,11 +14,14 @@ namespace svtune {
 
 struct HeadedSource {
   std::shared_ptr<const WeightSource> weights;
-  std::vector<std::string> made;  // tensors that the checkpoint lacks, by their full names
+  std::vector<std::string> made;  // new tensors, by their full names
+  // Labels of a stored head that the new one takes the place of.
+  std::optional<std::int64_t> replaced = {};
 };
 
 // The checkpoint with what the head of `config` needs beside it: matrices are normal with the
-// deviation that config.json calls initializer_range, biases 0. A head that is stored stays.
+// deviation that config.json calls initializer_range, biases 0. A head that is stored stays; where
+// its outputs are not as many as the head's labels, they are made anew.
 HeadedSource with_new_head(std::shared_ptr<const WeightSource> stored, const Json& config,
                            const NewHead& head, const std::string& source);
 

@@ -173,6 +173,10 @@ void make_head(Model& model, const NewHead& head) {
   HeadedSource headed = with_new_head(std::move(model.weights), model.config, head, source);
   model.weights = std::move(headed.weights);
   model.made = std::move(headed.made);
+  if (!headed.replaced) return;
+  model.warnings.push_back("the head of " + std::to_string(*headed.replaced) + " labels that " +
+                           model.path.string() + " holds is not used: one of " +
+                           std::to_string(head.labels) + " takes its place");
 }
 
 }  // namespace

@@ -16,20 +16,72 @@
 namespace svtune {
 namespace {
 
-// id2label in the order of the ids; empty where the model says nothing of its classes.
-std::vector<std::string> stored_names(const std::filesystem::path& model) {
+constexpr const char* kOtherClasses =
+    "--labels data learns the classes of the data, with a new head where their number is another.";
+
+// What the model's config.json says of its classes.
+struct StoredLabels {
+  std::string source;
+  std::vector<std::string> names;   // in the order of the ids; empty: none, or placeholders
+  std::size_t unnamed_outputs = 0;  // of a head that has placeholders
+};
+
+StoredLabels stored_labels(const std::filesystem::path& model) {
+  StoredLabels stored;
   const std::filesystem::path file = model / "config.json";
-  if (!std::filesystem::is_directory(model) || !std::filesystem::exists(file)) return {};
-  const std::vector<std::string> names = id2label_names(read_json_file(file));
-  return are_placeholders(names) ? std::vector<std::string>{} : names;
+  stored.source = file.string();
+  if (!std::filesystem::is_directory(model) || !std::filesystem::exists(file)) return stored;
+  const Json config = read_json_file(file);
+  stored.names = id2label_names(config);
+  if (!are_placeholders(stored.names)) return stored;
+  // Configurations of models without a head may hold placeholders too.
+  const auto classes = config.find("architectures");
+  const bool headed = classes != config.end() && classes->is_array() && !classes->empty() &&
+                      classes->front().is_string() &&
+                      classes->front().get<std::string>().ends_with("Classification");
+  if (headed) stored.unnamed_outputs = stored.names.size();
+  stored.names.clear();
+  return stored;
+}
+
+LabelSet named_by_model(const StoredLabels& stored, const LabelledRecords& records) {
+  try {
+    LabelSet labels(stored.names);
+    require_every_class(records, labels);
+    return labels;
+  } catch (FileError& error) {
+    error.add_to_hint("The classes are those of id2label in " + stored.source + ". " +
+                      kOtherClasses);
+    throw;
+  } catch (const UsageError& error) {  // the same name twice
+    throw FileError(stored.source, std::string("id2label: ") + error.what(),
+                    std::string("Name the classes with --labels. ") + kOtherClasses);
+  }
+}
+
+LabelSet named_by_data(const StoredLabels& stored, const LabelledRecords& records) {
+  LabelSet labels = LabelSet::of(records);
+  const std::size_t outputs = stored.unnamed_outputs;
+  if (outputs == 0 || static_cast<std::int64_t>(outputs) == labels.size()) return labels;
+  throw FileError(stored.source,
+                  "the model's head has " + std::to_string(outputs) + " classes without names, " +
+                      records.name + " has " + std::to_string(labels.size()),
+                  std::string("Name those of the head with --labels. ") + kOtherClasses);
 }
 
 LabelSet choose_labels(const TrainOptions& options, const std::optional<NewHead>& earlier,
                        const LabelledRecords& records) {
-  if (!options.data.labels.empty()) return LabelSet(options.data.labels);
+  const std::vector<std::string>& given = options.data.labels;
+  // One name alone is no set of classes.
+  if (given == std::vector<std::string>{"data"}) return LabelSet::of(records);
+  if (!given.empty()) return LabelSet(given);
   if (earlier && !are_placeholders(earlier->names)) return LabelSet(earlier->names);
-  std::vector<std::string> names = stored_names(options.model.model);
-  return names.empty() ? LabelSet::of(records) : LabelSet(std::move(names));
+  StoredLabels stored = stored_labels(options.model.model);
+  if (earlier && static_cast<std::int64_t>(stored.names.size()) != earlier->labels) {
+    stored.names.clear();  // of the model's own head, whose place the adapter's takes
+    stored.unnamed_outputs = static_cast<std::size_t>(earlier->labels);
+  }
+  return stored.names.empty() ? named_by_data(stored, records) : named_by_model(stored, records);
 }
 
 // Records, with the pixels of those that are no files.
@@ -138,6 +190,8 @@ LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* to
   }
   const PartLoader loader(options, tokenizer, images, observer);
   data.train = loader.load(std::move(parts.train), labels);
+  // Broken images may have been all that a class had.
+  if (labels) require_every_class(data.train->records(), *labels);
   if (parts.eval) data.eval = loader.load(std::move(*parts.eval), labels);
   return data;
 }

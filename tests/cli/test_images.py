@@ -88,6 +88,19 @@ class Learning(Images):
         self.assertRegex(accuracies[0], r"^accuracy [0-9.]+ %$")
         self.assertEqual(accuracies[0], accuracies[1])
 
+    def test_a_model_of_other_classes_gets_a_new_head_when_asked(self):
+        model = image_fixture.write_vit(self.root / "pets", labels=("cat", "dog"))
+        arguments = self.arguments(self.root / "colours", steps=1)
+        arguments[arguments.index(self.vit)] = model
+        self.refused(svtune(*arguments), 1, 'the label "blue" is none of cat, dog',
+                     "--labels data learns the classes of the data")
+        result = svtune(*arguments, "--labels", "data")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("the head of 2 labels", result.stderr)
+        text = self.measure("--model", model, "--adapter", self.root / "colours/adapter",
+                            "--data", self.test_images, "--bootstrap", 0)
+        self.assertIn("(12 documents)", text)
+
     def test_dry_run_writes_nothing(self):
         run = self.root / "dry"
         output = self.learn(run, "--dry-run").stdout

@@ -217,10 +217,21 @@ TEST(EncoderHead, RefusesWhatItCannotLearn) {
   EXPECT_THAT(error_of([&] { net.document_logits(batch); }), testing::HasSubstr("no tokens"));
   EXPECT_THAT(error_of([&] { load_model(directory / "bare"); }),
               testing::HasSubstr("BertModel has no head of labels"));
-  LoadOptions more;
-  more.head = NewHead{.labels = 4};
-  EXPECT_THAT(error_of([&] { load_model(directory / "model", more); }),
-              testing::HasSubstr("classifier.weight has shape [3, 32], need [4, 32]"));
+}
+
+TEST(EncoderHead, OfOtherLabelsTakesThePlaceOfAStoredOne) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {});
+  LoadOptions options{at::kFloat};
+  options.head = NewHead{.labels = 4};
+  Model model = load_model(directory / "model", options);
+  EXPECT_THAT(model.made, testing::UnorderedElementsAre("classifier.bias", "classifier.weight"));
+  EXPECT_THAT(model.warnings, testing::ElementsAre(testing::HasSubstr("the head of 3 labels")));
+  EXPECT_EQ(test::document_logits_of(model).size(1), 4);
+  options.head->labels = 3;
+  const Model same = load_model(directory / "model", options);
+  EXPECT_THAT(same.made, testing::IsEmpty());
+  EXPECT_THAT(same.warnings, testing::IsEmpty());
 }
 
 TEST(EncoderFiles, HoldNormsUnderOldNamesToo) {
