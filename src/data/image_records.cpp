@@ -92,6 +92,18 @@ ImageRecords read_images(const fs::path& path, const ImageOptions& options) {
   return read_table(path, options);
 }
 
+void refuse_table_options(const ImageOptions& options, const fs::path& source) {
+  std::string given;
+  if (!options.image_column.empty()) given = "--image-column";
+  if (!options.table.label_column.empty()) given = "--label-column";
+  if (options.table.table != TableForm::kAuto) given = "--table";
+  if (!options.table.header) given = "--no-header";
+  if (given.empty()) return;
+  throw UsageError(
+      given + " says how a table of images is read, but " + source.string() + " is none",
+      "Leave it out, or give the table in place of the images.");
+}
+
 ImageRecords with_records(const ImageRecords& images, LabelledRecords table) {
   return {std::move(table), images.idx};
 }

@@ -23,6 +23,7 @@ struct ImageRecords {
 
   // The image's file or its number in the IDX file, with the row that names it, for messages.
   std::string image_name(const LabelledRecord& record) const;
+  bool is_table() const { return !idx && !table.records.empty() && table.records[0].line > 0; }
 };
 
 // Reads `path`: a folder (the class of a file is the sub folder of `path` that it lies in, at any
@@ -32,6 +33,10 @@ struct ImageRecords {
 // a folder without sub folders, a sub folder without files, files beside the sub folders, links
 // that form a ring, IDX files of different counts; UsageError for columns that are not there.
 ImageRecords read_images(const std::filesystem::path& path, const ImageOptions& options);
+
+// For images that no table lists: throws UsageError when an option is given that says how a table
+// is read. `source` is where they are.
+void refuse_table_options(const ImageOptions& options, const std::filesystem::path& source);
 
 // The same images with other records, e.g. those of hold_out(records.table, ...).
 ImageRecords with_records(const ImageRecords& images, LabelledRecords table);

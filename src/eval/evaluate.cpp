@@ -101,7 +101,9 @@ std::unique_ptr<LabelledDocuments> read_documents(const LabelTask& task,
   store.tokens_per_image = image_tokens(*image, size.height, size.width);
   store.labels = std::move(labels);
   store.skip_bad_lines = reading.skip_bad_lines;
-  return std::make_unique<ImageStore>(read_images(options.data, table), std::move(store));
+  ImageRecords images = read_images(options.data, table);
+  if (!images.is_table()) refuse_table_options(table, options.data);
+  return std::make_unique<ImageStore>(std::move(images), std::move(store));
 }
 
 Score evaluate_labels(const LabelTask& task, std::optional<LabelSet> labels, LoadedModel& loaded,

@@ -88,6 +88,7 @@ LabelSet choose_labels(const TrainOptions& options, const std::optional<NewHead>
 struct Part {
   LabelledRecords records;
   std::shared_ptr<const IdxImages> idx;
+  bool is_table = true;
 };
 
 struct Parts {
@@ -95,25 +96,33 @@ struct Parts {
   std::optional<Part> eval;
 };
 
-Part read_part(const std::filesystem::path& path, const TrainOptions& options, bool images) {
-  LabelledOptions reading = options.data.labelled;
-  reading.skip_bad_lines = options.data.reading.skip_bad_lines;
-  if (!images) return {read_labelled(path, reading), nullptr};
-  ImageOptions table = options.data.images;
-  table.table = reading;
-  ImageRecords read = read_images(path, table);
-  return {std::move(read.table), std::move(read.idx)};
+ImageOptions reading_of(const DataFileOptions& data) {
+  ImageOptions reading = data.images;
+  reading.table = data.labelled;
+  reading.table.skip_bad_lines = data.reading.skip_bad_lines;
+  return reading;
+}
+
+Part read_part(const std::filesystem::path& path, const ImageOptions& reading, bool images) {
+  if (!images) return {read_labelled(path, reading.table), nullptr};
+  ImageRecords read = read_images(path, reading);
+  const bool is_table = read.is_table();
+  return {std::move(read.table), std::move(read.idx), is_table};
 }
 
 Parts read_parts(const TrainOptions& options, bool images) {
   const DataFileOptions& data = options.data;
   const auto seed = static_cast<std::uint64_t>(options.train.seed);
-  Parts parts{read_part(data.data, options, images), std::nullopt};
+  const ImageOptions reading = reading_of(data);
+  Parts parts{read_part(data.data, reading, images), std::nullopt};
   LabelledRecords& records = parts.train.records;
   if (data.eval_data) {
-    parts.eval = read_part(*data.eval_data, options, images);
+    parts.eval = read_part(*data.eval_data, reading, images);
   } else if (data.eval_share > 0) {
     parts.eval = Part{hold_out(records, data.eval_share, seed), parts.train.idx};
+  }
+  if (!parts.train.is_table && !(data.eval_data && parts.eval->is_table)) {
+    refuse_table_options(reading, data.data);
   }
   if (data.sample.shots || data.sample.eval_shots) {
     LabelledRecords others = take_shots(records, data.sample, seed);

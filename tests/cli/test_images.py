@@ -170,6 +170,8 @@ class Refusals(Images):
         self.refuse(2, "reads text", model=self.model)
         self.refuse(2, "--max-length applies only to models that read text",
                     more=["--max-length", 64])
+        self.refuse(2, "--label-column says how a table of images is read",
+                    more=["--label-column", "a"])
         self.refuse(2, "--text-columns applies only", more=["--text-columns", "a"])
         self.refuse(2, "--image-size 24", "16 x 16", more=["--image-size", 24])
         self.refuse(2, "patches of 8", more=["--image-size", 20])
