@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/errors.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "data/image_store.h"
@@ -89,7 +90,11 @@ ReportPrediction prediction_of(const LabelledDocuments& data, const LabelMeter& 
   one.probability = meter.probability(document);
   if (const auto* images = dynamic_cast<const ImageStore*>(&data)) {
     one.name = image_label(record);
-    one.image = thumbnail_uri(load_image(images->images(), record), kPictureSide);
+    try {
+      one.image = thumbnail_uri(load_image(images->images(), record), kPictureSide);
+    } catch (const FileError& error) {  // a file that is gone costs its picture, not the report
+      one.text = error.what();
+    }
   } else {
     one.name = data.records().place(record);
     one.text = beginning(record.second ? record.first + "\n" + *record.second : record.first);

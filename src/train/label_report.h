@@ -10,8 +10,9 @@
 namespace svtune {
 
 // Sets the run's confusion and its predictions: the wrong documents that the model was surest of,
-// and right ones chosen by the seed; of images with small pictures. Requires: `meter` has seen all
-// of `data`, which has classes, in order. Throws FileError when an image can no longer be read.
+// and right ones chosen by the seed; of images with small pictures, or with what is
+// wrong where a file can no longer be read. Requires: `meter` has seen all of `data`, which has
+// classes, in order.
 void report_classes(const LabelledDocuments& data, const LabelMeter& meter, std::uint64_t seed,
                     ReportRun& run);
 

@@ -22,8 +22,8 @@ void each_input(Inputs& inputs, Visit visit) {
   visit("model", inputs.model, "--model: the weights or the configuration are others");
   visit("data", inputs.data, "--data: the training data have changed");
   visit("examples", inputs.examples,
-        "--model, --template, --chat-template: another tokenizer or prompt makes other tokens of "
-        "the data");
+        "--model, --template, --chat-template: another tokenizer, prompt or "
+        "preprocessor_config.json makes another input of the data");
   visit("adapter", inputs.adapter, "--adapter: its files have changed");
   visit("dtype", inputs.dtype, "--dtype: the run computes in another arithmetic");
 }
