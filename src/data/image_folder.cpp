@@ -13,6 +13,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// What cannot be looked at is no folder here; what opens it says why.
+bool is_folder(const fs::path& path) {
+  std::error_code unknown;
+  return fs::is_directory(path, unknown);
+}
+
+// Without links.
+fs::path real_path(const fs::path& folder) {
+  std::error_code error;
+  fs::path real = fs::weakly_canonical(folder, error);
+  if (error) throw FileError(folder.string(), "cannot follow the path: " + error.message());
+  return real;
+}
+
 // Sorted by name, without hidden ones.
 std::vector<fs::path> entries_of(const fs::path& folder) {
   std::vector<fs::path> out;
@@ -28,13 +42,13 @@ std::vector<fs::path> entries_of(const fs::path& folder) {
 
 // Appends all files below `folder`. `above`: the folders on the way, without links.
 void add_files(const fs::path& folder, std::vector<fs::path>& above, std::vector<fs::path>& out) {
-  fs::path real = fs::weakly_canonical(folder);
+  fs::path real = real_path(folder);
   if (std::ranges::find(above, real) != above.end()) {
     throw FileError(folder.string(), "this link leads back to a folder that it lies in");
   }
   above.push_back(std::move(real));
   for (const fs::path& entry : entries_of(folder)) {
-    if (fs::is_directory(entry)) {
+    if (is_folder(entry)) {
       add_files(entry, above, out);
     } else {
       out.push_back(entry);
@@ -73,7 +87,7 @@ LabelledRecords read_image_folder(const fs::path& path, bool skip) {
   out.label_column = "folder";
   std::vector<fs::path> folders, strays;
   for (const fs::path& entry : entries_of(path)) {
-    (fs::is_directory(entry) ? folders : strays).push_back(entry);
+    (is_folder(entry) ? folders : strays).push_back(entry);
   }
   require_classes(path, folders);
   for (const fs::path& stray : strays) {
@@ -84,7 +98,7 @@ LabelledRecords read_image_folder(const fs::path& path, bool skip) {
     }
     out.leave_out(stray.string(), problem);
   }
-  std::vector<fs::path> above = {fs::weakly_canonical(path)};
+  std::vector<fs::path> above = {real_path(path)};
   for (const fs::path& folder : folders) {
     std::vector<fs::path> files;
     add_files(folder, above, files);

@@ -94,6 +94,15 @@ std::vector<Checked> check_all(ImageRecords& images, const ImageStoreOptions& op
   return checked;
 }
 
+[[noreturn]] void refuse_empty(const LabelledRecords& records) {
+  std::string text = "no image can be read";
+  if (!records.bad.empty()) {
+    text += ": all " + std::to_string(records.num_bad) + " were left out as bad, the first is " +
+            records.bad[0].place + " (" + records.bad[0].problem + ")";
+  }
+  throw FileError(records.name, text);
+}
+
 }  // namespace
 
 class ImageStore::Pixels : public ImageCache {
@@ -115,7 +124,7 @@ ImageStore::ImageStore(ImageRecords images, ImageStoreOptions options, const Pro
     }
   }
   std::vector<Checked> checked = check_all(images_, options_, image_size_, progress);
-  if (checked.empty()) throw FileError(images_.table.name, "no image can be read");
+  if (checked.empty()) refuse_empty(images_.table);
   Hasher64 hasher;
   std::vector<std::optional<Image>> kept;
   for (std::size_t i = 0; i < checked.size(); ++i) {

@@ -49,10 +49,12 @@ LabelSet LabelSet::of(const LabelledRecords& records) {
   std::set<std::string> seen;
   for (const LabelledRecord& record : records.records) {
     if (seen.insert(record.label).second && seen.size() > kMostClasses) {
-      throw FileError(records.place(record),
-                      "column " + records.label_column + " has more than " +
-                          std::to_string(kMostClasses) + " different labels by this record",
-                      "Is it the column of the label? --task regress learns numbers.");
+      throw FileError(
+          records.place(record),
+          "column " + records.label_column + " has more than " + std::to_string(kMostClasses) +
+              " different labels by this record",
+          "Is it the column of the label? --task regress learns numbers; where they are "
+          "classes, --labels names them.");
     }
   }
   if (seen.size() < 2) {
