@@ -26,6 +26,8 @@ double Score::figure(std::string_view name) const {
 
 namespace {
 
+constexpr int kMostDecoders = 8;  // threads
+
 std::int64_t count_of(const EvalOptions& options, std::int64_t size) {
   return options.limit > 0 ? std::min(options.limit, size) : size;
 }
@@ -101,6 +103,7 @@ std::unique_ptr<LabelledDocuments> read_documents(const LabelTask& task,
   store.tokens_per_image = image_tokens(*image, size.height, size.width);
   store.labels = std::move(labels);
   store.skip_bad_lines = reading.skip_bad_lines;
+  store.threads = std::min(kMostDecoders, at::get_num_threads());
   ImageRecords images = read_images(options.data, table);
   if (!images.is_table()) refuse_table_options(table, options.data);
   return std::make_unique<ImageStore>(std::move(images), std::move(store));

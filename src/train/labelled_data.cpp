@@ -1,5 +1,6 @@
 #include "train/labelled_data.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -12,10 +13,12 @@
 #include "data/image_store.h"
 #include "data/labelled_sample.h"
 #include "data/labelled_store.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {
 
+constexpr int kMostDecoders = 8;  // threads
 constexpr const char* kOtherClasses =
     "--labels data learns the classes of the data, with a new head where their number is another.";
 
@@ -164,6 +167,7 @@ class PartLoader {
     store.tokens_per_image = images_->tokens;
     store.labels = labels;
     store.skip_bad_lines = options_.data.reading.skip_bad_lines;
+    store.threads = std::min(kMostDecoders, at::get_num_threads());
     return std::make_shared<ImageStore>(ImageRecords{std::move(part.records), std::move(part.idx)},
                                         std::move(store), progress());
   }
