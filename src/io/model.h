@@ -25,8 +25,8 @@ struct LoadOptions {
   // Number of words instead of the stored one: added rows of the embedding and the head are the
   // mean of the stored ones.
   std::optional<std::int64_t> vocab_size = {};
-  // Of an encoder or an image model: a head with so many labels. One that the checkpoint holds must
-  // have this size; what it lacks is made at random.
+  // Of an encoder or an image model: a head with so many labels. What the checkpoint lacks is made
+  // at random, and so is the output of a stored head with another number of labels, with a warning.
   std::optional<NewHead> head = {};
   // Of an image model whose positions are those of one size: interpolate them for other sizes.
   bool any_image_size = false;

@@ -111,8 +111,10 @@ struct DataFileOptions {
            .max = 1 << 14,
            .when = kLabels});
     visit(self.labels, {.name = "labels",
-                        .help = "Classes in the order of their ids; by default those of the "
-                                "model's id2label, else those of the data, sorted",
+                        .help = "Classes in the order of their ids, or data for those of the data, "
+                                "sorted; by default those of the model's id2label, else of the "
+                                "data. Of another number than the model's head has outputs: with a "
+                                "new head",
                         .value_name = "NAME,...",
                         .when = only_with("task", "classify")});
     visit.group("", self.reading);
