@@ -8,6 +8,7 @@
 #include "attach/attach.h"
 #include "base/errors.h"
 #include "base/files.h"
+#include "base/oracle_test_util.h"
 #include "io/tiny_model_test_util.h"
 #include "libtorch/prelude.h"
 #include "svtune/session.h"

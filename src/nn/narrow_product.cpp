@@ -44,10 +44,12 @@ bool has_kernel(const at::Tensor& x, const at::Tensor& stored) {
 at::Tensor few_rows_product(const at::Tensor& x, const at::Tensor& stored) {
   const at::Tensor rows = x.contiguous();
   const at::Tensor y = at::empty({rows.size(0), stored.size(0)}, x.options());
-  const kernels::FewRowsArgs args{
-      rows.const_data_ptr<float>(), static_cast<const kernels::Bf16*>(stored.const_data_ptr()),
-      y.mutable_data_ptr<float>(),  rows.size(0),
-      stored.size(0),               stored.size(1)};
+  const kernels::FewRowsArgs args{rows.const_data_ptr<float>(),
+                                  static_cast<const kernels::Bf16*>(stored.const_data_ptr()),
+                                  y.mutable_data_ptr<float>(),
+                                  rows.size(0),
+                                  stored.size(0),
+                                  stored.size(1)};
   // Blocks of fixed size: the sums do not depend on the number of threads.
   const std::int64_t blocks = (args.out + kOutputsPerTask - 1) / kOutputsPerTask;
   at::parallel_for(0, blocks, 1, [&](std::int64_t begin, std::int64_t end) {

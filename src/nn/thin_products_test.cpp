@@ -27,8 +27,8 @@ struct Shape {
 };
 
 // Rows, panels and strips that are left over; thin ranks; what the kernels leave to ATen.
-const Shape kShapes[] = {{131, 576, 16}, {64, 40, 8},   {77, 56, 24},  {900, 192, 48},
-                         {33, 8, 8},     {50, 30, 16},  {40, 64, 5},   {7, 64, 8}};
+const Shape kShapes[] = {{131, 576, 16}, {64, 40, 8},  {77, 56, 24}, {900, 192, 48},
+                         {33, 8, 8},     {50, 30, 16}, {40, 64, 5},  {7, 64, 8}};
 
 struct Tolerance {
   at::ScalarType dtype;

@@ -125,10 +125,10 @@ struct Gradients {
     }
     at::Tensor sum;
     for (std::size_t i = 0; i < layers.size(); ++i) {
-      const at::Tensor part = layers[i].base.matmul_transposed(
-          grads[i], {.left = layers[i].columns_of(grad_hidden),
-                     .right = layers[i].factors.down,
-                     .mask = masks[i]});
+      const at::Tensor part =
+          layers[i].base.matmul_transposed(grads[i], {.left = layers[i].columns_of(grad_hidden),
+                                                      .right = layers[i].factors.down,
+                                                      .mask = masks[i]});
       sum = sum.defined() ? sum.add_(part) : part;
     }
     return sum;

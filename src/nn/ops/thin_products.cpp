@@ -21,8 +21,8 @@ bool is_plain(const at::Tensor& x) {
 // `thin` is [T, k], `wide` [T, n].
 bool has_kernel(const at::Tensor& thin, const at::Tensor& wide) {
   const auto fits = [](std::int64_t width) { return width > 0 && width % kernels::kThinStep == 0; };
-  return is_plain(thin) && is_plain(wide) && thin.size(0) >= kFewestRows &&
-         fits(thin.size(1)) && fits(wide.size(1)) && thin.size(1) <= kThickest;
+  return is_plain(thin) && is_plain(wide) && thin.size(0) >= kFewestRows && fits(thin.size(1)) &&
+         fits(wide.size(1)) && thin.size(1) <= kThickest;
 }
 
 bool has_kernel(const at::Tensor& thin, const at::Tensor& wide, const at::Tensor& factor) {
