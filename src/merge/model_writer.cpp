@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <set>
+#include <utility>
 
 #include "base/errors.h"
 #include "io/base_tensors.h"
@@ -11,6 +12,7 @@
 #include "io/preprocessor_file.h"
 #include "io/prompt_files.h"
 #include "io/safetensors_source.h"
+#include "io/stored_names.h"
 #include "io/transposed_source.h"
 #include "libtorch/prelude.h"
 #include "merge/added_bias.h"
@@ -35,6 +37,18 @@ std::vector<Output> list_outputs(Network& net, bool own_head, const AddedBiases&
     if (std::ranges::count(added.layers, linear->name()) > 0) {
       outputs.push_back({linear->name() + ".bias", {linear->out_features()}});
     }
+  }
+  return outputs;
+}
+
+// What an image model's classifier does not read, such as the mask of pretraining.
+std::vector<Output> list_unread(const Model& model) {
+  std::vector<Output> outputs;
+  if (!model.spec().image || !model.stored_names) return outputs;
+  for (const std::string& end : model.spec().buffers) {
+    const std::string name = model.spec().base_prefix + end;
+    const auto tensor = model.weights->read(model.stored_names->of(name), at::kFloat);
+    if (tensor) outputs.push_back({name, tensor->sizes().vec()});
   }
   return outputs;
 }
@@ -95,7 +109,8 @@ class ModelWriter {
   }
 
   MergeReport write(const std::filesystem::path& directory) {
-    const std::vector<Output> outputs = list_outputs(*model_.net, own_head_, added_);
+    std::vector<Output> outputs = list_outputs(*model_.net, own_head_, added_);
+    for (Output& each : list_unread(model_)) outputs.push_back(std::move(each));
     std::vector<TensorSpec> specs;
     for (const Output& each : outputs) {
       specs.push_back({each.name, dtype_of(report_.dtype), each.shape});
