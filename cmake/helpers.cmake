@@ -26,7 +26,9 @@ target_compile_options(svtune_flags INTERFACE
   -Wall -Wextra
   # -Wrestrict of GCC 12 misfires on std::string (GCC bug 105651), and so does -Warray-bounds where
   # it is precompiled.
-  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess$<SEMICOLON>-Wno-restrict$<SEMICOLON>-Wno-array-bounds>)
+  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess$<SEMICOLON>-Wno-restrict$<SEMICOLON>-Wno-array-bounds>
+  # Collecting GCC's own garbage takes an eighth of a compilation's time and saves 5 % of its memory.
+  $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-heapsize=1000000>)
 if(SVTUNE_SANITIZE)
   target_compile_options(svtune_flags INTERFACE
     -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all
