@@ -85,8 +85,8 @@ std::vector<Trainable> BoftAdapter::trainables() {
 AdapterMemory BoftAdapter::memory(std::int64_t) const {
   AdapterMemory memory;
   const std::int64_t in = shape_.block * shape_.blocks;
-  // What each factor turns, which is the input itself of a single one and a copy of several, and the
-  // product before its scale.
+  // What each factor turns, which is the input itself of a single one and a copy of several, and
+  // the product before its scale.
   memory.keeps_input = shape_.factors == 1;
   memory.kept_per_token = (shape_.factors > 1 ? shape_.factors * in : 0) + scale_.size(0);
   memory.held_bytes = 2 * (shape_.factors - 1) * in * 8;
