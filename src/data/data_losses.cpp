@@ -9,6 +9,11 @@ std::string counted(std::int64_t count, const std::string& one) {
   return std::to_string(count) + " " + one + (count == 1 ? "" : "s");
 }
 
+// Adds "history (120 rows)".
+void list_rows(std::string& list, const std::string& what, std::int64_t rows) {
+  list += (list.empty() ? "" : ", ") + what + " (" + counted(rows, "row") + ")";
+}
+
 // "columns not used: history (120 rows), id (3 rows)", or "".
 std::string unused_columns(const ExampleStore& store, std::string_view field) {
   std::string list, unread;
@@ -16,7 +21,7 @@ std::string unused_columns(const ExampleStore& store, std::string_view field) {
     if (column.rows == 0 || column.name == field) continue;
     const bool read = !column.part.empty() && store.encoder().prompt().reads(column.part);
     if (read) continue;
-    list += (list.empty() ? "" : ", ") + column.name + " (" + counted(column.rows, "row") + ")";
+    list_rows(list, column.name, column.rows);
     if (!column.part.empty()) unread += (unread.empty() ? "" : " and ") + column.name;
   }
   if (list.empty()) return "";
@@ -53,9 +58,7 @@ std::vector<std::string> data_losses(const ExampleStore& store, std::string_view
   }
   if (!stats.unread_fields.empty()) {
     std::string list;
-    for (const auto& [field, rows] : stats.unread_fields) {
-      list += (list.empty() ? "" : ", ") + field + " (" + counted(rows, "row") + ")";
-    }
+    for (const auto& [field, rows] : stats.unread_fields) list_rows(list, field, rows);
     losses.push_back(name + ": fields of messages not used: " + list +
                      "; the chat template has no place for them");
   }
