@@ -1,5 +1,4 @@
-// JPEG by libjpeg-turbo. Its errors leave by longjmp: between setjmp and the end of a guarded step
-// no object with a destructor is made.
+// JPEG by libjpeg-turbo.
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -12,24 +11,25 @@
 
 #include "base/errors.h"
 #include "images/codecs.h"
+#include "images/guarded.h"
 
 namespace svtune::detail {
 namespace {
 
 constexpr int kMostScans = 500;  // real ones have about ten; more only cost time
 
-struct ErrorState {
+struct JpegErrors {
   jpeg_error_mgr base;  // first: libjpeg knows this part
-  std::jmp_buf escape;
-  char message[JMSG_LENGTH_MAX];
+  EscapePoint escape;
 };
+static_assert(sizeof(EscapePoint::message) >= JMSG_LENGTH_MAX);
 
 extern "C" {
 
 static void jpeg_fail(j_common_ptr info) {
-  auto* state = reinterpret_cast<ErrorState*>(info->err);
-  info->err->format_message(info, state->message);
-  std::longjmp(state->escape, 1);
+  EscapePoint& escape = reinterpret_cast<JpegErrors*>(info->err)->escape;
+  info->err->format_message(info, escape.message);
+  std::longjmp(escape.place, 1);
 }
 
 // Warnings (a level below 0) are damage, but for three that leave every pixel as it is.
@@ -44,27 +44,19 @@ static void jpeg_message(j_common_ptr info, int level) {
 
 static void jpeg_progress(j_common_ptr info) {
   if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= kMostScans) return;
-  auto* state = reinterpret_cast<ErrorState*>(info->err);
-  std::strcpy(state->message, "it has hundreds of scans");
-  std::longjmp(state->escape, 1);
+  EscapePoint& escape = reinterpret_cast<JpegErrors*>(info->err)->escape;
+  std::strcpy(escape.message, "it has hundreds of scans");
+  std::longjmp(escape.place, 1);
 }
 
 }  // extern "C"
 
-// False when libjpeg found an error, which is in `error.message`.
-template <class Step>
-bool guarded(ErrorState& error, const Step& step) {
-  if (setjmp(error.escape) != 0) return false;
-  step();
-  return true;
-}
-
 class JpegReader {
  public:
   JpegReader(Bytes bytes, const std::string& name) : name_(name) {
-    info_.err = jpeg_std_error(&error_.base);
-    error_.base.error_exit = jpeg_fail;
-    error_.base.emit_message = jpeg_message;
+    info_.err = jpeg_std_error(&errors_.base);
+    errors_.base.error_exit = jpeg_fail;
+    errors_.base.emit_message = jpeg_message;
     progress_.progress_monitor = jpeg_progress;
     const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
     const auto size = static_cast<unsigned long>(bytes.size());
@@ -90,8 +82,8 @@ class JpegReader {
  private:
   template <class Step>
   void run(const Step& step) {
-    if (guarded(error_, step)) return;
-    const std::string message = error_.message;
+    if (guarded(errors_.escape, step)) return;
+    const std::string message = errors_.escape.message;
     jpeg_destroy_decompress(&info_);  // twice is harmless, and a constructor has no destructor
     throw FileError(name_, "the JPEG picture is damaged: " + message);
   }
@@ -99,7 +91,7 @@ class JpegReader {
   const std::string& name_;
   jpeg_decompress_struct info_ = {};
   jpeg_progress_mgr progress_ = {};
-  ErrorState error_ = {};
+  JpegErrors errors_ = {};
 };
 
 std::uint8_t multiply_255(int a, int b) {

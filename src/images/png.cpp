@@ -1,6 +1,5 @@
-// PNG by libpng. Its errors leave by longjmp: between setjmp and the end of a guarded step no
-// object with a destructor is made. Only chunks that carry pixels are read, so that profiles and
-// texts can neither cost memory nor spoil a picture.
+// PNG by libpng. Only chunks that carry pixels are read, so that profiles and texts can neither
+// cost memory nor spoil a picture.
 #include <png.h>
 
 #include <algorithm>
@@ -10,21 +9,17 @@
 
 #include "base/errors.h"
 #include "images/codecs.h"
+#include "images/guarded.h"
 
 namespace svtune::detail {
 namespace {
 
-struct ErrorState {
-  std::jmp_buf escape;
-  char message[256];
-};
-
 extern "C" {
 
 static void png_fail(png_structp png, png_const_charp message) {
-  auto* state = static_cast<ErrorState*>(png_get_error_ptr(png));
-  std::strncpy(state->message, message, sizeof(state->message) - 1);
-  std::longjmp(state->escape, 1);
+  auto* escape = static_cast<EscapePoint*>(png_get_error_ptr(png));
+  std::strncpy(escape->message, message, sizeof(escape->message) - 1);
+  std::longjmp(escape->place, 1);
 }
 
 static void png_ignore(png_structp, png_const_charp) {}
@@ -38,18 +33,11 @@ static void png_take(png_structp png, png_bytep into, std::size_t count) {
 
 }  // extern "C"
 
-template <class Step>
-bool guarded(ErrorState& error, const Step& step) {
-  if (setjmp(error.escape) != 0) return false;
-  step();
-  return true;
-}
-
 class PngReader {
  public:
   PngReader(Bytes bytes, const std::string& name) : name_(name), left_(bytes) {
     run([&] {
-      png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &error_, png_fail, png_ignore);
+      png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &escape_, png_fail, png_ignore);
       if (png_ != nullptr) info_ = png_create_info_struct(png_);
       if (info_ == nullptr) return;
       png_set_read_fn(png_, &left_, png_take);
@@ -77,9 +65,9 @@ class PngReader {
  private:
   template <class Step>
   void run(const Step& step) {
-    if (guarded(error_, step)) return;
+    if (guarded(escape_, step)) return;
     release();
-    throw FileError(name_, std::string("the PNG picture is damaged: ") + error_.message);
+    throw FileError(name_, std::string("the PNG picture is damaged: ") + escape_.message);
   }
   void release() { png_destroy_read_struct(&png_, &info_, nullptr); }
   bool has_palette() const { return png_get_color_type(png_, info_) == PNG_COLOR_TYPE_PALETTE; }
@@ -89,7 +77,7 @@ class PngReader {
   Bytes left_;
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
-  ErrorState error_ = {};
+  EscapePoint escape_ = {};
 };
 
 Image PngReader::decode() {
