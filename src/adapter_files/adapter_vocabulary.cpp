@@ -56,7 +56,7 @@ std::optional<std::int64_t> end_of_rows(const Json& config, std::int64_t stored)
                                                                  : std::nullopt;
 }
 
-std::optional<std::int64_t> told_by_side_file(const fs::path& adapter) {
+std::optional<std::int64_t> rows_of_side_file(const fs::path& adapter) {
   if (!fs::exists(adapter / kSideFile)) return std::nullopt;
   const Json json = read_json_file(adapter / kSideFile);
   const auto found = json.is_object() ? json.find("vocab_size") : json.end();
@@ -104,7 +104,7 @@ void skip_copy(TensorFiller& file, const std::string& copy, const std::string& o
 std::optional<std::int64_t> adapter_vocab_size(const fs::path& adapter,
                                                const DeclaredWords& stored) {
   try {
-    if (const auto told = told_by_side_file(adapter)) return told;
+    if (const auto told = rows_of_side_file(adapter)) return told;
     if (const auto rows = rows_of(stored.embedding, adapter / kPeftWeightsFile)) return rows;
     if (!fs::exists(adapter / kPeftConfigFile)) return std::nullopt;
     return end_of_rows(read_json_file(adapter / kPeftConfigFile), stored.count);

@@ -9,11 +9,11 @@ namespace svtune {
 namespace {
 
 // Whole digits of the largest double, sign, point and 400 decimals fit.
-constexpr std::size_t kBufferBytes = 800;
+constexpr std::size_t kLongestNumber = 800;
 constexpr int kMaxDigits = 400;
 
 std::string with_format(double value, std::chars_format format, int digits) {
-  std::array<char, kBufferBytes> buffer;
+  std::array<char, kLongestNumber> buffer;
   const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, format,
                                     std::clamp(digits, 0, kMaxDigits));
   return std::string(buffer.data(), result.ptr);

@@ -101,6 +101,13 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
   return out;
 }
 
+std::string join_some(std::span<const std::string> parts, std::string_view separator) {
+  constexpr std::size_t kShown = 5;
+  if (parts.size() <= kShown) return join(parts, separator);
+  return join(parts.first(kShown), separator) + " and " + std::to_string(parts.size() - kShown) +
+         " more";
+}
+
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kSpace = " \t\n\r\f\v";
   const std::size_t begin = text.find_first_not_of(kSpace);

@@ -15,6 +15,8 @@ namespace svtune {
 // views point into `text`.
 std::vector<std::string_view> split(std::string_view text, char separator);
 std::string join(std::span<const std::string> parts, std::string_view separator);
+// As join(), but the first five only: "a, b, c, d, e and 3 more".
+std::string join_some(std::span<const std::string> parts, std::string_view separator);
 // Without ASCII white space at both ends.
 std::string_view trim(std::string_view text);
 std::string to_lower_ascii(std::string_view text);

@@ -9,7 +9,7 @@
 namespace svtune {
 namespace {
 
-constexpr std::int64_t kProgressStep = 4096;  // records
+constexpr std::int64_t kRecordsAStep = 4096;  // records
 
 }  // namespace
 
@@ -19,7 +19,7 @@ LabelledStore::LabelledStore(LabelledRecords records, const Tokenizer& tokenizer
   std::vector<LabelledRecord> used;
   const auto total = static_cast<std::int64_t>(records_.records.size());
   for (std::int64_t i = 0; i < total; ++i) {
-    if (progress && i % kProgressStep == 0) progress(i, total);
+    if (progress && i % kRecordsAStep == 0) progress(i, total);
     LabelledRecord& record = records_.records[place(i)];
     TypedTokens tokens;
     try {

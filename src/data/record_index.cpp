@@ -10,7 +10,7 @@
 namespace svtune {
 namespace {
 
-constexpr std::size_t kListedProblems = 20;
+constexpr std::size_t kListedBadLines = 20;
 
 // Commas that JSON does not take, which people leave after the last element or behind a line;
 // "" for other texts.
@@ -84,7 +84,7 @@ void RecordIndex::add(const ScannedRecord& record, const RecordIndexOptions& opt
 
 void RecordIndex::add_bad(BadRecord bad) {
   ++num_bad_;
-  if (bad_.size() < kListedProblems) bad_.push_back(std::move(bad));
+  if (bad_.size() < kListedBadLines) bad_.push_back(std::move(bad));
 }
 
 void RecordIndex::remove(const std::vector<std::int64_t>& indices,

@@ -14,19 +14,10 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSingleName = "model.safetensors";
 constexpr const char* kIndexName = "model.safetensors.index.json";
-constexpr std::size_t kMaxListed = 5;
 
 bool is_plain_name(const std::string& name) {
   return !name.empty() && name != "." && name != ".." &&
          name.find_first_of("/\\") == std::string::npos && name.find('\0') == std::string::npos;
-}
-
-std::string list_some(std::vector<std::string> names) {
-  const std::size_t total = names.size();
-  if (total > kMaxListed) names.resize(kMaxListed);
-  std::string text = join(names, ", ");
-  if (total > kMaxListed) text += " and " + std::to_string(total - kMaxListed) + " more";
-  return text;
 }
 
 // shard file name -> tensor names, checked.
@@ -107,7 +98,8 @@ void CheckpointFiles::add_sharded(const fs::path& index) {
     }
   }
   if (!missing.empty()) {
-    throw FileError(index.string(), "names tensors that their shards lack: " + list_some(missing),
+    throw FileError(index.string(),
+                    "names tensors that their shards lack: " + join_some(missing, ", "),
                     "the shards and the index are of different versions: download both again");
   }
   std::vector<std::string> twice;
@@ -122,7 +114,8 @@ void CheckpointFiles::add_sharded(const fs::path& index) {
     }
   }
   if (!twice.empty()) {
-    throw FileError(index.string(), "tensors stored in more than one shard: " + list_some(twice));
+    throw FileError(index.string(),
+                    "tensors stored in more than one shard: " + join_some(twice, ", "));
   }
 }
 

@@ -12,17 +12,12 @@
 namespace svtune {
 namespace {
 
-constexpr std::size_t kMaxListed = 5;
 constexpr const char* kOtherVariant =
     "the model is of a variant that is not supported, or its conversion was not complete";
 
-[[noreturn]] void throw_problems(const std::string& path, std::vector<std::string> problems,
+[[noreturn]] void throw_problems(const std::string& path, const std::vector<std::string>& problems,
                                  const std::string& hint) {
-  const std::size_t total = problems.size();
-  problems.resize(std::min(total, kMaxListed));
-  std::string text = join(problems, "; ");
-  if (total > kMaxListed) text += "; and " + std::to_string(total - kMaxListed) + " more";
-  throw FileError(path, text, hint);
+  throw FileError(path, join_some(problems, "; "), hint);
 }
 
 // With the file of a split model that holds it.

@@ -8,14 +8,14 @@
 
 namespace svtune::test {
 
-struct TinyModel {
+struct TinyGguf {
   std::string architecture = "llama";
   std::string skip;             // tensor or key to leave out
   std::uint32_t head_size = 4;  // heads: 2, hidden 8
 };
 
 // Hidden 8, two heads of 4, one layer, five tokens. Row r of every matrix holds the value r.
-inline GgufBuilder tiny_model(const TinyModel& options = {}) {
+inline GgufBuilder tiny_model(const TinyGguf& options = {}) {
   GgufBuilder builder;
   const auto key = [&](const char* name, std::uint32_t value) {
     if (options.skip != name) builder.u32(options.architecture + "." + name, value);

@@ -13,7 +13,6 @@ namespace svtune {
 namespace {
 
 constexpr std::uint64_t kMaxParts = 65535;  // the key has 16 bits
-constexpr std::size_t kMaxListed = 5;
 
 std::optional<std::uint64_t> key(const GgufHeader& header, const char* name,
                                  const std::string& source) {
@@ -83,14 +82,11 @@ std::vector<std::filesystem::path> gguf_part_paths(const std::filesystem::path& 
     if (!std::filesystem::exists(paths.back(), ignored)) missing.push_back(file);
   }
   if (missing.empty()) return paths;
-  const std::size_t total = missing.size();
-  missing.resize(std::min(total, kMaxListed));
-  throw FileError(
-      part.string(),
-      "is " + place_text(split) + " of a split GGUF model, and " + join(missing, ", ") +
-          (total > kMaxListed ? " and " + std::to_string(total - kMaxListed) + " more" : "") +
-          (total == 1 ? " is missing beside it" : " are missing beside it"),
-      "put all parts into one folder");
+  throw FileError(part.string(),
+                  "is " + place_text(split) + " of a split GGUF model, and " +
+                      join_some(missing, ", ") +
+                      (missing.size() == 1 ? " is missing beside it" : " are missing beside it"),
+                  "put all parts into one folder");
 }
 
 GgufHeader join_gguf_parts(std::vector<GgufHeader> parts, std::span<const std::string> names) {

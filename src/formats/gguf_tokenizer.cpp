@@ -229,7 +229,7 @@ Json chat_template(const GgufFile& file) {
   return list.size() == 1 && main ? Json(*main) : list;
 }
 
-void write_json(const std::filesystem::path& path, const Json& json) {
+void write_indented(const std::filesystem::path& path, const Json& json) {
   JsonStyle style;
   style.indent = 2;
   style.final_newline = true;
@@ -275,8 +275,8 @@ Json tokenizer_config_from_gguf(const GgufFile& file, const GgufVocab& vocab) {
 
 void write_tokenizer_files(const GgufFile& file, const std::filesystem::path& directory) {
   const GgufVocab vocab = read_gguf_vocab(file);
-  write_json(directory / "tokenizer.json", tokenizer_json_from_gguf(file, vocab));
-  write_json(directory / "tokenizer_config.json", tokenizer_config_from_gguf(file, vocab));
+  write_indented(directory / "tokenizer.json", tokenizer_json_from_gguf(file, vocab));
+  write_indented(directory / "tokenizer_config.json", tokenizer_config_from_gguf(file, vocab));
 }
 
 }  // namespace svtune

@@ -13,7 +13,7 @@ namespace svtune {
 namespace {
 
 constexpr std::size_t kMaxTokenBytes = 1024;
-constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581
+constexpr std::string_view kMarkOfSpace = "\xE2\x96\x81";  // U+2581
 
 class Reader {
  public:
@@ -111,7 +111,7 @@ class Reader {
   void respell_spaces() {
     for (std::string& token : vocab_.tokens) {
       if (token.size() > 1 && token.find_first_not_of(' ') == std::string::npos) {
-        token = replace_all(token, " ", kSpaceMark);
+        token = replace_all(token, " ", kMarkOfSpace);
       }
     }
   }

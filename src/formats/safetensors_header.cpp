@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
-constexpr std::size_t kMaxRank = 64;
+constexpr std::size_t kMaxDimensions = 64;
 
 bool has_control_character(std::string_view text) {
   return std::any_of(text.begin(), text.end(),
@@ -49,7 +49,7 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
       if (value > std::uint64_t(std::numeric_limits<std::int64_t>::max())) {
         refuse("the number " + std::to_string(value));
       }
-      if (current_.shape.size() == kMaxRank) fail(where() + ": more than 64 dimensions");
+      if (current_.shape.size() == kMaxDimensions) fail(where() + ": more than 64 dimensions");
       current_.shape.push_back(static_cast<std::int64_t>(value));
     } else if (level_ == Level::kOffsets) {
       if (offset_count_ == 2) fail(where() + ": more than two numbers");

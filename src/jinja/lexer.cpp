@@ -7,6 +7,7 @@
 #include "base/number_text.h"
 #include "base/text_util.h"
 #include "jinja/error.h"
+#include "jinja/format_detail.h"
 #include "jinja/string_literal.h"
 #include "jinja/unicode.h"
 
@@ -30,7 +31,8 @@ std::string normalize_newlines(std::string_view source) {
   return out;
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+using detail::is_digit;
+
 bool is_name_start(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
          static_cast<unsigned char>(c) >= 0x80;

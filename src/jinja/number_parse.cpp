@@ -6,12 +6,13 @@
 
 #include "base/number_text.h"
 #include "jinja/error.h"
+#include "jinja/format_detail.h"
 #include "jinja/unicode.h"
 
 namespace svtune::jinja {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+using detail::is_digit;
 
 int digit_value(char c) {
   if (is_digit(c)) return c - '0';

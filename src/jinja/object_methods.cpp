@@ -47,7 +47,7 @@ Value copy_method(const std::string& name, const Value& self, const Arguments& a
   return self;
 }
 
-Value count_method(const std::string& name, const Value& self, const Arguments& arguments) {
+Value count_of_item(const std::string& name, const Value& self, const Arguments& arguments) {
   const Bound bound(name, arguments, {"value"}, 1);
   const ValueList& items = self.as_sequence()->items;
   return Value::integer(std::count_if(items.begin(), items.end(),
@@ -76,11 +76,11 @@ const MethodEntry kDictMethods[] = {
 
 const MethodEntry kListMethods[] = {
     {"append", refuse_change},  {"clear", refuse_change},  {"copy", copy_method},
-    {"count", count_method},    {"extend", refuse_change}, {"index", index_method},
+    {"count", count_of_item},   {"extend", refuse_change}, {"index", index_method},
     {"insert", refuse_change},  {"pop", refuse_change},    {"remove", refuse_change},
     {"reverse", refuse_change}, {"sort", refuse_change}};
 
-const MethodEntry kTupleMethods[] = {{"count", count_method}, {"index", index_method}};
+const MethodEntry kTupleMethods[] = {{"count", count_of_item}, {"index", index_method}};
 const MethodEntry kLoopMethods[] = {{"cycle", cycle_method}, {"changed", unsupported}};
 
 template <std::size_t N>

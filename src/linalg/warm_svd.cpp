@@ -17,13 +17,13 @@ namespace {
 
 using detail::MatrixTiles;
 
-constexpr double kTiny = std::numeric_limits<float>::min();
+constexpr double kSmallestDivisor = std::numeric_limits<float>::min();
 
 at::Tensor orthonormal(const at::Tensor& columns) { return lapack::qr(columns).Q.contiguous(); }
 
 at::Tensor column_norms(const at::Tensor& columns) {
   return at::linalg_vector_norm(columns, 2, at::IntArrayRef{0}, false, at::kDouble)
-      .clamp_min(kTiny);
+      .clamp_min(kSmallestDivisor);
 }
 
 // The given columns filled up with random ones to `size`, orthonormal.
@@ -104,9 +104,9 @@ WarmSvd warm_svd(const at::Tensor& matrix, const at::Tensor& subspace,
   const at::Tensor right = svd.subspace.narrow(1, 0, rank).contiguous();
   svd.S =
       squares.narrow(0, squares.size(0) - rank, rank).flip(0).clamp_min(0).sqrt().to(at::kFloat);
-  const at::Tensor left =
-      at::mm(basis.image,
-             (leading.narrow(1, 0, rank) / svd.S.to(at::kDouble).clamp_min(kTiny)).to(at::kFloat));
+  const at::Tensor left = at::mm(
+      basis.image, (leading.narrow(1, 0, rank) / svd.S.to(at::kDouble).clamp_min(kSmallestDivisor))
+                       .to(at::kFloat));
   svd.U = tiles.transposed() ? right : left;
   svd.V = tiles.transposed() ? left : right;
   return svd;

@@ -4,16 +4,10 @@
 
 #include "libtorch/prelude.h"
 #include "nn/kernels/int8_operands.h"
+#include "nn/ops/kernel_choice.h"
 
 namespace svtune {
 namespace {
-
-constexpr std::int64_t kElementsPerTask = 1 << 15;
-
-bool has_kernel(const at::Tensor& values) {
-  return values.is_cpu() &&
-         (values.scalar_type() == at::kFloat || values.scalar_type() == at::kBFloat16);
-}
 
 const float* floats_or_null(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr;
@@ -21,9 +15,7 @@ const float* floats_or_null(const at::Tensor& tensor) {
 
 template <class Work>
 void for_rows(std::int64_t rows, std::int64_t columns, const Work& work) {
-  const std::int64_t grain =
-      std::max<std::int64_t>(1, kElementsPerTask / std::max<std::int64_t>(1, columns));
-  at::parallel_for(0, rows, grain, work);
+  at::parallel_for(0, rows, rows_a_task(columns), work);
 }
 
 template <class T>
@@ -61,7 +53,7 @@ void combine_sums(const at::Tensor& sums, const at::Tensor& row_scales,
 }  // namespace
 
 Int8Rows int8_rows(const at::Tensor& given, const at::Tensor& factors, std::int64_t parts) {
-  if (!has_kernel(given)) return int8_rows_plain(given, factors, parts);
+  if (!has_row_kernel(given)) return int8_rows_plain(given, factors, parts);
   const at::Tensor values = given.contiguous();
   const auto options = values.options();
   const Int8Rows rows{at::empty({values.size(0), parts, values.size(1)}, options.dtype(at::kChar)),
@@ -87,7 +79,7 @@ Int8Rows int8_rows_plain(const at::Tensor& values, const at::Tensor& factors, st
 }
 
 at::Tensor column_magnitudes(const at::Tensor& given) {
-  if (!has_kernel(given)) return given.abs().amax({0}).to(at::kFloat);
+  if (!has_row_kernel(given)) return given.abs().amax({0}).to(at::kFloat);
   const at::Tensor values = given.contiguous();
   const std::int64_t rows = values.size(0), columns = values.size(1);
   constexpr std::int64_t kRowsPerBlock = 64;
@@ -110,7 +102,7 @@ at::Tensor column_magnitudes(const at::Tensor& given) {
 
 void combine_int8_sums(const at::Tensor& sums, const at::Tensor& row_scales,
                        const at::Tensor& column_scales, const at::Tensor& y, bool accumulate) {
-  if (!has_kernel(y)) {
+  if (!has_row_kernel(y)) {
     combine_int8_sums_plain(sums, row_scales, column_scales, y, accumulate);
   } else if (y.scalar_type() == at::kFloat) {
     combine_sums<float>(sums, row_scales, column_scales, y, accumulate);

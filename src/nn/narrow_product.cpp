@@ -36,7 +36,7 @@ void for_each_piece(const at::Tensor& stored, at::ScalarType dtype, const Work& 
   }
 }
 
-bool has_kernel(const at::Tensor& x, const at::Tensor& stored) {
+bool has_few_rows_kernel(const at::Tensor& x, const at::Tensor& stored) {
   return x.is_cpu() && x.scalar_type() == at::kFloat && stored.scalar_type() == at::kBFloat16 &&
          stored.is_contiguous() && x.size(0) <= kFewRows;
 }
@@ -76,7 +76,7 @@ bool is_narrower(at::ScalarType stored, at::ScalarType compute) {
 
 at::Tensor narrow_product(const at::Tensor& x, const at::Tensor& stored) {
   const at::NoGradGuard no_grad;
-  if (has_kernel(x, stored)) return few_rows_product(x, stored);
+  if (has_few_rows_kernel(x, stored)) return few_rows_product(x, stored);
   at::Tensor y = at::empty({x.size(0), stored.size(0)}, x.options());
   for_each_piece(stored, x.scalar_type(),
                  [&](std::int64_t first, std::int64_t count, const at::Tensor& piece) {

@@ -17,6 +17,7 @@
 #include "quant/codebook.h"
 #include "quant/kernels/block_kernels.h"
 #include "quant/quantize_again.h"
+#include "quant/task_size.h"
 
 namespace svtune {
 namespace {
@@ -25,7 +26,6 @@ using detail::SearchEffort;
 using kernels::SquareSums;
 
 constexpr std::int64_t kTileRows = 256;
-constexpr std::int64_t kValuesPerTask = 1 << 15;
 constexpr double kEnoughLeft = 0.01;
 // How hard a decomposition tries. The rounds repair each other: only the last must be good, and
 // the only one.

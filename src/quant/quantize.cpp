@@ -16,11 +16,11 @@
 #include "quant/quantize_again.h"
 #include "quant/quantized_matrix.h"
 #include "quant/raw_values.h"
+#include "quant/task_size.h"
 
 namespace svtune {
 namespace {
 
-constexpr std::int64_t kValuesPerTask = 1 << 15;
 constexpr float kSmallestAbsmax = 1e-38f;
 
 void check_request(const at::Tensor& weight, const QuantConfig& config) {

@@ -13,13 +13,12 @@
 #include "quant/kernels/int8_rows.h"
 #include "quant/nested_scales.h"
 #include "quant/raw_values.h"
+#include "quant/task_size.h"
 
 namespace svtune {
 namespace {
 
 using detail::kNestedBlock;
-
-constexpr std::int64_t kValuesPerTask = 1 << 15;
 
 std::int64_t blocks_of(const QuantStorage& s) {
   if (s.type == QuantType::kInt8) return s.out_features;

@@ -3,13 +3,12 @@
 #include <cmath>
 
 #include "report/charts.h"
+#include "report/drawing.h"
 
 namespace svtune {
 namespace {
 
-// User units of the drawing; the page scales it to the width of its card.
-constexpr double kWidth = 640, kHeight = 280;
-constexpr double kLeft = 62, kRight = 14, kTop = 12, kBottom = 30;
+constexpr double kRightOfChart = 14;
 
 struct Axis {
   double low = 0, high = 1;   // values
@@ -39,8 +38,6 @@ void widen(Range& range, bool from_zero) {
   range.high += margin;
 }
 
-std::string number(double value) { return format_coordinate(value); }
-
 std::string line_path(const std::vector<double>& xs, const std::vector<double>& ys, const Axis& x,
                       const Axis& y) {
   std::string d;
@@ -50,7 +47,7 @@ std::string line_path(const std::vector<double>& xs, const std::vector<double>& 
       pen_down = false;
       continue;
     }
-    d += (pen_down ? "L" : "M") + number(x.at(xs[i])) + " " + number(y.at(ys[i]));
+    d += (pen_down ? "L" : "M") + coordinate(x.at(xs[i])) + " " + coordinate(y.at(ys[i]));
     pen_down = true;
   }
   return d;
@@ -61,19 +58,14 @@ std::string path_element(const std::string& d, std::size_t run, const char* kind
          "\"/>";
 }
 
-std::string text_element(double x, double y, const char* anchor, const std::string& text) {
-  return "<text x=\"" + number(x) + "\" y=\"" + number(y) + "\" text-anchor=\"" + anchor + "\">" +
-         escape_html(text) + "</text>";
-}
-
 std::string axes(const Axis& x, const Axis& y, NumberStyle style) {
   std::string out;
   const std::vector<double> ticks = axis_ticks(y.low, y.high, 5, style);
   const std::vector<std::string> labels = format_ticks(ticks, style);
   for (std::size_t i = 0; i < ticks.size(); ++i) {
     const double at = y.at(ticks[i]);
-    out += "<path class=\"grid\" d=\"M" + number(x.begin) + " " + number(at) + "H" + number(x.end) +
-           "\"/>" + text_element(x.begin - 8, at + 4, "end", labels[i]);
+    out += "<path class=\"grid\" d=\"M" + coordinate(x.begin) + " " + coordinate(at) + "H" +
+           coordinate(x.end) + "\"/>" + text_element(x.begin - 8, at + 4, "end", labels[i]);
   }
   std::vector<double> steps = nice_ticks(x.low, x.high, 7);
   std::erase_if(steps, [](double step) { return std::floor(step) != step; });
@@ -82,8 +74,8 @@ std::string axes(const Axis& x, const Axis& y, NumberStyle style) {
     out += text_element(x.at(steps[i]), y.begin + 19, "middle", names[i]);
   }
   out += text_element(0, y.begin + 19, "start", "step");
-  out += "<path class=\"axis\" d=\"M" + number(x.begin) + " " + number(y.begin) + "H" +
-         number(x.end) + "\"/>";
+  out += "<path class=\"axis\" d=\"M" + coordinate(x.begin) + " " + coordinate(y.begin) + "H" +
+         coordinate(x.end) + "\"/>";
   return out;
 }
 
@@ -93,7 +85,8 @@ std::string dots(const Series& series, std::size_t run, const Axis& x, const Axi
   for (std::size_t i = 0; i < series.steps.size(); ++i) {
     if (!std::isfinite(series.values[i])) continue;
     out += "<circle class=\"dot run-" + std::to_string(run % 8) + "\" r=\"2.6\" cx=\"" +
-           number(x.at(series.steps[i])) + "\" cy=\"" + number(y.at(series.values[i])) + "\"/>";
+           coordinate(x.at(series.steps[i])) + "\" cy=\"" + coordinate(y.at(series.values[i])) +
+           "\"/>";
   }
   return out;
 }
@@ -161,11 +154,12 @@ std::string chart_svg(const Chart& chart, double smoothing, const StepRange& ste
     for (const double value : series.values) ys.add(value);
   }
   widen(ys, chart.spec->from_zero);
-  const Axis x{steps.first, steps.last, kLeft, kWidth - kRight};
-  const Axis y{ys.low, ys.high, kHeight - kBottom, kTop};
-  return "<svg class=\"chart\" viewBox=\"0 0 " + number(kWidth) + " " + number(kHeight) +
-         "\" role=\"img\" aria-label=\"" + escape_html(chart.spec->title) + " by step\">" +
-         axes(x, y, chart.spec->style) + lines(chart, smoothing, x, y) + "</svg>";
+  const Axis x{steps.first, steps.last, kDrawingLeft, kDrawingWidth - kRightOfChart};
+  const Axis y{ys.low, ys.high, kDrawingHeight - kDrawingBottom, kDrawingTop};
+  return "<svg class=\"chart\" viewBox=\"0 0 " + coordinate(kDrawingWidth) + " " +
+         coordinate(kDrawingHeight) + "\" role=\"img\" aria-label=\"" +
+         escape_html(chart.spec->title) + " by step\">" + axes(x, y, chart.spec->style) +
+         lines(chart, smoothing, x, y) + "</svg>";
 }
 
 }  // namespace svtune

@@ -12,8 +12,6 @@
 namespace svtune {
 namespace {
 
-std::string percent(double share) { return format_quantity(share, NumberStyle::kPercent); }
-
 void add(ComparedKind& kind, const UpdateFigures& figures) {
   const auto count = static_cast<double>(++kind.layers);
   const auto move = [&](double& mean, double value) { mean += (value - mean) / count; };
@@ -38,14 +36,14 @@ std::string figure_heads(const ComparisonInput& input) {
 
 std::string figure_cells(const UpdateFigures& figures) {
   const UpdateShares& shares = figures.shares;
-  std::string out =
-      number_cell(percent(shares.relative_norm)) + number_cell(fixed(figures.effective_rank, 1));
+  std::string out = number_cell(percent_text(shares.relative_norm)) +
+                    number_cell(fixed(figures.effective_rank, 1));
   for (const double share :
        {shares.leading, shares.principal, shares.medium, shares.minor, shares.outside}) {
-    out += number_cell(percent(share));
+    out += number_cell(percent_text(share));
   }
   return out + number_cell(std::to_string(figures.intruders)) +
-         number_cell(fixed(figures.lowest_cosine(), 3)) + number_cell(percent(figures.drift)) +
+         number_cell(fixed(figures.lowest_cosine(), 3)) + number_cell(percent_text(figures.drift)) +
          "<td>" + share_bar(shares) + "</td>";
 }
 

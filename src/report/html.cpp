@@ -128,6 +128,8 @@ std::string swatch(std::size_t run) {
   return "<i class=\"swatch run-" + std::to_string(run % 8) + "\"></i>";
 }
 
+std::string percent_text(double share) { return format_quantity(share, NumberStyle::kPercent); }
+
 std::string format_coordinate(double value, int digits) {
   std::string text = fixed(value, digits);
   if (text.find('.') != std::string::npos) {

@@ -5,14 +5,12 @@
 #include <limits>
 
 #include "report/charts.h"
+#include "report/drawing.h"
 
 namespace svtune {
 namespace {
 
-constexpr double kWidth = 640, kHeight = 280;
-constexpr double kLeft = 62, kRight = 24, kTop = 12, kBottom = 30;
-
-std::string number(double value) { return format_coordinate(value); }
+constexpr double kRightOfPlot = 24;
 
 // One axis: from values to positions, on a linear or logarithmic scale.
 struct Scale {
@@ -42,11 +40,6 @@ struct Scale {
     return begin + (transform(value) - low) / (high - low) * (end - begin);
   }
 };
-
-std::string text_element(double x, double y, const char* anchor, const std::string& text) {
-  return "<text x=\"" + number(x) + "\" y=\"" + number(y) + "\" text-anchor=\"" + anchor + "\">" +
-         escape_html(text) + "</text>";
-}
 
 struct Ticks {
   std::vector<double> values;
@@ -90,16 +83,16 @@ std::string axes(const Plot& plot, const Scale& x, const Scale& y) {
   const Ticks rows = ticks_of(y, 10, 5, plot.y_style);
   for (std::size_t i = 0; i < rows.values.size(); ++i) {
     const double at = y.at(rows.values[i]);
-    out += "<path class=\"grid\" d=\"M" + number(x.begin) + " " + number(at) + "H" + number(x.end) +
-           "\"/>" + text_element(x.begin - 8, at + 4, "end", rows.labels[i]);
+    out += "<path class=\"grid\" d=\"M" + coordinate(x.begin) + " " + coordinate(at) + "H" +
+           coordinate(x.end) + "\"/>" + text_element(x.begin - 8, at + 4, "end", rows.labels[i]);
   }
   const Ticks columns = ticks_of(x, 2, 9, plot.x_style);
   for (std::size_t i = 0; i < columns.values.size(); ++i) {
     out += text_element(x.at(columns.values[i]), y.begin + 19, "middle", columns.labels[i]);
   }
   out += text_element(0, y.begin + 19, "start", plot.x_label);
-  return out + "<path class=\"axis\" d=\"M" + number(x.begin) + " " + number(y.begin) + "H" +
-         number(x.end) + "\"/>";
+  return out + "<path class=\"axis\" d=\"M" + coordinate(x.begin) + " " + coordinate(y.begin) +
+         "H" + coordinate(x.end) + "\"/>";
 }
 
 std::string line_path(const PlotLine& line, const Scale& x, const Scale& y) {
@@ -111,7 +104,7 @@ std::string line_path(const PlotLine& line, const Scale& x, const Scale& y) {
       pen_down = false;
       continue;
     }
-    d += (pen_down ? "L" : "M") + number(px) + " " + number(py);
+    d += (pen_down ? "L" : "M") + coordinate(px) + " " + coordinate(py);
     pen_down = true;
   }
   return "<path class=\"" + std::string(line.faint ? "raw" : "series") + " run-" +
@@ -121,8 +114,8 @@ std::string line_path(const PlotLine& line, const Scale& x, const Scale& y) {
 }  // namespace
 
 std::string plot_card(const Plot& plot) {
-  Scale x{.logarithmic = plot.log_x, .begin = kLeft, .end = kWidth - kRight};
-  Scale y{.logarithmic = plot.log_y, .begin = kHeight - kBottom, .end = kTop};
+  Scale x{.logarithmic = plot.log_x, .begin = kDrawingLeft, .end = kDrawingWidth - kRightOfPlot};
+  Scale y{.logarithmic = plot.log_y, .begin = kDrawingHeight - kDrawingBottom, .end = kDrawingTop};
   std::size_t longest = 0;
   for (const PlotLine& line : plot.lines) {
     longest = std::max(longest, line.x.size());
@@ -136,14 +129,14 @@ std::string plot_card(const Plot& plot) {
   for (const PlotLine& line : plot.lines) lines += line_path(line, x, y);
   std::string mark;
   if (plot.mark && std::isfinite(x.at(*plot.mark))) {
-    mark = "<path class=\"cross\" d=\"M" + number(x.at(*plot.mark)) + " " + number(y.begin) + "V" +
-           number(y.end) + "\"/>";
+    mark = "<path class=\"cross\" d=\"M" + coordinate(x.at(*plot.mark)) + " " +
+           coordinate(y.begin) + "V" + coordinate(y.end) + "\"/>";
   }
   return "<figure class=\"card\" id=\"plot-" + plot.id + "\"><figcaption><b>" +
          escape_html(plot.title) + "</b><span>" + escape_html(plot.note) +
-         "</span></figcaption><svg class=\"chart\" viewBox=\"0 0 " + number(kWidth) + " " +
-         number(kHeight) + "\" role=\"img\" aria-label=\"" + escape_html(plot.title) + "\">" +
-         axes(plot, x, y) + mark + lines + "</svg></figure>";
+         "</span></figcaption><svg class=\"chart\" viewBox=\"0 0 " + coordinate(kDrawingWidth) +
+         " " + coordinate(kDrawingHeight) + "\" role=\"img\" aria-label=\"" +
+         escape_html(plot.title) + "\">" + axes(plot, x, y) + mark + lines + "</svg></figure>";
 }
 
 std::string sparkline_svg(const std::vector<double>& values, std::size_t colour) {

@@ -171,8 +171,6 @@ Plot update_size_plot(const Kinds& kinds) {
           })};
 }
 
-std::string percent(double share) { return format_quantity(share, NumberStyle::kPercent); }
-
 std::string plain(double value) { return format_quantity(value, NumberStyle::kPlain); }
 
 std::string number_heads(std::int64_t rank) {
@@ -184,9 +182,9 @@ std::string number_cells(const SpectrumKind& kind, std::int64_t rank) {
   const auto mean = [&](const auto& value) { return kind_mean(kind, value); };
   return number_cell(plain(mean([](const SpectrumLayer& l) { return l.sigma.front(); }))) +
          number_cell(plain(mean([](const SpectrumLayer& l) { return l.sigma.back(); }))) +
-         number_cell(percent(mean([&](const SpectrumLayer& l) { return l.energy(rank); }))) +
-         number_cell(percent(mean([](const SpectrumLayer& l) { return l.residual_scale; }))) +
-         number_cell(percent(mean([](const SpectrumLayer& l) { return l.quantised_error; })));
+         number_cell(percent_text(mean([&](const SpectrumLayer& l) { return l.energy(rank); }))) +
+         number_cell(percent_text(mean([](const SpectrumLayer& l) { return l.residual_scale; }))) +
+         number_cell(percent_text(mean([](const SpectrumLayer& l) { return l.quantised_error; })));
 }
 
 std::string row_head(const SpectrumKind& kind, std::size_t colour, const std::string& label) {
@@ -247,10 +245,11 @@ std::string update_section(const SpectrumInput& input, const Kinds& kinds) {
     const UpdateShares shares = mean_shares(kinds[k]);
     if (shares.relative_norm == 0) continue;
     rows += "<tr><th scope=\"row\">" + swatch(k) + "<code>" + escape_html(kinds[k].name) +
-            "</code></th>" + number_cell(percent(shares.relative_norm)) +
-            number_cell(percent(shares.leading)) + number_cell(percent(shares.principal)) +
-            number_cell(percent(shares.medium)) + number_cell(percent(shares.minor)) +
-            number_cell(percent(shares.outside)) + "<td>" + share_bar(shares) + "</td></tr>";
+            "</code></th>" + number_cell(percent_text(shares.relative_norm)) +
+            number_cell(percent_text(shares.leading)) +
+            number_cell(percent_text(shares.principal)) + number_cell(percent_text(shares.medium)) +
+            number_cell(percent_text(shares.minor)) + number_cell(percent_text(shares.outside)) +
+            "<td>" + share_bar(shares) + "</td></tr>";
   }
   return "<section id=\"updates\"><h2>Where the update lies</h2><p class=\"note\">Shares of "
          "‖ΔW‖² by the singular directions of W, mean of its two sides: the first " +

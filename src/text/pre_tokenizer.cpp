@@ -42,7 +42,7 @@ Step make_split(const JsonPart& part) {
   return make_regex_step(Regex(regex, part.file()), behavior, invert);
 }
 
-Step make_metaspace(const JsonPart& part) {
+Step read_metaspace(const JsonPart& part) {
   const std::string replacement = part.optional_text("replacement").value_or("\xE2\x96\x81");
   if (replacement.empty() || utf8_length(replacement[0]) != replacement.size()) {
     part.fail("replacement", "must be one character");
@@ -81,7 +81,7 @@ void append_steps(const JsonPart& part, PreTokenizerChain& chain) {
   } else if (type == "Split") {
     steps.push_back(make_split(part));
   } else if (type == "Metaspace") {
-    steps.push_back(make_metaspace(part));
+    steps.push_back(read_metaspace(part));
   } else if (type == "Digits") {
     const bool individual = part.flag("individual_digits", false);
     steps.push_back(make_character_step(

@@ -4,7 +4,7 @@ namespace svtune {
 namespace {
 
 constexpr std::size_t kTokensAhead = 4;
-constexpr std::size_t kMergesAtOnce = 64;
+constexpr std::size_t kPendingMerges = 64;
 
 // Calls `found(left, right)` for every cut of the text.
 template <typename Found>
@@ -55,7 +55,7 @@ MergeTable make_ranked_merges(const std::vector<RankedToken>& tokens, const Voca
           pending.push_back(
               {left_id, right_id, numbered ? next_rank++ : tokens[i].rank, tokens[i].id});
         });
-    if (pending.size() >= kMergesAtOnce) flush(merges, pending);
+    if (pending.size() >= kPendingMerges) flush(merges, pending);
   }
   flush(merges, pending);
   return merges;

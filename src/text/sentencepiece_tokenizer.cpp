@@ -15,10 +15,10 @@
 namespace svtune {
 namespace {
 
-constexpr const char* kSpaceSymbol = "\xE2\x96\x81";  // U+2581
+constexpr const char* kSpacePrefix = "\xE2\x96\x81";  // U+2581
 constexpr int kUnigramModel = 1;
 constexpr int kBytePairModel = 2;
-constexpr const char* kHint = "Use a model directory that also holds tokenizer.json.";
+constexpr const char* kOtherFile = "Use a model directory that also holds tokenizer.json.";
 
 struct Source {
   const SentencePieceModel& model;
@@ -26,7 +26,7 @@ struct Source {
   const TokenizerConfig& config;
   SentencePieceRule rule;
 
-  [[noreturn]] void fail(const std::string& what) const { throw FileError(file, what, kHint); }
+  [[noreturn]] void fail(const std::string& what) const { throw FileError(file, what, kOtherFile); }
   bool unigram() const { return model.model_type == kUnigramModel; }
   bool deberta() const { return is_deberta(config) || file.ends_with("spm.model"); }
 };
@@ -161,7 +161,7 @@ void add_prefix(const Source& source, bool metaspace, TokenizerParts& parts) {
   }
   const bool every = source.deberta() || source.config.legacy.value_or(false);
   parts.pre_tokenizer =
-      make_prefix_chain(source.model.escape_whitespaces ? kSpaceSymbol : " ",
+      make_prefix_chain(source.model.escape_whitespaces ? kSpacePrefix : " ",
                         every ? PrefixScope::kEverySection : PrefixScope::kTextStart);
 }
 

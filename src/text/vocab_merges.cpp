@@ -12,7 +12,7 @@
 namespace svtune {
 namespace {
 
-constexpr const char* kEndOfText = "<|endoftext|>";
+constexpr const char* kEndWord = "<|endoftext|>";
 
 bool is_qwen(const TokenizerConfig& config) {
   if (!config.tokenizer_class.empty()) return config.tokenizer_class == "Qwen2Tokenizer";
@@ -121,9 +121,9 @@ TokenizerParts read_vocab_merges(const VocabMergesText& text, const TokenizerCon
     return parts;
   }
   // Both families end their texts with this token unless the configuration names another one.
-  if (qwen || parts.model->vocabulary().find(kEndOfText) >= 0) {
-    add_special(parts, kEndOfText);
-    const std::int32_t id = *parts.added.find(kEndOfText);
+  if (qwen || parts.model->vocabulary().find(kEndWord) >= 0) {
+    add_special(parts, kEndWord);
+    const std::int32_t id = *parts.added.find(kEndWord);
     parts.roles = {qwen ? -1 : id, id, qwen ? id : -1, id};
   }
   if (config.add_bos_token.value_or(false) && parts.roles.bos >= 0) {

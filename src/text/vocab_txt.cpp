@@ -13,7 +13,7 @@
 namespace svtune {
 namespace {
 
-constexpr std::size_t kMaxTokenBytes = 1024;
+constexpr std::size_t kMaxLineBytes = 1024;
 
 void check_class(const std::string& file, const TokenizerConfig& config) {
   constexpr std::array kKnown = {"",
@@ -30,7 +30,7 @@ void check_class(const std::string& file, const TokenizerConfig& config) {
                   "Use a model directory that also holds tokenizer.json.");
 }
 
-Vocabulary read_lines(std::string_view content, const std::string& file) {
+Vocabulary read_words(std::string_view content, const std::string& file) {
   Vocabulary vocabulary;
   const auto lines = static_cast<std::size_t>(std::ranges::count(content, '\n'));
   vocabulary.reserve(lines + 1, content.size());
@@ -44,7 +44,7 @@ Vocabulary read_lines(std::string_view content, const std::string& file) {
     at = end + 1;
     if (token.ends_with('\r')) token.remove_suffix(1);
     if (id > kMaxTokenId) fail("is beyond the limit of " + std::to_string(kMaxTokenId) + " tokens");
-    if (token.size() > kMaxTokenBytes) fail("is longer than " + std::to_string(kMaxTokenBytes));
+    if (token.size() > kMaxLineBytes) fail("is longer than " + std::to_string(kMaxLineBytes));
     if (!is_valid_utf8(token)) fail("is not valid UTF-8");
     if (!token.empty()) vocabulary.add(token, static_cast<std::int32_t>(id));
   }
@@ -60,7 +60,7 @@ std::string content_of(const std::optional<AddedToken>& token, const char* fallb
 TokenizerParts read_vocab_txt(std::string_view content, const std::string& file,
                               const TokenizerConfig& config) {
   check_class(file, config);
-  Vocabulary vocabulary = read_lines(content, file);
+  Vocabulary vocabulary = read_words(content, file);
   const auto require = [&](const std::string& token) {
     const std::int32_t id = vocabulary.find(token);
     if (id < 0) throw FileError(file, "has no token " + token + ", which BERT's tokenizers need");

@@ -1,22 +1,16 @@
 #include "train/rehearsal.h"
 
-#include <chrono>
-
+#include "base/clock.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
 namespace {
 
-double now() {
-  const auto since_start = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration<double>(since_start).count();
-}
-
 template <class Work>
 double seconds_of(Work work) {
-  const double start = now();
+  const double start = steady_seconds();
   work();
-  return now() - start;
+  return steady_seconds() - start;
 }
 
 void set_to_zero(const AdapterSet& adapters) {

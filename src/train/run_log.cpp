@@ -1,11 +1,11 @@
 #include "train/run_log.h"
 
-#include <chrono>
 #include <cmath>
 #include <exception>
 #include <limits>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "train/event_log.h"
 #include "train/memory.h"
@@ -15,11 +15,6 @@ namespace {
 
 std::optional<double> if_finite(double value) {
   return std::isfinite(value) ? std::optional(value) : std::nullopt;
-}
-
-double steady_seconds() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration<double>(now).count();
 }
 
 bool due(std::int64_t step, std::int64_t every, std::int64_t total) {

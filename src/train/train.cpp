@@ -1,10 +1,10 @@
 #include "train/train.h"
 
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <string>
 
+#include "base/clock.h"
 #include "base/errors.h"
 #include "base/hash.h"
 #include "libtorch/prelude.h"
@@ -12,11 +12,6 @@
 
 namespace svtune {
 namespace {
-
-double now() {
-  const auto since_start = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration<double>(since_start).count();
-}
 
 // Seed of dropout in one micro-batch: depends on nothing but run, step and its number.
 std::uint64_t micro_batch_seed(std::uint64_t run_seed, std::int64_t step, std::int64_t micro) {
@@ -115,7 +110,7 @@ void take_steps(Network& net, TrainState& state, const TrainConfig& config,
   while (state.step < total_steps) {
     result.stopped = observer.should_stop();
     if (result.stopped) break;
-    const double start = now();
+    const double start = steady_seconds();
     StepReport report{.step = state.step + 1, .total_steps = total_steps};
     const bool has_data =
         or_rescue(state, observer, [&] { return make_gradient(net, state, config, report); });
@@ -128,7 +123,7 @@ void take_steps(Network& net, TrainState& state, const TrainConfig& config,
     state.step = report.step;
     state.tokens += report.tokens;
     report.epoch = state.batches.epoch();
-    report.seconds = now() - start;
+    report.seconds = steady_seconds() - start;
     state.seconds += report.seconds;
     result.steps = state.step;
     result.last_loss = report.loss;

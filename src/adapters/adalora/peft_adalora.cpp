@@ -101,7 +101,7 @@ void read_pattern(PeftKeys& keys, AdaloraConfig& config) {
   }
 }
 
-AdaloraConfig read_keys(PeftKeys& keys) {
+AdaloraConfig adalora_of_keys(PeftKeys& keys) {
   AdaloraConfig config;
   config.rank = keys.integer_or("init_r", 12);
   config.target_rank = keys.integer_or("target_r", 8);
@@ -157,7 +157,7 @@ std::optional<PeftForm> residual_form(const AdaloraConfig& config,
 std::optional<PeftReading<AdaloraConfig>> read_peft(PeftKeys& keys,
                                                     std::type_identity<AdaloraConfig>) {
   if (keys.type() != AdaloraConfig::kPeftType) return std::nullopt;
-  const AdaloraConfig config = read_keys(keys);
+  const AdaloraConfig config = adalora_of_keys(keys);
   PeftReading<AdaloraConfig> reading;
   reading.config = [config](const std::vector<std::string>&) { return config; };
   reading.own_biases = "lora_only";

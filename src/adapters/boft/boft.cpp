@@ -44,7 +44,7 @@ AdapterInit make(const BoftConfig& config, const LayerSite& site) {
   return init;
 }
 
-BoftConfig read_keys(PeftKeys& keys) {
+BoftConfig boft_of_keys(PeftKeys& keys) {
   BoftConfig config;
   const Json* count = keys.find("boft_block_num");
   const Json* size = keys.find("boft_block_size");
@@ -98,7 +98,7 @@ std::optional<PeftForm> peft_form(const BoftConfig& config, const std::vector<Li
 
 std::optional<PeftReading<BoftConfig>> read_peft(PeftKeys& keys, std::type_identity<BoftConfig>) {
   if (keys.type() != BoftConfig::kPeftType) return std::nullopt;
-  const BoftConfig config = read_keys(keys);
+  const BoftConfig config = boft_of_keys(keys);
   PeftReading<BoftConfig> reading;
   reading.config = [config](const std::vector<std::string>&) { return config; };
   reading.own_biases = "boft_only";

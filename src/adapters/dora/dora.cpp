@@ -44,7 +44,7 @@ LowRankConfig paired(const LowRankConfig& low_rank) {
   return out;
 }
 
-std::vector<NamedTensor> paired_tensors(Adapter& adapter) {
+std::vector<NamedTensor> tensors_with_magnitude(Adapter& adapter) {
   const auto& dora = dynamic_cast<const DoraAdapter&>(adapter);
   const LowRankDelta delta = *dora.update().low_rank_delta();
   return {{"lora_A.weight", delta.down},
@@ -52,7 +52,7 @@ std::vector<NamedTensor> paired_tensors(Adapter& adapter) {
           {"lora_magnitude_vector", dora.magnitude()}};
 }
 
-DoraInit init_of(PeftLoraInit init) {
+DoraInit dora_init(PeftLoraInit init) {
   if (init == PeftLoraInit::kPissa) return DoraInit::kPissa;
   return init == PeftLoraInit::kGaussian ? DoraInit::kGaussian : DoraInit::kKaiming;
 }
@@ -93,7 +93,7 @@ std::optional<PeftForm> peft_form(const DoraConfig& config, const std::vector<Li
   PeftForm form = peft_lora_form(keys);
   if (!pissa) return form;
   form.complete = false;
-  form.tensors = paired_tensors;
+  form.tensors = tensors_with_magnitude;
   return form;
 }
 
@@ -114,7 +114,7 @@ std::optional<PeftReading<DoraConfig>> read_peft(PeftKeys& keys, std::type_ident
   }
   auto reading = peft_lora_reading<DoraConfig>(lora);
   reading.config = [lora](const std::vector<std::string>& modules) {
-    return DoraConfig{low_rank_config(lora, modules), init_of(lora.init)};
+    return DoraConfig{low_rank_config(lora, modules), dora_init(lora.init)};
   };
   if (kind.pissa) reading.repeated_start = kPeftPissaStart;
   return reading;

@@ -10,7 +10,7 @@ namespace svtune {
 namespace {
 
 // ‖M Mᵀ − 1‖
-at::Tensor departure(const at::Tensor& rows) {
+at::Tensor distance_from_orthogonal(const at::Tensor& rows) {
   const at::Tensor gram = at::mm(rows, rows.t());
   return (gram - at::eye(gram.size(0), gram.options())).norm();
 }
@@ -34,7 +34,8 @@ at::Tensor KasaState::penalty() const {
   std::vector<at::Tensor> terms;
   for (const KasaLeaves& layer : leaves_) {
     terms.push_back(layer.d.square().sum() * singular_weight_);
-    terms.push_back((departure(layer.B.t()) + departure(layer.A)) * orthogonal_weight_);
+    terms.push_back((distance_from_orthogonal(layer.B.t()) + distance_from_orthogonal(layer.A)) *
+                    orthogonal_weight_);
   }
   return at::stack(terms).sum();
 }

@@ -104,7 +104,7 @@ void add_branch_bias(Linear& layer) {
   adapter.set_branch_bias(at::zeros({layer.out_features()}, adapter.B().options()));
 }
 
-LoraInit init_of(PeftLoraInit init) {
+LoraInit lora_init(PeftLoraInit init) {
   if (init == PeftLoraInit::kOlora) return LoraInit::kOlora;
   return init == PeftLoraInit::kGaussian ? LoraInit::kGaussian : LoraInit::kKaiming;
 }
@@ -201,7 +201,7 @@ std::optional<PeftReading<LoraConfig>> read_peft(PeftKeys& keys, std::type_ident
   const PeftLoraKeys lora = read_peft_lora(keys);
   auto reading = peft_lora_reading<LoraConfig>(lora);
   reading.config = [lora](const std::vector<std::string>& modules) {
-    return LoraConfig{low_rank_config(lora, modules), init_of(lora.init)};
+    return LoraConfig{low_rank_config(lora, modules), lora_init(lora.init)};
   };
   if (lora.init == PeftLoraInit::kOlora) reading.repeated_start = kPeftOloraStart;
   if (lora.branch_bias) reading.add_parts = add_branch_bias;

@@ -39,7 +39,7 @@ AdapterInit make(const OftConfig& config, const LayerSite& site) {
   return init;
 }
 
-OftConfig read_keys(PeftKeys& keys) {
+OftConfig oft_of_keys(PeftKeys& keys) {
   OftConfig config;
   const Json* count = keys.find("r");
   const Json* size = keys.find("oft_block_size");
@@ -107,7 +107,7 @@ std::optional<PeftForm> peft_form(const OftConfig& config, const std::vector<Lin
 
 std::optional<PeftReading<OftConfig>> read_peft(PeftKeys& keys, std::type_identity<OftConfig>) {
   if (keys.type() != OftConfig::kPeftType) return std::nullopt;
-  const OftConfig config = read_keys(keys);
+  const OftConfig config = oft_of_keys(keys);
   PeftReading<OftConfig> reading;
   reading.config = [config](const std::vector<std::string>&) { return config; };
   reading.own_biases = "oft_only";

@@ -12,10 +12,6 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // The framework takes no undefined tensors as inputs, an absent optional is fine.
-std::optional<at::Tensor> present(const at::Tensor& tensor) {
-  return tensor.defined() ? std::optional(tensor) : std::nullopt;
-}
-
 struct ChangedLinear : torch::autograd::Function<ChangedLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& change,
                             const std::optional<at::Tensor>& scale,

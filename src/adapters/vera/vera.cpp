@@ -11,7 +11,7 @@ namespace {
 
 constexpr char kKey[] = "projection_prng_key";
 
-VeraConfig read_keys(PeftKeys& keys) {
+VeraConfig vera_of_keys(PeftKeys& keys) {
   VeraConfig config;
   config.rank = keys.integer_or("r", config.rank);
   config.d_initial = keys.number_or("d_initial", config.d_initial);
@@ -75,7 +75,7 @@ std::optional<PeftForm> peft_form(const VeraConfig& config, const std::vector<Li
 
 std::optional<PeftReading<VeraConfig>> read_peft(PeftKeys& keys, std::type_identity<VeraConfig>) {
   if (keys.type() != VeraConfig::kPeftType) return std::nullopt;
-  const VeraConfig config = read_keys(keys);
+  const VeraConfig config = vera_of_keys(keys);
   PeftReading<VeraConfig> reading;
   reading.config = [config](const std::vector<std::string>&) { return config; };
   reading.own_biases = "vera_only";

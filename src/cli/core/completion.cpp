@@ -3,14 +3,10 @@
 #include "cli/core/command.h"
 #include "cli/core/documents.h"
 #include "cli/core/help_text.h"
+#include "cli/core/option_parser.h"
 
 namespace svtune {
 namespace {
-
-bool is_switch(const FieldInfo& info) {
-  return info.kind == FieldKind::kBool &&
-         (info.shape == FieldShape::kScalar || info.shape == FieldShape::kOptional);
-}
 
 // An option of several alternatives appears once.
 std::vector<FieldInfo> unique_fields(const Command& command) {

@@ -13,11 +13,6 @@
 namespace svtune {
 namespace {
 
-bool is_switch(const FieldInfo& info) {
-  return info.kind == FieldKind::kBool &&
-         (info.shape == FieldShape::kScalar || info.shape == FieldShape::kOptional);
-}
-
 std::string no_flag(const FieldInfo& info) { return "--no-" + field_flag(info.name).substr(2); }
 
 // One CLI11 option a name; texts are collected and read later, when the types are settled.
@@ -211,6 +206,11 @@ bool asks_for_help(const std::vector<FieldInfo>& known, std::span<const std::str
 }
 
 }  // namespace
+
+bool is_switch(const FieldInfo& info) {
+  return info.kind == FieldKind::kBool &&
+         (info.shape == FieldShape::kScalar || info.shape == FieldShape::kOptional);
+}
 
 ParsedLine parse_line(const std::vector<FieldInfo>& known, const std::vector<std::string>& args,
                       const CommandInfo& command) {

@@ -9,6 +9,9 @@
 
 namespace svtune {
 
+// Whether it is given without a value: --name or --no-name.
+bool is_switch(const FieldInfo& info);
+
 struct ParsedLine {
   bool help = false;
   std::string config;  // path of --config, or empty

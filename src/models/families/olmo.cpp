@@ -7,7 +7,7 @@
 namespace svtune {
 namespace {
 
-DecoderOptions read_common(ConfigReader& config, ArchSpec& spec) {
+DecoderOptions read_olmo(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_decoder(config, spec);
   options.norm.eps = config.number_or("rms_norm_eps", 1e-5);
   options.head_norm = HeadNorm::kAllHeads;
@@ -20,13 +20,13 @@ DecoderOptions read_common(ConfigReader& config, ArchSpec& spec) {
 }  // namespace
 
 void parse_olmo2(ConfigReader& config, ArchSpec& spec) {
-  DecoderOptions options = read_common(config, spec);
+  DecoderOptions options = read_olmo(config, spec);
   options.norm_place = NormPlace::kAfter;
   spec.build = decoder(options);
 }
 
 void parse_olmo3(ConfigReader& config, ArchSpec& spec) {
-  DecoderOptions options = read_common(config, spec);
+  DecoderOptions options = read_olmo(config, spec);
   options.norm_place = NormPlace::kAfter;
   options.windows = read_windows(config, spec, config.integer_or("sliding_window", 4096),
                                  [](std::int64_t layer) { return (layer + 1) % 4 != 0; });
@@ -36,7 +36,7 @@ void parse_olmo3(ConfigReader& config, ArchSpec& spec) {
 }
 
 void parse_olmoe(ConfigReader& config, ArchSpec& spec) {
-  const DecoderOptions options = read_common(config, spec);
+  const DecoderOptions options = read_olmo(config, spec);
   ExpertOptions experts{.count = 64, .per_token = 8, .inner = spec.intermediate_size};
   read_expert_counts(config, experts);
   experts.sums_to_one = config.boolean_or("norm_topk_prob", false);

@@ -4,6 +4,7 @@
 
 #include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
+#include "nn/ops/attention_rows.h"
 #include "nn/ops/fused_attention.h"
 
 namespace svtune {
@@ -11,13 +12,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-// Small enough that little is computed above the diagonal, large enough for the products.
-constexpr std::int64_t kQueryBlock = 128;
-
-at::ScalarType arithmetic_type(const at::Tensor& x) {
-  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-}
 
 // One query block of one document: its rows, the keys it can see, and its mask.
 struct Tile {
@@ -72,10 +66,6 @@ at::Tensor ungroup_queries(const at::Tensor& x, std::int64_t length) {
   return x.view({groups, per_group, length, width})
       .permute({2, 0, 1, 3})
       .reshape({length, groups * per_group, width});
-}
-
-at::Tensor heads_first(const at::Tensor& x) {
-  return x.to(arithmetic_type(x)).transpose(0, 1).contiguous();
 }
 
 // Scores of a tile [G, H/G * T, keys], soft-capped, before the mask.

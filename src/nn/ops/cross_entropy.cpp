@@ -4,6 +4,7 @@
 #include "libtorch/prelude.h"
 #include "nn/kernels/cross_entropy_kernels.h"
 #include "nn/narrow_product.h"
+#include "nn/ops/kernel_choice.h"
 
 namespace svtune {
 namespace {
@@ -12,10 +13,6 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr std::int64_t kTileElements = 1 << 24;  // logits alive at a time
-
-bool has_kernel(const at::Tensor& x) {
-  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
-}
 
 template <class T>
 void run_kernel(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& nll,
@@ -34,7 +31,7 @@ void run_kernel(const at::Tensor& logits, const at::Tensor& targets, const at::T
 // Turns a tile of logits into its gradient in place (if asked) and fills nll.
 void finish_tile(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& nll,
                  const HeadSpec& spec, bool write_gradient) {
-  if (has_kernel(logits)) {
+  if (has_row_kernel(logits)) {
     if (logits.scalar_type() == at::kFloat) {
       run_kernel<float>(logits, targets, nll, spec, write_gradient);
     } else {

@@ -4,22 +4,13 @@
 
 #include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
+#include "nn/ops/attention_rows.h"
 
 namespace svtune {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-constexpr std::int64_t kQueryBlock = 128;
-
-at::ScalarType arithmetic_type(const at::Tensor& x) {
-  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-}
-
-at::Tensor heads_first(const at::Tensor& x) {
-  return x.to(arithmetic_type(x)).transpose(0, 1).contiguous();
-}
 
 at::Tensor rows_first(const at::Tensor& x, at::ScalarType dtype) {
   return x.transpose(0, 1).to(dtype);
@@ -80,12 +71,12 @@ struct Document {
   }
 };
 
-struct DocumentForward {
+struct DisentangledOutput {
   at::Tensor output;   // [H, T, D]
   at::Tensor log_sum;  // [H, T]
 };
 
-DocumentForward attend(const Document& document) {
+DisentangledOutput attend(const Document& document) {
   std::vector<at::Tensor> outputs, log_sums;
   for (std::int64_t begin = 0; begin < document.length(); begin += kQueryBlock) {
     const std::int64_t count = std::min(kQueryBlock, document.length() - begin);
@@ -101,16 +92,16 @@ DocumentForward attend(const Document& document) {
   return {at::cat(outputs, 1), at::cat(log_sums, 1)};
 }
 
-struct DocumentGrads {
+struct DisentangledGrads {
   at::Tensor query, key, value;             // [H, T, D]
   at::Tensor position_query, position_key;  // [H, 2 * span, D]
 };
 
-DocumentGrads attend_backward(const Document& document, const DocumentForward& saved,
-                              const at::Tensor& grad_out) {
-  DocumentGrads grads{at::empty_like(document.query), at::zeros_like(document.key),
-                      at::zeros_like(document.value), at::Tensor(),
-                      at::zeros_like(document.position_key)};
+DisentangledGrads attend_backward(const Document& document, const DisentangledOutput& saved,
+                                  const at::Tensor& grad_out) {
+  DisentangledGrads grads{at::empty_like(document.query), at::zeros_like(document.key),
+                          at::zeros_like(document.value), at::Tensor(),
+                          at::zeros_like(document.position_key)};
   at::Tensor grad_key_scores = at::zeros_like(document.key_scores);
   for (std::int64_t begin = 0; begin < document.length(); begin += kQueryBlock) {
     const std::int64_t count = std::min(kQueryBlock, document.length() - begin);
@@ -152,7 +143,7 @@ struct Disentangled : torch::autograd::Function<Disentangled> {
       const std::int64_t begin = offsets[s], length = offsets[s + 1] - begin;
       if (length == 0) continue;
       const auto part = [&](const at::Tensor& x) { return x.narrow(0, begin, length); };
-      const DocumentForward document =
+      const DisentangledOutput document =
           attend(Document(part(q), part(k), part(v), table_q, table_k, spec));
       part(out).copy_(document.output.transpose(0, 1));
       part(log_sum).copy_(document.log_sum.transpose(0, 1));
@@ -178,7 +169,7 @@ struct Disentangled : torch::autograd::Function<Disentangled> {
       const std::int64_t begin = offsets[s], length = offsets[s + 1] - begin;
       if (length == 0) continue;
       const auto part = [&](const at::Tensor& x) { return x.narrow(0, begin, length); };
-      const DocumentGrads document = attend_backward(
+      const DisentangledGrads document = attend_backward(
           Document(part(saved[0]), part(saved[1]), part(saved[2]), table_q, table_k, spec),
           {heads_first(part(saved[5])), part(saved[6]).transpose(0, 1)},
           heads_first(part(grads[0])));

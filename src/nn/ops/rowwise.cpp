@@ -2,6 +2,7 @@
 
 #include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
+#include "nn/ops/kernel_choice.h"
 #include "nn/ops/reference.h"
 
 namespace svtune {
@@ -9,8 +10,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-constexpr std::int64_t kElementsPerTask = 1 << 15;
 
 template <class T>
 const T* read(const at::Tensor& t) {
@@ -21,10 +20,6 @@ T* write(const at::Tensor& t) {
   return static_cast<T*>(t.mutable_data_ptr());
 }
 
-bool has_kernel(const at::Tensor& x) {
-  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
-}
-
 // Calls body with float or Bf16 as the storage type of `x`.
 template <class Body>
 void dispatch(const at::Tensor& x, Body&& body) {
@@ -33,10 +28,6 @@ void dispatch(const at::Tensor& x, Body&& body) {
   } else {
     body(kernels::Bf16{});
   }
-}
-
-std::int64_t grain(std::int64_t width) {
-  return std::max<std::int64_t>(1, kElementsPerTask / width);
 }
 
 struct RmsNorm : torch::autograd::Function<RmsNorm> {
@@ -58,7 +49,7 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
                                          static_cast<float>(eps),
                                          plus_one ? 1.0f : 0.0f,
                                          !plus_one};
-      at::parallel_for(0, rows, grain(width), [&](std::int64_t begin, std::int64_t end) {
+      at::parallel_for(0, rows, rows_a_task(width), [&](std::int64_t begin, std::int64_t end) {
         kernels::rms_norm_forward(args, begin, end);
       });
     });
@@ -116,9 +107,9 @@ struct Glu : torch::autograd::Function<Glu> {
       using T = decltype(zero);
       const kernels::GluArgs<T> args{read<T>(gate), read<T>(up), write<T>(y),
                                      static_cast<Activation>(activation)};
-      at::parallel_for(
-          0, gate.numel(), kElementsPerTask,
-          [&](std::int64_t begin, std::int64_t end) { kernels::glu_forward(args, begin, end); });
+      at::parallel_for(0, gate.numel(), rows_a_task(1), [&](std::int64_t begin, std::int64_t end) {
+        kernels::glu_forward(args, begin, end);
+      });
     });
     ctx->save_for_backward({gate, up});
     ctx->saved_data["activation"] = activation;
@@ -137,7 +128,7 @@ struct Glu : torch::autograd::Function<Glu> {
           read<T>(grad_y),   write<T>(grad_gate),
           write<T>(grad_up), static_cast<Activation>(ctx->saved_data["activation"].toInt())};
       at::parallel_for(
-          0, grad_y.numel(), kElementsPerTask,
+          0, grad_y.numel(), rows_a_task(1),
           [&](std::int64_t begin, std::int64_t end) { kernels::glu_backward(args, begin, end); });
     });
     return {grad_gate, grad_up, at::Tensor()};
@@ -153,7 +144,7 @@ at::Tensor rotate(const at::Tensor& input, const at::Tensor& cos, const at::Tens
     const kernels::RopeArgs<T> args{read<T>(x), read<float>(cos), read<float>(sin), write<T>(y),
                                     x.size(1),  x.size(2),        2 * cos.size(1),  direction};
     at::parallel_for(
-        0, x.size(0), grain(x.size(1) * x.size(2)),
+        0, x.size(0), rows_a_task(x.size(1) * x.size(2)),
         [&](std::int64_t begin, std::int64_t end) { kernels::rope(args, begin, end); });
   });
   return y;
@@ -174,12 +165,12 @@ struct Rope : torch::autograd::Function<Rope> {
 }  // namespace
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, const RmsNormSpec& spec) {
-  if (!has_kernel(x)) return reference::rms_norm(x, weight, spec.eps, spec.plus_one);
+  if (!has_row_kernel(x)) return reference::rms_norm(x, weight, spec.eps, spec.plus_one);
   return RmsNorm::apply(x, weight, spec.eps, spec.plus_one);
 }
 
 at::Tensor glu(const at::Tensor& gate, const at::Tensor& up, Activation activation) {
-  if (!has_kernel(gate) || activation == Activation::kGelu) {
+  if (!has_row_kernel(gate) || activation == Activation::kGelu) {
     return reference::glu(gate, up, activation);
   }
   return Glu::apply(gate, up, static_cast<std::int64_t>(activation));
@@ -191,7 +182,7 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
 }
 
 at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
-  if (!has_kernel(x)) return reference::rope(x, cos, sin);
+  if (!has_row_kernel(x)) return reference::rope(x, cos, sin);
   return Rope::apply(x, cos, sin);
 }
 

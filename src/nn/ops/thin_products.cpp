@@ -19,14 +19,14 @@ bool is_plain(const at::Tensor& x) {
 }
 
 // `thin` is [T, k], `wide` [T, n].
-bool has_kernel(const at::Tensor& thin, const at::Tensor& wide) {
+bool has_thin_kernel(const at::Tensor& thin, const at::Tensor& wide) {
   const auto fits = [](std::int64_t width) { return width > 0 && width % kernels::kThinStep == 0; };
   return is_plain(thin) && is_plain(wide) && thin.size(0) >= kFewestRows && fits(thin.size(1)) &&
          fits(wide.size(1)) && thin.size(1) <= kThickest;
 }
 
-bool has_kernel(const at::Tensor& thin, const at::Tensor& wide, const at::Tensor& factor) {
-  return has_kernel(thin, wide) && factor.is_cpu() && factor.scalar_type() == at::kFloat;
+bool has_thin_kernel(const at::Tensor& thin, const at::Tensor& wide, const at::Tensor& factor) {
+  return has_thin_kernel(thin, wide) && factor.is_cpu() && factor.scalar_type() == at::kFloat;
 }
 
 at::Tensor panels_of(const at::Tensor& factor, std::int64_t panel) {
@@ -37,7 +37,7 @@ at::Tensor panels_of(const at::Tensor& factor, std::int64_t panel) {
 }
 
 // Rows or columns that make a task worth a thread.
-std::int64_t grain(std::int64_t operations_each) {
+std::int64_t lines_a_task(std::int64_t operations_each) {
   return std::max<std::int64_t>(1, kOperationsPerTask / operations_each);
 }
 
@@ -46,7 +46,7 @@ std::int64_t grain(std::int64_t operations_each) {
 void to_thin(const at::Tensor& target, const at::Tensor& x, const at::Tensor& factor,
              double scale) {
   const at::NoGradGuard no_grad;
-  if (!has_kernel(target, x, factor)) {
+  if (!has_thin_kernel(target, x, factor)) {
     at::Tensor out = target;
     at::mm_out(out, x, factor);
     if (scale != 1.0) target.mul_(scale);
@@ -62,14 +62,14 @@ void to_thin(const at::Tensor& target, const at::Tensor& x, const at::Tensor& fa
                                  target.size(1),
                                  static_cast<float>(scale)};
   at::parallel_for(
-      0, x.size(0), grain(args.width * args.thin),
+      0, x.size(0), lines_a_task(args.width * args.thin),
       [&](std::int64_t begin, std::int64_t end) { kernels::to_thin(args, begin, end); });
 }
 
 void add_from_thin(const at::Tensor& sum, const at::Tensor& h, const at::Tensor& factor,
                    double scale) {
   const at::NoGradGuard no_grad;
-  if (!has_kernel(h, sum, factor)) {
+  if (!has_thin_kernel(h, sum, factor)) {
     sum.addmm_(h, factor, 1, scale);
     return;
   }
@@ -83,13 +83,13 @@ void add_from_thin(const at::Tensor& sum, const at::Tensor& h, const at::Tensor&
                                    h.size(1),
                                    static_cast<float>(scale)};
   at::parallel_for(
-      0, sum.size(0), grain(args.width * args.thin),
+      0, sum.size(0), lines_a_task(args.width * args.thin),
       [&](std::int64_t begin, std::int64_t end) { kernels::add_from_thin(args, begin, end); });
 }
 
 at::Tensor thin_gram(const at::Tensor& h, const at::Tensor& x) {
   const at::NoGradGuard no_grad;
-  if (!has_kernel(h, x)) return at::mm(h.t(), x);
+  if (!has_thin_kernel(h, x)) return at::mm(h.t(), x);
   at::Tensor y = at::empty({h.size(1), x.size(1)}, x.options());
   const kernels::ThinGramArgs args{h.const_data_ptr<float>(),
                                    x.const_data_ptr<float>(),
@@ -100,7 +100,7 @@ at::Tensor thin_gram(const at::Tensor& h, const at::Tensor& x) {
                                    x.size(1),
                                    h.size(1)};
   constexpr std::int64_t kStep = kernels::kThinStep;
-  at::parallel_for(0, args.width / kStep, grain(args.rows * args.thin * kStep),
+  at::parallel_for(0, args.width / kStep, lines_a_task(args.rows * args.thin * kStep),
                    [&](std::int64_t begin, std::int64_t end) {
                      kernels::thin_gram(args, begin * kStep, end * kStep);
                    });

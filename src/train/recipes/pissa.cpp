@@ -6,15 +6,15 @@
 namespace svtune {
 namespace {
 
-constexpr char kPaper[] = "PiSSA 2404.02948";
+constexpr char kPissa[] = "PiSSA 2404.02948";
 
-struct GlueTask {
+struct PissaGlueTask {
   const char *key, *name, *task, *metric;
   std::int64_t epochs, batch;
   double rate, alpha, figure;
 };
 
-constexpr GlueTask kGlue[] = {
+constexpr PissaGlueTask kPissaGlue[] = {
     {"mnli", "MNLI", "classify", "accuracy", 5, 16, 5e-4, 8, 90.37},
     {"sst2", "SST-2", "classify", "accuracy", 20, 16, 3e-5, 8, 96.22},
     {"mrpc", "MRPC", "classify", "accuracy", 20, 32, 2e-4, 8, 91.50},
@@ -25,10 +25,10 @@ constexpr GlueTask kGlue[] = {
     {"stsb", "STS-B", "regress", "pearson", 20, 8, 3e-4, 8, 92.00},
 };
 
-Recipe glue_recipe(const GlueTask& task) {
+Recipe glue_recipe(const PissaGlueTask& task) {
   Recipe recipe;
   recipe.name = std::string("pissa-glue-") + task.key;
-  recipe.paper = kPaper;
+  recipe.paper = kPissa;
   recipe.place = "Table 10, figure from Table 3";
   recipe.task = std::string("GLUE ") + task.name + ", PiSSA of rank 8";
   recipe.model = "DeBERTaV3-base, all linear layers";
@@ -45,7 +45,7 @@ Recipe glue_recipe(const GlueTask& task) {
 Recipe metamath_recipe() {
   Recipe recipe;
   recipe.name = "pissa-metamath";
-  recipe.paper = kPaper;
+  recipe.paper = kPissa;
   recipe.place = "Appendix, figures from Table 2";
   recipe.task = "MetaMathQA, its first 100,000 examples, PiSSA of rank 128";
   recipe.model = "LLaMA-2-7B, Mistral-7B or Gemma-7B, all linear layers";
@@ -68,7 +68,7 @@ Recipe metamath_recipe() {
 
 std::vector<Recipe> pissa_recipes() {
   std::vector<Recipe> list;
-  for (const GlueTask& task : kGlue) list.push_back(glue_recipe(task));
+  for (const PissaGlueTask& task : kPissaGlue) list.push_back(glue_recipe(task));
   list.push_back(metamath_recipe());
   return list;
 }

@@ -6,10 +6,10 @@
 namespace svtune {
 namespace {
 
-constexpr char kPaper[] = "SVFT 2405.19597";
+constexpr char kSvft[] = "SVFT 2405.19597";
 
 // A column of Table 11 and of Table 3. SVFT_P is plain, SVFT_R random with d = 2.
-struct GlueTask {
+struct SvftGlueTask {
   const char *key, *name, *task, *metric;
   std::int64_t max_length, epochs;
   std::int64_t plain_batch;
@@ -18,7 +18,7 @@ struct GlueTask {
   double random_rate, random_figure;
 };
 
-constexpr GlueTask kGlue[] = {
+constexpr SvftGlueTask kSvftGlue[] = {
     {"mnli", "MNLI", "classify", "accuracy", 256, 10, 32, 5e-2, 89.69, 32, 1e-2, 89.97},
     {"sst2", "SST-2", "classify", "accuracy", 128, 10, 32, 5e-2, 95.41, 32, 1e-2, 95.99},
     {"mrpc", "MRPC", "classify", "accuracy", 320, 30, 16, 5e-2, 88.77, 16, 1e-2, 88.99},
@@ -29,10 +29,10 @@ constexpr GlueTask kGlue[] = {
     {"stsb", "STS-B", "regress", "pearson", 128, 15, 32, 5e-2, 91.80, 32, 1e-2, 91.73},
 };
 
-Recipe glue_recipe(const GlueTask& task, bool plain) {
+Recipe glue_recipe(const SvftGlueTask& task, bool plain) {
   Recipe recipe;
   recipe.name = std::string("svft-glue-") + task.key + (plain ? "-plain" : "-random");
-  recipe.paper = kPaper;
+  recipe.paper = kSvft;
   recipe.place = "Table 11, figure from Table 3";
   recipe.task = std::string("GLUE ") + task.name + ", SVFT " + (plain ? "plain" : "random, d = 2");
   recipe.model = "DeBERTaV3-base, all linear layers of its blocks";
@@ -70,7 +70,7 @@ constexpr MathModel kMath[] = {
 Recipe math_recipe(const MathModel& model, bool plain) {
   Recipe recipe;
   recipe.name = std::string("svft-math-") + model.key + (plain ? "-plain" : "-random");
-  recipe.paper = kPaper;
+  recipe.paper = kSvft;
   recipe.place = "Table 12, figures from Table 1";
   recipe.task = std::string("MetaMathQA-40K, SVFT ") + (plain ? "plain" : "random, d = ") +
                 (plain ? "" : std::to_string(model.bandwidth));
@@ -98,7 +98,7 @@ Recipe math_recipe(const MathModel& model, bool plain) {
 
 std::vector<Recipe> svft_glue_recipes() {
   std::vector<Recipe> list;
-  for (const GlueTask& task : kGlue) {
+  for (const SvftGlueTask& task : kSvftGlue) {
     for (const bool plain : {true, false}) list.push_back(glue_recipe(task, plain));
   }
   return list;
