@@ -16,7 +16,7 @@ mapfile -t scripts < <(find tools tests bench .ci -name '*.sh' -o -path .ci/run 
 shellcheck "${scripts[@]}" || status=1
 mapfile -t python < <(find tools tests bench -name '*.py' | sort)
 python3 -m py_compile "${python[@]}" || status=1
-for check in layers methods names sizes text; do
+for check in layers methods names sizes tests text; do
   python3 "tools/check_$check.py" || status=1
 done
 exit "$status"

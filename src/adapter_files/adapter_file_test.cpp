@@ -20,7 +20,7 @@
 #include "merge/merge.h"
 
 namespace svtune {
-namespace {
+namespace adapter_file_test {
 
 using test::TempDirectory;
 using ::testing::AllOf;
@@ -482,5 +482,5 @@ TEST_F(AdapterFile, DirectoriesAreToldApart) {
   EXPECT_THAT(error_of<FileError>("base", base()), HasSubstr("holds neither"));
 }
 
-}  // namespace
+}  // namespace adapter_file_test
 }  // namespace svtune

@@ -8,7 +8,7 @@
 #include "base/errors.h"
 
 namespace svtune {
-namespace {
+namespace fine_tune_test {
 
 using ::testing::HasSubstr;
 
@@ -43,5 +43,5 @@ TEST(FineTune, SettingsThatDoNotExistAreRefused) {
   }
 }
 
-}  // namespace
+}  // namespace fine_tune_test
 }  // namespace svtune

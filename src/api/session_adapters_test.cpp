@@ -15,7 +15,7 @@
 #include "text/tokenizer_test_util.h"
 
 namespace svtune {
-namespace {
+namespace session_adapters_test {
 
 using ::testing::HasSubstr;
 
@@ -148,5 +148,5 @@ TEST_F(SessionAdapters, NamesThatAreNoneAndChoicesWithoutNamesAreRefused) {
                  [&] { Session({.model = base(), .adapter = lora, .adapters = {{"a", lora}}}); });
 }
 
-}  // namespace
+}  // namespace session_adapters_test
 }  // namespace svtune

@@ -8,7 +8,7 @@
 #include "train/memory.h"
 
 namespace svtune {
-namespace {
+namespace session_memory_test {
 
 constexpr std::uint64_t kMib = 1 << 20;
 
@@ -33,8 +33,7 @@ Resident score_once(const std::filesystem::path& model) {
 TEST(SessionMemory, IsGivenBackAtTheEndWithEitherAllocator) {
   const test::TempDirectory directory;
   test::write_tiny_model(directory / "small", {});
-  test::write_tiny_model(directory / "large",
-                         {.layers = 4, .hidden_size = 768});
+  test::write_tiny_model(directory / "large", {.layers = 4, .hidden_size = 768});
   for (const bool caching : {false, true}) {
     if (caching) use_caching_allocator();
     score_once(directory / "small");  // code and workspaces of the libraries stay
@@ -44,5 +43,5 @@ TEST(SessionMemory, IsGivenBackAtTheEndWithEitherAllocator) {
   }
 }
 
-}  // namespace
+}  // namespace session_memory_test
 }  // namespace svtune

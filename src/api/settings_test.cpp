@@ -5,7 +5,7 @@
 #include "svtune/svtune.h"
 
 namespace svtune {
-namespace {
+namespace settings_test {
 
 using ::testing::HasSubstr;
 
@@ -62,5 +62,5 @@ TEST(Settings, MissingPartsAreNamed) {
   EXPECT_THAT(refusal(FineTuneOptions{}), HasSubstr("model, data and output must be given"));
 }
 
-}  // namespace
+}  // namespace settings_test
 }  // namespace svtune

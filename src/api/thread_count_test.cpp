@@ -10,7 +10,7 @@
 #include <fstream>
 
 namespace svtune {
-namespace {
+namespace thread_count_test {
 
 using ::testing::HasSubstr;
 
@@ -103,5 +103,5 @@ TEST(ThreadCount, AffinityOfThisProcessIsSeen) {
   EXPECT_GE(limits.cores, CPU_COUNT(&former));
 }
 
-}  // namespace
+}  // namespace thread_count_test
 }  // namespace svtune

@@ -10,7 +10,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace attach_test {
 
 using test::TempDirectory;
 using ::testing::Contains;
@@ -213,5 +213,5 @@ TEST_F(Attach, RecordSurvivesJson) {
   EXPECT_THROW(record_from_json(Json::array(), "record"), UsageError);
 }
 
-}  // namespace
+}  // namespace attach_test
 }  // namespace svtune

@@ -17,7 +17,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace calibrate_test {
 
 using test::max_difference;
 using test::TempDirectory;
@@ -327,5 +327,5 @@ TEST_F(Calibrate, AStartFromDataIsRefusedWithoutData) {
   EXPECT_THROW(attach(model, config(LoraInit::kCorda), kTargets, {}), ModelError);
 }
 
-}  // namespace
+}  // namespace calibrate_test
 }  // namespace svtune

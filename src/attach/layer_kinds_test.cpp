@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace svtune {
-namespace {
+namespace layer_kinds_test {
 
 AdaptedLayer layer(const std::string& name, std::int64_t out, std::int64_t in,
                    std::int64_t trainable) {
@@ -35,5 +35,5 @@ TEST(LayerKinds, GivesTheTrainedShareInPerCentOfTheBase) {
   EXPECT_DOUBLE_EQ(trainable_percent(report), 1.25);
 }
 
-}  // namespace
+}  // namespace layer_kinds_test
 }  // namespace svtune

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace svtune {
-namespace {
+namespace svd_summary_test {
 
 using ::testing::AllOf;
 using ::testing::EndsWith;
@@ -55,5 +55,5 @@ TEST(SvdSummary, MethodsWithoutDecompositionSayNothing) {
   EXPECT_THAT(svd_summary(report), IsEmpty());
 }
 
-}  // namespace
+}  // namespace svd_summary_test
 }  // namespace svtune

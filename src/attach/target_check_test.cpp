@@ -10,7 +10,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace target_check_test {
 
 using test::TempDirectory;
 using ::testing::HasSubstr;
@@ -100,5 +100,5 @@ TEST_F(TargetCheck, BiasesAndTiedWeightsMustExist) {
               HasSubstr("not tied"));
 }
 
-}  // namespace
+}  // namespace target_check_test
 }  // namespace svtune

@@ -9,7 +9,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace target_modules_test {
 
 using test::TempDirectory;
 using ::testing::ElementsAre;
@@ -85,5 +85,5 @@ TEST_F(TargetModules, ContradictionsAreRefused) {
   EXPECT_THAT(error_of(broken), HasSubstr("no valid regular expression"));
 }
 
-}  // namespace
+}  // namespace target_modules_test
 }  // namespace svtune

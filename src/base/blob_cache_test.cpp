@@ -17,7 +17,7 @@
 #include "base/files.h"
 
 namespace svtune {
-namespace {
+namespace blob_cache_test {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
@@ -243,5 +243,5 @@ TEST(UserCacheDirectory, FollowsTheVariables) {
   ::setenv("HOME", home_before.c_str(), 1);
 }
 
-}  // namespace
+}  // namespace blob_cache_test
 }  // namespace svtune

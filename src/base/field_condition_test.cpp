@@ -9,7 +9,7 @@
 #include "base/fields.h"
 
 namespace svtune {
-namespace {
+namespace field_condition_test {
 
 using ::testing::HasSubstr;
 
@@ -225,5 +225,5 @@ TEST(FieldConditions, DocumentsSayWhenAnOptionApplies) {
   EXPECT_EQ(text("base"), "");
 }
 
-}  // namespace
+}  // namespace field_condition_test
 }  // namespace svtune

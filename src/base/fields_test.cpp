@@ -9,7 +9,7 @@
 #include "base/errors.h"
 
 namespace svtune {
-namespace {
+namespace fields_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -266,5 +266,5 @@ TEST(Fields, NameTakenTwiceIsAProgrammersError) {
   EXPECT_THROW(lister(member, {.name = "a", .help = ""}), std::logic_error);
 }
 
-}  // namespace
+}  // namespace fields_test
 }  // namespace svtune

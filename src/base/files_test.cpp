@@ -12,7 +12,7 @@
 #include "base/errors.h"
 
 namespace svtune {
-namespace {
+namespace files_test {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
@@ -167,5 +167,5 @@ TEST_F(Files, StaleTemporariesOfDeadProcessesAreRemoved) {
   EXPECT_EQ(remove_stale_temporaries(root_ / "none"), 0U);
 }
 
-}  // namespace
+}  // namespace files_test
 }  // namespace svtune

@@ -7,7 +7,7 @@
 #include <vector>
 
 namespace svtune {
-namespace {
+namespace hash_test {
 
 TEST(Hash, MatchesPublishedXxh64Values) {
   // From the reference implementation (PyPI xxhash 3.5, xxh64_hexdigest).
@@ -37,5 +37,5 @@ TEST(Hash, DerivedSeedsDifferByPurposeNameAndRun) {
   EXPECT_EQ(derive_seed(1, "ab", "c"), derive_seed(1, "ab", "c"));
 }
 
-}  // namespace
+}  // namespace hash_test
 }  // namespace svtune

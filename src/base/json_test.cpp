@@ -10,7 +10,7 @@
 #include "base/errors.h"
 
 namespace svtune {
-namespace {
+namespace json_test {
 
 using ::testing::HasSubstr;
 
@@ -135,5 +135,5 @@ TEST(Json, DumpThenParseGivesTheSameValue) {
   EXPECT_EQ(parse_json(dump_json(json, 1), "t"), json);
 }
 
-}  // namespace
+}  // namespace json_test
 }  // namespace svtune

@@ -10,7 +10,7 @@
 #include "base/oracle_test_util.h"
 
 namespace svtune {
-namespace {
+namespace lfs_pointer_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -52,5 +52,5 @@ TEST(LfsPointer, OtherTextsAreNone) {
       HasSubstr("m: is a Git LFS pointer, not the file itself |"));
 }
 
-}  // namespace
+}  // namespace lfs_pointer_test
 }  // namespace svtune

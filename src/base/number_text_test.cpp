@@ -16,7 +16,7 @@
 #include "base/text_util.h"
 
 namespace svtune {
-namespace {
+namespace number_text_test {
 
 std::string printed(const char* format, int digits, double value) {
   char buffer[900];
@@ -113,5 +113,5 @@ TEST(NumberText, IsTheSameInALocaleWithADecimalComma) {
   EXPECT_EQ(dump_json(Json(0.25)), "0.25");
 }
 
-}  // namespace
+}  // namespace number_text_test
 }  // namespace svtune

@@ -9,7 +9,7 @@
 #include <vector>
 
 namespace svtune {
-namespace {
+namespace random_test {
 
 TEST(SplitMix64, MatchesTheReferenceSequence) {
   // First outputs of the public-domain splitmix64.c for seed 1234567.
@@ -77,5 +77,5 @@ TEST(Xoshiro256, ShuffleIsAPermutationGivenBySeed) {
   EXPECT_EQ(a, b);
 }
 
-}  // namespace
+}  // namespace random_test
 }  // namespace svtune

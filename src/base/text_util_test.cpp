@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace svtune {
-namespace {
+namespace text_util_test {
 
 TEST(TextUtil, SplitAndJoinAreInverse) {
   const auto parts = split("a,,b,", ',');
@@ -94,5 +94,5 @@ TEST(TextUtil, SizesAreBytes) {
   }
 }
 
-}  // namespace
+}  // namespace text_util_test
 }  // namespace svtune

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace svtune {
-namespace {
+namespace bounded_waiting_test {
 
 using ::testing::ElementsAre;
 
@@ -45,5 +45,5 @@ TEST(BoundedWaiting, RoundsGrowWithTheTime) {
   EXPECT_GE(waiting_rounds(std::chrono::nanoseconds(0)), 1);
 }
 
-}  // namespace
+}  // namespace bounded_waiting_test
 }  // namespace svtune

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace svtune {
-namespace {
+namespace contention_watch_test {
 
 TEST(Contention, IsPresentWhileCoresAreTakenAwayOften) {
   Contention contention;
@@ -28,5 +28,5 @@ TEST(ContentionWatch, EndsWithItsOwner) {
   SUCCEED();
 }
 
-}  // namespace
+}  // namespace contention_watch_test
 }  // namespace svtune

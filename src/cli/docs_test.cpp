@@ -9,7 +9,7 @@
 #include "cli/core/documents.h"
 
 namespace svtune {
-namespace {
+namespace docs_test {
 
 TEST(Docs, OptionsReferenceEqualsTheDeclaredOptions) {
   const auto path = std::filesystem::path(SVTUNE_SOURCE_DIR) / "docs" / "options.md";
@@ -32,5 +32,5 @@ TEST(Docs, EveryOptionHasHelpAndEveryCommandASummary) {
   EXPECT_GT(options, 0u);
 }
 
-}  // namespace
+}  // namespace docs_test
 }  // namespace svtune

@@ -13,7 +13,7 @@
 #include "cli/commands.h"
 
 namespace svtune {
-namespace {
+namespace options_test {
 
 using ::testing::HasSubstr;
 
@@ -235,5 +235,5 @@ TEST(Options, SavedDefaultsOfEveryMethodAreTakenWithAnyOther) {
   }
 }
 
-}  // namespace
+}  // namespace options_test
 }  // namespace svtune

@@ -12,7 +12,7 @@
 #include "cli/core/application.h"
 
 namespace svtune {
-namespace {
+namespace recipes_command_test {
 
 using test::TempDirectory;
 using ::testing::AllOf;
@@ -128,5 +128,5 @@ TEST(Recipes, TheListAndOneOfThemShowSourceOptionsAndFigures) {
                              HasSubstr("  --method pissa\n"), HasSubstr("QNLI accuracy 94.43")));
 }
 
-}  // namespace
+}  // namespace recipes_command_test
 }  // namespace svtune

@@ -11,7 +11,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace warnings_test {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -47,5 +47,5 @@ TEST_F(Warnings, OfLoadingReachTheContextOfEveryCommand) {
               AllOf(StartsWith("warning: "), HasSubstr("spare")));
 }
 
-}  // namespace
+}  // namespace warnings_test
 }  // namespace svtune

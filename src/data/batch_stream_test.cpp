@@ -12,7 +12,7 @@
 #include "data/data_test_util.h"
 
 namespace svtune {
-namespace {
+namespace batch_stream_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -309,5 +309,5 @@ TEST(ExampleStore, TellsDataSetsApart) {
   }
 }
 
-}  // namespace
+}  // namespace batch_stream_test
 }  // namespace svtune

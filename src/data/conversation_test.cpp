@@ -10,7 +10,7 @@
 #include "data/encode.h"
 
 namespace svtune {
-namespace {
+namespace conversation_test {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -191,5 +191,5 @@ TEST(Conversation, TurnsOfThePromptAreContext) {
   EXPECT_EQ(learned(whole(kTurns, example)), "b;|");
 }
 
-}  // namespace
+}  // namespace conversation_test
 }  // namespace svtune

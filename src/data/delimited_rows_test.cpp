@@ -9,7 +9,7 @@
 #include "base/oracle_test_util.h"
 
 namespace svtune {
-namespace {
+namespace delimited_rows_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -79,5 +79,5 @@ sys.stdout.buffer.write((text + "\0" + "\x1e".join("\x1f".join(row) for row in r
   EXPECT_EQ(got, output.substr(cut + 1));
 }
 
-}  // namespace
+}  // namespace delimited_rows_test
 }  // namespace svtune

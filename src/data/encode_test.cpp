@@ -11,7 +11,7 @@
 #include "data/data_test_util.h"
 
 namespace svtune {
-namespace {
+namespace encode_test {
 
 using test::byte_tokenizer;
 using test::bytes_of;
@@ -257,5 +257,5 @@ TEST(ExampleEncoder, ChatPartsJoinToTheWholeText) {
   if (compared == 0) GTEST_SKIP() << test::kNoTestData << "tokenizers/llama-2";
 }
 
-}  // namespace
+}  // namespace encode_test
 }  // namespace svtune

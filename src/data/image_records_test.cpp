@@ -13,7 +13,7 @@
 #include "base/oracle_test_util.h"
 
 namespace svtune {
-namespace {
+namespace image_records_test {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
@@ -140,5 +140,5 @@ TEST_F(ImageData, IdxFilesThatDoNotFitAreNamed) {
   EXPECT_THAT(refusal("odd.idx"), HasSubstr("has no \"images\""));
 }
 
-}  // namespace
+}  // namespace image_records_test
 }  // namespace svtune

@@ -22,7 +22,7 @@
 #include "data/numbered_jobs.h"
 
 namespace svtune {
-namespace {
+namespace image_store_test {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
@@ -215,5 +215,5 @@ TEST(NumberedJobs, AnErrorOfTheProgressEndsTheThreads) {
   EXPECT_LE(ran, 10);
 }
 
-}  // namespace
+}  // namespace image_store_test
 }  // namespace svtune

@@ -13,7 +13,7 @@
 #include "text/tokenizer_test_util.h"
 
 namespace svtune {
-namespace {
+namespace labelled_records_test {
 
 using test::error_of;
 using testing::ElementsAre;
@@ -184,5 +184,5 @@ TEST(LabelledRecords, FilesOfGlueAreReadWhole) {
   }
 }
 
-}  // namespace
+}  // namespace labelled_records_test
 }  // namespace svtune

@@ -12,7 +12,7 @@
 #include "base/errors.h"
 
 namespace svtune {
-namespace {
+namespace labelled_sample_test {
 
 using ::testing::ElementsAreArray;
 using ::testing::Not;
@@ -80,5 +80,5 @@ TEST(TakeShots, RefusesClassesThatHaveTooFew) {
   EXPECT_THROW(take_shots(train, {.shots = 0}, 1), UsageError);
 }
 
-}  // namespace
+}  // namespace labelled_sample_test
 }  // namespace svtune

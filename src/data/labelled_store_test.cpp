@@ -13,7 +13,7 @@
 #include "text/tokenizer_test_util.h"
 
 namespace svtune {
-namespace {
+namespace labelled_store_test {
 
 using test::error_of;
 using testing::ElementsAre;
@@ -95,5 +95,5 @@ TEST(LabelledStore, UnknownLabelsNameTheirLine) {
               HasSubstr("a.tsv:2: the label \"yes\" is none of no, maybe"));
 }
 
-}  // namespace
+}  // namespace labelled_store_test
 }  // namespace svtune

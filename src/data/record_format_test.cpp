@@ -7,7 +7,7 @@
 #include "base/errors.h"
 
 namespace svtune {
-namespace {
+namespace record_format_test {
 
 using ::testing::HasSubstr;
 
@@ -264,5 +264,5 @@ TEST(RecordReader, FastCheckAgreesWithTheFullOne) {
   EXPECT_FALSE(undecided.surely_fits(R"({"prompt": "p", "completion": "c"})"));
 }
 
-}  // namespace
+}  // namespace record_format_test
 }  // namespace svtune

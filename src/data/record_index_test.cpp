@@ -15,7 +15,7 @@
 #include "base/random.h"
 
 namespace svtune {
-namespace {
+namespace record_index_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -227,5 +227,5 @@ TEST_F(RecordIndexTest, ReportsMissingFilesAndFolders) {
   EXPECT_THROW(RecordIndex(directory_.path(), any_object()), FileError);
 }
 
-}  // namespace
+}  // namespace record_index_test
 }  // namespace svtune

@@ -7,7 +7,7 @@
 #include "data/data_test_util.h"
 
 namespace svtune {
-namespace {
+namespace trained_prompt_test {
 
 using test::byte_tokenizer;
 using testing::ElementsAre;
@@ -156,5 +156,5 @@ TEST(ChoosePrompt, WarnsOfAnotherTemplateThanTrainings) {
   EXPECT_THAT(choose(named, chat_like).warnings, ElementsAre(HasSubstr("another chat template")));
 }
 
-}  // namespace
+}  // namespace trained_prompt_test
 }  // namespace svtune

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 namespace svtune {
-namespace {
+namespace turns_test {
 
 using ::testing::HasSubstr;
 
@@ -136,5 +136,5 @@ TEST(Turns, ToolsAreAListOrItsText) {
   }
 }
 
-}  // namespace
+}  // namespace turns_test
 }  // namespace svtune

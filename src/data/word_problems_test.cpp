@@ -11,7 +11,7 @@
 #include "base/json.h"
 
 namespace svtune {
-namespace {
+namespace word_problems_test {
 
 constexpr std::uint64_t kSeed = 7;
 
@@ -135,5 +135,5 @@ TEST(WordProblems, MoreThanAMillionIsRefused) {
   EXPECT_THROW(make_word_problems(kSeed, 1'000'001, Split::kTest), UsageError);
 }
 
-}  // namespace
+}  // namespace word_problems_test
 }  // namespace svtune

@@ -12,7 +12,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace evaluate_test {
 
 using test::TempDirectory;
 using test::tiny_decoder;
@@ -93,5 +93,5 @@ TEST(ExactMatch, CountsQuestionsAndWritesEveryAnswer) {
   EXPECT_THAT(written, testing::HasSubstr(R"("prompt": "two", "reference": "#### 2")"));
 }
 
-}  // namespace
+}  // namespace evaluate_test
 }  // namespace svtune

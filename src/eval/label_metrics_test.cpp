@@ -13,7 +13,7 @@
 #include "base/random.h"
 
 namespace svtune {
-namespace {
+namespace label_metrics_test {
 
 using testing::HasSubstr;
 
@@ -107,5 +107,5 @@ TEST(LabelMetrics, IntervalsAreThoseOfAShare) {
   EXPECT_THAT(describe(metrics), HasSubstr("matthews 0."));
 }
 
-}  // namespace
+}  // namespace label_metrics_test
 }  // namespace svtune

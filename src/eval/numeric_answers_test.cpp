@@ -7,7 +7,7 @@
 #include <utility>
 
 namespace svtune {
-namespace {
+namespace numeric_answers_test {
 
 using testing::Eq;
 using testing::Optional;
@@ -88,5 +88,5 @@ TEST(ReferenceAnswer, IsMarkedOrTheWholeText) {
   }
 }
 
-}  // namespace
+}  // namespace numeric_answers_test
 }  // namespace svtune

@@ -14,7 +14,7 @@
 #include "merge/merge.h"
 
 namespace svtune {
-namespace {
+namespace export_test {
 
 using test::TempDirectory;
 using ::testing::HasSubstr;
@@ -309,5 +309,5 @@ TEST_F(Export, MergeCarriesTheTokenizerAlong) {
   EXPECT_THROW(merge_to_directory(model, attached.adapters, directory_ / "merged"), FileError);
 }
 
-}  // namespace
+}  // namespace export_test
 }  // namespace svtune

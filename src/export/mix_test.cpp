@@ -18,7 +18,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace mix_test {
 
 using ::testing::HasSubstr;
 
@@ -222,5 +222,5 @@ TEST(Mix, WholeTensorsAreRefusedByName) {
   }
 }
 
-}  // namespace
+}  // namespace mix_test
 }  // namespace svtune

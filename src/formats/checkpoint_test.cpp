@@ -10,7 +10,7 @@
 #include "formats/checkpoint_writer.h"
 
 namespace svtune {
-namespace {
+namespace checkpoint_test {
 
 using ::testing::HasSubstr;
 
@@ -142,5 +142,5 @@ TEST(Checkpoint, MissingWeightsAreExplained) {
   }
 }
 
-}  // namespace
+}  // namespace checkpoint_test
 }  // namespace svtune

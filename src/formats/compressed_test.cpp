@@ -15,7 +15,7 @@
 #include "base/oracle_test_util.h"
 
 namespace svtune {
-namespace {
+namespace compressed_test {
 
 using ::testing::HasSubstr;
 
@@ -140,5 +140,5 @@ TEST_F(Compressed, StandardInputIsReadAndDecompressed) {
   ::close(ends[0]);
 }
 
-}  // namespace
+}  // namespace compressed_test
 }  // namespace svtune

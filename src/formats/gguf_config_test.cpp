@@ -14,7 +14,7 @@
 #include "formats/gguf_model_test_util.h"
 
 namespace svtune {
-namespace {
+namespace gguf_config_test {
 
 using test::GgufBuilder;
 using test::raw;
@@ -49,7 +49,7 @@ TEST(GgufConfig, TinyLlamaHasAllKeys) {
 }
 
 TEST(GgufConfig, MissingOrImpossibleValuesNameTheKey) {
-  test::TinyModel options;
+  test::TinyGguf options;
   options.skip = "block_count";
   EXPECT_THAT(error_of(tiny_model(options)), HasSubstr("key \"llama.block_count\" is missing"));
   options = {};
@@ -64,7 +64,7 @@ TEST(GgufConfig, MissingOrImpossibleValuesNameTheKey) {
 }
 
 TEST(GgufConfig, UnknownArchitecturesAndKeysAreRefused) {
-  test::TinyModel options;
+  test::TinyGguf options;
   options.architecture = "falcon";
   EXPECT_THAT(error_of(tiny_model(options)), HasSubstr("\"falcon\" is not supported"));
   EXPECT_THAT(error_of(GgufBuilder()), HasSubstr("\"general.architecture\" is missing"));
@@ -111,7 +111,7 @@ TEST(GgufConfig, EndOfTurnTokenJoinsTheStopTokens) {
 
 TEST(GgufFamily, NamesMapAndForeignNamesDoNot) {
   test::TempDirectory directory;
-  test::TinyModel gemma2;
+  test::TinyGguf gemma2;
   gemma2.architecture = "gemma2";
   write_file_atomic(directory / "l.gguf", tiny_model().build());
   write_file_atomic(directory / "g.gguf", tiny_model(gemma2).build());
@@ -139,5 +139,5 @@ TEST(GgufFamily, StoredRowsInterleaveTheHalvesOfAHead) {
   EXPECT_EQ(rows, (std::vector<std::int64_t>{0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11}));
 }
 
-}  // namespace
+}  // namespace gguf_config_test
 }  // namespace svtune

@@ -16,7 +16,7 @@
 #include "formats/gguf_model_test_util.h"
 
 namespace svtune {
-namespace {
+namespace gguf_convert_test {
 
 using ::testing::HasSubstr;
 
@@ -189,5 +189,5 @@ TEST(GgufCheckpoint, UnknownTensorsAreListed) {
               HasSubstr("\"output.weight\" has type Q8_K (supported: F32"));
 }
 
-}  // namespace
+}  // namespace gguf_convert_test
 }  // namespace svtune

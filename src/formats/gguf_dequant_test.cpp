@@ -16,7 +16,7 @@
 #include "formats/gguf_types.h"
 
 namespace svtune {
-namespace {
+namespace gguf_dequant_test {
 
 constexpr std::size_t kBlocks = 200;
 
@@ -229,5 +229,5 @@ TEST(FloatConvert, ArraysConvertBothWaysAndCheckSizes) {
   EXPECT_THROW(convert_from_f32(DType::kI8, values, bytes), Error);
 }
 
-}  // namespace
+}  // namespace gguf_dequant_test
 }  // namespace svtune

@@ -8,7 +8,7 @@
 #include <vector>
 
 namespace svtune {
-namespace {
+namespace gguf_rope_test {
 
 struct Original {
   double factor, low, high, context;
@@ -85,5 +85,5 @@ TEST(GgufRope, OtherKindsOfFactorsAreRefused) {
   EXPECT_FALSE(llama3_scaling(infinite, 10000));
 }
 
-}  // namespace
+}  // namespace gguf_rope_test
 }  // namespace svtune

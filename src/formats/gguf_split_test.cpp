@@ -12,7 +12,7 @@
 #include "formats/gguf_test_util.h"
 
 namespace svtune {
-namespace {
+namespace gguf_split_test {
 
 namespace fs = std::filesystem;
 using test::GgufBuilder;
@@ -137,5 +137,5 @@ TEST_F(GgufSplitTest, ImpossibleKeysAreRefused) {
   EXPECT_THAT(error_of(directory_ / "m.gguf"), HasSubstr("\"split.count\" is not a number"));
 }
 
-}  // namespace
+}  // namespace gguf_split_test
 }  // namespace svtune

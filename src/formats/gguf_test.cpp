@@ -10,7 +10,7 @@
 #include "formats/gguf_test_util.h"
 
 namespace svtune {
-namespace {
+namespace gguf_test {
 
 using test::GgufBuilder;
 using test::raw;
@@ -198,5 +198,5 @@ w.write_header_to_file(); w.write_kv_data_to_file(); w.write_tensors_to_file(); 
   EXPECT_EQ(file.find_tensor("y")->bytes, 8U);
 }
 
-}  // namespace
+}  // namespace gguf_test
 }  // namespace svtune

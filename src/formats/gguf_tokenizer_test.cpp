@@ -10,7 +10,7 @@
 #include "formats/gguf_model_test_util.h"
 
 namespace svtune {
-namespace {
+namespace gguf_tokenizer_test {
 
 using test::GgufBuilder;
 using ::testing::ElementsAre;
@@ -128,5 +128,5 @@ TEST(GgufVocab, MergesFollowScoreThenLengths) {
                           Pair("a", "bé")));
 }
 
-}  // namespace
+}  // namespace gguf_tokenizer_test
 }  // namespace svtune

@@ -7,7 +7,7 @@
 #include "base/errors.h"
 
 namespace svtune {
-namespace {
+namespace safetensors_header_test {
 
 using ::testing::HasSubstr;
 
@@ -155,5 +155,5 @@ TEST(SafetensorsHeader, RankIsLimited) {
               HasSubstr("more than 64 dimensions"));
 }
 
-}  // namespace
+}  // namespace safetensors_header_test
 }  // namespace svtune

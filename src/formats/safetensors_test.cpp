@@ -11,7 +11,7 @@
 #include "formats/safetensors_writer.h"
 
 namespace svtune {
-namespace {
+namespace safetensors_test {
 
 std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
@@ -104,5 +104,5 @@ TEST(Safetensors, TruncatedFileIsRefusedWithItsPath) {
   }
 }
 
-}  // namespace
+}  // namespace safetensors_test
 }  // namespace svtune

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace svtune {
-namespace {
+namespace tensor_listing_test {
 
 TEST(TensorListing, AddsValuesAndBytesByDtype) {
   const std::vector<StoredTensor> tensors{
@@ -47,5 +47,5 @@ TEST(TensorListing, FindsNoQuantisedMatrixAmongPlainOnes) {
   EXPECT_EQ(quantised_totals({{"q.weight", "BF16", {4, 4}, 32}}).matrices, 0);
 }
 
-}  // namespace
+}  // namespace tensor_listing_test
 }  // namespace svtune

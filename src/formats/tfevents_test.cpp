@@ -9,7 +9,7 @@
 #include "base/oracle_test_util.h"
 
 namespace svtune {
-namespace {
+namespace tfevents_test {
 
 std::uint32_t crc_of(const std::string& text) {
   return crc32c(std::as_bytes(std::span(text.data(), text.size())));
@@ -82,5 +82,5 @@ TEST(EventWriter, MissingDirectoryIsAnError) {
   EXPECT_THROW(EventWriter(directory / "none", 0), FileError);
 }
 
-}  // namespace
+}  // namespace tfevents_test
 }  // namespace svtune

@@ -12,7 +12,7 @@
 #include "base/oracle_test_util.h"
 
 namespace svtune {
-namespace {
+namespace idx_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -80,5 +80,5 @@ TEST_F(Idx, ReadsMnist) {
   EXPECT_NEAR(sum / static_cast<double>(images.grey.size()) / 255, 0.1325, 5e-5);
 }
 
-}  // namespace
+}  // namespace idx_test
 }  // namespace svtune

@@ -16,7 +16,7 @@
 #include "images/image.h"
 
 namespace svtune {
-namespace {
+namespace preprocess_test {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
@@ -98,5 +98,5 @@ TEST(FitImage, ALineThatWouldGrowWithoutEndIsRefused) {
   EXPECT_THROW(fit_image(grey(20, 1, std::vector<int>(20)), preprocessing), UsageError);
 }
 
-}  // namespace
+}  // namespace preprocess_test
 }  // namespace svtune

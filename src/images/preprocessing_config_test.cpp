@@ -9,7 +9,7 @@
 #include "images/preprocess.h"
 
 namespace svtune {
-namespace {
+namespace preprocessing_config_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -71,5 +71,5 @@ TEST(ReadPreprocessing, RefusesValuesWithoutSense) {
   EXPECT_THAT(refusal("[]"), HasSubstr("no JSON object"));
 }
 
-}  // namespace
+}  // namespace preprocessing_config_test
 }  // namespace svtune

@@ -13,7 +13,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace generate_test {
 
 using Ids = std::vector<std::int32_t>;
 
@@ -182,5 +182,5 @@ TEST(Score, RefusesLogProbabilitiesThatAreNotFinite) {
   }
 }
 
-}  // namespace
+}  // namespace generate_test
 }  // namespace svtune

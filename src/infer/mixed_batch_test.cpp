@@ -12,7 +12,7 @@
 #include "nn/row_route.h"
 
 namespace svtune {
-namespace {
+namespace mixed_batch_test {
 
 using ::testing::HasSubstr;
 
@@ -190,5 +190,5 @@ TEST(NamedPaths, AreNamedByTheUserOrAfterTheirDirectories) {
   EXPECT_THROW(parse_named_paths({"a="}, "--adapter"), UsageError);
 }
 
-}  // namespace
+}  // namespace mixed_batch_test
 }  // namespace svtune

@@ -13,7 +13,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace sampling_test {
 
 // p of every token: softmax, the K first by falling p, of these the shortest prefix that holds P.
 std::vector<double> exact_distribution(const std::vector<float>& logits,
@@ -127,5 +127,5 @@ TEST(SampleToken, RefusesLogitsThatAreNotFinite) {
   }
 }
 
-}  // namespace
+}  // namespace sampling_test
 }  // namespace svtune

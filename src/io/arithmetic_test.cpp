@@ -12,7 +12,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace arithmetic_test {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -148,5 +148,5 @@ TEST(Arithmetic, AnotherKindOfProcessorHasAnotherKey) {
   EXPECT_NE(arithmetic_key({{8, 8}}), arithmetic_key(shapes));
 }
 
-}  // namespace
+}  // namespace arithmetic_test
 }  // namespace svtune

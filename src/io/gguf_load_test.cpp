@@ -11,7 +11,7 @@
 #include "io/model.h"
 
 namespace svtune {
-namespace {
+namespace gguf_load_test {
 
 using ::testing::HasSubstr;
 
@@ -44,7 +44,7 @@ std::string load_error(const test::GgufBuilder& builder) {
 
 TEST(LoadGguf, TensorsThatDoNotFitAreListed) {
   EXPECT_EQ(load_error(test::tiny_model()), "accepted");
-  test::TinyModel options;
+  test::TinyGguf options;
   options.skip = "blk.0.ffn_up.weight";
   EXPECT_THAT(load_error(test::tiny_model(options)),
               HasSubstr("tensor for \"model.layers.0.mlp.up_proj.weight\" is missing"));
@@ -56,5 +56,5 @@ TEST(LoadGguf, TensorsThatDoNotFitAreListed) {
       HasSubstr("shape [3, 8], the metadata asks for [5, 8]"));
 }
 
-}  // namespace
+}  // namespace gguf_load_test
 }  // namespace svtune

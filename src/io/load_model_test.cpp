@@ -11,7 +11,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace load_model_test {
 
 using ::testing::AllOf;
 using ::testing::EndsWith;
@@ -119,5 +119,5 @@ TEST_P(AddedWords, AreTheMeanOfTheStoredOnes) {
 INSTANTIATE_TEST_SUITE_P(Families, AddedWords, ::testing::Values("llama", "phi"),
                          [](const auto& info) { return std::string(info.param); });
 
-}  // namespace
+}  // namespace load_model_test
 }  // namespace svtune

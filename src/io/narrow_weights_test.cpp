@@ -5,7 +5,7 @@
 #include "io/tiny_model_test_util.h"
 
 namespace svtune {
-namespace {
+namespace narrow_weights_test {
 
 Model load_in_fp32(const std::filesystem::path& path) {
   return load_model(path, {.dtype = at::kFloat});
@@ -47,8 +47,7 @@ TEST_P(NarrowModel, ComputesWhatTheWidenedOneDoes) {
 INSTANTIATE_TEST_SUITE_P(Io, NarrowModel,
                          testing::Values(test::TinyModel{.dtype = at::kBFloat16},
                                          test::TinyModel{.tied = true, .dtype = at::kBFloat16},
-                                         test::TinyModel{.family = "gemma",
-                                                         .dtype = at::kBFloat16},
+                                         test::TinyModel{.family = "gemma", .dtype = at::kBFloat16},
                                          test::TinyModel{.family = "qwen2", .dtype = at::kHalf}),
                          [](const auto& info) {
                            return info.param.family + (info.param.tied ? "Tied" : "") +
@@ -73,5 +72,5 @@ TEST(NarrowFile, Fp32MatricesAmongThemAreKept) {
   }
 }
 
-}  // namespace
+}  // namespace narrow_weights_test
 }  // namespace svtune

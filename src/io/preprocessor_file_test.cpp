@@ -11,7 +11,7 @@
 #include "io/tiny_vision_test_util.h"
 
 namespace svtune {
-namespace {
+namespace preprocessor_file_test {
 
 using test::TempDirectory;
 using ::testing::HasSubstr;
@@ -86,5 +86,5 @@ TEST(PreprocessorFile, WrittenIsRead) {
   EXPECT_THROW(read_preprocessor(directory.path()), FileError);
 }
 
-}  // namespace
+}  // namespace preprocessor_file_test
 }  // namespace svtune

@@ -8,7 +8,7 @@
 #include "base/oracle_test_util.h"
 
 namespace svtune {
-namespace {
+namespace prompt_files_test {
 
 using test::TempDirectory;
 
@@ -85,5 +85,5 @@ TEST(PromptFiles, AreNoneWithoutTheKeyAndNamedWhenMalformed) {
   EXPECT_THROW(read_trained_prompt(directory.path()), FileError);
 }
 
-}  // namespace
+}  // namespace prompt_files_test
 }  // namespace svtune

@@ -15,7 +15,7 @@
 #include "jinja/parser.h"
 
 namespace svtune::jinja {
-namespace {
+namespace jinja_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -228,5 +228,5 @@ TEST(Jinja, ReadsNumbersBeyond64Bits) {
   EXPECT_EQ(render_text("{{ x }}", {{"x", 18446744073709551615ULL}}), "1.8446744073709552e+19");
 }
 
-}  // namespace
+}  // namespace jinja_test
 }  // namespace svtune::jinja

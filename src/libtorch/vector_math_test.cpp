@@ -7,7 +7,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace vector_math_test {
 
 // The main program has settled it. Enough numbers for two threads.
 TEST(VectorMath, TheFirstCallOnTwoThreadsHasTheBitsOfTheSecond) {
@@ -21,5 +21,5 @@ TEST(VectorMath, TheFirstCallOnTwoThreadsHasTheBitsOfTheSecond) {
   if (looked_up != nullptr && !looked_up()) GTEST_SKIP() << "another vector math is in use";
 }
 
-}  // namespace
+}  // namespace vector_math_test
 }  // namespace svtune

@@ -12,7 +12,7 @@
 #include "linalg/svd_test_util.h"
 
 namespace svtune::detail {
-namespace {
+namespace fallback_test {
 
 using ::testing::HasSubstr;
 
@@ -96,5 +96,5 @@ TEST(JacobiSvd, GivesUpOnWhatCannotConverge) {
   EXPECT_THROW(jacobi_svd(matrix), c10::LinAlgError);
 }
 
-}  // namespace
+}  // namespace fallback_test
 }  // namespace svtune::detail

@@ -8,7 +8,7 @@
 #include "linalg/svd_test_util.h"
 
 namespace svtune::detail {
-namespace {
+namespace gram_test {
 
 at::Tensor gram_reference(const at::Tensor& weight) {
   const at::Tensor tall = (weight.size(0) < weight.size(1) ? weight.t() : weight).to(at::kDouble);
@@ -59,5 +59,5 @@ TEST(MatrixTiles, ProductsOfTheTallView) {
   }
 }
 
-}  // namespace
+}  // namespace gram_test
 }  // namespace svtune::detail

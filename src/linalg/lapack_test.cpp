@@ -17,7 +17,7 @@
 #include "linalg/svd_test_util.h"
 
 namespace svtune {
-namespace {
+namespace lapack_test {
 
 using testing::orthogonality_error;
 using testing::random_normal;
@@ -113,5 +113,5 @@ TEST_P(Lapack, FullDecompositionsOfSeveralWeightsAtOnceAreExact) {
 
 INSTANTIATE_TEST_SUITE_P(Threads, Lapack, ::testing::Values(1, 2, 4));
 
-}  // namespace
+}  // namespace lapack_test
 }  // namespace svtune

@@ -8,7 +8,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace leading_eigen_test {
 
 // [n, n] with eigenvalues that fall from 1 to `last`, in fp64; the last ones are zero when `rank`
 // is below n.
@@ -57,5 +57,5 @@ TEST(LeadingEigen, EntriesThatAreNotFiniteAreRefused) {
   EXPECT_THROW(leading_eigen(matrix, 2), ModelError);
 }
 
-}  // namespace
+}  // namespace leading_eigen_test
 }  // namespace svtune

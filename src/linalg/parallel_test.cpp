@@ -12,7 +12,7 @@
 #include <vector>
 
 namespace svtune {
-namespace {
+namespace parallel_test {
 
 class Threads {
  public:
@@ -109,5 +109,5 @@ TEST(ForEachMatrix, ReportsEachFinishedMatrixInOrder) {
   }
 }
 
-}  // namespace
+}  // namespace parallel_test
 }  // namespace svtune

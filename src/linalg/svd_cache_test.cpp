@@ -13,7 +13,7 @@
 #include "linalg/svd_test_util.h"
 
 namespace svtune {
-namespace {
+namespace svd_cache_test {
 
 namespace fs = std::filesystem;
 using testing::model_like;
@@ -192,5 +192,5 @@ TEST_F(SvdCacheTest, WithoutAPlaceResultsAreTheSame) {
   EXPECT_NE(opened.store.warning(), "");
 }
 
-}  // namespace
+}  // namespace svd_cache_test
 }  // namespace svtune

@@ -13,7 +13,7 @@
 #include "linalg/svd_test_util.h"
 
 namespace svtune::detail {
-namespace {
+namespace svd_check_test {
 
 using ::testing::HasSubstr;
 using testing::model_like;
@@ -97,5 +97,5 @@ TEST(SvdCheck, VectorsThatAreNotFiniteAreFound) {
   }
 }
 
-}  // namespace
+}  // namespace svd_check_test
 }  // namespace svtune::detail

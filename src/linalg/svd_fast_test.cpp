@@ -17,7 +17,7 @@
 #include "linalg/svd_test_util.h"
 
 namespace svtune {
-namespace {
+namespace svd_fast_test {
 
 using test::oracle_python;
 using test::run_oracle;
@@ -135,5 +135,5 @@ TEST(RealWeights, ExactTripletsOfSmolLm2) {
   }
 }
 
-}  // namespace
+}  // namespace svd_fast_test
 }  // namespace svtune

@@ -14,7 +14,7 @@
 #include "linalg/svd_test_util.h"
 
 namespace svtune {
-namespace {
+namespace svd_shapes_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -207,5 +207,5 @@ TEST(SvdShapes, RequestsOutOfRangeAreRefused) {
               HasSubstr("non-empty"));
 }
 
-}  // namespace
+}  // namespace svd_shapes_test
 }  // namespace svtune

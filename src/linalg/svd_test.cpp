@@ -13,7 +13,7 @@
 #include "linalg/svd_test_util.h"
 
 namespace svtune {
-namespace {
+namespace svd_test {
 
 using ::testing::HasSubstr;
 using testing::model_like;
@@ -167,5 +167,5 @@ TEST(FullSvd, OrthogonalAndCompleteOnModelShapes) {
   }
 }
 
-}  // namespace
+}  // namespace svd_test
 }  // namespace svtune

@@ -16,7 +16,7 @@
 #include "linalg/svd_test_util.h"
 
 namespace svtune {
-namespace {
+namespace svd_workspace_test {
 
 using testing::model_like;
 
@@ -120,5 +120,5 @@ TEST(SvdWorkspace, SquareWeightsAddSixMatricesOfTheEigenproblem) {
   EXPECT_LT(copies_during(weight, [&] { full_svd(weight); }), 3.0 + 2 + 2 * 6);
 }
 
-}  // namespace
+}  // namespace svd_workspace_test
 }  // namespace svtune

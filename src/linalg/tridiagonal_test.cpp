@@ -10,7 +10,7 @@
 #include "linalg/svd_test_util.h"
 
 namespace svtune::detail {
-namespace {
+namespace tridiagonal_test {
 
 at::Tensor gram_of(const at::Tensor& weight) {
   const at::Tensor tall = weight.to(at::kDouble);
@@ -95,5 +95,5 @@ TEST(TridiagonalForm, ReflectionsRebuildTheMatrix) {
   EXPECT_LT(((rebuilt - gram).norm() / gram.norm()).item<double>(), 1e-6);
 }
 
-}  // namespace
+}  // namespace tridiagonal_test
 }  // namespace svtune::detail

@@ -9,7 +9,7 @@
 #include "linalg/svd_test_util.h"
 
 namespace svtune {
-namespace {
+namespace warm_svd_test {
 
 using testing::model_like;
 using testing::orthogonality_error;
@@ -109,5 +109,5 @@ TEST(WarmSvd, RefusesAnImpossibleRank) {
   EXPECT_THROW(warm_svd(matrix.to(at::kDouble), {}, {2, 1, 0}), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace warm_svd_test
 }  // namespace svtune

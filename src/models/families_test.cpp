@@ -7,7 +7,7 @@
 #include "base/errors.h"
 
 namespace svtune {
-namespace {
+namespace families_test {
 
 using ::testing::HasSubstr;
 
@@ -99,5 +99,5 @@ TEST(Families, ReadBothFormsOfTheRotationsByLayerType) {
   }
 }
 
-}  // namespace
+}  // namespace families_test
 }  // namespace svtune

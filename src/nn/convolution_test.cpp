@@ -7,7 +7,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace convolution_test {
 
 at::Tensor random(const std::vector<std::int64_t>& shape, std::uint64_t seed) {
   return at::randn(shape, at::detail::createCPUGenerator(seed),
@@ -36,5 +36,5 @@ TEST(Convolution, EndsWithEachDocument) {
   }
 }
 
-}  // namespace
+}  // namespace convolution_test
 }  // namespace svtune

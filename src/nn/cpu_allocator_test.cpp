@@ -5,7 +5,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace cpu_allocator_test {
 
 constexpr std::int64_t kMib = 1 << 20;
 
@@ -45,5 +45,5 @@ TEST(CpuAllocator, ReleaseGivesAllCachedBlocksBack) {
   EXPECT_EQ(allocator_stats().cached, 0u);
 }
 
-}  // namespace
+}  // namespace cpu_allocator_test
 }  // namespace svtune

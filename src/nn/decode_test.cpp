@@ -7,7 +7,7 @@
 #include "nn/kv_cache.h"
 
 namespace svtune {
-namespace {
+namespace decode_test {
 
 at::Tensor random_values(at::IntArrayRef shape, at::ScalarType dtype, std::uint64_t seed) {
   const at::Generator generator = at::detail::createCPUGenerator(seed);
@@ -119,5 +119,5 @@ TEST(KvCache, KeepsTheNamedSequencesInOrder) {
       cache.append(0, 0, next, next).keys.equal(at::cat({at::full({3, 1, 2}, 2.0), next}, 0)));
 }
 
-}  // namespace
+}  // namespace decode_test
 }  // namespace svtune

@@ -8,7 +8,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace disentangled_test {
 
 at::Tensor random_leaf(at::IntArrayRef shape, at::ScalarType dtype, std::uint64_t seed) {
   const at::Generator generator = at::detail::createCPUGenerator(seed);
@@ -105,5 +105,5 @@ TEST(PositionRows, OfDistancesWithoutBucketsEndAtTheTable) {
   EXPECT_TRUE(rows.equal(at::tensor(wanted, at::TensorOptions().dtype(at::kLong))));
 }
 
-}  // namespace
+}  // namespace disentangled_test
 }  // namespace svtune

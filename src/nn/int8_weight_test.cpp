@@ -12,7 +12,7 @@
 #include "nn/int8_rows.h"
 
 namespace svtune {
-namespace {
+namespace int8_weight_test {
 
 // Relative, of a few fp32 operations on a value.
 constexpr double kFp32 = 1e-6;
@@ -257,5 +257,5 @@ TEST_F(Int8, RefusesWhatSumsCouldOverflow) {
   EXPECT_THROW(BaseWeight(at::zeros({2, 2}, at::kDouble)).with_int8_products(), ModelError);
 }
 
-}  // namespace
+}  // namespace int8_weight_test
 }  // namespace svtune

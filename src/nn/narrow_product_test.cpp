@@ -9,7 +9,7 @@
 #include "nn/ops/cross_entropy.h"
 
 namespace svtune {
-namespace {
+namespace narrow_product_test {
 
 // Sums of some hundred to some thousand fp32 terms, in another order.
 constexpr double kRounding = 5e-6;
@@ -30,8 +30,8 @@ struct Case {
 };
 
 // One row, a few, many; outputs that no block divides; more weights than one piece holds.
-const Case kCases[] = {{1, 64, 32},     {3, 131, 40},         {8, 1030, 24},
-                       {9, 131, 40},    {70, 2100, 1100},     {5, 50, 33, at::kHalf},
+const Case kCases[] = {{1, 64, 32},     {3, 131, 40},           {8, 1030, 24},
+                       {9, 131, 40},    {70, 2100, 1100},       {5, 50, 33, at::kHalf},
                        {40, 300, 5000}, {20, 99, 64, at::kHalf}};
 
 TEST(NarrowProduct, EqualsTheProductWithAWidenedCopy) {
@@ -89,7 +89,10 @@ TEST(NarrowWeight, BranchesAreAddedInTheDtypeOfTheProducts) {
   const at::Tensor stored = random({90, 48}, at::kBFloat16, 1);
   const BaseWeight narrow(stored, at::kFloat), wide(stored.to(at::kFloat));
   const at::Tensor x = random({12, 48}, at::kFloat, 2), g = random({12, 90}, at::kFloat, 3);
-  const ThinProduct up{random({12, 4}, at::kFloat, 4), random({4, 90}, at::kFloat, 5), 0.5, {},
+  const ThinProduct up{random({12, 4}, at::kFloat, 4),
+                       random({4, 90}, at::kFloat, 5),
+                       0.5,
+                       {},
                        random({90}, at::kFloat, 6)};
   const ThinProduct down{random({12, 4}, at::kFloat, 7), random({4, 48}, at::kFloat, 8), 2.0,
                          random({12, 48}, at::kFloat, 9)};
@@ -127,5 +130,5 @@ TEST(NarrowHead, LossAndGradientAreThoseOfAWidenedCopy) {
   EXPECT_LT(relative(x.grad(), y.grad()), kRounding);
 }
 
-}  // namespace
+}  // namespace narrow_product_test
 }  // namespace svtune

@@ -9,7 +9,7 @@
 #include "nn/ops/rowwise.h"
 
 namespace svtune {
-namespace {
+namespace ops_test {
 
 using Tensors = std::vector<at::Tensor>;
 
@@ -231,5 +231,5 @@ TEST(ThinProduct, FarBelowHalfAStepMovesTheMeanInBf16) {
   }
 }
 
-}  // namespace
+}  // namespace ops_test
 }  // namespace svtune

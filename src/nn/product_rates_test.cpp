@@ -8,7 +8,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace product_rates_test {
 
 constexpr ProductShape kShapes[] = {{256, 128}, {128, 512}};
 
@@ -36,5 +36,5 @@ TEST(ProductRates, BothIsTheRateOfOneProductEach) {
   EXPECT_EQ((ProductRate{0, 3}.both()), 0);
 }
 
-}  // namespace
+}  // namespace product_rates_test
 }  // namespace svtune

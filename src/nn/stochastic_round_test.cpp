@@ -8,7 +8,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace stochastic_round_test {
 
 constexpr at::ScalarType kTypes[] = {at::kBFloat16, at::kHalf};
 
@@ -125,5 +125,5 @@ TEST(RoundedSum, DependsOnSeedAndPlaceAlone) {
   EXPECT_TRUE(at::equal(rounded_sum(left.t().contiguous().t(), {}, right, 1), whole));
 }
 
-}  // namespace
+}  // namespace stochastic_round_test
 }  // namespace svtune

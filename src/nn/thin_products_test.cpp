@@ -7,7 +7,7 @@
 #include "nn/ops/low_rank.h"
 
 namespace svtune {
-namespace {
+namespace thin_products_test {
 
 using Tensors = std::vector<at::Tensor>;
 
@@ -142,5 +142,5 @@ TEST(LowRankLinears, GradientsEqualThoseOfThePlainFormWithAndWithoutDropout) {
   }
 }
 
-}  // namespace
+}  // namespace thin_products_test
 }  // namespace svtune

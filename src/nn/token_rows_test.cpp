@@ -7,7 +7,7 @@
 #include "nn/ops/cross_entropy.h"
 
 namespace svtune {
-namespace {
+namespace token_rows_test {
 
 constexpr std::int64_t kVocab = 23, kHidden = 8;
 const std::vector<std::int64_t> kIds = {7, 2, 22};
@@ -46,8 +46,7 @@ TEST(TokenRows, StartAsTheRowsOfTheMatrix) {
 
 TEST(TokenRows, EmbedAsTheMatrixThatHoldsThem) {
   Rows own;
-  const at::Tensor tokens =
-      at::tensor({2, 5, 7, 2, 0}, at::TensorOptions().dtype(at::kLong));
+  const at::Tensor tokens = at::tensor({2, 5, 7, 2, 0}, at::TensorOptions().dtype(at::kLong));
   const at::Tensor expected = at::embedding(own.whole, tokens);
   const at::Tensor got = own.rows.in_embedded(at::embedding(own.matrix, tokens), tokens);
   expect_near(got, expected);
@@ -78,5 +77,5 @@ TEST(TokenRows, LossAndGradientsAreThoseOfTheMatrixThatHoldsThem) {
   }
 }
 
-}  // namespace
+}  // namespace token_rows_test
 }  // namespace svtune

@@ -19,7 +19,7 @@
 #include "linalg/parallel.h"
 
 namespace svtune {
-namespace {
+namespace low_rank_quant_test {
 
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
@@ -256,5 +256,5 @@ TEST(RealWeights, ErrorReductionIsOrderedAsPublished) {
   EXPECT_LT(best, qpissa - 3 * 0.03);  // three points on each of three layers
 }
 
-}  // namespace
+}  // namespace low_rank_quant_test
 }  // namespace svtune

@@ -15,7 +15,7 @@
 #include "quant/quantized_matrix.h"
 
 namespace svtune {
-namespace {
+namespace quant_oracle_test {
 
 at::ScalarType scalar_type(DType dtype) {
   static const std::map<DType, at::ScalarType> types = {{DType::kF32, at::kFloat},
@@ -108,5 +108,5 @@ TEST(QuantOracle, SameBytesAsBitsandbytes) {
   }
 }
 
-}  // namespace
+}  // namespace quant_oracle_test
 }  // namespace svtune

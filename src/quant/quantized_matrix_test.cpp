@@ -14,7 +14,7 @@
 #include "quant/kernels/block_kernels.h"
 
 namespace svtune {
-namespace {
+namespace quantized_matrix_test {
 
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
@@ -266,5 +266,5 @@ TEST(QuantizedMatrix, DequantizeIntoRefusesAnotherShape) {
   EXPECT_THROW(matrix.dequantize_into(at::empty({64, 4}).t()), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace quantized_matrix_test
 }  // namespace svtune

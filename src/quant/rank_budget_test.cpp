@@ -7,7 +7,7 @@
 #include <vector>
 
 namespace svtune {
-namespace {
+namespace rank_budget_test {
 
 using ::testing::ElementsAre;
 
@@ -81,5 +81,5 @@ TEST(AllocateRanks, RefusesNonsense) {
   EXPECT_TRUE(allocate_ranks({}, 4).empty());
 }
 
-}  // namespace
+}  // namespace rank_budget_test
 }  // namespace svtune

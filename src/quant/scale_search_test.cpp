@@ -9,7 +9,7 @@
 #include "quant/quantized_matrix.h"
 
 namespace svtune {
-namespace {
+namespace scale_search_test {
 
 at::Tensor random_matrix(std::int64_t out, std::int64_t in, std::uint64_t seed) {
   auto generator = at::detail::createCPUGenerator(seed);
@@ -128,5 +128,5 @@ TEST(ScaleSearch, AgainIsNeverWorseThanBefore) {
             error_of(changed, config) * 1.0001);
 }
 
-}  // namespace
+}  // namespace scale_search_test
 }  // namespace svtune

@@ -17,7 +17,7 @@
 #include "merge/merge.h"
 
 namespace svtune {
-namespace {
+namespace quantize_model_test {
 
 using test::TempDirectory;
 using ::testing::HasSubstr;
@@ -286,5 +286,5 @@ TEST(QuantizedModelOracle, ReadsWhatTransformersWrites) {
   EXPECT_EQ(count, 5);
 }
 
-}  // namespace
+}  // namespace quantize_model_test
 }  // namespace svtune

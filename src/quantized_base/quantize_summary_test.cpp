@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace svtune {
-namespace {
+namespace quantize_summary_test {
 
 QuantizedLayer layer(const std::string& name, double frobenius, double plain) {
   QuantizedLayer layer;
@@ -40,5 +40,5 @@ TEST(QuantizeSummary, BitsCountTheFactorsInFp32) {
   EXPECT_EQ(bits_per_weight({}), 0);
 }
 
-}  // namespace
+}  // namespace quantize_summary_test
 }  // namespace svtune

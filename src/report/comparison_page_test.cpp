@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 namespace svtune {
-namespace {
+namespace comparison_page_test {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -58,5 +58,5 @@ TEST(ComparisonPage, ShowsEachAdapterWithItsFiguresAndEscapesNames) {
   EXPECT_EQ(page, render_comparison(make_input()));
 }
 
-}  // namespace
+}  // namespace comparison_page_test
 }  // namespace svtune

@@ -11,7 +11,7 @@
 #include "base/files.h"
 
 namespace svtune {
-namespace {
+namespace metrics_log_test {
 
 using ::testing::ElementsAre;
 
@@ -117,5 +117,5 @@ TEST_F(MetricsLogTest, MissingFileHasNoPointsAndAFullDiskIsNamed) {
   EXPECT_THROW(MetricsLog("/no/such/folder/metrics.jsonl"), FileError);
 }
 
-}  // namespace
+}  // namespace metrics_log_test
 }  // namespace svtune

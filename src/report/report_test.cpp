@@ -13,7 +13,7 @@
 #include "report/html.h"
 
 namespace svtune {
-namespace {
+namespace report_test {
 
 using ::testing::Each;
 using ::testing::ElementsAre;
@@ -315,5 +315,5 @@ TEST_F(ChromiumTest, LongFactsStayInTheirTiles) {
   EXPECT_TRUE(contains(dom, "data-spilled=\"0\""));
 }
 
-}  // namespace
+}  // namespace report_test
 }  // namespace svtune

@@ -9,7 +9,7 @@
 #include "base/files.h"
 
 namespace svtune {
-namespace {
+namespace run_files_test {
 
 class RunFilesTest : public ::testing::Test {
  protected:
@@ -91,5 +91,5 @@ TEST_F(RunFilesTest, RunsShareTheirQuestions) {
   EXPECT_EQ(merge_runs("one", {sample_run("PiSSA", "2")}).samples[0].answers[1].label, "after");
 }
 
-}  // namespace
+}  // namespace run_files_test
 }  // namespace svtune

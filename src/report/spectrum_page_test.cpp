@@ -11,7 +11,7 @@
 #include "report/plot.h"
 
 namespace svtune {
-namespace {
+namespace spectrum_page_test {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -142,5 +142,5 @@ TEST(SpectrumPage, ChromiumShowsIt) {
   EXPECT_NE(dom.find("<tbody>"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace spectrum_page_test
 }  // namespace svtune

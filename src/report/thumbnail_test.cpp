@@ -8,7 +8,7 @@
 #include <string>
 
 namespace svtune {
-namespace {
+namespace thumbnail_test {
 
 // Of a data: URI.
 Image decoded(const std::string& uri) {
@@ -53,5 +53,5 @@ TEST(Thumbnail, LargeImagesAreScaledToTheirLongerSide) {
   EXPECT_EQ(decoded(thumbnail_uri(gradient(500, 1), 64)).height, 1);
 }
 
-}  // namespace
+}  // namespace thumbnail_test
 }  // namespace svtune

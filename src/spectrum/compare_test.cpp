@@ -17,7 +17,7 @@
 #include "linalg/svd.h"
 
 namespace svtune {
-namespace {
+namespace compare_test {
 
 at::Tensor gaussian(std::int64_t rows, std::int64_t columns, std::uint64_t seed) {
   return at::randn({rows, columns}, at::detail::createCPUGenerator(seed), at::kFloat);
@@ -182,5 +182,5 @@ TEST(Compare, EntriesThatAreNotFiniteAreRefused) {
   EXPECT_THROW(figures(gaussian(20, 10, 9), {change, {}}), ModelError);
 }
 
-}  // namespace
+}  // namespace compare_test
 }  // namespace svtune

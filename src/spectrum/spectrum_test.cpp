@@ -12,7 +12,7 @@
 #include "linalg/svd.h"
 
 namespace svtune {
-namespace {
+namespace spectrum_test {
 
 at::Tensor gaussian(std::int64_t rows, std::int64_t columns, std::uint64_t seed) {
   return at::randn({rows, columns}, at::detail::createCPUGenerator(seed), at::kFloat);
@@ -96,5 +96,5 @@ TEST(Spectrum, EntriesThatAreNotFiniteAreRefused) {
   EXPECT_THROW(analyse_weight(weight, {}, {}), ModelError);
 }
 
-}  // namespace
+}  // namespace spectrum_test
 }  // namespace svtune

@@ -6,7 +6,7 @@
 #include <string>
 
 namespace svtune {
-namespace {
+namespace byte_level_test {
 
 TEST(ByteLevel, SpaceAndLineFeedAreWrittenAsInGpt2Vocabularies) {
   std::string out;
@@ -32,5 +32,5 @@ TEST(ByteLevel, TokenWithAForeignCharacterIsKeptAsItIs) {
   EXPECT_EQ(out, "xĠ世 b");
 }
 
-}  // namespace
+}  // namespace byte_level_test
 }  // namespace svtune

@@ -11,7 +11,7 @@
 #include "base/files.h"
 
 namespace svtune {
-namespace {
+namespace chat_template_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -148,5 +148,5 @@ TEST(ChatTemplate, RefusesMessagesOfAnotherShape) {
   EXPECT_THROW(chat.render(Json::parse("[1]"), options()), FileError);
 }
 
-}  // namespace
+}  // namespace chat_template_test
 }  // namespace svtune

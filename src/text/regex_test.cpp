@@ -11,7 +11,7 @@
 #include "text/tokenizer_test_util.h"
 
 namespace svtune {
-namespace {
+namespace regex_test {
 
 using test::error_of;
 using testing::ElementsAre;
@@ -96,5 +96,5 @@ TEST(SplitScanner, PiecesEqualTheRegularExpression) {
   }
 }
 
-}  // namespace
+}  // namespace regex_test
 }  // namespace svtune

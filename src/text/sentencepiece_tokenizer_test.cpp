@@ -13,7 +13,7 @@
 #include "text/tokenizer_test_util.h"
 
 namespace svtune {
-namespace {
+namespace sentencepiece_tokenizer_test {
 
 using test::error_of;
 using test::pieces;
@@ -163,5 +163,5 @@ TEST(Tiktoken, MalformedLinesAreReportedByNumber) {
               HasSubstr("rank 99999999"));
 }
 
-}  // namespace
+}  // namespace sentencepiece_tokenizer_test
 }  // namespace svtune

@@ -9,7 +9,7 @@
 #include "text/tokenizer_test_util.h"
 
 namespace svtune {
-namespace {
+namespace sequence_template_test {
 
 using test::error_of;
 using testing::ElementsAre;
@@ -74,5 +74,5 @@ TEST(SequenceTemplate, MalformedTemplatesAreReported) {
   EXPECT_THAT(error(R"([{"Sequence": {"id": "A", "type_id": -1}}])"), HasSubstr("type_id"));
 }
 
-}  // namespace
+}  // namespace sequence_template_test
 }  // namespace svtune

@@ -8,7 +8,7 @@
 #include "text/tokenizer_test_util.h"
 
 namespace svtune {
-namespace {
+namespace tokenizer_json_test {
 
 using test::added_token;
 using test::error_of;
@@ -187,5 +187,5 @@ TEST(TokenizerJson, OneHugeWordIsMergedInReasonableTime) {
   EXPECT_EQ(tokenizer.encode(text, false).size(), 600000u);
 }
 
-}  // namespace
+}  // namespace tokenizer_json_test
 }  // namespace svtune

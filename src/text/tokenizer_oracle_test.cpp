@@ -20,7 +20,7 @@
 #include "text/tokenizer.h"
 
 namespace svtune {
-namespace {
+namespace tokenizer_oracle_test {
 
 namespace fs = std::filesystem;
 
@@ -241,5 +241,5 @@ INSTANTIATE_TEST_SUITE_P(Families, TokenizerOracle, testing::ValuesIn(kFamilies)
                            return name;
                          });
 
-}  // namespace
+}  // namespace tokenizer_oracle_test
 }  // namespace svtune

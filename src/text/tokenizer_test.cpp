@@ -15,7 +15,7 @@
 #include "text/tokenizer_test_util.h"
 
 namespace svtune {
-namespace {
+namespace tokenizer_test {
 
 using test::added_token;
 using test::error_of;
@@ -141,5 +141,5 @@ TEST(StreamDecoder, InvalidBytesNeverTearCharactersApart) {
   EXPECT_FALSE(text.empty());
 }
 
-}  // namespace
+}  // namespace tokenizer_test
 }  // namespace svtune

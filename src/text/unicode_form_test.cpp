@@ -11,7 +11,7 @@
 #include "base/text_util.h"
 
 namespace svtune {
-namespace {
+namespace unicode_form_test {
 
 std::string repeated(std::string_view text, int count) {
   std::string out;
@@ -60,5 +60,5 @@ TEST(UnicodeForm, OrdersALongRunOfMarks) {
   EXPECT_TRUE(text == "\u1EA1" + repeated("\u0323", kMarks - 1) + repeated("\u0301", kMarks));
 }
 
-}  // namespace
+}  // namespace unicode_form_test
 }  // namespace svtune

@@ -10,7 +10,7 @@
 #include "text/tokenizer_test_util.h"
 
 namespace svtune {
-namespace {
+namespace vocab_txt_test {
 
 using test::error_of;
 using test::pieces;
@@ -60,5 +60,5 @@ TEST(VocabTxt, FilesOfOtherModelsAreRefused) {
               HasSubstr("line 11 is not valid UTF-8"));
 }
 
-}  // namespace
+}  // namespace vocab_txt_test
 }  // namespace svtune

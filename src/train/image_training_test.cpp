@@ -17,7 +17,7 @@
 #include "train/training_run.h"
 
 namespace svtune {
-namespace {
+namespace image_training_test {
 
 namespace fs = std::filesystem;
 
@@ -135,5 +135,5 @@ TEST(ImageTraining, AnotherSizeIsLearnedAndFoundAgainWithTheAdapter) {
   EXPECT_NEAR(score.figure("loss"), *points.back().eval_loss, 1e-5);
 }
 
-}  // namespace
+}  // namespace image_training_test
 }  // namespace svtune

@@ -8,7 +8,7 @@
 #include "train/quantize_plan.h"
 
 namespace svtune {
-namespace {
+namespace int8_base_test {
 
 TEST(Int8Base, HalfAPercentOfTheLossIsAllowed) {
   EXPECT_NO_THROW(check_int8_loss({.exact = 2.0, .int8 = 2.0099, .layers = 1}));
@@ -50,5 +50,5 @@ TEST(Int8Base, ForecastCountsTheCodes) {
             frozen_matrix_bytes(*model.net, stored));
 }
 
-}  // namespace
+}  // namespace int8_base_test
 }  // namespace svtune

@@ -24,7 +24,7 @@
 #include "train/training_run.h"
 
 namespace svtune {
-namespace {
+namespace label_training_test {
 
 namespace fs = std::filesystem;
 
@@ -196,5 +196,5 @@ TEST_F(LabelTraining, ALabelOfTheEvaluationAloneIsAnError) {
   }
 }
 
-}  // namespace
+}  // namespace label_training_test
 }  // namespace svtune

@@ -20,7 +20,7 @@
 #include "train/training_run.h"
 
 namespace svtune {
-namespace {
+namespace memory_plan_test {
 
 namespace fs = std::filesystem;
 
@@ -206,5 +206,5 @@ TEST_F(MemoryTarget, ATooSmallOneIsRefusedBeforeAnyFileIsWritten) {
   }
 }
 
-}  // namespace
+}  // namespace memory_plan_test
 }  // namespace svtune

@@ -16,7 +16,7 @@
 #include "train/train_test_util.h"
 
 namespace svtune {
-namespace {
+namespace memory_test {
 
 using ::testing::HasSubstr;
 
@@ -238,5 +238,5 @@ TEST(Memory, CountsPixelsAndKnowsWhatMakesRowsOfThem) {
   }
 }
 
-}  // namespace
+}  // namespace memory_test
 }  // namespace svtune

@@ -9,7 +9,7 @@
 #include "train/train_test_util.h"
 
 namespace svtune {
-namespace {
+namespace method_state_test {
 
 using test::CyclicSource;
 using test::lora_rig;
@@ -186,5 +186,5 @@ TEST(MethodState, ResumedRunGivesTheSameBytes) {
   EXPECT_TRUE(read_file(whole.path() / file, 1 << 28) == read_file(parts.path() / file, 1 << 28));
 }
 
-}  // namespace
+}  // namespace method_state_test
 }  // namespace svtune

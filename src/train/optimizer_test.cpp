@@ -10,7 +10,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace optimizer_test {
 
 const std::vector<std::vector<std::int64_t>> kShapes = {{7, 5}, {33}, {3, 4, 2}, {1}};
 
@@ -161,5 +161,5 @@ TEST(ClipFactor, OnlyShrinks) {
   EXPECT_EQ(clip_factor(4.0, 0.0), 1.0);
 }
 
-}  // namespace
+}  // namespace optimizer_test
 }  // namespace svtune

@@ -9,7 +9,7 @@
 #include "train/train_test_util.h"
 
 namespace svtune {
-namespace {
+namespace parameter_plan_test {
 
 struct Shape {
   const char* family;
@@ -230,5 +230,5 @@ TEST(ParameterPlan, RefusesWhatTrainingWouldRefuse) {
   EXPECT_THROW(plan_parameters(config, "test", lora(8), {}), FileError);
 }
 
-}  // namespace
+}  // namespace parameter_plan_test
 }  // namespace svtune

@@ -10,7 +10,7 @@
 #include "train/memory.h"
 
 namespace svtune {
-namespace {
+namespace quantized_base_test {
 
 class Ignore final : public RunObserver {};
 
@@ -54,5 +54,5 @@ TEST(QuantizedBase, IsReadAloneOnceTheRunHasACheckpoint) {
   EXPECT_EQ(base_to_read(options), options.model.model);
 }
 
-}  // namespace
+}  // namespace quantized_base_test
 }  // namespace svtune

@@ -4,7 +4,7 @@
 #include "train/train_test_util.h"
 
 namespace svtune {
-namespace {
+namespace recompute_test {
 
 // LoRA on chosen layers, moved away from its start.
 test::Rig rig_on(const std::vector<std::string>& names, const ArchSpec& spec) {
@@ -100,5 +100,5 @@ TEST(Recompute, TiledLossOfAnAdaptedHeadEqualsWholeLogits) {
   EXPECT_NEAR(-probabilities.sum().item<double>(), got.loss, 1e-5 * got.loss);
 }
 
-}  // namespace
+}  // namespace recompute_test
 }  // namespace svtune

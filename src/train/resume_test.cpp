@@ -15,7 +15,7 @@
 #include "train/train_test_util.h"
 
 namespace svtune {
-namespace {
+namespace resume_test {
 
 namespace fs = std::filesystem;
 using test::CyclicSource;
@@ -440,5 +440,5 @@ TEST(RunLog, TensorBoardReadsWhatMetricsSayAlsoAfterAResume) {
   }
 }
 
-}  // namespace
+}  // namespace resume_test
 }  // namespace svtune

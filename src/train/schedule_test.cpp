@@ -8,7 +8,7 @@
 #include "train/train_config.h"
 
 namespace svtune {
-namespace {
+namespace schedule_test {
 
 // Rates before each of the steps for every shape, total and warm-up.
 constexpr char kOracle[] = R"(
@@ -114,5 +114,5 @@ TEST(TrainConfig, SurvivesJson) {
   EXPECT_EQ(fields_to_json(read), fields_to_json(config));
 }
 
-}  // namespace
+}  // namespace schedule_test
 }  // namespace svtune

@@ -10,7 +10,7 @@
 #include "train/train_test_util.h"
 
 namespace svtune {
-namespace {
+namespace stream_source_test {
 
 using ::testing::ElementsAre;
 
@@ -76,5 +76,5 @@ TEST(StreamSource, MaxStepsRepeatsTheDataAndSeedsDiffer) {
   EXPECT_NE(stream_options(config).seed, seed);
 }
 
-}  // namespace
+}  // namespace stream_source_test
 }  // namespace svtune

@@ -12,7 +12,7 @@
 #include "train/train_test_util.h"
 
 namespace svtune {
-namespace {
+namespace train_test {
 
 using test::CyclicSource;
 using test::lora_rig;
@@ -343,5 +343,5 @@ TEST(StartCheck, BrokenWeightsAreNamedBeforeTraining) {
   EXPECT_THROW(start_loss(*rig.net, nullptr, batches), RunError);
 }
 
-}  // namespace
+}  // namespace train_test
 }  // namespace svtune

@@ -18,7 +18,7 @@
 #include "train/optimizer.h"
 
 namespace svtune {
-namespace {
+namespace contract_test {
 
 using test::Contract;
 using test::loss_of;
@@ -400,5 +400,5 @@ TEST_P(ImpossibleOptions, AreRefusedByLayerNameBeforeAnyLayerIsMade) {
 INSTANTIATE_TEST_SUITE_P(Methods, ImpossibleOptions, testing::ValuesIn(impossible_cases()),
                          [](const auto& info) { return info.param.name; });
 
-}  // namespace
+}  // namespace contract_test
 }  // namespace svtune

@@ -12,7 +12,7 @@
 #include "nn/finite_differences_test_util.h"
 
 namespace svtune {
-namespace {
+namespace family_gradients_test {
 
 class FamilyGradients : public testing::TestWithParam<std::string> {};
 
@@ -36,5 +36,5 @@ INSTANTIATE_TEST_SUITE_P(Decoders, FamilyGradients,
                                          "starcoder2"),
                          [](const auto& info) { return info.param; });
 
-}  // namespace
+}  // namespace family_gradients_test
 }  // namespace svtune

@@ -7,7 +7,7 @@
 #include "nn/int8_weight.h"
 
 namespace svtune {
-namespace {
+namespace int8_contract_test {
 
 using test::Contract;
 using test::loss_of;
@@ -57,5 +57,5 @@ TEST_P(Int8Contract, TheSameBitsEveryTime) {
 INSTANTIATE_TEST_SUITE_P(Methods, Int8Contract, testing::ValuesIn(test::contract_cases()),
                          [](const auto& info) { return info.param.name; });
 
-}  // namespace
+}  // namespace int8_contract_test
 }  // namespace svtune

@@ -15,7 +15,7 @@
 #include "nn/finite_differences_test_util.h"
 
 namespace svtune {
-namespace {
+namespace methods_test {
 
 using test::max_difference;
 
@@ -337,5 +337,5 @@ TEST(EncoderCounts, AreThoseOfThePapers) {
             276'048);
 }
 
-}  // namespace
+}  // namespace methods_test
 }  // namespace svtune

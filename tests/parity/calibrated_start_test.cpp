@@ -12,7 +12,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace calibrated_start_test {
 
 using test::TempDirectory;
 
@@ -158,5 +158,5 @@ TEST_F(CalibratedStartOracle, LoraGaHasPeftsFactors) {
   EXPECT_EQ(own.starts.size(), 14u);
 }
 
-}  // namespace
+}  // namespace calibrated_start_test
 }  // namespace svtune

@@ -12,7 +12,7 @@
 #include "train/train_test_util.h"
 
 namespace svtune {
-namespace {
+namespace curve_test {
 
 using test::Document;
 using test::TempDirectory;
@@ -174,5 +174,5 @@ TEST_F(TrainingCurve, OfFullFineTuningEqualsTransformersInOtherShapes) {
   }
 }
 
-}  // namespace
+}  // namespace curve_test
 }  // namespace svtune

@@ -12,7 +12,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace family_test {
 
 std::string oracle_python() {
   if (const char* given = std::getenv("SVTUNE_ORACLE_PYTHON")) return given;
@@ -95,5 +95,5 @@ TEST_F(FamilyParity, GreedyTokensEqualTransformers) {
   EXPECT_EQ(models, 43);
 }
 
-}  // namespace
+}  // namespace family_test
 }  // namespace svtune

@@ -17,7 +17,7 @@
 #include "merge/merge.h"
 
 namespace svtune {
-namespace {
+namespace peft_files_test {
 
 using test::TempDirectory;
 
@@ -386,5 +386,5 @@ TEST(AdapterFileOracle, TransformersLoadsTheFullModel) {
   exchange.expect_equal(python, kTolerance);
 }
 
-}  // namespace
+}  // namespace peft_files_test
 }  // namespace svtune

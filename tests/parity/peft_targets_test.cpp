@@ -13,7 +13,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace peft_targets_test {
 
 using test::TempDirectory;
 
@@ -92,5 +92,5 @@ TEST(TargetModulesOracle, EqualPeftOnRandomConfigurations) {
   EXPECT_GT(matched, 150);
 }
 
-}  // namespace
+}  // namespace peft_targets_test
 }  // namespace svtune

@@ -21,7 +21,7 @@
 #include "train/optimizer.h"
 
 namespace svtune {
-namespace {
+namespace same_model_test {
 
 // Losses are sums of 16 terms of about 4 in fp32; the sums of layers run in another order.
 constexpr double kTolerance = 2e-4;
@@ -326,5 +326,5 @@ TEST(SameModel, InEveryFormThatIsWritten) {
   EXPECT_LE(refused, runs / 3 + 1);
 }
 
-}  // namespace
+}  // namespace same_model_test
 }  // namespace svtune

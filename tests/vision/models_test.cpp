@@ -17,7 +17,7 @@
 #include "merge/merge.h"
 
 namespace svtune {
-namespace {
+namespace models_test {
 
 using test::max_difference;
 using testing::HasSubstr;
@@ -264,5 +264,5 @@ TEST(VisionCounts, AreThoseOfThePaper) {
   EXPECT_EQ(adapted_parameters(large, two, papers), 736'416);
 }
 
-}  // namespace
+}  // namespace models_test
 }  // namespace svtune

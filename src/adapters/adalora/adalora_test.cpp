@@ -12,7 +12,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace adalora_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -249,5 +249,5 @@ TEST_F(AdaloraLayers, PissaStartIsThePrincipalPartAndIsNeverPruned) {
   EXPECT_EQ(alive(), 12);
 }
 
-}  // namespace
+}  // namespace adalora_test
 }  // namespace svtune

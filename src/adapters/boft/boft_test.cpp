@@ -11,7 +11,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace boft_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -125,5 +125,5 @@ TEST(Boft, BlocksThatDoNotFitAreRefused) {
   EXPECT_EQ(refusal({.block_size = 5}), "accepted");
 }
 
-}  // namespace
+}  // namespace boft_test
 }  // namespace svtune

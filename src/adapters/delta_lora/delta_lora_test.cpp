@@ -9,7 +9,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace delta_lora_test {
 
 at::Tensor seeded(const std::vector<std::int64_t>& shape, std::uint64_t seed) {
   return at::randn(shape, at::detail::createCPUGenerator(seed), at::kDouble);
@@ -78,5 +78,5 @@ TEST_F(DeltaLora, DropoutIsRefused) {
   EXPECT_THROW(check_layer(config_, {name_, base_, 1}), UsageError);
 }
 
-}  // namespace
+}  // namespace delta_lora_test
 }  // namespace svtune

@@ -10,7 +10,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace dora_test {
 
 const std::string kLayer = "model.layers.1.up_proj";
 
@@ -144,5 +144,5 @@ TEST(Dora, PissaStartNeedsTheFullWeights) {
   EXPECT_NO_THROW(check_layer(DoraConfig{{.rank = 2}}, {kLayer, quantized, 5}));
 }
 
-}  // namespace
+}  // namespace dora_test
 }  // namespace svtune

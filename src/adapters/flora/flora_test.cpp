@@ -7,7 +7,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace flora_test {
 
 at::Tensor seeded(const std::vector<std::int64_t>& shape, std::uint64_t seed) {
   return at::randn(shape, at::detail::createCPUGenerator(seed), at::kDouble);
@@ -25,5 +25,5 @@ TEST(Flora, EachWeightIsMultipliedByItsEntryOfTheLowRankMatrix) {
   EXPECT_LT((init.adapter->forward(x, base).detach() - expected).abs().max().item<double>(), 1e-12);
 }
 
-}  // namespace
+}  // namespace flora_test
 }  // namespace svtune

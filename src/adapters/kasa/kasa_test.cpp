@@ -9,7 +9,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace kasa_test {
 
 const std::string kLayer = "model.layers.3.q_proj";
 
@@ -76,5 +76,5 @@ TEST_F(Kasa, DropoutLeavesWhatTheWeightHasLostAlone) {
   EXPECT_LT((adapter_->forward(x, base_) - wanted).abs().max().item<double>(), 1e-12);
 }
 
-}  // namespace
+}  // namespace kasa_test
 }  // namespace svtune

@@ -9,7 +9,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace lora_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -83,5 +83,5 @@ TEST(Lora, BLearnsAtItsOwnRate) {
   }
 }
 
-}  // namespace
+}  // namespace lora_test
 }  // namespace svtune

@@ -11,7 +11,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace oft_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -130,5 +130,5 @@ TEST(Oft, BlocksThatDoNotDivideTheInputsAreRefused) {
   EXPECT_EQ(init.report["block_size"], 5);
 }
 
-}  // namespace
+}  // namespace oft_test
 }  // namespace svtune

@@ -7,7 +7,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace block_rotation_test {
 
 at::Tensor seeded(at::IntArrayRef shape, std::uint64_t seed) {
   return at::randn(shape, at::detail::createCPUGenerator(seed), at::kDouble);
@@ -69,5 +69,5 @@ TEST(ChangedLinear, StartsAtTheBaseToTheBit) {
   EXPECT_TRUE(at::equal(changed_linear(x, none, ones, base, 3), base.matmul(x)));
 }
 
-}  // namespace
+}  // namespace block_rotation_test
 }  // namespace svtune

@@ -10,7 +10,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace pissa_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -104,5 +104,5 @@ TEST(Pissa, EntriesThatAreNotFiniteNameTheLayer) {
   }
 }
 
-}  // namespace
+}  // namespace pissa_test
 }  // namespace svtune

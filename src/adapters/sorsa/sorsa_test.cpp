@@ -8,7 +8,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace sorsa_test {
 
 class Sorsa : public ::testing::Test {
  protected:
@@ -52,5 +52,5 @@ TEST_F(Sorsa, PenaltyIsTheMeanOfBothDepartures) {
   EXPECT_NEAR(site_.state->penalty().item<double>(), wanted, 1e-12 * wanted);
 }
 
-}  // namespace
+}  // namespace sorsa_test
 }  // namespace svtune

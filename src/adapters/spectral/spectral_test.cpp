@@ -21,7 +21,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace spectral_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -234,5 +234,5 @@ TEST_F(Spectral, RanksThatALayerHasNotAreRefused) {
   }
 }
 
-}  // namespace
+}  // namespace spectral_test
 }  // namespace svtune

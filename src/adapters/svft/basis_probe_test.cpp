@@ -9,7 +9,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace basis_probe_test {
 
 struct Basis {
   at::Tensor Uh, Vh;
@@ -86,5 +86,5 @@ TEST(BasisProbe, LetsSignsOfPairsPassOnTheDiagonal) {
   EXPECT_LT(distance(pattern, basis, other), 1e-6);
 }
 
-}  // namespace
+}  // namespace basis_probe_test
 }  // namespace svtune

@@ -9,7 +9,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace positions_test {
 
 using Pairs = std::set<std::pair<int, int>>;
 
@@ -78,5 +78,5 @@ TEST(SvftPositions, TopOnesIgnoreTheSign) {
   EXPECT_TRUE(row_major(top_positions(alignment, 4), 3));
 }
 
-}  // namespace
+}  // namespace positions_test
 }  // namespace svtune

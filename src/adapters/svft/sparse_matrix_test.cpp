@@ -8,7 +8,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace sparse_matrix_test {
 
 constexpr std::int64_t kSize = 75;
 
@@ -100,5 +100,5 @@ TEST(SparsePattern, ImpossiblePositionsAreRefused) {
   EXPECT_THROW(SparsePattern(3, twice), ModelError);
 }
 
-}  // namespace
+}  // namespace sparse_matrix_test
 }  // namespace svtune

@@ -7,7 +7,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace svft_forms_test {
 
 at::Tensor seeded(at::IntArrayRef shape, std::uint64_t seed) {
   at::Generator generator = at::detail::createCPUGenerator(seed);
@@ -156,5 +156,5 @@ TEST(SvftForms, CostDecidesTheForm) {
   EXPECT_EQ(cheapest_form(token, at::kFloat, false, true, true), SvftForm::kDense);
 }
 
-}  // namespace
+}  // namespace svft_forms_test
 }  // namespace svtune

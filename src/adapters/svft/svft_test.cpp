@@ -13,7 +13,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace svft_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -452,5 +452,5 @@ TEST(Svft, ImpossibleLayersAreRefusedByName) {
   }
 }
 
-}  // namespace
+}  // namespace svft_test
 }  // namespace svtune

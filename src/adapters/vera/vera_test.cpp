@@ -8,7 +8,7 @@
 #include "libtorch/prelude.h"
 
 namespace svtune {
-namespace {
+namespace vera_test {
 
 at::Tensor seeded(const std::vector<std::int64_t>& shape, std::uint64_t seed) {
   return at::randn(shape, at::detail::createCPUGenerator(seed), at::kDouble);
@@ -110,5 +110,5 @@ TEST_F(VeraLayers, DropoutActsOnTheBranchAlone) {
   EXPECT_GT((with - init.adapter->forward(x, bases_[0]).detach()).abs().max().item<double>(), 1e-2);
 }
 
-}  // namespace
+}  // namespace vera_test
 }  // namespace svtune

@@ -11,7 +11,7 @@
 #include "cli/core/test_commands.h"
 
 namespace svtune {
-namespace {
+namespace application_test {
 
 using ::testing::HasSubstr;
 using testing_commands::call;
@@ -202,5 +202,5 @@ TEST(Application, HelpNamesDefaultsUnitsAndRanges) {
   EXPECT_THAT(call({"--help"}).out, HasSubstr("  fit         Fit a model\n"));
 }
 
-}  // namespace
+}  // namespace application_test
 }  // namespace svtune

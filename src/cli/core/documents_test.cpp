@@ -13,7 +13,7 @@
 #include "cli/core/test_commands.h"
 
 namespace svtune {
-namespace {
+namespace documents_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -128,5 +128,5 @@ TEST(Markdown, TablesHaveOneRowAnOptionAndEscapedBars) {
   EXPECT_THAT(text, Not(HasSubstr("\n\n\n")));
 }
 
-}  // namespace
+}  // namespace documents_test
 }  // namespace svtune

@@ -12,7 +12,7 @@
 #include "cli/core/interrupt.h"
 
 namespace svtune {
-namespace {
+namespace progress_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -167,5 +167,5 @@ TEST(Interrupt, FirstSignalSetsTheFlagAndTheSecondEndsTheProcess) {
   EXPECT_EQ(WTERMSIG(status), SIGINT);
 }
 
-}  // namespace
+}  // namespace progress_test
 }  // namespace svtune

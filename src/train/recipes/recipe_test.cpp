@@ -16,7 +16,7 @@
 #include "train/run_options.h"
 
 namespace svtune {
-namespace {
+namespace recipe_test {
 
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
@@ -157,5 +157,5 @@ TEST(Recipes, TheReportShowsFiguresOfTheSameMetricSideBySide) {
   EXPECT_THAT(recipe_fact(cola).value, HasSubstr("SVFT 2405.19597, Table 11"));
 }
 
-}  // namespace
+}  // namespace recipe_test
 }  // namespace svtune

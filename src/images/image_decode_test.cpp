@@ -15,7 +15,7 @@
 #include "images/image.h"
 
 namespace svtune {
-namespace {
+namespace image_decode_test {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
@@ -164,5 +164,5 @@ TEST(ImageFormats, AnAnimatedWebPIsRefused) {
   EXPECT_THAT(refusal(file), HasSubstr("an animated WebP"));
 }
 
-}  // namespace
+}  // namespace image_decode_test
 }  // namespace svtune

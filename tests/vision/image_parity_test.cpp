@@ -16,7 +16,7 @@
 #include "merge/merge.h"
 
 namespace svtune {
-namespace {
+namespace image_parity_test {
 
 namespace fs = std::filesystem;
 
@@ -209,5 +209,5 @@ TEST_F(VisionParity, TransformersAndPeftLoadWhatSvtuneWrites) {
   }
 }
 
-}  // namespace
+}  // namespace image_parity_test
 }  // namespace svtune

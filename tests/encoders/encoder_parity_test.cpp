@@ -19,7 +19,7 @@
 #include "merge/merge.h"
 
 namespace svtune {
-namespace {
+namespace encoder_parity_test {
 
 using test::max_difference;
 using test::TempDirectory;
@@ -294,5 +294,5 @@ TEST_F(EncoderParity, RealEncoderWithANewHeadEqualsTransformers) {
   EXPECT_GT(logits.std(0).min().item<double>(), 1e-3) << "the documents differ in nothing";
 }
 
-}  // namespace
+}  // namespace encoder_parity_test
 }  // namespace svtune
