@@ -18,6 +18,16 @@ if(SVTUNE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
       "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime;${SVTUNE_CCACHE}")
 endif()
 
+# Most of a compilation goes into what every file's headers instantiate: files of one target are
+# compiled eight at a time, a third of the time. The presets dev and tidy compile each by itself,
+# which is quicker after a small change and shows what a file forgot to include.
+if(NOT DEFINED CMAKE_UNITY_BUILD)
+  set(CMAKE_UNITY_BUILD ON)
+endif()
+if(NOT DEFINED CMAKE_UNITY_BUILD_BATCH_SIZE)
+  set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+endif()
+
 add_library(svtune_flags INTERFACE)
 target_include_directories(svtune_flags INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>
@@ -69,6 +79,7 @@ function(svtune_precompile target kind)
   if(NOT TARGET ${pch})
     file(WRITE "${CMAKE_BINARY_DIR}/pch/${pch}.cpp" "")
     add_library(${pch} OBJECT "${CMAKE_BINARY_DIR}/pch/${pch}.cpp")
+    set_target_properties(${pch} PROPERTIES UNITY_BUILD OFF)
     target_link_libraries(${pch} PRIVATE svtune_flags nlohmann_json::nlohmann_json)
     if(kind STREQUAL torch)
       target_link_libraries(${pch} PRIVATE OpenMP::OpenMP_CXX LibTorch::LibTorch)
