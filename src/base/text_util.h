@@ -17,6 +17,9 @@ std::vector<std::string_view> split(std::string_view text, char separator);
 std::string join(std::span<const std::string> parts, std::string_view separator);
 // As join(), but the first five only: "a, b, c, d, e and 3 more".
 std::string join_some(std::span<const std::string> parts, std::string_view separator);
+// Spaces before or behind the text, up to `width` bytes.
+std::string pad_left(std::string_view text, std::size_t width);
+std::string pad_right(std::string_view text, std::size_t width);
 // Without ASCII white space at both ends.
 std::string_view trim(std::string_view text);
 std::string to_lower_ascii(std::string_view text);

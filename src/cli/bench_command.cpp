@@ -4,6 +4,7 @@
 
 #include "api/prepare_torch.h"
 #include "base/number_text.h"
+#include "base/text_util.h"
 #include "io/arithmetic.h"
 #include "io/model.h"
 
@@ -12,24 +13,19 @@ namespace {
 
 constexpr std::size_t kNameWidth = 10, kRateWidth = 9;
 
-std::string padded(const std::string& text, std::size_t width, bool right) {
-  const std::string space(width > text.size() ? width - text.size() : 0, ' ');
-  return right ? space + text : text + space;
-}
-
 std::string row(const std::string& weights, const std::string& arithmetic,
                 const std::vector<std::string>& rates) {
-  std::string line = padded(weights, kNameWidth, false) + padded(arithmetic, kNameWidth, false);
-  for (const std::string& rate : rates) line += padded(rate, kRateWidth, true);
+  std::string line = pad_right(weights, kNameWidth) + pad_right(arithmetic, kNameWidth);
+  for (const std::string& rate : rates) line += pad_left(rate, kRateWidth);
   return line + "\n";
 }
 
 std::string row(const std::string& weights, const std::string& arithmetic,
                 const ProductRate& rate) {
   if (rate.both() == 0) return row(weights, arithmetic, {"-", "-", "-"});
-  return row(weights, arithmetic,
-             {fixed(rate.forward / 1e9, 1), fixed(rate.backward / 1e9, 1),
-              fixed(rate.both() / 1e9, 1)});
+  return row(
+      weights, arithmetic,
+      {fixed(rate.forward / 1e9, 1), fixed(rate.backward / 1e9, 1), fixed(rate.both() / 1e9, 1)});
 }
 
 }  // namespace

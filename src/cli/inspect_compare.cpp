@@ -18,25 +18,20 @@
 namespace svtune {
 namespace {
 
-constexpr std::int64_t kDefaultRank = 16;
+constexpr std::int64_t kComparedRank = 16;
 
-std::string percent(double share) { return format_quantity(share, NumberStyle::kPercent); }
-
-std::string padded(const std::string& text, std::size_t width) {
-  return std::string(width > text.size() ? width - text.size() : 0, ' ') + text;
-}
-
-std::string row(const std::string& name, std::size_t width, std::int64_t layers,
-                const UpdateFigures& figures) {
+std::string comparison_row(const std::string& name, std::size_t width, std::int64_t layers,
+                           const UpdateFigures& figures) {
   const UpdateShares& shares = figures.shares;
-  std::string text = name + std::string(width > name.size() ? width - name.size() : 0, ' ') +
-                     padded(std::to_string(layers), 8) + padded(percent(shares.relative_norm), 10) +
-                     padded(fixed(figures.effective_rank, 1), 10);
+  std::string text = pad_right(name, width) + pad_left(std::to_string(layers), 8) +
+                     pad_left(percent_text(shares.relative_norm), 10) +
+                     pad_left(fixed(figures.effective_rank, 1), 10);
   for (const double share : {shares.leading, shares.principal, shares.medium, shares.minor}) {
-    text += padded(percent(share), 10);
+    text += pad_left(percent_text(share), 10);
   }
-  return text + padded(std::to_string(figures.intruders), 10) +
-         padded(fixed(figures.lowest_cosine(), 3), 8) + padded(percent(figures.drift), 10) + "\n";
+  return text + pad_left(std::to_string(figures.intruders), 10) +
+         pad_left(fixed(figures.lowest_cosine(), 3), 8) +
+         pad_left(percent_text(figures.drift), 10) + "\n";
 }
 
 std::string head(std::size_t width) {
@@ -57,9 +52,10 @@ void print_adapter(const ComparisonInput& input, std::size_t adapter, bool each,
   std::size_t width = 6;
   for (const ComparedKind& kind : rows) width = std::max(width, kind.name.size());
   out << input.adapters[adapter] << "\n" << head(width);
-  for (const ComparedKind& kind : rows) out << row(kind.name, width, kind.layers, kind.mean);
+  for (const ComparedKind& kind : rows)
+    out << comparison_row(kind.name, width, kind.layers, kind.mean);
   const ComparedKind total = compared_total(input.layers, adapter);
-  out << row("all", width, total.layers, total.mean);
+  out << comparison_row("all", width, total.layers, total.mean);
 }
 
 // A candidate as it was loaded.
@@ -101,7 +97,7 @@ int inspect_compare(const std::filesystem::path& base, const std::vector<std::st
   const auto cache = common.svd_cache ? open_user_svd_cache() : nullptr;
   Progress progress({.label = "decompose", .unit = "layer"});
   CompareOptions analysis;
-  analysis.rank = common.rank.value_or(kDefaultRank);
+  analysis.rank = common.rank.value_or(kComparedRank);
   analysis.top = options.intruder_top;
   analysis.threshold = options.intruder_threshold;
   if (cache) analysis.cache = &cache->svd;

@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "base/files.h"
+#include "base/text_util.h"
 #include "cli/core/progress.h"
 #include "cli/shared_steps.h"
 #include "linalg/user_svd_cache.h"
@@ -48,13 +49,6 @@ Subject subject_of(const std::filesystem::path& path, const SpectrumCommandOptio
   return subject;
 }
 
-std::string percent(double share) { return format_quantity(share, NumberStyle::kPercent); }
-
-std::string padded(const std::string& text, std::size_t width, bool right = true) {
-  const std::string space(width > text.size() ? width - text.size() : 0, ' ');
-  return right ? space + text : text + space;
-}
-
 std::string row(const SpectrumKind& kind, std::size_t name_width, std::int64_t rank,
                 bool with_update) {
   std::vector<double> logarithms = mean_spectrum(kind, kSparkWidth);
@@ -63,19 +57,21 @@ std::string row(const SpectrumKind& kind, std::size_t name_width, std::int64_t r
   const double largest = mean([](const SpectrumLayer& layer) { return layer.sigma.front(); });
   const double smallest = mean([](const SpectrumLayer& layer) { return layer.sigma.back(); });
   std::string text =
-      padded(kind.name, name_width, false) + "  " + sparkline(logarithms) + "  " +
-      padded(format_quantity(largest, NumberStyle::kScientific), 8) + " " +
-      padded(format_quantity(smallest, NumberStyle::kScientific), 8) + " " +
-      padded(percent(mean([&](const SpectrumLayer& layer) { return layer.energy(rank); })), 8) +
+      pad_right(kind.name, name_width) + "  " + sparkline(logarithms) + "  " +
+      pad_left(format_quantity(largest, NumberStyle::kScientific), 8) + " " +
+      pad_left(format_quantity(smallest, NumberStyle::kScientific), 8) + " " +
+      pad_left(percent_text(mean([&](const SpectrumLayer& layer) { return layer.energy(rank); })),
+               8) +
       " " +
-      padded(percent(mean([](const SpectrumLayer& layer) { return layer.quantised_error; })), 7);
+      pad_left(percent_text(mean([](const SpectrumLayer& layer) { return layer.quantised_error; })),
+               7);
   if (!with_update) return text;
   using Part = double UpdateShares::*;
   for (const Part part : {&UpdateShares::leading, &UpdateShares::principal, &UpdateShares::medium,
                           &UpdateShares::minor}) {
     const double share = mean(
         [&](const SpectrumLayer& layer) { return layer.update ? (*layer.update).*part : 0.0; });
-    text += " " + padded(percent(share), 9);
+    text += " " + pad_left(percent_text(share), 9);
   }
   return text;
 }
@@ -91,9 +87,8 @@ void print_table(const std::vector<SpectrumLayer>& layers, bool each, std::int64
   for (const SpectrumKind& kind : rows) width = std::max(width, kind.name.size());
   const bool with_update = std::any_of(layers.begin(), layers.end(),
                                        [](const auto& layer) { return layer.update.has_value(); });
-  out << padded("weight", width, false) << "  "
-      << padded("log of singular values", kSparkWidth, false) << "   largest smallest "
-      << padded("rank " + std::to_string(rank), 8) << "  NF4 err";
+  out << pad_right("weight", width) << "  " << pad_right("log of singular values", kSparkWidth)
+      << "   largest smallest " << pad_left("rank " + std::to_string(rank), 8) << "  NF4 err";
   if (with_update) {
     out << "   in first principal    medium     minor";
   }
@@ -108,7 +103,7 @@ std::vector<ReportFact> facts_of(const SpectrumInput& input) {
                            return layers;
                          }()};
   if (all.layers.empty()) return {};
-  const auto mean = [&](const auto& value) { return percent(kind_mean(all, value)); };
+  const auto mean = [&](const auto& value) { return percent_text(kind_mean(all, value)); };
   return {{"Weights", std::to_string(all.layers.size())},
           {"Energy at rank " + std::to_string(input.rank),
            mean([&](const SpectrumLayer& layer) { return layer.energy(input.rank); })},

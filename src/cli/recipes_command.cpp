@@ -20,7 +20,7 @@ std::string figures_text(const Recipe& recipe) {
   return others == 0 ? first : first + " and " + std::to_string(others) + " more";
 }
 
-std::string padded(std::string text, std::size_t width) {
+std::string column(std::string text, std::size_t width) {
   text.resize(std::max(width, text.size()), ' ');
   return text + "  ";
 }
@@ -36,7 +36,7 @@ void list_recipes(std::ostream& out) {
   const std::size_t place = width_of(source);
   const std::size_t task = width_of([](const Recipe& each) { return each.task; });
   for (const Recipe& each : recipes()) {
-    out << padded(each.name, name) << padded(source(each), place) << padded(each.task, task)
+    out << column(each.name, name) << column(source(each), place) << column(each.task, task)
         << figures_text(each) << "\n";
   }
 }

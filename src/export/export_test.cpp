@@ -263,7 +263,7 @@ TEST_F(Export, AutomaticRoundingIsNearestWhereThatKeepsTheUpdate) {
   MergeReport report;
   const std::string bytes =
       merged_bytes(model, attached.adapters, directory_ / "merged", {}, &report);
-  for (const WeightChange& each : report.changes) EXPECT_FALSE(each.stochastic) << each.name;
+  for (const StoredChange& each : report.changes) EXPECT_FALSE(each.stochastic) << each.name;
   EXPECT_EQ(merged_bytes(model, attached.adapters, directory_ / "merged",
                          {.rounding = {Rounding::kNearest}}),
             bytes);

@@ -64,10 +64,10 @@ std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
   return {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()};
 }
 
-WeightChange measure(const std::string& name, const at::Tensor& before,
+StoredChange measure(const std::string& name, const at::Tensor& before,
                      const RoundedWeight& written) {
   const at::Tensor change = written.values.to(before.scalar_type()) - before;
-  WeightChange result{name.substr(0, name.rfind('.')), 0, 0, written.kept, written.stochastic};
+  StoredChange result{name.substr(0, name.rfind('.')), 0, 0, written.kept, written.stochastic};
   if (name.ends_with(".bias")) result.name = name;
   if (change.numel() == 0) return result;
   result.largest = change.abs().max().item<double>();
@@ -85,7 +85,7 @@ Json report_json(const MergeReport& report, const RoundingOptions& rounding) {
   json["update_kept"] = report.kept.share();
   json["relative_error"] = report.kept.relative_error();
   json["changes"] = Json::array();
-  for (const WeightChange& each : report.changes) {
+  for (const StoredChange& each : report.changes) {
     json["changes"].push_back({{"name", each.name},
                                {"largest", each.largest},
                                {"relative_norm", each.relative_norm},
@@ -202,7 +202,7 @@ class ModelWriter {
   MergeReport report_;
   bool own_head_ = false;
   AddedBiases added_;
-  std::map<std::string, WeightChange> measured_;
+  std::map<std::string, StoredChange> measured_;
 };
 
 }  // namespace
@@ -211,9 +211,9 @@ std::string rounding_summary(const MergeReport& report) {
   const bool narrow = report.dtype == at::kBFloat16 || report.dtype == at::kHalf;
   if (!narrow || report.changes.empty()) return "";
   const auto worst = std::ranges::min_element(
-      report.changes, {}, [](const WeightChange& each) { return each.kept.share(); });
+      report.changes, {}, [](const StoredChange& each) { return each.kept.share(); });
   const auto stochastic = std::ranges::count_if(
-      report.changes, [](const WeightChange& each) { return each.stochastic; });
+      report.changes, [](const StoredChange& each) { return each.stochastic; });
   const auto percent = [](double share) { return fixed_text(100 * share, 1) + " %"; };
   return dtype_text(report.dtype) + " keeps " + percent(report.kept.share()) +
          " of the update (least: " + percent(worst->kept.share()) + " in " + worst->name +

@@ -27,7 +27,7 @@ struct MergeOptions {
 };
 
 // Change of one weight as written, against the base as stored.
-struct WeightChange {
+struct StoredChange {
   std::string name;          // checkpoint name of the layer
   double largest = 0;        // max |W' - W|
   double relative_norm = 0;  // ‖W' - W‖ / ‖W‖, Frobenius
@@ -36,7 +36,7 @@ struct WeightChange {
 };
 
 struct MergeReport {
-  std::vector<WeightChange> changes;  // of every tensor that trained, in the model's order
+  std::vector<StoredChange> changes;  // of every tensor that trained, in the model's order
   std::string largest_name;
   double largest = 0;
   std::uint64_t bytes = 0;  // of the weights written
