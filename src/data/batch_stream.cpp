@@ -34,7 +34,10 @@ std::optional<PackedBatch> BatchStream::next() {
   while (position_.epoch < options_.epochs) {
     if (shuffled_epoch_ != position_.epoch) order_ = order_of(position_.epoch);
     shuffled_epoch_ = position_.epoch;
-    store_->expect(std::span(order_).subspan(static_cast<std::size_t>(position_.next)));
+    if (!announced_) {
+      store_->expect(std::span(order_).subspan(static_cast<std::size_t>(position_.next)));
+      announced_ = true;
+    }
     while (position_.next < store_->size()) {
       const std::int64_t index = order_[static_cast<std::size_t>(position_.next)];
       const std::int64_t length = store_->length(index);
@@ -45,6 +48,7 @@ std::optional<PackedBatch> BatchStream::next() {
       store_->append_to(batch, index);
     }
     position_ = {position_.epoch + 1, 0};
+    announced_ = false;
     if (!batch.tokens.empty()) return batch;
   }
   return std::nullopt;
@@ -57,6 +61,7 @@ void BatchStream::seek(const DataPosition& position) {
                    "Resume with the same training data.");
   }
   position_ = position;
+  announced_ = false;
 }
 
 std::int64_t BatchStream::batches_of(std::int64_t epoch) const {

@@ -52,6 +52,7 @@ class BatchStream {
   DataPosition position_;
   std::int64_t shuffled_epoch_ = -1;
   std::vector<std::uint32_t> order_;
+  bool announced_ = false;  // the store knows what is left of the epoch
 };
 
 }  // namespace svtune

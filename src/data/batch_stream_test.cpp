@@ -5,7 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <memory>
 #include <set>
+#include <span>
+#include <vector>
 
 #include "base/errors.h"
 #include "data/data_losses.h"
@@ -150,6 +154,37 @@ TEST(BatchStream, GoesOnExactlyFromEveryPosition) {
   }
   BatchStream stream(store, {});
   EXPECT_THROW(stream.seek({0, 24}), RunError);
+}
+
+// Documents of one token, which note what they are told is coming.
+class NotingStore final : public DocumentStore {
+ public:
+  std::int64_t size() const override { return 6; }
+  std::int64_t length(std::int64_t) const override { return 1; }
+  void append_to(PackedBatch& batch, std::int64_t index) const override {
+    append_document(batch, {{static_cast<std::int32_t>(index)}, {true}, false});
+  }
+  std::int64_t tokens() const override { return size(); }
+  std::uint64_t fingerprint() const override { return 0; }
+  void expect(std::span<const std::uint32_t> coming) const override {
+    told_.emplace_back(coming.begin(), coming.end());
+  }
+  const std::vector<std::vector<std::uint32_t>>& told() const { return told_; }
+
+ private:
+  mutable std::vector<std::vector<std::uint32_t>> told_;
+};
+
+TEST(BatchStream, TellsTheStoreOnceAnEpochWhatComes) {
+  const auto store = std::make_shared<const NotingStore>();
+  BatchStream stream(store, {.sequences = 2, .shuffle = false, .epochs = 2});
+  while (stream.next()) {
+  }
+  const auto all = ElementsAre(0u, 1u, 2u, 3u, 4u, 5u);
+  EXPECT_THAT(store->told(), ElementsAre(all, all));
+  stream.seek({1, 4});
+  EXPECT_TRUE(stream.next().has_value());
+  EXPECT_THAT(store->told().back(), ElementsAre(4u, 5u));
 }
 
 // Oracle: going through all epochs.

@@ -36,7 +36,7 @@ class DocumentStore {
   // Hash of all records: tells whether a resumed run has the same data.
   virtual std::uint64_t fingerprint() const = 0;
   // Tells which documents will be asked for, in this order, so that they can be made ready. Changes
-  // nothing of what append_to() gives.
+  // nothing of what append_to() gives. A stream of batches calls it once an epoch.
   virtual void expect([[maybe_unused]] std::span<const std::uint32_t> coming) const {}
 };
 

@@ -61,7 +61,8 @@ void ImageCache::work() {
 std::optional<Image> ImageCache::wait_for(std::size_t index) {
   std::unique_lock lock(mutex_);
   if (!slots_.contains(index)) {
-    std::erase(coming_, static_cast<std::uint32_t>(index));
+    const auto place = std::ranges::find(coming_, static_cast<std::uint32_t>(index));
+    if (place != coming_.end()) coming_.erase(place);
     return std::nullopt;
   }
   ready_.wait(lock, [&] { return slots_.at(index).ready; });
