@@ -105,6 +105,18 @@ std::vector<Checked> check_all(ImageRecords& images, const ImageStoreOptions& op
 
 }  // namespace
 
+std::optional<BadRecord> image_problem(const ImageRecords& images, const LabelledRecord& record,
+                                       const Preprocessing& preprocessing) {
+  try {
+    fitted(images, record, preprocessing);
+    return std::nullopt;
+  } catch (const Error&) {
+    std::string name = images.image_name(record);
+    std::string words = words_of(std::current_exception(), name);
+    return BadRecord{std::move(name), std::move(words)};
+  }
+}
+
 class ImageStore::Pixels : public ImageCache {
  public:
   using ImageCache::ImageCache;

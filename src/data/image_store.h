@@ -27,6 +27,10 @@ struct ImageStoreOptions {
   int threads = 0;                                // 0: one per core, 8 at most
 };
 
+// Why an image cannot be decoded and prepared, with its image_name() as place; nullopt when it can.
+std::optional<BadRecord> image_problem(const ImageRecords& images, const LabelledRecord& record,
+                                       const Preprocessing& preprocessing);
+
 class ImageStore final : public LabelledDocuments {
  public:
   // Images done, of how many; called by the constructing thread.

@@ -147,6 +147,16 @@ TEST_F(BrokenImages, AreLeftOutAndCounted) {
   EXPECT_THROW(ImageStore(records(6, {0, 1, 2, 3, 4, 5}), options), FileError);
 }
 
+TEST_F(BrokenImages, AreToldOneByOne) {
+  const ImageRecords images = records(2, {1});
+  const Preprocessing preprocessing = tiny().preprocessing;
+  EXPECT_FALSE(image_problem(images, images.table.records[0], preprocessing).has_value());
+  const auto problem = image_problem(images, images.table.records[1], preprocessing);
+  ASSERT_TRUE(problem.has_value());
+  EXPECT_THAT(problem->place, HasSubstr("set/1/1.png"));
+  EXPECT_THAT(problem->problem, ::testing::StartsWith("a GIF file"));
+}
+
 TEST_F(BrokenImages, LabelsOfNoClassAreNamedFirst) {
   ImageStoreOptions options = tiny();
   options.labels = LabelSet({"0", "9"});

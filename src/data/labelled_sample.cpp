@@ -1,13 +1,17 @@
 #include "data/labelled_sample.h"
 
+#include <algorithm>
+#include <exception>
 #include <map>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "base/errors.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "data/numbered_jobs.h"
 
 namespace svtune {
 namespace {
@@ -29,27 +33,68 @@ std::size_t asked(const std::optional<std::int64_t>& number, const char* option)
 }
 
 [[noreturn]] void too_few(const LabelledRecords& records, const std::string& label, std::size_t has,
-                          std::size_t wanted) {
+                          std::size_t bad, std::size_t wanted) {
+  const std::string of_them = bad == 0 ? "" : ", " + std::to_string(bad) + " of them bad";
   throw FileError(records.name, "the class \"" + label + "\" has " + std::to_string(has) +
-                                    " records; --shots and --eval-shots need " +
+                                    " records" + of_them + "; --shots and --eval-shots need " +
                                     std::to_string(wanted) + " of each");
+}
+
+std::vector<std::optional<BadRecord>> problems_of(const LabelledRecords& records,
+                                                  std::span<const std::size_t> places,
+                                                  const RecordCheck& check) {
+  std::vector<std::optional<BadRecord>> problems(places.size());
+  if (!check.problem) return problems;
+  const std::vector<std::exception_ptr> thrown =
+      run_jobs({.count = places.size(), .threads = check.threads, .run = [&](std::size_t i) {
+                  problems[i] = check.problem(records.records[places[i]]);
+                }});
+  for (const std::exception_ptr& error : thrown) {
+    if (error) std::rethrow_exception(error);
+  }
+  return problems;
+}
+
+// The first `wanted` good ones of `places`, fewer where there are no more. Bad ones before them are
+// left out of `records` and get no use.
+std::vector<std::size_t> first_good(LabelledRecords& records, std::span<const std::size_t> places,
+                                    std::size_t wanted, const RecordCheck& check,
+                                    std::vector<Use>& uses) {
+  std::vector<std::size_t> good;
+  while (good.size() < wanted && !places.empty()) {
+    const auto tried = places.first(std::min(wanted - good.size(), places.size()));
+    places = places.subspan(tried.size());
+    std::vector<std::optional<BadRecord>> problems = problems_of(records, tried, check);
+    for (std::size_t i = 0; i < tried.size(); ++i) {
+      if (!problems[i]) {
+        good.push_back(tried[i]);
+        continue;
+      }
+      records.leave_out(std::move(problems[i]->place), std::move(problems[i]->problem));
+      uses[tried[i]] = Use::kNone;
+    }
+  }
+  return good;
 }
 
 }  // namespace
 
 LabelledRecords take_shots(LabelledRecords& records, const SampleOptions& options,
-                           std::uint64_t seed) {
+                           std::uint64_t seed, const RecordCheck& check) {
   const std::size_t shots = asked(options.shots, "--shots");
   const std::size_t eval_shots = asked(options.eval_shots, "--eval-shots");
   std::vector<Use> uses(records.records.size(), options.shots ? Use::kNone : Use::kTrain);
   for (auto& [label, places] : places_by_label(records)) {
     // Without --shots one record at least is left to learn from.
     const std::size_t wanted = (options.shots ? shots : 1) + eval_shots;
-    if (places.size() < wanted) too_few(records, label, places.size(), wanted);
     Xoshiro256 random(derive_seed(seed, "shots", label));
     random.shuffle(std::span<std::size_t>(places));
-    for (std::size_t i = 0; i < shots; ++i) uses[places[i]] = Use::kTrain;
-    for (std::size_t i = 0; i < eval_shots; ++i) uses[places[shots + i]] = Use::kEval;
+    const std::vector<std::size_t> good = first_good(records, places, wanted, check, uses);
+    if (good.size() < wanted) {
+      too_few(records, label, places.size(), places.size() - good.size(), wanted);
+    }
+    for (std::size_t i = 0; i < shots; ++i) uses[good[i]] = Use::kTrain;
+    for (std::size_t i = 0; i < eval_shots; ++i) uses[good[shots + i]] = Use::kEval;
   }
   LabelledRecords out = records.without_records();
   std::vector<LabelledRecord> kept;

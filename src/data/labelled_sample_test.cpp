@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,6 +68,53 @@ TEST(TakeShots, WithoutShotsTheRestIsLearned) {
   const LabelledRecords eval = take_shots(train, {.eval_shots = 3}, 1);
   EXPECT_EQ(eval.records.size(), 6u);
   EXPECT_EQ(train.records.size(), 44u);
+}
+
+// Oracle: the seed's choice of one more of each class, where nothing is bad.
+TEST(TakeShots, TheNextOfTheClassTakesTheBadOnesPlace) {
+  LabelledRecords more = records(), chosen = records(), train = records();
+  take_shots(more, {.shots = 11}, 42);
+  take_shots(chosen, {.shots = 10}, 42);
+  const auto bad =
+      std::ranges::find(chosen.records, std::string("a"), &LabelledRecord::label)->line;
+  const RecordCheck check{[bad](const LabelledRecord& record) -> std::optional<BadRecord> {
+                            if (record.line != bad) return std::nullopt;
+                            return BadRecord{record.first, "broken"};
+                          },
+                          2};
+  take_shots(train, {.shots = 10}, 42, check);
+  std::vector<std::int64_t> expected;
+  const std::vector<std::int64_t> unbroken = lines(chosen);
+  for (const LabelledRecord& record : more.records) {
+    const bool in_place = std::ranges::count(unbroken, record.line) > 0;
+    if (record.line != bad && (in_place || record.label == "a")) expected.push_back(record.line);
+  }
+  EXPECT_EQ(expected.size(), 20u);
+  EXPECT_THAT(lines(train), ElementsAreArray(expected));
+  ASSERT_EQ(train.bad.size(), 1u);
+  EXPECT_EQ(train.bad[0].problem, "broken");
+}
+
+TEST(TakeShots, ABadOneIsNotLearnedWithTheRest) {
+  LabelledRecords train = records();
+  const RecordCheck check{[](const LabelledRecord& record) -> std::optional<BadRecord> {
+    if (record.line % 2 == 0) return std::nullopt;
+    return BadRecord{record.first, "broken"};
+  }};
+  const LabelledRecords eval = take_shots(train, {.eval_shots = 3}, 1, check);
+  EXPECT_EQ(counts(eval), (std::map<std::string, int>{{"a", 3}, {"b", 3}}));
+  for (const std::int64_t line : lines(eval)) EXPECT_EQ(line % 2, 0);
+  EXPECT_GT(train.num_bad, 0);
+  EXPECT_EQ(static_cast<std::int64_t>(train.records.size()), 44 - train.num_bad);
+  LabelledRecords few = records();
+  try {
+    take_shots(few, {.shots = 11}, 1, check);
+    FAIL();
+  } catch (const FileError& error) {
+    EXPECT_STREQ(error.what(),
+                 "set: the class \"b\" has 20 records, 10 of them bad; --shots and --eval-shots "
+                 "need 11 of each");
+  }
 }
 
 TEST(TakeShots, RefusesClassesThatHaveTooFew) {

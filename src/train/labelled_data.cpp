@@ -113,14 +113,24 @@ Part read_part(const std::filesystem::path& path, const ImageOptions& reading, b
   return {std::move(read.table), std::move(read.idx), is_table};
 }
 
-Parts read_parts(const TrainOptions& options, bool images) {
+// Broken images are not chosen where they are left out anyhow; elsewhere they end the start.
+RecordCheck check_of(const TrainOptions& options, const ImagePlan* images, const Part& part) {
+  if (images == nullptr || !options.data.reading.skip_bad_lines) return {};
+  const ImageRecords source{part.records.without_records(), part.idx};
+  return {[source, images](const LabelledRecord& record) {
+            return image_problem(source, record, images->preprocessing);
+          },
+          std::min(kMostDecoders, at::get_num_threads())};
+}
+
+Parts read_parts(const TrainOptions& options, const ImagePlan* images) {
   const DataFileOptions& data = options.data;
   const auto seed = static_cast<std::uint64_t>(options.train.seed);
   const ImageOptions reading = reading_of(data);
-  Parts parts{read_part(data.data, reading, images), std::nullopt};
+  Parts parts{read_part(data.data, reading, images != nullptr), std::nullopt};
   LabelledRecords& records = parts.train.records;
   if (data.eval_data) {
-    parts.eval = read_part(*data.eval_data, reading, images);
+    parts.eval = read_part(*data.eval_data, reading, images != nullptr);
   } else if (data.eval_share > 0) {
     parts.eval = Part{hold_out(records, data.eval_share, seed), parts.train.idx};
   }
@@ -128,7 +138,8 @@ Parts read_parts(const TrainOptions& options, bool images) {
     refuse_table_options(reading, data.data);
   }
   if (data.sample.shots || data.sample.eval_shots) {
-    LabelledRecords others = take_shots(records, data.sample, seed);
+    const RecordCheck check = check_of(options, images, parts.train);
+    LabelledRecords others = take_shots(records, data.sample, seed, check);
     if (data.sample.eval_shots) parts.eval = Part{std::move(others), parts.train.idx};
   }
   return parts;
@@ -188,7 +199,7 @@ class PartLoader {
 
 LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* tokenizer,
                                 const ImagePlan* images, RunObserver& observer) {
-  Parts parts = read_parts(options, images != nullptr);
+  Parts parts = read_parts(options, images);
   std::optional<NewHead> earlier;
   if (options.model.adapter) earlier = adapter_head(options.model.model, *options.model.adapter);
   std::optional<LabelSet> labels;
