@@ -6,6 +6,7 @@
 
 #include <sstream>
 
+#include "base/errors.h"
 #include "base/files.h"
 #include "base/oracle_test_util.h"
 #include "cli/commands.h"
@@ -93,6 +94,28 @@ TEST(Recipes, SavedOptionsOfARunComeBackAsTheyWere) {
     write_file_atomic(file, dump_json(first));
     EXPECT_EQ(resolved({"--config", file}), first) << line.back();
   }
+}
+
+TEST(Recipes, AnotherThanThatOfTheFileIsRefused) {
+  const TempDirectory directory;
+  const std::string file = (directory / "config.json").string();
+  const std::vector<std::string> same = {"--config", file, "--recipe", "svft-glue-rte-random"};
+  const std::vector<std::string> other = {"--config", file, "--recipe", "pissa-glue-rte"};
+  const auto refusal = [&](const std::vector<std::string>& line) -> std::string {
+    try {
+      resolved(line);
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const Json first = resolved({"--recipe", "svft-glue-rte-random"});
+  write_file_atomic(file, dump_json(first));
+  EXPECT_EQ(resolved(same), first);
+  EXPECT_THAT(refusal(other), AllOf(HasSubstr("--recipe pissa-glue-rte changes nothing"),
+                                    HasSubstr("recipe is \"svft-glue-rte-random\"")));
+  write_file_atomic(file, dump_json(resolved({})));
+  EXPECT_THAT(refusal(other), HasSubstr("recipe is none"));
 }
 
 TEST(Recipes, UnknownOnesAndWrongModelsAreRefused) {

@@ -40,6 +40,21 @@ std::string given_name(const FieldInput& input) {
   return input.json.is_string() ? input.json.get<std::string>() : "";
 }
 
+// The options of a file come before those of a recipe, and what a run has saved holds them all: of
+// another recipe nothing but the name would be taken.
+void require_recipe_of_files(const std::vector<FieldInput>& given, const std::string& name) {
+  for (const FieldInput& input : given) {
+    if (input.name != "recipe" || input.from_text) continue;
+    const std::string own = given_name(input);
+    if (own == name) continue;
+    throw UsageError("--recipe " + name + " changes nothing: " + input.label + " is " +
+                         (own.empty() ? "none" : "\"" + own + "\"") +
+                         ", and the options of the file come before those of a recipe",
+                     "Give the recipe without the file, or a file with those options alone that "
+                     "are to replace the recipe's, without \"recipe\".");
+  }
+}
+
 RecipeModel kind_of(const Family& family) {
   if (family.reads_images) return RecipeModel::kImageEncoder;
   return family.encoder_class.empty() ? RecipeModel::kDecoder : RecipeModel::kTextEncoder;
@@ -81,6 +96,7 @@ std::vector<FieldInput> recipe_inputs(const std::vector<FieldInput>& given) {
   }
   if (name.empty()) return {};
   const Recipe& recipe = find_recipe(name);
+  require_recipe_of_files(given, name);
   std::vector<FieldInput> inputs = json_inputs(recipe.options, "recipe " + recipe.name);
   for (FieldInput& input : inputs) input.preset = true;
   return inputs;

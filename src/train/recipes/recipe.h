@@ -44,7 +44,8 @@ const std::vector<Recipe>& recipes();
 const Recipe& find_recipe(const std::string& name);
 
 // The options of the recipe that the last input called "recipe" names, as presets; none without.
-// Throws as find_recipe() does.
+// Throws as find_recipe() does, and UsageError where a file among the inputs names another recipe
+// or, as what a run has saved may, none.
 std::vector<FieldInput> recipe_inputs(const std::vector<FieldInput>& given);
 
 // Throws UsageError when the model in this directory or file reads something else than the recipe's
