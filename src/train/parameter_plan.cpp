@@ -66,8 +66,10 @@ Model declared_model(const Json& config, const std::string& source,
   return model;
 }
 
-// Mapped matrices that no product of the adapted model reads take no memory.
-std::uint64_t unread_bytes(Model& model, std::int64_t tokens) {
+// Mapped matrices that no product of the adapted model reads take no memory; rounded ones are not
+// mapped.
+std::uint64_t unread_bytes(Model& model, std::int64_t tokens, bool rounded) {
+  if (rounded) return 0;
   if (model.weights->stored_dtype() != model.dtype()) return 0;
   std::uint64_t bytes = 0;
   for (const Linear* layer : model.net->linears()) {
@@ -82,8 +84,8 @@ MemoryChoice forecast(Model& model, const AdapterSet& adapters, const TrainOptio
                       const ParameterPlanOptions& options) {
   Network& net = *model.net;
   MemoryRequest request;
-  request.weight_bytes =
-      frozen_matrix_bytes(net, training) - unread_bytes(model, options.batch_tokens);
+  request.weight_bytes = frozen_matrix_bytes(net, training) -
+                         unread_bytes(model, options.batch_tokens, options.base_dtype.has_value());
   request.weight_bytes += input_bytes(net);
   request.batch_tokens = options.batch_tokens;
   request.longest_document = std::min(options.max_length, options.batch_tokens);
@@ -100,16 +102,13 @@ ParameterPlan plan_parameters(const Json& config, const std::string& source,
   TrainOptions training;
   training.method = method;
   training.model.base_dtype = options.base_dtype;
-  if (options.base_dtype) {
-    quantize_plan(training);
-  } else {
-    check_method_dense_start(method);
-  }
+  if (!options.base_dtype) check_method_dense_start(method);
+  const MethodConfig trained = trained_method(training);
   Model model = declared_model(config, source, options.dtype);
   const bool everything = method_traits(method).trains_matrix && targets == TargetOptions{};
   const TargetOptions chosen = everything ? targets : or_all_linear(targets);
   if (!everything) check_every_target(*model.net, chosen, method);
-  Attached attached = attach(model, method, chosen, {.initialise = false, .shapes_only = true});
+  Attached attached = attach(model, trained, chosen, {.initialise = false, .shapes_only = true});
   MemoryChoice memory = forecast(model, attached.adapters, training, options);
   return {std::move(attached.report), std::move(memory.forecast), std::move(model.arithmetic),
           std::move(memory.text)};

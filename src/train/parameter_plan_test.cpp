@@ -222,6 +222,34 @@ TEST(ParameterPlan, QuantisedBaseTakesAQuarter) {
               matrices * 4.5 / 8 + 2 * words + widest, 0.06 * matrices);
 }
 
+// What trains there is a LoRA, which keeps no initial factors.
+TEST(ParameterPlan, PissaOnAQuantisedBaseIsTheLoraThatTrains) {
+  const ParameterPlanOptions options{.dtype = at::kBFloat16, .base_dtype = QuantType::kNf4};
+  const auto on_nf4 = [&](const MethodConfig& method) {
+    return plan_parameters(config_of(kLlama2_7B), "test", method, {}, options);
+  };
+  const ParameterPlan got = on_nf4(pissa(128)), trained = on_nf4(lora(128));
+  EXPECT_EQ(got.start.method, "lora");
+  EXPECT_EQ(got.start.trainable, trained.start.trainable);
+  EXPECT_EQ(got.memory.total(), trained.memory.total());
+  EXPECT_LT(got.memory.items[2].bytes, plan(kLlama2_7B, pissa(128)).memory.items[2].bytes);
+  DoraConfig from_pissa = dora(16);
+  from_pissa.init = DoraInit::kPissa;
+  EXPECT_EQ(on_nf4(from_pissa).memory.total(), on_nf4(dora(16)).memory.total());
+}
+
+// SVFT's products leave dense weights unread in their file; rounded ones are in memory all the
+// same.
+TEST(ParameterPlan, ARoundedBaseIsHeldWhole) {
+  const ParameterPlanOptions options{.dtype = at::kBFloat16, .base_dtype = QuantType::kNf4};
+  const auto weights = [&](const MethodConfig& method) {
+    return plan_parameters(config_of(kLlama2_7B), "test", method, {}, options)
+        .memory.items[1]
+        .bytes;
+  };
+  EXPECT_EQ(weights(plain_svft()), weights(lora(8)));
+}
+
 TEST(ParameterPlan, RefusesWhatTrainingWouldRefuse) {
   EXPECT_THROW(plan(kLlama2_7B, lora(8), {"q_prj"}), UsageError);
   EXPECT_THROW(plan(kLlama3_8B, lora(2048), {"k_proj"}), ModelError);

@@ -45,6 +45,13 @@ QuantizePlan quantize_plan(const TrainOptions& options) {
   return plan;
 }
 
+MethodConfig trained_method(const TrainOptions& options) {
+  if (!options.model.base_dtype) return options.method;
+  const QuantizePlan plan = quantize_plan(options);
+  const bool other = plan.method != LowRankQuantMethod::kPlain;
+  return other ? plan.trained(plan.low_rank) : options.method;
+}
+
 std::filesystem::path base_to_read(const TrainOptions& options) {
   const std::filesystem::path& run = options.run.output;
   const std::filesystem::path own = quantized_base_directory(run);

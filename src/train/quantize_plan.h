@@ -10,6 +10,9 @@ namespace svtune {
 
 // Throws UsageError when the method cannot train on a quantised base or an option does not fit.
 QuantizePlan quantize_plan(const TrainOptions& options);
+// What trains: beside a base that the run quantises the low-rank part may be another method's.
+// Throws as quantize_plan() does.
+MethodConfig trained_method(const TrainOptions& options);
 
 // The model that a run begins or goes on with: --model, or, once a run on a base that it quantised
 // has a checkpoint, that base alone. A machine that holds it need not hold the dense one.

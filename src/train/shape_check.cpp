@@ -57,14 +57,6 @@ Model shapes_of(const Model& model) {
   return shapes;
 }
 
-// What trains: beside a base that the run quantises the low-rank part may be another method's.
-MethodConfig trained_method(const TrainOptions& options) {
-  if (!options.model.base_dtype) return options.method;
-  const QuantizePlan plan = quantize_plan(options);
-  const bool other = plan.method != LowRankQuantMethod::kPlain;
-  return other ? plan.trained(plan.low_rank) : options.method;
-}
-
 }  // namespace
 
 void check_shapes(const TrainSession& session) {

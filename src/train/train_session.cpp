@@ -323,7 +323,7 @@ Attached attach_new(TrainSession& session, bool initialise, RunObserver& observe
     observer.progress(RunPhase::kInitialise, done, total);
   };
   const TargetOptions targets = checked_targets(session);
-  Calibration start{session.options.method, targets, {}, nullptr};
+  Calibration start{trained_method(session.options), targets, {}, nullptr};
   if (begun) {
     start = {begun->method, begun->targets, {}, begun->calibration};
   } else if (initialise && method_calibration_plan(start.method)) {
