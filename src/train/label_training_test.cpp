@@ -20,7 +20,9 @@
 #include "report/metrics_log.h"
 #include "report/run_files.h"
 #include "train/label_run_test_util.h"
+#include "train/labelled_data.h"
 #include "train/run_report.h"
+#include "train/train_session.h"
 #include "train/training_run.h"
 
 namespace svtune {
@@ -182,6 +184,38 @@ TEST_F(LabelTraining, TheBestEvaluationNeedsOneThatMeasuresIt) {
   options.train.keep_best.reset();
   options.train.eval_each_epoch = true;
   EXPECT_THAT(refusal(options), HasSubstr("--eval-each-epoch goes with data"));
+}
+
+TEST_F(LabelTraining, AKeptHeadUnderOtherNamesIsTold) {
+  class Listener final : public RunObserver {
+   public:
+    void warning(const std::string& text) override { said += text + "\n"; }
+    std::string said;
+  };
+  const auto said_with = [&](const std::vector<std::string>& labels, std::int64_t stored) {
+    test::write_tiny_encoder(directory_ / "model", {.labels = stored});
+    Json config = read_json_file(directory_ / "model" / "config.json");
+    if (stored == 2) config["id2label"] = {{"0", "yes"}, {"1", "no"}};
+    write_file_atomic(directory_ / "model" / "config.json", dump_json(config));
+    TrainOptions options = wanted(TrainTask::kClassify);
+    options.data.labels = labels;
+    Listener listener;
+    prepare_session(options, listener);
+    return listener.said;
+  };
+  EXPECT_THAT(said_with({}, 2), testing::Not(HasSubstr("->")));
+  EXPECT_THAT(said_with({"data"}, 2), HasSubstr("the head of 2 labels that "));
+  EXPECT_THAT(said_with({"data"}, 2),
+              HasSubstr("other names for its outputs: yes -> no, no -> yes"));
+  EXPECT_THAT(said_with({"data"}, 3), testing::Not(HasSubstr("->"))) << "a new head";
+}
+
+TEST(RenamedLabels, TheFirstFewAreNamed) {
+  EXPECT_EQ(renamed_labels({"a", "b"}, {"a", "c"}), "b -> c");
+  EXPECT_EQ(renamed_labels({}, {"a", "b"}), "");
+  EXPECT_EQ(
+      renamed_labels({"1", "2", "3", "4", "5", "6", "7"}, {"a", "b", "c", "d", "e", "f", "g"}),
+      "1 -> a, 2 -> b, 3 -> c, 4 -> d, 5 -> e and 2 more");
 }
 
 TEST_F(LabelTraining, ALabelOfTheEvaluationAloneIsAnError) {

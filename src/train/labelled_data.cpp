@@ -10,6 +10,7 @@
 #include "adapter_files/adapter_head.h"
 #include "base/errors.h"
 #include "base/json.h"
+#include "base/text_util.h"
 #include "data/image_store.h"
 #include "data/labelled_sample.h"
 #include "data/labelled_store.h"
@@ -72,18 +73,22 @@ LabelSet named_by_data(const StoredLabels& stored, const LabelledRecords& record
                   std::string("Name those of the head with --labels. ") + kOtherClasses);
 }
 
-LabelSet choose_labels(const TrainOptions& options, const std::optional<NewHead>& earlier,
-                       const LabelledRecords& records) {
-  const std::vector<std::string>& given = options.data.labels;
+// Of the head that training goes on from: an adapter's takes the place of the model's own.
+StoredLabels earlier_labels(const TrainOptions& options, const std::optional<NewHead>& earlier) {
+  StoredLabels stored = stored_labels(options.model.model);
+  if (earlier && static_cast<std::int64_t>(stored.names.size()) != earlier->labels) {
+    stored.names.clear();
+    stored.unnamed_outputs = static_cast<std::size_t>(earlier->labels);
+  }
+  return stored;
+}
+
+LabelSet choose_labels(const std::vector<std::string>& given, const StoredLabels& stored,
+                       const std::optional<NewHead>& earlier, const LabelledRecords& records) {
   // One name alone is no set of classes.
   if (given == std::vector<std::string>{"data"}) return LabelSet::of(records);
   if (!given.empty()) return LabelSet(given);
   if (earlier && !are_placeholders(earlier->names)) return LabelSet(earlier->names);
-  StoredLabels stored = stored_labels(options.model.model);
-  if (earlier && static_cast<std::int64_t>(stored.names.size()) != earlier->labels) {
-    stored.names.clear();  // of the model's own head, whose place the adapter's takes
-    stored.unnamed_outputs = static_cast<std::size_t>(earlier->labels);
-  }
   return stored.names.empty() ? named_by_data(stored, records) : named_by_model(stored, records);
 }
 
@@ -197,6 +202,19 @@ class PartLoader {
 
 }  // namespace
 
+std::string renamed_labels(const std::vector<std::string>& earlier,
+                           const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 5;
+  if (earlier.size() != names.size()) return "";
+  std::vector<std::string> pairs;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (earlier[i] != names[i]) pairs.push_back(earlier[i] + " -> " + names[i]);
+  }
+  const std::size_t more = pairs.size() > kShown ? pairs.size() - kShown : 0;
+  pairs.resize(pairs.size() - more);
+  return join(pairs, ", ") + (more > 0 ? " and " + std::to_string(more) + " more" : "");
+}
+
 LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* tokenizer,
                                 const ImagePlan* images, RunObserver& observer) {
   Parts parts = read_parts(options, images);
@@ -207,10 +225,13 @@ LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* to
   data.head.labels = 1;
   data.head.seed = static_cast<std::uint64_t>(options.train.seed);
   if (options.data.task == TrainTask::kClassify) {
-    labels = choose_labels(options, earlier, parts.train.records);
+    StoredLabels stored = earlier_labels(options, earlier);
+    labels = choose_labels(options.data.labels, stored, earlier, parts.train.records);
     require_every_class(parts.train.records, *labels);
     data.head.labels = labels->size();
     data.head.names = labels->names();
+    const bool named = earlier && !are_placeholders(earlier->names);
+    data.earlier_labels = named ? earlier->names : std::move(stored.names);
   }
   const PartLoader loader(options, tokenizer, images, observer);
   data.train = loader.load(std::move(parts.train), labels);

@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "data/labelled_documents.h"
 #include "io/new_head.h"
@@ -16,6 +18,8 @@ namespace svtune {
 struct LabelledData {
   std::shared_ptr<const LabelledDocuments> train, eval;  // eval is null without data for it
   NewHead head;
+  // Names of the head that training goes on from, the adapter's or the model's; empty: not known.
+  std::vector<std::string> earlier_labels = {};
 };
 
 // Reads the files that `options` name, tokenises texts or decodes images, and tells the observer
@@ -25,5 +29,10 @@ struct LabelledData {
 // `tokenizer`. Throws FileError, UsageError.
 LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* tokenizer,
                                 const ImagePlan* images, RunObserver& observer);
+
+// "cat -> dog, dog -> cat": the outputs of a head that are called otherwise now, the first few of
+// them. "" where none is, where the earlier names are not known and where the numbers differ.
+std::string renamed_labels(const std::vector<std::string>& earlier,
+                           const std::vector<std::string>& names);
 
 }  // namespace svtune

@@ -89,6 +89,7 @@ void load_labels(TrainSession& session, RunObserver& observer) {
   session.labelled = std::move(data.train);
   session.eval_labelled = std::move(data.eval);
   session.head = std::move(data.head);
+  session.earlier_labels = std::move(data.earlier_labels);
   session.batches = std::make_unique<StreamSource>(
       BatchStream(session.labelled, stream_options(session.options.train)));
   if (!session.eval_labelled) return;
@@ -171,6 +172,20 @@ void check_evaluation(const TrainSession& session) {
   throw UsageError("--keep-best: got " + std::string(enum_name(*train.keep_best)) + ", --task " +
                        std::string(enum_name(task)) + " measures " + allowed,
                    "Choose one of them.");
+}
+
+// A head that is kept knows what its outputs were, whatever they are called now.
+void tell_renamed_labels(const TrainSession& session, RunObserver& observer) {
+  if (!session.head) return;
+  const std::string renamed = renamed_labels(session.earlier_labels, session.head->names);
+  const Model& model = session.model;
+  const bool made = std::ranges::count(model.made, model.net->head().name() + ".weight") > 0;
+  if (renamed.empty() || (made && !session.start_adapter)) return;
+  const std::filesystem::path& holder =
+      session.start_adapter ? *session.start_adapter : session.options.model.model;
+  observer.warning("the head of " + std::to_string(session.head->labels) + " labels that " +
+                   holder.string() + " holds is kept as the start, with other names for its " +
+                   "outputs: " + renamed);
 }
 
 bool is_saved(const TargetOptions& targets, std::string_view module) {
@@ -293,6 +308,7 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
     session.model.arithmetic += "; int8 products with the frozen matrices";
   }
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
+  if (!begun) tell_renamed_labels(session, observer);
   check_vocabulary(session);
   if (!session.head && !session.model.net->is_language_model()) {
     throw UsageError("the model has a head of labels, not of words",

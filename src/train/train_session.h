@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "attach/attach.h"
@@ -29,6 +30,7 @@ struct TrainSession {
   std::shared_ptr<const ExampleStore> data, eval_data;  // of TrainTask::kLanguage
   std::shared_ptr<const LabelledDocuments> labelled, eval_labelled;  // of the others
   std::optional<NewHead> head;                                       // of the others
+  std::vector<std::string> earlier_labels;  // as LabelledData::earlier_labels
   std::unique_ptr<StreamSource> batches, eval_batches;
   std::int64_t total_steps = 0;
 
