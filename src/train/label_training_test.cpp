@@ -59,8 +59,27 @@ class LabelTraining : public testing::Test {
     return evaluate(loaded, &*tokenizer, what, observer);
   }
 
+  // Nine steps on held-out labels that are the opposite of those learnt: every step, of four passes
+  // over the data, makes them less likely.
+  TrainOptions ever_worse() {
+    TrainOptions options = wanted(TrainTask::kClassify);
+    std::string opposite = "sentence1\tsentence2\tlabel\n";
+    for (int i = 0; i < 10; ++i) opposite += i % 2 == 0 ? "w3\tw0 w9\tno\n" : "w3\tw1 w9\tyes\n";
+    write_file_atomic(directory_ / "dev.tsv", opposite);
+    options.train.schedule.shape = ScheduleShape::kConstant;
+    options.train.schedule.warmup_ratio = 0;
+    options.train.max_steps = 9;
+    options.train.eval_every = 3;
+    options.train.keep_best = KeptMetric::kLoss;
+    return options;
+  }
+
   TempDirectory directory_;
 };
+
+std::string adapter_bytes(const fs::path& adapter) {
+  return read_file(adapter / "adapter_model.safetensors", 1 << 24);
+}
 
 TEST_F(LabelTraining, ClassesAreLearnedSavedAndMeasured) {
   RunObserver observer;
@@ -133,18 +152,8 @@ TEST_F(LabelTraining, TheHeadLearnsAtItsOwnRate) {
   EXPECT_NE(slow, fast);
 }
 
-// Held-out labels that are the opposite of those learnt: every step, of four passes over the data,
-// makes them less likely.
 TEST_F(LabelTraining, TheResultIsTheStateOfTheBestEvaluation) {
-  TrainOptions options = wanted(TrainTask::kClassify);
-  std::string opposite = "sentence1\tsentence2\tlabel\n";
-  for (int i = 0; i < 10; ++i) opposite += i % 2 == 0 ? "w3\tw0 w9\tno\n" : "w3\tw1 w9\tyes\n";
-  write_file_atomic(directory_ / "dev.tsv", opposite);
-  options.train.schedule.shape = ScheduleShape::kConstant;
-  options.train.schedule.warmup_ratio = 0;
-  options.train.max_steps = 9;
-  options.train.eval_every = 3;
-  options.train.keep_best = KeptMetric::kLoss;
+  TrainOptions options = ever_worse();
   RunObserver observer;
   const TrainOutcome outcome = run_training(options, observer);
   ASSERT_TRUE(outcome.best.has_value());
@@ -159,10 +168,44 @@ TEST_F(LabelTraining, TheResultIsTheStateOfTheBestEvaluation) {
   options.train.keep_best.reset();
   options.run.output = directory_ / "short";
   const TrainOutcome shorter = run_training(options, observer);
-  const auto weights = [](const TrainOutcome& of) {
-    return read_file(of.result / "adapter_model.safetensors", 1 << 24);
-  };
-  EXPECT_EQ(weights(outcome), weights(shorter));
+  EXPECT_EQ(adapter_bytes(outcome.result), adapter_bytes(shorter.result));
+}
+
+// Overwrites all checkpoints but the last one when the last step is done.
+class Damager final : public RunObserver {
+ public:
+  explicit Damager(fs::path run) : run_(std::move(run)) {}
+  void step(const StepReport& report, const std::optional<MeanLoss>&) override {
+    if (report.step < report.total_steps) return;
+    const std::string last = "step-" + std::to_string(report.step);
+    for (const fs::directory_entry& each : fs::directory_iterator(run_ / "checkpoints")) {
+      if (!each.is_directory() || each.path().filename() == last) continue;
+      write_file_atomic(each.path() / "state.safetensors", "no tensors");
+    }
+  }
+
+ private:
+  fs::path run_;
+};
+
+TEST_F(LabelTraining, ADamagedBestStateIsToldWhenTheLastOneIsSaved) {
+  TrainOptions options = ever_worse();
+  Damager damager(directory_ / "run");
+  try {
+    run_training(options, damager);
+    FAIL() << "no error";
+  } catch (const FileError& error) {
+    EXPECT_TRUE(error.path().ends_with("state.safetensors")) << error.path();
+    EXPECT_THAT(error.what(), HasSubstr("run/adapter is that of the last step"));
+    EXPECT_THAT(error.hint(), HasSubstr("--resume"));
+  }
+  EXPECT_TRUE(fs::exists(directory_ / "run/report.html"));
+  options.train.keep_best.reset();
+  options.train.eval_every = 0;
+  options.run.output = directory_ / "plain";
+  RunObserver observer;
+  EXPECT_EQ(adapter_bytes(directory_ / "run/adapter"),
+            adapter_bytes(run_training(options, observer).result));
 }
 
 TEST_F(LabelTraining, TheBestEvaluationNeedsOneThatMeasuresIt) {

@@ -138,6 +138,8 @@ struct Trained {
   TrainResult result;
   std::optional<BestEval> best;
   std::optional<LabelMeter> predictions;  // of the last evaluation of labels
+  bool keeps_best = false;                // the result is the state of `best`
+  std::optional<FileError> damage;        // of its checkpoint
 };
 
 // What a run goes on with must be what it began with; the options are compared already.
@@ -208,14 +210,33 @@ std::filesystem::path save_result(TrainSession& session, const Attached& attache
   return target;
 }
 
-// Brings the adapters to the best evaluation's state; false where that is the last or is gone.
-bool load_best(const TrainSession& session, const Attached& attached, const Trained& trained) {
+// Brings the adapters to the best evaluation's state; false where that is the last, or is gone or
+// damaged, which leaves them as they are.
+bool load_best(const TrainSession& session, const Attached& attached, Trained& trained) {
   if (!trained.best || trained.best->step == trained.result.steps) return false;
   const CheckpointStore checkpoints(session.options.run.output);
   const std::vector<std::int64_t> kept = checkpoints.steps();
   if (std::ranges::find(kept, trained.best->step) == kept.end()) return false;
-  checkpoints.load_adapters(trained.best->step, attached.adapters);
-  return true;
+  try {
+    checkpoints.load_adapters(trained.best->step, attached.adapters);
+  } catch (const FileError& error) {
+    trained.damage = error;
+  }
+  return !trained.damage;
+}
+
+// Called when all that could be saved is.
+void require_best_state(const TrainSession& session, const Trained& trained,
+                        const std::filesystem::path& result) {
+  if (!trained.damage) return;
+  const FileError& damage = *trained.damage;
+  const std::string problem = std::string(damage.what()).substr(damage.path().size() + 2);
+  const CheckpointStore checkpoints(session.options.run.output);
+  throw FileError(damage.path(),
+                  problem + "; the state of the best evaluation, " + describe(*trained.best) +
+                      ", cannot be read, and " + result.string() + " is that of the last step",
+                  "To end the run without it remove " +
+                      checkpoints.path(trained.best->step).string() + " and give --resume.");
 }
 
 // --keep-best: the adapters stay in the state that is written, and the report says which it is.
@@ -224,13 +245,13 @@ std::filesystem::path save_best(TrainSession& session, const Attached& attached,
   const std::optional<BestEval>& best = trained.best;
   const bool is_last = best && best->step == trained.result.steps;
   const bool loaded = load_best(session, attached, trained);
-  if (!loaded && !is_last) {
+  trained.keeps_best = loaded || is_last;
+  if (!trained.keeps_best && !trained.damage) {
     observer.warning(best ? "the checkpoint of the best evaluation, " + describe(*best) +
                                 ", is gone: the last step is kept"
                           : "no evaluation gave a number to compare: the last step is kept");
-  } else {
-    files.run.facts.push_back({kKeptFact, describe(*best)});
   }
+  if (trained.keeps_best) files.run.facts.push_back({kKeptFact, describe(*best)});
   // What the report shows of single documents is the kept state's.
   if (loaded && trained.predictions) {
     static_cast<void>(held_out_loss(session, attached.adapters, trained.predictions));
@@ -260,7 +281,7 @@ std::filesystem::path save_results(TrainSession& session, const Attached& attach
 void add_paper_facts(const TrainSession& session, const Trained& trained, RunFiles& files) {
   if (session.options.recipe.empty()) return;
   std::optional<std::int64_t> step;
-  if (session.options.train.keep_best && trained.best) step = trained.best->step;
+  if (trained.keeps_best) step = trained.best->step;
   const auto points = read_metrics(session.options.run.output / "metrics.jsonl").points;
   for (ReportFact& fact : paper_facts(find_recipe(session.options.recipe), points, step)) {
     files.run.facts.push_back(std::move(fact));
@@ -348,6 +369,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   files.run.facts.push_back({kPeakFact, format_bytes(outcome.peak_memory)});
   save_report_json(run, files);
   write_run_report(run, run.filename().string(), "svtune");
+  require_best_state(session, trained, outcome.result);
   return outcome;
 }
 

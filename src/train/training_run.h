@@ -20,8 +20,9 @@ struct TrainOutcome {
   std::uint64_t peak_memory = 0;  // bytes, of the process
 };
 
-// Throws UsageError, FileError, ModelError or RunError. The number of threads and the allocator
-// are the caller's business.
+// Throws UsageError, FileError, ModelError or RunError; a FileError of the best evaluation's
+// checkpoint when the last step is saved and reported. The number of threads and the allocator are
+// the caller's business.
 TrainOutcome run_training(const TrainOptions& options, RunObserver& observer);
 
 // What run_training would do, told to observer.planned() and, from a few micro-batches that are run
