@@ -10,20 +10,6 @@
 namespace svtune {
 namespace {
 
-bool is_name_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-// Whether the word stands in the text, not as part of a longer name.
-bool has_word(std::string_view text, std::string_view word) {
-  for (std::size_t at = text.find(word); at != text.npos; at = text.find(word, at + 1)) {
-    const std::size_t end = at + word.size();
-    const bool starts = at == 0 || !is_name_char(text[at - 1]);
-    if (starts && (end == text.size() || !is_name_char(text[end]))) return true;
-  }
-  return false;
-}
-
 bool has_literal(const std::string& source, const std::string& text) {
   return source.find("'" + text + "'") != std::string::npos ||
          source.find("\"" + text + "\"") != std::string::npos;
@@ -114,7 +100,7 @@ ConversationRenderer::ConversationRenderer(ChatTemplate plain,
     : plain_(std::move(plain)), with_tools_(std::move(with_tools)), options_(std::move(options)) {}
 
 bool ConversationRenderer::mentions(std::string_view word) const {
-  return has_word(plain_.source(), word) || (with_tools_ && has_word(with_tools_->source(), word));
+  return plain_.mentions(word) || (with_tools_ && with_tools_->mentions(word));
 }
 
 const ChatTemplate& ConversationRenderer::template_for(const Example& example) const {
@@ -164,7 +150,7 @@ void ConversationRenderer::fit_roles(const Conversation& conversation) const {
 
 void ConversationRenderer::fit_calls(Conversation& conversation) const {
   const ChatTemplate& chat = *conversation.chat_template;
-  const bool takes_calls = has_word(chat.source(), "tool_calls");
+  const bool takes_calls = chat.mentions("tool_calls");
   for (std::size_t i = 0; i < conversation.messages.size(); ++i) {
     Json& message = conversation.messages[i];
     if (has_calls(message) && !takes_calls) {

@@ -11,6 +11,30 @@
 namespace svtune {
 namespace {
 
+bool is_name_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+std::set<std::string, std::less<>> names_of_source(std::string_view source) {
+  std::set<std::string, std::less<>> names;
+  for (auto at = source.begin(); at != source.end();) {
+    const auto begin = std::find_if(at, source.end(), is_name_char);
+    at = std::find_if_not(begin, source.end(), is_name_char);
+    if (begin != at) names.emplace(begin, at);
+  }
+  return names;
+}
+
+// As ChatTemplate::mentions(), also for words that are no names, such as keys with a space.
+bool has_word(std::string_view text, std::string_view word) {
+  for (std::size_t at = text.find(word); at != text.npos; at = text.find(word, at + 1)) {
+    const std::size_t end = at + word.size();
+    const bool starts = at == 0 || !is_name_char(text[at - 1]);
+    if (starts && (end == text.size() || !is_name_char(text[end]))) return true;
+  }
+  return false;
+}
+
 void check_messages(const Json& messages, const std::string& name) {
   if (!messages.is_array()) throw FileError(name, "the messages are not a list");
   for (std::size_t i = 0; i < messages.size(); ++i) {
@@ -60,7 +84,12 @@ ChatTemplate ChatTemplate::parse(std::string source, std::string name) {
   result.tree_ =
       std::make_shared<const jinja::TemplateTree>(jinja::parse_template(source, std::move(name)));
   result.source_ = std::move(source);
+  result.names_ = names_of_source(result.source_);
   return result;
+}
+
+bool ChatTemplate::mentions(std::string_view word) const {
+  return std::ranges::all_of(word, is_name_char) ? names_.contains(word) : has_word(source_, word);
 }
 
 ChatTemplate ChatTemplate::builtin(std::string_view family) {

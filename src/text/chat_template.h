@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <ctime>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,6 +57,8 @@ class ChatTemplate {
   RenderedChat render_with_spans(const Json& messages, const ChatOptions& options) const;
 
   const std::string& source() const { return source_; }
+  // Whether the word stands in the source, not as part of a longer name.
+  bool mentions(std::string_view word) const;
   const std::string& name() const { return tree_->name; }
 
  private:
@@ -62,7 +66,8 @@ class ChatTemplate {
   jinja::Rendering run(const Json& messages, const ChatOptions& options) const;
 
   std::string source_;
-  bool flatten_content_ = false;  // the template takes strings only
+  std::set<std::string, std::less<>> names_;  // longest runs of name characters in the source
+  bool flatten_content_ = false;              // the template takes strings only
   std::shared_ptr<const jinja::TemplateTree> tree_;
 };
 

@@ -39,6 +39,16 @@ std::vector<std::string> assistant_texts(const RenderedChat& chat) {
   return out;
 }
 
+TEST(ChatTemplate, MentionsWholeNamesAndKeysWithASpace) {
+  const auto chat = ChatTemplate::parse("{{ m.role }}{{ m['call id'] }}{{ user_name2 }}x", "test");
+  for (const char* word : {"m", "role", "call", "user_name2", "x", "call id"}) {
+    EXPECT_TRUE(chat.mentions(word)) << word;
+  }
+  for (const char* word : {"rol", "user", "name2", "call i", "content"}) {
+    EXPECT_FALSE(chat.mentions(word)) << word;
+  }
+}
+
 TEST(BuiltinChatTemplate, ChatMlLayout) {
   const RenderedChat chat = ChatTemplate::builtin("chatml").render(conversation(), options(true));
   EXPECT_EQ(chat.text,
