@@ -46,6 +46,23 @@ at::Tensor InputConvolution::forward(const at::Tensor& x, const at::Tensor& y,
   return norm.forward(y + (gelu ? at::gelu(mixed) : at::tanh(mixed)));
 }
 
+Kept InputConvolution::kept() const {
+  if (!convolution.exists()) return {};
+  const at::Tensor& weight = convolution.weight();
+  Kept kept{weight.size(0), 1};  // the sum and reciprocals, of the norm
+  // Its own gradient needs the joined inputs, and what the activation reads.
+  if (weight.requires_grad()) kept.elements += weight.size(1) * weight.size(2) + weight.size(0);
+  return kept;
+}
+
+Kept InputConvolution::passing() const {
+  if (!convolution.exists()) return {};
+  const at::Tensor& weight = convolution.weight();
+  // Inputs with a row of zeros, tap by tap and joined; output and activation; the matrix.
+  const std::int64_t joined = weight.size(1) * weight.size(2);
+  return {weight.size(1) + 2 * joined + 2 * weight.size(0), 0, weight.numel()};
+}
+
 void InputConvolution::parts(PartVisitor& visit) {
   visit(convolution);
   visit(norm);

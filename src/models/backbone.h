@@ -30,6 +30,9 @@ struct InputConvolution {
   // norm(y + act(convolution(x))); x [N, hidden] the embedded tokens, y [N, hidden] the output.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& y,
                      const std::vector<std::int32_t>& offsets) const;
+  Kept kept() const;
+  // What the forward pass holds on top while it runs; none of it is left for backward.
+  Kept passing() const;
   void parts(PartVisitor& visit);
 };
 

@@ -57,6 +57,7 @@ class Network {
   // The paths of all modules, containers before what they contain, as target names match them.
   std::vector<std::string> module_names();
   std::vector<Block>& blocks() { return parts_.backbone.blocks; }
+  InputConvolution& input_convolution() { return parts_.backbone.input_convolution; }
   // The layer that gives the logits.
   Linear& head();
   const Linear& head() const;

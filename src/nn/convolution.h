@@ -22,6 +22,7 @@ class Convolution {
   at::Tensor forward(const at::Tensor& x, const std::vector<std::int32_t>& offsets) const;
 
   const std::string& name() const { return name_; }
+  const at::Tensor& weight() const { return weight_; }
   at::Tensor& weight() { return weight_; }
   at::Tensor& bias() { return bias_; }
 

@@ -52,7 +52,8 @@ struct MemoryForecast {
   std::uint64_t total() const;
 };
 
-// Bytes of what turns tokens or images into rows, without an embedding that is the head as well.
+// Bytes of what turns tokens or images into rows, with a convolution of these, without an embedding
+// that is the head as well.
 std::uint64_t input_bytes(Network& net);
 
 // "program 191 MiB, weights 513 MiB, ...".

@@ -13,9 +13,8 @@ namespace {
 
 constexpr double kFp32 = 4;  // bytes
 
-// What backward keeps of one block for so many tokens, whatever its linear layers keep; bytes.
-double saved_by_block(const Block& block, double tokens, double element) {
-  const Kept kept = block.kept();
+// Of so many tokens.
+double bytes_of(const Kept& kept, double tokens, double element) {
   const double each =
       static_cast<double>(kept.elements) * element + kFp32 * static_cast<double>(kept.floats);
   return tokens * each + static_cast<double>(kept.once) * element;
@@ -124,15 +123,21 @@ Activations activations(Network& net, const MemoryRequest& request, double eleme
   std::vector<double> whole;  // what backward needs of each block
   for (std::size_t i = 0; i < count; ++i) {
     const Block& block = net.blocks()[all - count + i];
-    whole.push_back(saved_by_block(block, tokens, element) +
+    whole.push_back(bytes_of(block.kept(), tokens, element) +
                     tokens * request.kept_per_token[i] * element);
   }
+  const InputConvolution& convolution = net.input_convolution();
+  // It follows the first block, and is not run again with it.
+  const bool through = count == all && count > 0;
+  const double mixed = through ? bytes_of(convolution.kept(), tokens, element) : 0;
   const auto again =
       static_cast<std::size_t>(std::min<std::int64_t>(request.recompute.blocks, request.blocks()));
-  double saved = static_cast<double>(again) * input;
+  double saved = static_cast<double>(again) * input + mixed;
   for (std::size_t i = again; i < count; ++i) saved += whole[i];
   const double head = head_bytes(net, request, element) + head_gradient(net, request, element);
   double largest = saved + std::max(passing, head);
+  const double behind_first = through ? (again > 0 ? input : whole[0]) : 0;
+  largest = std::max(largest, behind_first + bytes_of(convolution.passing(), tokens, element));
   // A block lives again when those behind it are gone, inputs and all.
   for (std::size_t i = 0; i < again; ++i) {
     largest = std::max(largest, static_cast<double>(i + 1) * input + whole[i] + passing);
@@ -144,6 +149,9 @@ Activations activations(Network& net, const MemoryRequest& request, double eleme
 
 std::uint64_t input_bytes(Network& net) {
   std::uint64_t sum = 0;
+  for (const NamedParameter& each : parameters_of(net.input_convolution())) {
+    sum += each.tensor->nbytes();
+  }
   if (net.head_is_tied()) return sum;
   for (const NamedParameter& each : net.input_parameters()) sum += each.tensor->nbytes();
   return sum;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/errors.h"
+#include "io/tiny_encoder_test_util.h"
 #include "libtorch/prelude.h"
 #include "train/train_test_util.h"
 
@@ -248,6 +249,23 @@ TEST(ParameterPlan, ARoundedBaseIsHeldWhole) {
         .bytes;
   };
   EXPECT_EQ(weights(plain_svft()), weights(lora(8)));
+}
+
+TEST(ParameterPlan, AConvolutionOfTheInputTakesMemory) {
+  Json config = test::tiny_encoder_config({.family = "deberta-v2"});
+  const auto items = [&] {
+    return plan_parameters(config, "test", lora(4), {}, {.dtype = at::kFloat}).memory.items;
+  };
+  const std::vector<MemoryItem> plain = items();
+  config["conv_kernel_size"] = 3;
+  const std::vector<MemoryItem> mixed = items();
+  // Weight [32, 32, 3] with its bias, and a norm; the norm keeps its input and one number a row.
+  EXPECT_EQ(mixed[1].bytes - plain[1].bytes, 4u * (32 * 32 * 3 + 32 + 2 * 32));
+  EXPECT_EQ(mixed[4].name, "activations");
+  EXPECT_EQ(mixed[4].bytes - plain[4].bytes, 2048u * 4 * (32 + 1));
+  // Long kernels need more while they run than all that backward keeps.
+  config["conv_kernel_size"] = 201;
+  EXPECT_GT(items()[5].bytes, 2048u * 4 * 2 * 201 * 32 - mixed[4].bytes);
 }
 
 TEST(ParameterPlan, RefusesWhatTrainingWouldRefuse) {
