@@ -62,9 +62,11 @@ void check_size(std::int64_t pixels, const ImageInput& input) {
                          std::to_string(below + input.patch) + ".");
   }
   if (!input.any_size && (pixels != input.width || pixels != input.height)) {
-    throw UsageError(got + ": the model reads images of " + std::to_string(input.width) + " x " +
-                         std::to_string(input.height) + " pixels alone",
-                     "Leave it out; DINOv2 reads other sizes.");
+    throw UsageError(
+        got + ": the model reads images of " + std::to_string(input.width) + " x " +
+            std::to_string(input.height) + " pixels alone",
+        "Leave it out; DINOv2 reads other sizes. transformers would not read what such a "
+        "run saves unless it is told each time to interpolate the positions.");
   }
 }
 
