@@ -62,6 +62,10 @@ void AdapterSet::begin(std::int64_t total) const {
   if (state) state->begin(total);
 }
 
+void AdapterSet::before_step() const {
+  if (state) state->before_step();
+}
+
 void AdapterSet::after_step(std::int64_t step, std::int64_t total) const {
   if (state) state->after_step(step, total);
 }

@@ -43,6 +43,7 @@ struct AdapterSet {
   void refresh() const;                  // see Adapter::refresh
   at::Tensor penalty() const;            // see MethodState::penalty
   void begin(std::int64_t total) const;  // see MethodState::begin
+  void before_step() const;              // see MethodState::before_step
   // see MethodState::after_step
   void after_step(std::int64_t step, std::int64_t total) const;
   // Seeds each layer's adapter with a stream of its own.

@@ -27,6 +27,9 @@ class MethodState {
   // A scalar that is added to the loss of each step, not to losses that are reported; undefined
   // when there is none.
   virtual at::Tensor penalty() const { return {}; }
+  // When the gradient of a step is made and clipped: trained leaves hold it, and it may be changed
+  // in place.
+  virtual void before_step() {}
   // After the optimiser's step number `step` of `total`: trained leaves hold their new values and,
   // still, the gradients that led to them.
   virtual void after_step(std::int64_t step, std::int64_t total) {

@@ -3,6 +3,10 @@
 // go on from step to step.
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <utility>
+#include <vector>
+
 #include "base/files.h"
 #include "base/oracle_test_util.h"
 #include "train/run_log.h"
@@ -144,6 +148,32 @@ TEST(MethodState, IsCalledAfterEveryStepWithTheGradientsStillThere) {
     const at::Tensor rows = adapter.low_rank_delta()->down.abs().sum(1);
     EXPECT_EQ((rows == 0).sum().item<std::int64_t>(), 1);
   }
+}
+
+// Takes away the gradient of one leaf.
+class ZeroingState final : public MethodState {
+ public:
+  explicit ZeroingState(at::Tensor leaf) : leaf_(std::move(leaf)) {}
+  void before_step() override { leaf_.mutable_grad().zero_(); }
+
+ private:
+  at::Tensor leaf_;
+};
+
+// Without a gradient AdamW leaves B at zero, where it starts.
+TEST(MethodState, MayChangeGradientsBeforeTheStep) {
+  Rig rig = lora_rig(at::kFloat);
+  const auto B_of = [&](std::size_t layer) {
+    return rig.adapters.layers[layer]->adapter()->trainables()[1].tensor;
+  };
+  rig.adapters.state = std::make_shared<ZeroingState>(B_of(0));
+  CyclicSource source(random_documents(24, 3), 2);
+  TrainConfig config;
+  TrainState run(rig.adapters, source, config.optimizer);
+  Silent observer;
+  train(*rig.net, run, config, kSteps, observer);
+  EXPECT_EQ(B_of(0).abs().max().item<double>(), 0);
+  EXPECT_GT(B_of(1).abs().max().item<double>(), 0);
 }
 
 TEST(MethodState, SharedTensorsAreFrozenStateOnce) {

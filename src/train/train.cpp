@@ -116,6 +116,7 @@ void take_steps(Network& net, TrainState& state, const TrainConfig& config,
         or_rescue(state, observer, [&] { return make_gradient(net, state, config, report); });
     if (!has_data) break;
     report.learning_rate = schedule.rate(state.step);
+    state.adapters.before_step();
     state.optimizer.step(report.learning_rate);
     state.adapters.after_step(report.step, total_steps);
     state.adapters.refresh();

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "adapters/lora/preconditioner.h"
 #include "adapters/low_rank/low_rank_adapter.h"
 #include "adapters/low_rank/peft_lora.h"
 #include "base/errors.h"
@@ -32,8 +34,12 @@ AdapterInit finish(const LowRankShape& shape, const LoraConfig& config, const La
                                .dropout = config.low_rank.dropout,
                                .compute_dtype = site.base.dtype(),
                                .b_rate_ratio = config.b_rate_ratio};
+  auto adapter = std::make_unique<LowRankAdapter>(A, B, options, A0, B0);
+  if (auto* const state = dynamic_cast<LoraPreconditioner*>(site.state.get())) {
+    state->join(site.name, adapter->A(), adapter->B());
+  }
   AdapterInit init;
-  init.adapter = std::make_unique<LowRankAdapter>(A, B, options, A0, B0);
+  init.adapter = std::move(adapter);
   init.report["rank"] = shape.rank;
   return init;
 }
@@ -124,6 +130,12 @@ void check_layer(const LoraConfig& config, const LayerSite& site) {
                          std::to_string(2 * shape.rank) + " of " + std::to_string(most),
                      "Choose a --rank up to " + std::to_string(most / 2) + ".");
   }
+}
+
+std::unique_ptr<MethodState> make_state(const LoraConfig& config,
+                                        std::span<const LayerSite> sites) {
+  if (!config.precondition) return nullptr;
+  return std::make_unique<LoraPreconditioner>(sites);
 }
 
 AdapterInit make_adapter(const LoraConfig& config, const LayerSite& site) {

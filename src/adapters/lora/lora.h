@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -74,6 +75,7 @@ struct LoraConfig {
   GradientScale gradient_scale = GradientScale::kStable;
   double stable_gamma = 16;
   bool first_step = false;
+  bool precondition = false;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -107,6 +109,10 @@ struct LoraConfig {
                             .help = "Start one step along the gradient away from the base, as the "
                                     "paper has it, with a LoRA of the rank itself",
                             .when = only_with("init", "lora_one")});
+    visit(self.precondition, {.name = "precondition",
+                              .help = "Divide the gradient of A by BᵀB and that of B by AAᵀ, as "
+                                      "the paper has it",
+                              .when = only_with("init", "lora_one")});
   }
   bool operator==(const LoraConfig&) const = default;
 };
@@ -114,6 +120,8 @@ struct LoraConfig {
 inline MethodTraits traits(const LoraConfig& config) {
   return {.moves_start = config.init == LoraInit::kLoraOne && config.first_step};
 }
+// LoRA-One's preconditioner (preconditioner.h) where it is asked for, else null.
+std::unique_ptr<MethodState> make_state(const LoraConfig& config, std::span<const LayerSite> sites);
 AdapterInit make_adapter(const LoraConfig& config, const LayerSite& site);
 AdapterInit make_empty_adapter(const LoraConfig& config, const LayerSite& site);
 void check_layer(const LoraConfig& config, const LayerSite& site);

@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <span>
+#include <vector>
+
 #include "adapters/low_rank/low_rank_adapter.h"
 #include "base/errors.h"
 #include "libtorch/prelude.h"
@@ -66,6 +70,35 @@ TEST(Lora, OddRanksHaveNoOrthogonalStart) {
   } catch (const ModelError& error) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr(kLayer), HasSubstr("the rank is 5")));
   }
+}
+
+// What is left of a gradient, times what it was divided by, is the gradient.
+TEST(Lora, PreconditionerDividesByTheOtherFactor) {
+  const BaseWeight base(seeded({14, 10}, 1));
+  LoraConfig one = config(LoraInit::kLoraOne, 3);
+  one.precondition = true;
+  const LowRankDelta start{seeded({3, 10}, 2), seeded({14, 3}, 3)};
+  LayerSite site{kLayer, base, 5};
+  const std::shared_ptr<MethodState> state = make_state(one, std::span<const LayerSite>(&site, 1));
+  site.state = state;
+  site.start = &start;
+  const AdapterInit init = make_adapter(one, site);
+  const std::vector<Trainable> leaves = init.adapter->trainables();
+  const at::Tensor A = leaves[0].tensor, B = leaves[1].tensor;
+  const at::Tensor of_A = seeded({3, 10}, 4), of_B = seeded({14, 3}, 5);
+  A.mutable_grad() = of_A.clone();
+  B.mutable_grad() = of_B.clone();
+  state->before_step();
+  const at::NoGradGuard no_grad;
+  const at::Tensor damping = at::eye(3, at::kDouble) * 1e-6;
+  const at::Tensor again_A = at::mm(at::mm(B.t(), B) + damping, A.grad());
+  const at::Tensor again_B = at::mm(B.grad(), at::mm(A, A.t()) + damping);
+  // fp64, products of a condition below 1e4.
+  EXPECT_LT((again_A - of_A).abs().max().item<double>(), 1e-10);
+  EXPECT_LT((again_B - of_B).abs().max().item<double>(), 1e-10);
+  EXPECT_GT((A.grad() - of_A).abs().max().item<double>(), 0.1);
+  one.precondition = false;
+  EXPECT_TRUE(make_state(one, std::span<const LayerSite>(&site, 1)) == nullptr);
 }
 
 TEST(Lora, BLearnsAtItsOwnRate) {

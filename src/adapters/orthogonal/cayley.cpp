@@ -4,6 +4,7 @@
 
 #include "libtorch/autograd.h"
 #include "libtorch/prelude.h"
+#include "linalg/small_inverse.h"
 
 namespace svtune {
 namespace {
@@ -11,32 +12,14 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Inverts M [b, b] in place by Gauss and Jordan. Without pivots: the symmetric part of 1 + Q is the
-// identity, so that no pivot falls below 1.
-void invert(double* M, std::int64_t b) {
-  for (std::int64_t p = 0; p < b; ++p) {
-    double* pivot_row = M + p * b;
-    const double inverse = 1.0 / pivot_row[p];
-    pivot_row[p] = 1.0;
-    for (std::int64_t j = 0; j < b; ++j) pivot_row[j] *= inverse;
-    for (std::int64_t i = 0; i < b; ++i) {
-      if (i == p) continue;
-      double* row = M + i * b;
-      const double factor = row[p];
-      row[p] = 0.0;
-      for (std::int64_t j = 0; j < b; ++j) row[j] -= factor * pivot_row[j];
-    }
-  }
-}
-
-// (1 + Q)⁻¹ in fp64.
+// (1 + Q)⁻¹ in fp64. The symmetric part of 1 + Q is the identity, so that no pivot falls below 1.
 at::Tensor inverse_of_shifted(const at::Tensor& Q) {
   const std::int64_t blocks = Q.size(0), b = Q.size(1);
   const at::Tensor M =
       (Q.detach().to(at::kCPU, at::kDouble) + at::eye(b, at::kDouble)).contiguous();
   double* data = M.mutable_data_ptr<double>();
   at::parallel_for(0, blocks, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t k = begin; k < end; ++k) invert(data + k * b * b, b);
+    for (std::int64_t k = begin; k < end; ++k) invert_positive(data + k * b * b, b);
   });
   return M.to(Q.device());
 }
