@@ -32,7 +32,9 @@ int run(const EvalCommandOptions& options, CommandContext& context) {
   LoadedModel loaded = load_for_command(options.model, context);
   const std::optional<Tokenizer> tokenizer = tokenizer_for(loaded);
   Terminal terminal(context);
-  const Score score = evaluate(loaded, tokenizer ? &*tokenizer : nullptr, options.what, terminal);
+  EvalOptions what = options.what;
+  what.given = options.given;
+  const Score score = evaluate(loaded, tokenizer ? &*tokenizer : nullptr, what, terminal);
   terminal.finish();
   context.out << score.text << "\n";
   return 0;

@@ -1,6 +1,9 @@
 // svtune eval: runs a task of eval/tasks.h on a file of examples.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "cli/core/command.h"
 #include "cli/shared_steps.h"
 #include "eval/evaluate.h"
@@ -29,6 +32,7 @@ struct EvalCommandOptions {
           "svtune eval --task classify --model bert/ --adapter runs/rte/adapter --data dev.tsv"};
   ServedModelOptions model;
   EvalOptions what;
+  std::vector<std::string> given;  // no field
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {

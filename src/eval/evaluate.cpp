@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "base/errors.h"
@@ -73,7 +74,9 @@ void check_kind(const LabelTask& task, const LoadedModel& loaded, const EvalOpti
                      "Leave it out, or give another --model.");
   };
   if (images && !task.reading.text_columns.empty()) refuse("--text-columns");
-  if (images && task.max_length != LabelTask::kMaxLength) refuse("--max-length");
+  const bool limited = task.max_length != LabelTask::kMaxLength ||
+                       std::ranges::count(options.given, std::string("max_length")) > 0;
+  if (images && limited) refuse("--max-length");
   if (!images && !task.images.image_column.empty()) refuse("--image-column");
   if (!images && std::filesystem::is_directory(options.data)) {
     throw UsageError(

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "adapter_files/loaded_model.h"
 #include "data/prompt_template.h"
@@ -22,6 +24,7 @@ struct EvalOptions {
   // Of several, for examples that name none; as Batch::adapters. Not an option: on the command line
   // it is the first.
   std::int32_t adapter = 0;
+  std::vector<std::string> given = {};  // no field: names of options that a command line has
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {

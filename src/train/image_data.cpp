@@ -1,5 +1,6 @@
 #include "train/image_data.h"
 
+#include <algorithm>
 #include <string>
 
 #include "base/errors.h"
@@ -45,8 +46,9 @@ void check_image_run(const TrainOptions& options) {
                      "Give --task classify.");
   }
   require_absent(!options.data.labelled.text_columns.empty(), "--text-columns", options, true);
-  require_absent(options.train.batch.max_length != BatchConfig{}.max_length, "--max-length",
-                 options, true);
+  const bool limited = options.train.batch.max_length != BatchConfig{}.max_length ||
+                       std::ranges::count(options.given, std::string("max_length")) > 0;
+  require_absent(limited, "--max-length", options, true);
   require_absent(options.model.resize_embeddings, "--resize-embeddings", options, true);
   require_absent(!options.targets.trainable_token_indices.empty(), "--trainable-token-indices",
                  options, true);

@@ -188,6 +188,7 @@ struct TrainOptions {
   TargetOptions targets;
   TrainConfig train;
   RunOptions run;
+  std::vector<std::string> given;  // no field: names of options that a command line has
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {

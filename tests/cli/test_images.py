@@ -168,8 +168,9 @@ class Refusals(Images):
 
     def test_models_and_options_of_the_other_kind(self):
         self.refuse(2, "reads text", model=self.model)
-        self.refuse(2, "--max-length applies only to models that read text",
-                    more=["--max-length", 64])
+        for length in (64, 512):  # the second is what it is without the option
+            self.refuse(2, "--max-length applies only to models that read text",
+                        more=["--max-length", length])
         self.refuse(2, "--label-column says how a table of images is read",
                     more=["--label-column", "a"])
         self.refuse(2, "--text-columns applies only", more=["--text-columns", "a"])
@@ -182,6 +183,8 @@ class Refusals(Images):
         self.refused(language, 2, "has no words to learn")
         headed = image_fixture.write_vit(self.root / "headed", labels=image_fixture.COLOURS)
         self.refused(svtune("eval", "--model", headed, "--data", self.data), 2, "no words")
+        self.refused(svtune("eval", "--task", "classify", "--model", headed, "--data",
+                            self.test_images, "--max-length", 512), 2, "--max-length")
         self.refused(svtune("generate", "--model", headed, "--prompt", "a"), 1, "images")
 
     def test_a_model_without_its_preparation(self):

@@ -6,6 +6,8 @@
 // and its name in a CommandList is all that the command line needs. Where an option stands for
 // values of others the struct has
 //   static constexpr auto presets = &function;  // as FieldPresets
+// and where it matters that an option is given, whatever its value,
+//   std::vector<std::string> given;             // no field: the names that the command line has
 #pragma once
 
 #include <functional>
@@ -56,6 +58,9 @@ int run_command(const std::vector<std::string>& args, CommandContext& context) {
   FieldPresets presets;
   if constexpr (requires { Options::presets(line.inputs); }) presets = Options::presets;
   apply_line(line, [&options] { return list_fields(options); }, known, presets);
+  if constexpr (requires { options.given; }) {
+    for (const FieldInput& input : line.inputs) options.given.push_back(input.name);
+  }
   if constexpr (requires { run(options, context); }) {
     return run(options, context);
   } else {
