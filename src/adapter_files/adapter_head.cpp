@@ -39,6 +39,7 @@ std::optional<NewHead> told_by_side_file(const fs::path& adapter) {
   const Json json = read_json_file(adapter / kSideFile);
   const auto found = json.is_object() ? json.find("head") : json.end();
   if (found == json.end() || !found->is_object()) return std::nullopt;
+  if (found->value("task", Json()) == Json(kMaskedTask)) return NewHead{HeadTask::kMasked};
   const std::optional<HeadTask> task = task_of(found->value("task", Json()));
   const Json labels = found->value("labels", Json());
   if (!task || !labels.is_array() || labels.empty()) return std::nullopt;
@@ -77,7 +78,7 @@ std::optional<NewHead> adapter_head(const fs::path& model, const fs::path& adapt
 }
 
 void drop_absent_classifiers(Network& net, TargetOptions& targets) {
-  if (net.is_language_model()) return;
+  if (net.predicts_words()) return;
   const std::vector<std::string> modules = net.module_names();
   std::erase_if(targets.modules_to_save, [&](const std::string& name) {
     const auto is_name = [&](const char* each) { return name == each; };
@@ -102,6 +103,23 @@ void skip_module_copies(TensorFiller& file) {
       if (!file.holds(key) || !file.has(module + rest)) continue;
       if (file.take(key, at::kFloat).equal(file.take(module + rest, at::kFloat))) continue;
       file.problem(key + " is not the same as " + module + rest);
+    }
+  }
+}
+
+void skip_old_names(const ArchSpec& spec, TensorFiller& file) {
+  for (const std::string& key : file.unread()) {
+    for (const OldName& old : spec.old_names) {
+      if (!key.ends_with("." + old.before)) continue;
+      const std::string now = key.substr(0, key.size() - old.before.size()) + old.now;
+      const std::size_t dot = now.rfind('.');
+      const std::string adapted = now.substr(0, dot) + ".base_layer" + now.substr(dot);
+      const std::string& other = file.has(now) ? now : adapted;
+      if (!file.has(other)) continue;
+      if (!file.take(key, at::kFloat).equal(file.take(other, at::kFloat))) {
+        file.problem(key + " is not the same as " + other);
+      }
+      break;
     }
   }
 }

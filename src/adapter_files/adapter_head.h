@@ -1,4 +1,5 @@
-// Adapters of models with a head of labels, which PEFT saves whole beside the factors.
+// Adapters of models with a head of labels, which PEFT saves whole beside the factors, or of hidden
+// words.
 #pragma once
 
 #include <filesystem>
@@ -24,6 +25,10 @@ void drop_absent_classifiers(Network& net, TargetOptions& targets);
 // again below "modules_to_save", and frozen below "original_module". The copies are no tensors
 // without a place.
 void skip_module_copies(TensorFiller& file);
+
+// PEFT writes a tensor that two modules share under the names of both; those that `spec` calls by
+// another one are no tensors without a place.
+void skip_old_names(const ArchSpec& spec, TensorFiller& file);
 
 // Throws FileError when the adapter leaves a tensor open that the checkpoint lacks and that was
 // made at random.

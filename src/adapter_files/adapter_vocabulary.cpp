@@ -130,7 +130,7 @@ void add_stored_words(const Model& model, const fs::path& weights, PeftConfig& c
   const std::string head_name = model.net->head().name();
   const std::optional<at::Tensor> embedding = other_than_base(embedding_name);
   const std::optional<at::Tensor> head =
-      model.net->is_language_model() ? other_than_base(head_name) : std::nullopt;
+      model.net->predicts_words() ? other_than_base(head_name) : std::nullopt;
   std::vector<std::string>& saved = config.targets.modules_to_save;
   if (embedding) saved.push_back(embedding_name);
   const bool one = embedding && model.net->head_is_tied() && (!head || head->equal(*embedding));
@@ -156,7 +156,7 @@ void require_added_words(const Model& model, const AdapterSet& adapters, const f
   const std::int64_t vocab = model.spec().vocab_size;
   std::vector<std::string> modules{model.net->embedding().name()};
   const Network& net = *model.net;
-  if (net.is_language_model() && !net.head_is_tied()) modules.push_back(net.head().name());
+  if (net.predicts_words() && !net.head_is_tied()) modules.push_back(net.head().name());
   for (std::int64_t id = vocab - model.added_words; id < vocab; ++id) {
     for (const std::string& module : modules) {
       if (trains_word(model, adapters, module, id)) continue;

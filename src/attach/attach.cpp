@@ -27,19 +27,32 @@ bool is_below_any(const std::string& parameter, const std::vector<std::string>& 
   return std::ranges::any_of(modules, [&](const auto& m) { return is_below_module(parameter, m); });
 }
 
+void add_saved(TargetOptions& targets, const std::string& module) {
+  std::vector<std::string>& saved = targets.modules_to_save;
+  const bool there = std::ranges::any_of(saved, [&](const std::string& each) {
+    return module.ends_with(each) || is_below_module(module, each);
+  });
+  if (!there) saved.push_back(module);
+}
+
+// What the checkpoint lacked must train.
+TargetOptions with_made(const Model& model, TargetOptions targets) {
+  for (const std::string& tensor : model.made) {
+    add_saved(targets, tensor.substr(0, tensor.rfind('.')));
+  }
+  return targets;
+}
+
 // What trains of a head of labels: what holds its output, and made tensors' modules.
 TargetOptions with_head(const Model& model, TargetOptions targets) {
-  std::vector<std::string>& saved = targets.modules_to_save;
   const std::string& output = model.net->head().name();
-  const auto add = [&](const std::string& module) {
-    const bool there = std::ranges::any_of(saved, [&](const std::string& each) {
-      return module.ends_with(each) || is_below_module(module, each);
-    });
-    if (!there) saved.push_back(module);
-  };
-  add(output.substr(0, output.find('.')));
-  for (const std::string& tensor : model.made) add(tensor.substr(0, tensor.rfind('.')));
-  return targets;
+  add_saved(targets, output.substr(0, output.find('.')));
+  return with_made(model, std::move(targets));
+}
+
+// What trains beside the targets of any method.
+TargetOptions with_own_modules(const Model& model, const TargetOptions& targets) {
+  return model.net->predicts_words() ? with_made(model, targets) : with_head(model, targets);
 }
 
 Plan plan_everything(Network& net) {
@@ -155,7 +168,7 @@ void plan_token_rows(Network& net, const TargetOptions& targets, const MethodCon
                ", the model knows 0 to " + std::to_string(vocab - 1),
            "");
   }
-  if (targets.trainable_token_head && !net.is_language_model()) {
+  if (targets.trainable_token_head && !net.predicts_words()) {
     refuse("have no rows in a head of labels", "Leave out --trainable-token-head.");
   }
   if (const auto twice = std::ranges::adjacent_find(ids); twice != ids.end()) {
@@ -334,9 +347,8 @@ Attached attach(Model& model, const MethodConfig& method, const TargetOptions& g
   const MethodTraits traits = method_traits(method);
   const bool everything = traits.trains_matrix && given == TargetOptions{};
   const bool in_part = traits.biases_alone || traits.head_alone;
-  const bool adds_head =
-      options.add_head && !everything && !in_part && !model.net->is_language_model();
-  const TargetOptions targets = adds_head ? with_head(model, given) : given;
+  const bool adds_head = options.add_head && !everything && !in_part;
+  const TargetOptions targets = adds_head ? with_own_modules(model, given) : given;
   Plan plan = plan_of(model, method, targets);
   plan_token_rows(*model.net, targets, method, plan);
   for (const Linear* layer : plan.layers) {

@@ -25,7 +25,7 @@ struct AttachOptions {
   // false: tensors of the right shapes without any initialisation work (no decomposition),
   // for loading values afterwards.
   bool initialise = true;
-  // false: the targets name all that trains, also of a head of labels.
+  // false: the targets name all that trains, also of a head that was made anew.
   bool add_head = true;
   // false: without the method's checks of its options. Files of other tools may hold what it
   // would not start with, such as factors of any rank.
@@ -72,8 +72,8 @@ std::vector<std::string> head_modules(const Model& model);
 // For a method that trains matrices, without any target option every tensor of the model trains;
 // with target options only the matched matrices do. A tied embedding and head train as one tensor
 // there; named in modules_to_save (or adapted) they part, as in PEFT. A head of labels trains whole
-// beside any method, as PEFT's classifier does, and with it whatever else of the head the
-// checkpoint lacked; the record's targets name both. Where biases alone train, no matrix does, and
+// beside any method, as PEFT's classifier does, and of every head whatever the checkpoint lacked;
+// the record's targets name both. Where biases alone train, no matrix does, and
 // targets choose whose biases. Throws UsageError for targets that match
 // nothing or options that contradict each other, ModelError naming the layer when the method cannot
 // serve it, each before any layer is initialised; the model is unchanged then.

@@ -45,7 +45,7 @@ std::optional<PackedBatch> BatchStream::next() {
       const auto tokens = static_cast<std::int64_t>(batch.tokens.size());
       if (length > 0 && is_full(documents, tokens, length)) return batch;
       ++position_.next;
-      store_->append_to(batch, index);
+      store_->append_in_pass(batch, index, position_.epoch);
     }
     position_ = {position_.epoch + 1, 0};
     announced_ = false;

@@ -66,8 +66,11 @@ DeclaredHead declared_head(const Json& config, const std::string& source) {
   };
   Network net(parse_arch(config, source), declare);
   for (const Linear* layer : net.head_linears()) {
+    if (layer == &net.head() && net.head_is_tied()) continue;
     head.shapes[layer->name() + ".weight"] = {layer->out_features(), layer->in_features()};
-    if (layer->bias().defined()) head.shapes[layer->name() + ".bias"] = {layer->out_features()};
+  }
+  for (const NamedParameter& each : net.head_parameters()) {
+    head.shapes[each.name] = each.tensor->sizes().vec();
   }
   head.output = net.head().name();
   head.spec = net.spec();
@@ -84,7 +87,8 @@ std::optional<std::int64_t> other_rows(const WeightSource& stored, const std::st
 
 at::Tensor made_tensor(const std::string& name, const std::vector<std::int64_t>& shape,
                        double deviation, std::uint64_t seed) {
-  if (shape.size() == 1) return at::zeros(shape, at::kFloat);
+  const bool bias = name.ends_with(".bias");
+  if (shape.size() == 1) return at::full(shape, bias ? 0.0 : 1.0, at::kFloat);
   const at::Generator generator = at::detail::createCPUGenerator(derive_seed(seed, "head", name));
   return at::randn(shape, generator, at::TensorOptions().dtype(at::kFloat)).mul_(deviation);
 }
@@ -99,11 +103,13 @@ HeadedSource with_new_head(std::shared_ptr<const WeightSource> stored, const Jso
   const double deviation =
       range != config.end() && range->is_number() ? range->get<double>() : 0.02;
   HeadedSource result;
+  result.output = declared.output;
   std::map<std::string, at::Tensor> made;
   for (const auto& [name, shape] : declared.shapes) {
     const std::string in_file = names.of(name);
     if (names.contains(in_file)) {
-      const bool output = name.starts_with(declared.output + ".");
+      const bool labels = declared.spec.task != HeadTask::kMasked;
+      const bool output = labels && name.starts_with(declared.output + ".");
       const auto others = output ? other_rows(*stored, in_file, shape[0]) : std::nullopt;
       if (!others) continue;
       result.replaced = others;

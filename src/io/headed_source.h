@@ -1,4 +1,4 @@
-// A checkpoint with a head of labels that it does not hold, or not all of, or for other labels:
+// A checkpoint with a head that it does not hold, or not all of, or for other labels:
 // that of a bare encoder, of a masked language model, or of a model of other classes.
 #pragma once
 
@@ -17,11 +17,12 @@ struct HeadedSource {
   std::vector<std::string> made;  // new tensors, by their full names
   // Labels of a stored head that the new one takes the place of.
   std::optional<std::int64_t> replaced = {};
+  std::string output;  // path of the head's last layer
 };
 
 // The checkpoint with what the head of `config` needs beside it: matrices are normal with the
-// deviation that config.json calls initializer_range, biases 0. A head that is stored stays; where
-// its outputs are not as many as the head's labels, they are made anew.
+// deviation that config.json calls initializer_range, norms 1 and biases 0. A head that is stored
+// stays; where its outputs are not as many as the head's labels, they are made anew.
 HeadedSource with_new_head(std::shared_ptr<const WeightSource> stored, const Json& config,
                            const NewHead& head, const std::string& source);
 

@@ -173,6 +173,8 @@ void make_head(Model& model, const NewHead& head) {
   HeadedSource headed = with_new_head(std::move(model.weights), model.config, head, source);
   model.weights = std::move(headed.weights);
   model.made = std::move(headed.made);
+  // That of words begins at 0 and not at random, so that nobody needs to train it.
+  if (head.task == HeadTask::kMasked) std::erase(model.made, headed.output + ".bias");
   if (!headed.replaced) return;
   model.warnings.push_back("the head of " + std::to_string(*headed.replaced) + " labels that " +
                            model.path.string() + " holds is not used: one of " +

@@ -25,8 +25,9 @@ struct LoadOptions {
   // Number of words instead of the stored one: added rows of the embedding and the head are the
   // mean of the stored ones.
   std::optional<std::int64_t> vocab_size = {};
-  // Of an encoder or an image model: a head with so many labels. What the checkpoint lacks is made
-  // at random, and so is the output of a stored head with another number of labels, with a warning.
+  // Of an encoder or an image model: a head with so many labels, or one that finds hidden words.
+  // What the checkpoint lacks is made at random, and so is the output of a stored head with another
+  // number of labels, with a warning.
   std::optional<NewHead> head = {};
   // Of an image model whose positions are those of one size: interpolate them for other sizes.
   bool any_image_size = false;
@@ -74,7 +75,9 @@ struct Model {
   std::string arithmetic;             // what is stored and computed in, and why; one line
   std::vector<std::string> warnings;  // e.g. tensors of the file that the model does not use
   std::int64_t added_words = 0;       // of LoadOptions::vocab_size, beyond the stored ones
-  std::vector<std::string> made;      // tensors of LoadOptions::head that are new, full names
+  // Tensors of LoadOptions::head that are new and must be trained, full names: a bias of words is 0
+  // and may stay so.
+  std::vector<std::string> made;
 
   const ArchSpec& spec() const { return net->spec(); }
   at::ScalarType dtype() const { return net->dtype(); }

@@ -1,19 +1,36 @@
 #include "io/new_head.h"
 
+#include <utility>
+
 #include "base/errors.h"
 #include "libtorch/prelude.h"
 #include "models/families.h"
 
 namespace svtune {
 
+namespace {
+
+// Words are those of the embedding.
+Json with_masked_head(Json config, const Family& family, const std::string& source) {
+  if (family.reads_images) {
+    throw FileError(source, family.model_type + " reads images and knows no words");
+  }
+  config["architectures"] = {family.encoder_class + "ForMaskedLM"};
+  return config;
+}
+
+}  // namespace
+
 Json with_head(Json config, const NewHead& head, const std::string& source) {
   const Family* family = family_of(config);
   if (family == nullptr || family->encoder_class.empty()) {
     const Json type = config.is_object() ? config.value("model_type", Json()) : Json();
-    throw FileError(source, "model_type " + type.dump() + " can have no head of labels",
+    const std::string kind = head.task == HeadTask::kMasked ? "hidden words" : "labels";
+    throw FileError(source, "model_type " + type.dump() + " can have no head of " + kind,
                     "Give an encoder, BERT, RoBERTa, DistilBERT or DeBERTa V3, or an image model, "
                     "ViT or DINOv2.");
   }
+  if (head.task == HeadTask::kMasked) return with_masked_head(std::move(config), *family, source);
   const auto count = static_cast<std::int64_t>(head.names.size());
   if (head.labels < 1 || (count > 0 && count != head.labels)) {
     throw ModelError("a head needs one label or more, and a name for each or for none: got " +

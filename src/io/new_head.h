@@ -1,5 +1,5 @@
-// A head of labels asked for on top of an encoder or an image model, and what config.json says of
-// it then.
+// A head of labels or of hidden words asked for on top of an encoder or an image model, and what
+// config.json says of it then.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,14 @@
 namespace svtune {
 
 struct NewHead {
-  HeadTask task = HeadTask::kDocument;  // or kToken
+  HeadTask task = HeadTask::kDocument;  // or kToken, or kMasked, which has no labels
   std::int64_t labels = 2;              // classes; 1: a number for each document
   std::vector<std::string> names = {};  // of the labels; empty: LABEL_0 and so on
   std::uint64_t seed = 0;               // of the weights that are made
 };
 
 // config.json of the model with the head: architectures, id2label, label2id, problem_type. Throws
-// FileError naming `source` when the family has no heads of labels, ModelError for numbers of
+// FileError naming `source` when the family has no such head, ModelError for numbers of
 // labels and names that do not fit.
 Json with_head(Json config, const NewHead& head, const std::string& source);
 

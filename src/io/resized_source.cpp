@@ -22,7 +22,12 @@ class ResizedSource final : public WeightSource {
       names_.insert(name);
       if (name.starts_with(words.base_prefix)) names_.insert(name.substr(words.base_prefix.size()));
     }
-    if (words.head_has_words) names_.insert(words.head + ".bias");
+    if (!words.head_has_words) return;
+    const std::string bias = words.head + ".bias";
+    names_.insert(bias);
+    for (const OldName& old : words.old_names) {
+      if (bias == old.now) names_.insert(old.before);
+    }
   }
 
   std::optional<at::Tensor> read(const std::string& name, at::ScalarType dtype) const override {

@@ -24,6 +24,7 @@ enum class HeadTask {
   kNextToken,  // each word of the vocabulary: a language model
   kDocument,   // each class of a document, or one number that it is given
   kToken,      // each class of a token
+  kMasked,     // each word of the vocabulary, for tokens that are hidden from the model
 };
 
 // What an image model reads: images of three channels, cut into squares of `patch` pixels.

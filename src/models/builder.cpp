@@ -47,14 +47,17 @@ Convolution Builder::convolution(const std::string& path, std::int64_t width,
   return {name, std::move(weight), load_.tensor(name + ".bias", {width})};
 }
 
-Linear Builder::tied(const std::string& path, const Embedding& table) const {
+Linear Builder::tied(const std::string& path, const Embedding& table, bool bias) const {
   const at::Tensor& weight = table.weight();
   const std::string own = prefix_ + path + ".weight", shared = table.name() + ".weight";
   if (weight.defined() && load_.differs && load_.differs(own, shared)) {
-    return linear(path, weight.size(0), weight.size(1));
+    return linear(path, weight.size(0), weight.size(1), bias);
   }
   if (!weight.defined()) return Linear(prefix_ + path, BaseWeight(at::empty({1, 1})));
-  return Linear(prefix_ + path, BaseWeight(weight, load_.compute.value_or(weight.scalar_type())));
+  at::Tensor bias_values =
+      bias ? load_.tensor(prefix_ + path + ".bias", {weight.size(0)}) : at::Tensor();
+  return Linear(prefix_ + path, BaseWeight(weight, load_.compute.value_or(weight.scalar_type())),
+                std::move(bias_values));
 }
 
 }  // namespace svtune

@@ -48,9 +48,9 @@ class Builder {
   FreeTensor tensor(const std::string& path, const std::vector<std::int64_t>& shape) const;
   Convolution convolution(const std::string& path, std::int64_t width, std::int64_t taps) const;
   PlainModule module(const std::string& path) const { return {prefix_ + path}; }
-  // A linear layer without bias whose matrix is the embedding's, unless the checkpoint holds
-  // another one under its name.
-  Linear tied(const std::string& path, const Embedding& table) const;
+  // A linear layer whose matrix is the embedding's, unless the checkpoint holds another one under
+  // its name.
+  Linear tied(const std::string& path, const Embedding& table, bool bias = false) const;
 
  private:
   Builder(const WeightLoader& load, std::string prefix) : load_(load), prefix_(std::move(prefix)) {}

@@ -34,6 +34,20 @@ void for_each_tile(const at::Tensor& rows, const at::Tensor& targets, std::int64
 
 }  // namespace
 
+at::Tensor RowTransform::forward(const at::Tensor& x) {
+  return norm.forward(activate(dense.forward(x), activation));
+}
+
+void RowTransform::parts(PartVisitor& visit) {
+  visit(dense);
+  visit(norm);
+}
+
+void LanguageHead::parts(PartVisitor& visit) {
+  if (transform) transform->parts(visit);
+  visit(output);
+}
+
 at::Tensor LanguageHead::plain_weight(const Embedding* tied) const {
   if (output.adapter() != nullptr) return output.adapter()->plain_weight();
   if (tied) return tied->weight();
@@ -45,6 +59,10 @@ at::Tensor LanguageHead::operator_weight(const Embedding* tied) const {
 }
 
 at::Tensor LanguageHead::logits(const at::Tensor& x, const Embedding* tied) {
+  return word_logits(transformed(x), tied);
+}
+
+at::Tensor LanguageHead::word_logits(const at::Tensor& x, const Embedding* tied) {
   at::Tensor out;
   if (output.adapter() != nullptr) {
     out = output.forward(x);
@@ -56,14 +74,15 @@ at::Tensor LanguageHead::logits(const at::Tensor& x, const Embedding* tied) {
   return cap_logits(out, spec);
 }
 
-at::Tensor LanguageHead::loss(const at::Tensor& x, const at::Tensor& targets,
+at::Tensor LanguageHead::loss(const at::Tensor& hidden, const at::Tensor& targets,
                               const Embedding* tied) {
+  const at::Tensor x = transformed(hidden);
   const at::Tensor weight = operator_weight(tied);
   if (weight.defined()) return cross_entropy_tiled(x, weight, targets, spec, rows_of(tied));
   at::Tensor sum = at::zeros({}, x.options().dtype(wide_dtype(x)));
   for_each_tile(x, targets, output.out_features(), [&](const at::Tensor& y, const at::Tensor& t) {
-    const auto nll = [this, t](const at::Tensor& tile) {
-      return -adapted_log_probs(tile, t).sum();
+    const auto nll = [this, t, tied](const at::Tensor& tile) {
+      return -adapted_log_probs(tile, t, tied).sum();
     };
     // An adapter may do anything with the product, so a tile's logits are made again in backward.
     sum = sum + (at::GradMode::is_enabled() ? recomputed(y, nll) : nll(y));
@@ -71,18 +90,20 @@ at::Tensor LanguageHead::loss(const at::Tensor& x, const at::Tensor& targets,
   return sum;
 }
 
-at::Tensor LanguageHead::adapted_log_probs(const at::Tensor& x, const at::Tensor& targets) {
-  return at::log_softmax(logits(x, nullptr), -1).gather(1, targets.unsqueeze(1)).squeeze(1);
+at::Tensor LanguageHead::adapted_log_probs(const at::Tensor& x, const at::Tensor& targets,
+                                           const Embedding* tied) {
+  return at::log_softmax(word_logits(x, tied), -1).gather(1, targets.unsqueeze(1)).squeeze(1);
 }
 
-at::Tensor LanguageHead::log_probs(const at::Tensor& x, const at::Tensor& targets,
+at::Tensor LanguageHead::log_probs(const at::Tensor& hidden, const at::Tensor& targets,
                                    const Embedding* tied) {
   const at::NoGradGuard no_grad;
+  const at::Tensor x = transformed(hidden);
   const at::Tensor weight = operator_weight(tied);
   if (weight.defined()) return target_log_probs(x, weight, targets, spec, rows_of(tied));
   std::vector<at::Tensor> list;
   for_each_tile(x, targets, output.out_features(), [&](const at::Tensor& y, const at::Tensor& t) {
-    list.push_back(adapted_log_probs(y, t));
+    list.push_back(adapted_log_probs(y, t, tied));
   });
   return list.empty() ? at::zeros({0}, x.options().dtype(wide_dtype(x))) : at::cat(list);
 }

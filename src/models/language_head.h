@@ -1,5 +1,8 @@
-// The output head of a language model: hidden rows to logits, losses, probabilities.
+// The output head of a language model, masked ones included: hidden rows to logits, losses,
+// probabilities.
 #pragma once
+
+#include <optional>
 
 #include "nn/ops/cross_entropy.h"
 #include "nn/parts.h"
@@ -10,11 +13,23 @@ namespace svtune {
 // compute dtype, with their gradient.
 inline constexpr std::int64_t kAdaptedTileElements = 1 << 22;
 
+// norm(act(dense(x))): what masked language models have between their rows and the words (Devlin et
+// al., "BERT", 2019, in the authors' code).
+struct RowTransform {
+  Linear dense;  // [hidden, hidden]
+  Activation activation = Activation::kGelu;
+  Norm norm;
+
+  at::Tensor forward(const at::Tensor& x);  // [M, hidden] -> [M, hidden]
+  void parts(PartVisitor& visit);
+};
+
 // A head that reads the embedding's matrix is handed it with every call; null otherwise.
 struct LanguageHead {
   Linear output;  // [vocab, hidden]
   HeadSpec spec;
   TokenRows rows = {};  // of its own matrix, that train apart
+  std::optional<RowTransform> transform = {};
 
   // x [M, hidden] after the final norm -> [M, vocab] in fp32 (fp64 for fp64).
   at::Tensor logits(const at::Tensor& x, const Embedding* tied);
@@ -22,11 +37,15 @@ struct LanguageHead {
   at::Tensor loss(const at::Tensor& x, const at::Tensor& targets, const Embedding* tied);
   // log p(target) per row [M], fp32, no gradient.
   at::Tensor log_probs(const at::Tensor& x, const at::Tensor& targets, const Embedding* tied);
-  void parts(PartVisitor& visit) { visit(output); }
+  void parts(PartVisitor& visit);
 
  private:
+  at::Tensor transformed(const at::Tensor& x) { return transform ? transform->forward(x) : x; }
+  // The logits of transformed rows.
+  at::Tensor word_logits(const at::Tensor& x, const Embedding* tied);
   // log p(target) per row of one tile, with whatever adapter or bias the head has.
-  at::Tensor adapted_log_probs(const at::Tensor& x, const at::Tensor& targets);
+  at::Tensor adapted_log_probs(const at::Tensor& x, const at::Tensor& targets,
+                               const Embedding* tied);
   // Undefined when an adapter owns the product.
   at::Tensor plain_weight(const Embedding* tied) const;
   // For the operators that make logits themselves; undefined as well where there is a bias, which

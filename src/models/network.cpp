@@ -31,7 +31,7 @@ Network::Network(ArchSpec spec, const WeightLoader& load)
 
 void Network::fail_for_head(const std::string& what) const {
   const char* kinds[] = {"a language model", "a model of labels of documents",
-                         "a model of labels of tokens"};
+                         "a model of labels of tokens", "a masked language model"};
   const char* kind =
       reads_images() ? "a model of labels of images" : kinds[static_cast<int>(spec_.task)];
   throw ModelError("this " + spec_.family + " is " + kind + ": " + what);
@@ -72,6 +72,9 @@ at::Tensor Network::logits(const at::Tensor& rows) {
 
 at::Tensor Network::supervised_rows(const Batch& batch) {
   if (batch.document_targets.defined()) fail_for_head("it does not learn documents' labels");
+  if (batch.masked != (spec_.task == HeadTask::kMasked)) {
+    fail_for_head(batch.masked ? "it finds no hidden words" : "it predicts no next words");
+  }
   return parts_.backbone.finish(forward(batch).index_select(0, batch.supervised));
 }
 
@@ -126,6 +129,15 @@ std::vector<Linear*> Network::head_linears() {
   return std::visit([](auto& head) { return linears_of(head); }, parts_.head);
 }
 
+std::vector<NamedParameter> Network::head_parameters() {
+  return std::visit([](auto& head) { return parameters_of(head); }, parts_.head);
+}
+
+bool Network::transforms_rows() const {
+  const auto* words = std::get_if<LanguageHead>(&parts_.head);
+  return words != nullptr && words->transform.has_value();
+}
+
 std::vector<Linear*> Network::linears() {
   std::vector<Linear*> list = linears_of(parts_.backbone);
   for (Linear* layer : head_linears()) list.push_back(layer);
@@ -144,10 +156,7 @@ void Network::drop_rows() {
 
 std::vector<NamedParameter> Network::parameters() {
   std::vector<NamedParameter> list = parameters_of(parts_.backbone);
-  for (NamedParameter& each :
-       std::visit([](auto& head) { return parameters_of(head); }, parts_.head)) {
-    list.push_back(std::move(each));
-  }
+  for (NamedParameter& each : head_parameters()) list.push_back(std::move(each));
   return list;
 }
 
@@ -158,7 +167,10 @@ std::vector<NamedParameter> Network::input_parameters() {
 
 std::vector<std::string> Network::module_names() {
   std::vector<std::string> leaves = leaf_names_of(parts_.backbone);
-  for (const Linear* layer : head_linears()) leaves.push_back(layer->name());
+  for (const std::string& leaf :
+       std::visit([](auto& head) { return leaf_names_of(head); }, parts_.head)) {
+    leaves.push_back(leaf);
+  }
   std::vector<std::string> names;
   std::set<std::string> seen;
   for (const std::string& leaf : leaves) {

@@ -31,7 +31,10 @@ class Network {
   at::ScalarType dtype() const { return dtype_; }
 
   bool reads_images() const { return spec_.image.has_value(); }
+  // Whether it predicts each next word, and so can write text.
   bool is_language_model() const { return spec_.task == HeadTask::kNextToken; }
+  // Whether its head has a row for each word: it predicts next words or finds hidden ones.
+  bool predicts_words() const { return is_language_model() || spec_.task == HeadTask::kMasked; }
 
   // See Backbone::forward. Throws ModelError for a cache where attention goes both ways, for images
   // where the model reads text, and for none where it reads images.
@@ -54,6 +57,9 @@ class Network {
   std::vector<NamedParameter> parameters();
   // Those of the output head alone; its last is head().
   std::vector<Linear*> head_linears();
+  std::vector<NamedParameter> head_parameters();
+  // Whether words are predicted from rows that a layer of the head has changed.
+  bool transforms_rows() const;
   // The paths of all modules, containers before what they contain, as target names match them.
   std::vector<std::string> module_names();
   std::vector<Block>& blocks() { return parts_.backbone.blocks; }
@@ -73,7 +79,7 @@ class Network {
   void untie_head() { untied_ = true; }
 
   // Lets these rows of the embedding, and with it those of a tied head, train apart from it; with
-  // `own_head` the same rows of a language model's head that is not tied.
+  // `own_head` the same rows of a head of words that is not tied.
   void train_rows(const std::vector<std::int64_t>& ids, bool own_head);
   void drop_rows();
   const TokenRows& own_head_rows() const { return language_head().rows; }

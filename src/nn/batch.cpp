@@ -37,6 +37,7 @@ Batch to_batch(const PackedBatch& packed) {
   } else if (!packed.numbers.empty()) {
     batch.document_targets = at::tensor(packed.numbers, at::TensorOptions().dtype(at::kFloat));
   } else {
+    batch.masked = packed.masked;
     batch.supervised = longs(packed.supervised);
     batch.targets = longs(packed.targets);
   }

@@ -13,6 +13,7 @@ namespace svtune {
 // N tokens, S documents, M supervised tokens. Either tokens or documents are supervised:
 //
 //   a language model          targets = the next token of each supervised one
+//   a masked language model   targets = what stood at the places of supervised tokens; `masked`
 //   labels of tokens          targets = their classes
 //   a class of each document  document_targets = [S] int64
 //   a number for each         document_targets = [S] fp32
@@ -33,6 +34,7 @@ struct Batch {
   at::Tensor images = {};
   // [S], the adapter of each document (nn/row_route.h); empty: all go through the first one.
   std::vector<std::int32_t> adapters = {};
+  bool masked = false;  // words are hidden and to be found; else the next ones are, or labels
 
   std::int64_t num_tokens() const { return tokens.size(0); }
   std::int64_t num_documents() const { return static_cast<std::int64_t>(offsets.size()) - 1; }

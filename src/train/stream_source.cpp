@@ -17,6 +17,7 @@ std::vector<Batch> split_documents(const Batch& batch) {
     Batch part{batch.tokens.narrow(0, begin, length),
                batch.positions.narrow(0, begin, length),
                {0, static_cast<std::int32_t>(length)}};
+    part.masked = batch.masked;
     if (batch.token_types.defined()) part.token_types = batch.token_types.narrow(0, begin, length);
     if (batch.images.defined()) part.images = batch.images.narrow(0, s, 1);
     if (batch.document_targets.defined()) {

@@ -1,5 +1,5 @@
 // Encoders against transformers: logits, losses and the gradients of all parameters, and LoRA
-// adapters of PEFT's tasks SEQ_CLS and TOKEN_CLS in both directions.
+// adapters of PEFT's tasks SEQ_CLS and TOKEN_CLS and of masked language models in both directions.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -128,7 +128,8 @@ TEST_F(EncoderParity, LogitsLossesAndGradientsEqualTransformers) {
     const std::filesystem::path answers = entry.path() / "expected.safetensors";
     Model model = load_model(entry.path(), {at::kFloat});
     EXPECT_THAT(model.warnings, testing::IsEmpty());
-    const Batch batch = supervised_batch_of(entry.path());
+    Batch batch = supervised_batch_of(entry.path());
+    batch.masked = model.spec().task == HeadTask::kMasked;
     const at::Tensor logits = logits_for(*model.net, batch);
     // Where the head gives one number transformers' loss takes the last dimension away in place.
     const at::Tensor wanted = expected(answers, "logits").reshape({logits.size(0), -1});
@@ -154,7 +155,7 @@ TEST_F(EncoderParity, LogitsLossesAndGradientsEqualTransformers) {
     }
     ++variants;
   }
-  EXPECT_EQ(variants, 12);
+  EXPECT_EQ(variants, 19);
   RecordProperty("largest_relative_gradient_error", std::to_string(largest));
 }
 
@@ -162,7 +163,8 @@ TEST_F(EncoderParity, LoadsWhatPeftWrites) {
   const TempDirectory out;
   std::string arguments = "peft " + quoted(out.path());
   for (const char* name : {"bert", "roberta", "distilbert", "deberta", "bert_tokens",
-                           "roberta_tokens", "deberta_tokens"}) {
+                           "roberta_tokens", "deberta_tokens", "bert_masked", "roberta_masked",
+                           "distilbert_masked", "deberta_own_masked"}) {
     arguments += " " + quoted(models() / name);
   }
   std::istringstream names(oracle(python(), arguments));
@@ -183,7 +185,7 @@ TEST_F(EncoderParity, LoadsWhatPeftWrites) {
     EXPECT_LT(max_difference(logits_for(*merged.net, batch), wanted), kTolerance);
     ++cases;
   }
-  EXPECT_EQ(cases, 25);
+  EXPECT_EQ(cases, 41);
 }
 
 struct Written {
@@ -202,7 +204,7 @@ TEST_F(EncoderParity, PeftLoadsWhatSvtuneWrites) {
   const TargetOptions all{.target_modules = {"all-linear"}};
   Json cases = Json::array();
   for (const char* family : {"bert", "roberta", "distilbert", "deberta-v2"}) {
-    for (const std::string form : {"", "-bare", "-tokens"}) {
+    for (const std::string form : {"", "-bare", "-tokens", "-masked"}) {
       const bool bare = !form.empty();
       const std::string base_name = family + form;
       const std::filesystem::path base = out / base_name;
@@ -216,7 +218,9 @@ TEST_F(EncoderParity, PeftLoadsWhatSvtuneWrites) {
                                   Written{"targets", lora, {}}}) {
         const std::string name = base_name + "-" + each.name;
         LoadOptions options{at::kFloat};
-        const HeadTask task = form == "-tokens" ? HeadTask::kToken : HeadTask::kDocument;
+        const HeadTask task = form == "-masked"   ? HeadTask::kMasked
+                              : form == "-tokens" ? HeadTask::kToken
+                                                  : HeadTask::kDocument;
         if (bare) options.head = NewHead{.task = task, .labels = 3, .seed = 2};
         Model model = load_model(base, options);
         const Attached attached = attach(model, each.method, each.targets, {.seed = 3});
@@ -226,7 +230,7 @@ TEST_F(EncoderParity, PeftLoadsWhatSvtuneWrites) {
         write_tensors(out / (name + ".safetensors"), {{"logits", logits}});
         cases.push_back({{"name", name},
                          {"base", base.string()},
-                         {"labels", bare ? Json(3) : Json(nullptr)},
+                         {"labels", bare && form != "-masked" ? Json(3) : Json(nullptr)},
                          {"documents", (base / "expected.json").string()},
                          {"adapter", (out / name).string()},
                          {"logits", (out / (name + ".safetensors")).string()}});

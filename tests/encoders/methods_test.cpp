@@ -187,6 +187,63 @@ TEST(EncoderHead, IsMadeFromItsSeed) {
   EXPECT_NEAR(first.std().item<double>(), 0.02, 0.006);
 }
 
+// Every third token of two documents is to be found.
+Batch masked_documents() {
+  Batch batch = test::without_types(test::two_documents());
+  batch.document_targets = at::Tensor();
+  const auto longs = at::TensorOptions().dtype(at::kLong);
+  batch.supervised = at::arange(0, batch.num_tokens(), 3, longs);
+  batch.targets = batch.tokens.index_select(0, batch.supervised);
+  batch.masked = true;
+  return batch;
+}
+
+at::Tensor hidden_word_logits(Model& model) {
+  const at::NoGradGuard no_grad;
+  const Batch batch = masked_documents();
+  return model.net->logits(model.net->forward(batch).index_select(0, batch.supervised));
+}
+
+TEST(MaskedHead, TrainsBesideTheMethodWhereItWasMade) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {.bare = true});
+  LoadOptions options{at::kFloat};
+  options.head = NewHead{.task = HeadTask::kMasked, .seed = 3};
+  Model model = load_model(directory / "model", options);
+  const std::string transform = "cls.predictions.transform.";
+  EXPECT_THAT(model.made,
+              testing::ElementsAre(transform + "LayerNorm.bias", transform + "LayerNorm.weight",
+                                   transform + "dense.bias", transform + "dense.weight"));
+  EXPECT_TRUE(model.net->head_is_tied());
+  const Attached attached = attach(model, LoraConfig{}, {.target_modules = {"query"}});
+  EXPECT_THAT(attached.record.targets.modules_to_save,
+              testing::ElementsAre(transform + "LayerNorm", transform + "dense"));
+}
+
+// The checkpoint has no head: it comes back from the adapter's files, and is merged.
+TEST(MaskedHead, ComesBackFromAdaptersAndMergedModels) {
+  for (const char* family : {"bert", "roberta", "distilbert", "deberta-v2"}) {
+    SCOPED_TRACE(family);
+    test::TempDirectory directory;
+    test::write_tiny_encoder(directory / "model", {.family = family, .bare = true});
+    LoadOptions options{at::kFloat};
+    options.head = NewHead{.task = HeadTask::kMasked, .seed = 3};
+    Model model = load_model(directory / "model", options);
+    const Attached attached = attach(model, LoraConfig{}, {.target_modules = {"all-linear"}});
+    test::disturb(attached.adapters);
+    const at::Tensor expected = hidden_word_logits(model);
+    save_adapter(model, attached.adapters, attached.record, directory / "adapter");
+    LoadedModel again = load_with_adapter(directory / "model", directory / "adapter", {});
+    EXPECT_EQ(max_difference(hidden_word_logits(again.model), expected), 0);
+    merge_to_directory(model, attached.adapters, directory / "merged");
+    Model merged = load_model(directory / "merged");
+    EXPECT_THAT(merged.warnings, testing::IsEmpty());
+    EXPECT_TRUE(merged.net->head_is_tied());
+    // Products of fp32 matrices are summed in another order.
+    EXPECT_LT(max_difference(hidden_word_logits(merged), expected), 1e-4);
+  }
+}
+
 std::string error_of(const std::function<void()>& action) {
   try {
     action();
@@ -290,6 +347,24 @@ TEST(EncoderPositions, EndWithTheTable) {
   };
   EXPECT_EQ(length(62), "");
   EXPECT_THAT(length(63), testing::HasSubstr("63 tokens, the model has 62 positions"));
+}
+
+TEST(MaskedHead, LearnsHiddenWordsOnly) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {.bare = true});
+  LoadOptions options{at::kFloat};
+  options.head = NewHead{.task = HeadTask::kMasked};
+  Model model = load_model(directory / "model", options);
+  Batch batch = masked_documents();
+  EXPECT_EQ(error_of([&] { model.net->loss(batch); }), "");
+  batch.masked = false;
+  EXPECT_THAT(error_of([&] { model.net->log_probs(batch); }),
+              testing::HasSubstr("a masked language model: it predicts no next words"));
+  options.head = NewHead{.task = HeadTask::kToken, .labels = 48};
+  Model tokens = load_model(directory / "model", options);
+  batch.masked = true;
+  EXPECT_THAT(error_of([&] { tokens.net->loss(batch); }),
+              testing::HasSubstr("it finds no hidden words"));
 }
 
 // Without weights: tensors of one stored element.

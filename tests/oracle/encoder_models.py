@@ -30,7 +30,7 @@ DEBERTA = dict(SIZES, relative_attention=True, share_att_key=True, position_bias
                pos_att_type="p2c|c2p", norm_rel_ebd="layer_norm", position_buckets=16,
                max_relative_positions=-1, type_vocab_size=0)
 ROBERTA = dict(SIZES, max_position_embeddings=130, type_vocab_size=1, pad_token_id=1, layer_norm_eps=1e-5)
-DOCUMENTS, TOKENS = "ForSequenceClassification", "ForTokenClassification"
+DOCUMENTS, TOKENS, MASKED = "ForSequenceClassification", "ForTokenClassification", "ForMaskedLM"
 VARIANTS = {
     "bert": ("Bert", DOCUMENTS, dict(SIZES, num_labels=3)),
     "bert_regression": ("Bert", DOCUMENTS, dict(SIZES, num_labels=1, hidden_act="gelu_new")),
@@ -46,8 +46,17 @@ VARIANTS = {
     "deberta_tokens": ("DebertaV2", TOKENS, dict(DEBERTA, num_labels=4)),
     "deberta_convolution": ("DebertaV2", DOCUMENTS, dict(DEBERTA, num_labels=3, conv_kernel_size=3, conv_act="gelu")),
     "deberta_convolution_tokens": ("DebertaV2", TOKENS, dict(DEBERTA, num_labels=4, conv_kernel_size=5)),
+    "bert_masked": ("Bert", MASKED, dict(SIZES, hidden_act="gelu_new")),
+    "bert_masked_untied": ("Bert", MASKED, dict(SIZES, tie_word_embeddings=False)),
+    "roberta_masked": ("Roberta", MASKED, dict(ROBERTA)),
+    "xlm_roberta_masked": ("XLMRoberta", MASKED, dict(ROBERTA)),
+    "distilbert_masked": ("DistilBert", MASKED, dict(DISTIL)),
+    "deberta_masked": ("DebertaV2", MASKED, dict(DEBERTA)),
+    "deberta_own_masked": ("DebertaV2", MASKED, dict(DEBERTA, legacy=False)),
 }
 LENGTHS = (1, 2, 7, 40, 120, 5)
+# svtune has a bias beside its layer's matrix; transformers' modules share it.
+SHARED = {"cls.predictions.bias": "cls.predictions.decoder.bias", "lm_head.bias": "lm_head.decoder.bias"}
 
 
 def documents(types):
@@ -70,6 +79,9 @@ def inputs(model, docs):
 
 def targets(model, docs):
     labels = model.config.num_labels
+    if type(model).__name__.endswith(MASKED):
+        # Of each third token the word is to be found.
+        return [[(11 * i + len(each)) % 300 if i % 3 == 0 else -100 for i in range(len(each))] for each in docs["ids"]]
     if type(model).__name__.endswith(TOKENS):
         # A third of the tokens is not supervised.
         return [[-100 if i % 3 == 2 else (7 * i + len(each)) % labels for i in range(len(each))] for each in docs["ids"]]
@@ -105,7 +117,7 @@ def write_models(output):
         model = type(model).from_pretrained(output / name, dtype=torch.float32, attn_implementation="eager").eval()
         docs = documents(getattr(config, "type_vocab_size", 0) > 1)
         docs["labels"] = targets(model, docs)
-        tokens = head == TOKENS
+        tokens = head != DOCUMENTS
         labels = padded(docs["labels"], -100) if tokens else torch.tensor(docs["labels"])
         result = model(**inputs(model, docs), labels=labels)
         result.loss.backward()
@@ -113,7 +125,7 @@ def write_models(output):
         tensors = {"logits": result.logits.detach()[kept].contiguous(), "loss": result.loss.detach().reshape(1)}
         for key, parameter in model.named_parameters():
             if parameter.grad is not None:
-                tensors["grad." + key] = parameter.grad.contiguous()
+                tensors["grad." + SHARED.get(key, key)] = parameter.grad.contiguous()
         save_file(tensors, output / name / "expected.safetensors")
         (output / name / "expected.json").write_text(json.dumps(docs))
 
@@ -135,22 +147,24 @@ PEFT_CASES = {
 def read_model(directory, task, labels=None):
     options = {} if labels is None else {"num_labels": labels}
     torch.manual_seed(5)
-    auto = hf.AutoModelForTokenClassification if task == "TOKEN_CLS" else hf.AutoModelForSequenceClassification
+    auto = {"TOKEN_CLS": hf.AutoModelForTokenClassification, "SEQ_CLS": hf.AutoModelForSequenceClassification,
+            None: hf.AutoModelForMaskedLM}[task]
     return auto.from_pretrained(directory, dtype=torch.float32, **options).eval()
 
 
 def write_adapters(output, directories):
     for directory in directories:
         docs = json.loads((directory / "expected.json").read_text())
-        tokens = json.loads((directory / "config.json").read_text())["architectures"][0].endswith(TOKENS)
-        task = "TOKEN_CLS" if tokens else "SEQ_CLS"
+        architecture = json.loads((directory / "config.json").read_text())["architectures"][0]
+        tokens = architecture.endswith(TOKENS)
+        task = None if architecture.endswith(MASKED) else "TOKEN_CLS" if tokens else "SEQ_CLS"
         for case, options in PEFT_CASES.items():
             if tokens and case == "all_linear":
                 continue  # PEFT adapts the classifier as well, which trains whole
             model = read_model(directory, task)
             if model.config.model_type == "distilbert":
                 options = dict(options, target_modules=options.get("target_modules", ["q_lin", "lin1"]))
-                if case == "all_linear":
+                if case == "all_linear" and task is not None:
                     options["exclude_modules"] = ["pre_classifier"]
             model = get_peft_model(model, LoraConfig(task_type=task, **options)).eval()
             torch.manual_seed(7)

@@ -83,6 +83,18 @@ void refuse_other_parts(ConfigReader& config, const ArchSpec& spec) {
   }
 }
 
+// The head of the authors' own checkpoints, and the one that transformers made of BERT's first.
+void read_masked_head(ConfigReader& config, ArchSpec& spec, EncoderOptions& options) {
+  if (config.boolean_or("legacy", true)) {
+    share_output_bias(spec, options.masked_head.output, "cls.predictions.bias");
+    return;
+  }
+  const std::string head = "lm_predictions.lm_head";
+  options.masked_head = {.dense = head + ".dense", .norm = head + ".LayerNorm", .output = head};
+  // It has no matrix of its own, whatever tie_word_embeddings says.
+  spec.tied_head = spec.task == HeadTask::kMasked;
+}
+
 }  // namespace
 
 void parse_deberta_v2(ConfigReader& config, ArchSpec& spec) {
@@ -101,6 +113,7 @@ void parse_deberta_v2(ConfigReader& config, ArchSpec& spec) {
   refuse_other_parts(config, spec);
   options.head_dense = "pooler.dense";
   options.head_activation = HeadActivation::kGelu;
+  read_masked_head(config, spec, options);
   spec.build = encoder(options);
 }
 

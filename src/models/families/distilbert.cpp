@@ -19,6 +19,8 @@ void parse_distilbert(ConfigReader& config, ArchSpec& spec) {
                    .feed_forward_norm = "output_layer_norm"};
   options.head_dense = "pre_classifier";
   options.head_activation = HeadActivation::kRelu;
+  options.masked_head = {
+      .dense = "vocab_transform", .norm = "vocab_layer_norm", .output = "vocab_projector"};
   spec.build = encoder(options);
 }
 

@@ -86,11 +86,30 @@ Backbone make_backbone(const ArchSpec& spec, const EncoderOptions& options, cons
   return backbone;
 }
 
+LanguageHead make_masked_head(const ArchSpec& spec, const EncoderOptions& options,
+                              const Builder& root, const Embedding& words) {
+  const std::int64_t hidden = spec.hidden_size;
+  const MaskedHeadNames& names = options.masked_head;
+  RowTransform transform;
+  transform.dense = root.linear(names.dense, hidden, hidden, true);
+  transform.activation = options.masked_activation.value_or(options.activation);
+  transform.norm = root.layer_norm(names.norm, hidden, options.norm);
+  LanguageHead head;
+  head.transform = std::move(transform);
+  head.output = spec.tied_head ? root.tied(names.output, words, true)
+                               : root.linear(names.output, spec.vocab_size, hidden, true);
+  return head;
+}
+
 NetworkParts make_encoder(const ArchSpec& spec, const EncoderOptions& options,
                           const Builder& root) {
   const std::int64_t hidden = spec.hidden_size, labels = spec.num_labels;
   NetworkParts parts;
   parts.backbone = make_backbone(spec, options, root.at(options.root));
+  if (spec.task == HeadTask::kMasked) {
+    parts.head = make_masked_head(spec, options, root, parts.backbone.embedding);
+    return parts;
+  }
   if (spec.task == HeadTask::kToken) {
     parts.head = TokenHead{root.linear("classifier", labels, hidden, true)};
     return parts;
@@ -126,6 +145,12 @@ EncoderNames bert_names() {
           .up = "intermediate.dense",
           .down = "output.dense",
           .feed_forward_norm = "output.LayerNorm"};
+}
+
+MaskedHeadNames masked_head_names() {
+  return {.dense = "cls.predictions.transform.dense",
+          .norm = "cls.predictions.transform.LayerNorm",
+          .output = "cls.predictions.decoder"};
 }
 
 std::function<NetworkParts(const ArchSpec&, const Builder&)> encoder(EncoderOptions options) {
@@ -170,6 +195,13 @@ std::size_t read_head_class(ConfigReader& config, const std::vector<std::string>
   return 0;
 }
 
+void share_output_bias(ArchSpec& spec, const std::string& output, const std::string& stored) {
+  if (spec.task != HeadTask::kMasked) return;
+  spec.old_names.push_back({output + ".bias", stored});
+  // Files that hold both hold the same.
+  spec.buffers.push_back(stored);
+}
+
 void check_heads(ConfigReader& config, const ArchSpec& spec) {
   if (spec.hidden_size % spec.num_heads == 0) return;
   config.problem("the hidden size " + std::to_string(spec.hidden_size) + " is not a multiple of " +
@@ -182,14 +214,17 @@ EncoderOptions read_encoder(ConfigReader& config, ArchSpec& spec, const std::str
   spec.default_targets = {"query", "value"};
   spec.buffers = {"embeddings.position_ids", "embeddings.token_type_ids"};
   spec.old_names = {{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}};
-  spec.tied_head = false;
   spec.rotary = false;
   spec.max_positions = config.integer_or("max_position_embeddings", 512);
   check_heads(config, spec);
-  const std::size_t head =
-      read_head_class(config, {"ForSequenceClassification", "ForTokenClassification"});
-  spec.task = head == 0 ? HeadTask::kDocument : HeadTask::kToken;
-  read_labels(config, spec);
+  // Of a model for pretraining the head that tells following sentences is not used.
+  constexpr HeadTask kTasks[] = {HeadTask::kDocument, HeadTask::kToken, HeadTask::kMasked,
+                                 HeadTask::kMasked};
+  spec.task = kTasks[read_head_class(config, {"ForSequenceClassification", "ForTokenClassification",
+                                              "ForMaskedLM", "ForPreTraining"})];
+  const bool masked = spec.task == HeadTask::kMasked;
+  spec.tied_head = masked && config.boolean_or("tie_word_embeddings", true);
+  if (!masked) read_labels(config, spec);
   refuse_decoders(config);
   EncoderOptions options;
   options.root = root;

@@ -1,5 +1,5 @@
 // What the encoder families share: learned input tables, blocks with the norm behind each branch,
-// heads of labels. A family says what is special about it as data.
+// heads of labels and of hidden words. A family says what is special about it as data.
 #pragma once
 
 #include <optional>
@@ -20,6 +20,15 @@ struct EncoderNames {
 // BERT's, and those of all that were made from its code.
 EncoderNames bert_names();
 
+// Layers of the head that finds hidden words: paths from the root of the network. The output's
+// matrix is the embedding's.
+struct MaskedHeadNames {
+  std::string dense, norm, output;
+};
+
+// BERT's.
+MaskedHeadNames masked_head_names();
+
 struct EncoderOptions {
   std::string root;  // "bert"
   std::string blocks = "encoder.layer";
@@ -36,6 +45,8 @@ struct EncoderOptions {
   // Of documents: paths from the root of the network.
   std::string head_dense, head_output = "classifier";
   HeadActivation head_activation = HeadActivation::kTanh;
+  MaskedHeadNames masked_head = masked_head_names();
+  std::optional<Activation> masked_activation = {};  // unset: that of the blocks
 };
 
 // The builder of such an encoder with the head that spec.task says.
@@ -52,6 +63,9 @@ Activation read_activation(ConfigReader& config, const std::string& key);
 // What transformers' class of the model is called, for a head that `ends` name; a problem where
 // none of them fits. The place in `ends`.
 std::size_t read_head_class(ConfigReader& config, const std::vector<std::string>& ends);
+// Of heads that find hidden words: files may hold the bias of the layer `output` under the name
+// `stored`, as transformers knows it by both.
+void share_output_bias(ArchSpec& spec, const std::string& output, const std::string& stored);
 // Problems with heads that do not divide the hidden size.
 void check_heads(ConfigReader& config, const ArchSpec& spec);
 

@@ -15,6 +15,10 @@ void parse_roberta(ConfigReader& config, ArchSpec& spec) {
   }
   options.head_dense = "classifier.dense";
   options.head_output = "classifier.out_proj";
+  options.masked_head = {
+      .dense = "lm_head.dense", .norm = "lm_head.layer_norm", .output = "lm_head.decoder"};
+  options.masked_activation = Activation::kGelu;  // whatever that of the blocks is
+  share_output_bias(spec, options.masked_head.output, "lm_head.bias");
   spec.build = encoder(options);
 }
 
