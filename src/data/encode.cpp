@@ -1,6 +1,7 @@
 #include "data/encode.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "base/errors.h"
@@ -25,6 +26,14 @@ ExampleEncoder::ExampleEncoder(Tokenizer tokenizer, PromptTemplate prompt, Encod
   if (options_.train_on_prompt && options_.mask_history) {
     throw UsageError("--train-on-prompt learns the turns that --mask-history leaves out",
                      "Leave out one of the two.");
+  }
+  const SpecialFrame& frame = tokenizer_.frame();
+  const auto special = static_cast<std::int64_t>(frame.prefix.size() + frame.suffix.size());
+  if (options_.framed && options_.max_length <= special) {
+    throw UsageError("--max-length " + std::to_string(options_.max_length) +
+                         " leaves no room for a text beside " + std::to_string(special) +
+                         " special tokens",
+                     "Raise it.");
   }
   const std::vector<std::int32_t> newline = tokenizer_.encode("\n", false);
   std::vector<std::int32_t> apart = newline;
@@ -73,13 +82,45 @@ void ExampleEncoder::truncate(TokenizedExample& example) const {
   example.truncated = true;
 }
 
+std::vector<TokenizedExample> ExampleEncoder::framed_pieces(const Example& example) const {
+  if (example.kind != ExampleKind::kText) {
+    throw UsageError("hidden words are learned of plain texts, the data hold prompts and answers",
+                     "Give texts, or name their column: --format text --columns text=COLUMN.");
+  }
+  const SpecialFrame& frame = tokenizer_.frame();
+  const std::vector<std::int32_t> ids = tokenizer_.encode(example.completion, false);
+  const std::size_t limit = static_cast<std::size_t>(options_.max_length);
+  const std::size_t room = limit - frame.prefix.size() - frame.suffix.size();
+  std::vector<TokenizedExample> pieces;
+  for (std::size_t begin = 0; begin == 0 || begin < ids.size(); begin += room) {
+    const std::size_t end = std::min(ids.size(), begin + room);
+    TokenizedExample piece;
+    piece.ids = frame.prefix;
+    piece.supervised.resize(piece.ids.size(), false);
+    for (std::size_t i = begin; i < end; ++i) {
+      piece.ids.push_back(ids[i]);
+      piece.supervised.push_back(!tokenizer_.is_special(ids[i]));
+    }
+    piece.ids.insert(piece.ids.end(), frame.suffix.begin(), frame.suffix.end());
+    piece.supervised.resize(piece.ids.size(), false);
+    pieces.push_back(std::move(piece));
+  }
+  return pieces;
+}
+
 TokenizedExample ExampleEncoder::encode(const Example& example) const {
+  if (options_.framed) {
+    std::vector<TokenizedExample> pieces = framed_pieces(example);
+    pieces.front().truncated = pieces.size() > 1;
+    return std::move(pieces.front());
+  }
   TokenizedExample out = tokens_of(prompt_.whole(example));
   truncate(out);
   return out;
 }
 
 std::vector<TokenizedExample> ExampleEncoder::encode_blocks(const Example& example) const {
+  if (options_.framed) return framed_pieces(example);
   if (example.kind != ExampleKind::kText) return {encode(example)};
   const TokenizedExample all = tokens_of(prompt_.whole(example));
   const auto limit = static_cast<std::ptrdiff_t>(options_.max_length);

@@ -14,6 +14,9 @@ struct EncodeOptions {
   std::int64_t max_length = 512;  // tokens; longer examples lose their end
   bool train_on_prompt = false;
   bool mask_history = false;  // learn the last of the assistant's turns only
+  // Plain texts alone, in the tokenizer's form for one text ([CLS] ... [SEP]) without a prompt; all
+  // but special tokens are supervised. Longer texts lose the end of what stands in the form.
+  bool framed = false;
 };
 
 // Parts of a text are tokenised one by one and joined, so the border between prompt and answer
@@ -25,7 +28,8 @@ class ExampleEncoder {
 
   TokenizedExample encode(const Example& example) const;
   // As encode(), but a plain text above max_length becomes several examples instead of losing
-  // its end. Each starts with the last token of the one before, so that all are predicted.
+  // its end. Each starts with the last token of the one before, so that all are predicted; framed
+  // ones share no token, and each has a form of its own.
   std::vector<TokenizedExample> encode_blocks(const Example& example) const;
   // The prompt alone, for generation; not truncated.
   std::vector<std::int32_t> encode_prompt(const Example& example) const;
@@ -35,6 +39,8 @@ class ExampleEncoder {
 
  private:
   TokenizedExample tokens_of(const PromptText& text) const;
+  // The pieces of a text in their forms; one at least.
+  std::vector<TokenizedExample> framed_pieces(const Example& example) const;
   void truncate(TokenizedExample& example) const;
   std::vector<std::int32_t> encode_continuation(const std::string& text) const;
 

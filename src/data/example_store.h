@@ -34,7 +34,7 @@ struct DataOptions {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
-    const FieldCondition texts = only_with("task", "language|perplexity|exact-match");
+    const FieldCondition texts = only_with("task", "language|perplexity|exact-match|mask");
     visit(self.format, {.name = "format", .help = "Layout of the records", .when = texts});
     visit(self.columns, {.name = "columns",
                          .help = "Columns by part, e.g. prompt=question,completion=answer",

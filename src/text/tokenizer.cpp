@@ -73,8 +73,13 @@ void apply_config(const TokenizerConfig& config, TokenizerParts& parts) {
   set_role(config.bos, parts.roles.bos);
   set_role(config.eos, parts.roles.eos);
   set_role(config.pad, parts.roles.pad);
-  for (const auto& token : {config.cls, config.sep, config.mask}) {
+  for (const auto& token : {config.cls, config.sep}) {
     if (token) add_missing(*token);
+  }
+  set_role(config.mask, parts.roles.mask);
+  // Older directories leave it to the tokenizer's class.
+  for (const char* name : {"[MASK]", "<mask>"}) {
+    if (parts.roles.mask < 0) parts.roles.mask = parts.find(name);
   }
 }
 
@@ -174,6 +179,8 @@ std::optional<std::int32_t> Tokenizer::bos_id() const { return known(shared_->pa
 std::optional<std::int32_t> Tokenizer::eos_id() const { return known(shared_->parts.roles.eos); }
 std::optional<std::int32_t> Tokenizer::pad_id() const { return known(shared_->parts.roles.pad); }
 std::optional<std::int32_t> Tokenizer::unk_id() const { return known(shared_->parts.roles.unk); }
+
+std::optional<std::int32_t> Tokenizer::mask_id() const { return known(shared_->parts.roles.mask); }
 
 const SpecialFrame& Tokenizer::frame() const { return shared_->parts.frame; }
 

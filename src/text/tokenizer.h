@@ -61,6 +61,8 @@ class Tokenizer {
   std::optional<std::int32_t> eos_id() const;
   std::optional<std::int32_t> pad_id() const;
   std::optional<std::int32_t> unk_id() const;
+  // Of the token that stands for a hidden one: mask_token, else a token named as all encoders do.
+  std::optional<std::int32_t> mask_id() const;
 
   // What encode() puts in front of and behind a text with add_special_tokens.
   const SpecialFrame& frame() const;

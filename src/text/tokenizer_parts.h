@@ -20,12 +20,13 @@
 
 namespace svtune {
 
-// The four roles that generation and training need; -1: none.
+// The roles that generation and training need; -1: none.
 struct TokenRoles {
   std::int32_t bos = -1;
   std::int32_t eos = -1;
   std::int32_t pad = -1;
   std::int32_t unk = -1;
+  std::int32_t mask = -1;  // stands for a hidden token
 };
 
 struct TokenizerParts {
