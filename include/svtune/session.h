@@ -59,7 +59,7 @@ struct MergeSummary {
 
 struct EvaluateOptions {
   std::filesystem::path data;       // examples in any training format
-  std::string task = "perplexity";  // perplexity, exact-match, classify or regress
+  std::string task = "perplexity";  // perplexity, exact-match, classify, regress or mask
   // Any other option of `svtune eval`, as in docs/options.md but with underscores:
   // {{"limit", "100"}, {"max_new_tokens", "256"}}.
   std::map<std::string, std::string> settings = {};
@@ -70,7 +70,8 @@ struct EvaluateOptions {
 
 struct Evaluation {
   // By name. perplexity: loss (nats per token), perplexity, tokens; exact-match: accuracy and
-  // standard_error (both of 1), right, questions, unanswered.
+  // standard_error (both of 1), right, questions, unanswered; mask: loss (nats per hidden token),
+  // perplexity, accuracy (of 1), tokens.
   std::map<std::string, double> figures;
   std::string text;                   // the same in one line
   std::vector<std::string> warnings;  // what of the data is left out

@@ -139,6 +139,19 @@ struct Evaluation {
   Score operator()(const Regression& task) const {
     return evaluate_labels(task, std::nullopt, loaded, tokenizer, options, observer);
   }
+  Score operator()(const MaskedWords& task) const {
+    if (loaded.routed()) {
+      throw UsageError("hidden words are evaluated with one adapter at a time",
+                       "Give --adapter once, and evaluate the others in turn.");
+    }
+    if (loaded.model.spec().task != HeadTask::kMasked) {
+      throw UsageError("--task mask needs a model that finds hidden words; the head of " +
+                           loaded.model.path.string() + " has other outputs",
+                       "Give an encoder whose config.json names a class ForMaskedLM, or with "
+                       "--adapter an adapter that was trained with --task mask.");
+    }
+    return evaluate_language(task, loaded, *tokenizer, options, observer);
+  }
   Score operator()(const auto& task) const {
     if (tokenizer == nullptr) {
       throw UsageError(loaded.model.path.string() + " reads images and knows no words",

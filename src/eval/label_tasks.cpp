@@ -58,7 +58,7 @@ Json prediction(const LabelledDocuments& data, const LabelMeter& meter, std::int
 }  // namespace
 
 LabelSet model_labels(const Model& model, const std::vector<std::string>& names) {
-  if (model.net->is_language_model()) {
+  if (model.net->predicts_words()) {
     throw UsageError("--task classify needs a model with a head of labels",
                      "Give one, or with --adapter an adapter that was trained with such a head.");
   }

@@ -5,10 +5,11 @@
 
 #include "eval/exact_match.h"
 #include "eval/label_tasks.h"
+#include "eval/masked_words.h"
 #include "eval/perplexity.h"
 
 namespace svtune {
 
-using EvalTask = std::variant<Perplexity, ExactMatch, Classification, Regression>;
+using EvalTask = std::variant<Perplexity, ExactMatch, Classification, Regression, MaskedWords>;
 
 }  // namespace svtune

@@ -24,7 +24,7 @@ void require_absent(bool given, const std::string& option, const TrainOptions& o
 
 void check_text_data(const TrainOptions& options, const std::string& option, const fs::path& path) {
   const bool folder = fs::is_directory(path);
-  const bool labels = options.data.task != TrainTask::kLanguage;
+  const bool labels = learns_labels(options.data.task);
   if (!folder && !(labels && fs::is_regular_file(path) && is_idx(path))) return;
   throw UsageError(option + " " + path.string() + " holds images, but " +
                        options.model.model.string() + " reads text",
@@ -41,7 +41,7 @@ void check_text_run(const TrainOptions& options) {
 }
 
 void check_image_run(const TrainOptions& options) {
-  if (options.data.task == TrainTask::kLanguage) {
+  if (!learns_labels(options.data.task)) {
     throw UsageError(options.model.model.string() + " reads images and has no words to learn",
                      "Give --task classify.");
   }

@@ -87,7 +87,10 @@ double head_bytes(const Network& net, const MemoryRequest& request, double eleme
   const double normed = net.head().in_features() > spec.hidden_size
                             ? static_cast<double>(request.batch_tokens) * 3 * hidden * element
                             : 0;
-  return normed + rows * (3 * hidden * element + 3 * kFp32) + copies * tile_rows * vocab * element;
+  // The layer in front of the words: its input, product, activation and norm, with gradients.
+  const double transformed = net.transforms_rows() ? rows * 6 * hidden * element : 0;
+  return normed + transformed + rows * (3 * hidden * element + 3 * kFp32) +
+         copies * tile_rows * vocab * element;
 }
 
 // The pixels that the rows of a batch are made of, and the same as one row for each patch; one

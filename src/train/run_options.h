@@ -14,6 +14,7 @@
 #include "data/labelled_options.h"
 #include "data/labelled_sample.h"
 #include "data/prompt_template.h"
+#include "data/token_masks.h"
 #include "io/model_options.h"
 #include "quantized_base/quantize_model.h"
 #include "train/recipes/recipe.h"
@@ -74,6 +75,7 @@ struct DataFileOptions {
   std::vector<std::string> labels;  // of kClassify
   SampleOptions sample;             // of kClassify
   double eval_share = 0;
+  MaskOptions masks;  // of kMask
   DataOptions reading;
   PromptOptions prompt;
   bool train_on_prompt = false;
@@ -104,8 +106,7 @@ struct DataFileOptions {
     visit.group("Images", self.images, kLabels);
     visit(self.image_size,
           {.name = "image_size",
-           .help = "Side of the prepared images, where the model takes other sizes than "
-                   "its preprocessor_config.json names",
+           .help = "Side of the prepared images, in place of preprocessor_config.json's",
            .unit = "pixels",
            .min = 1,
            .max = 1 << 14,
@@ -117,6 +118,7 @@ struct DataFileOptions {
                                 "new head",
                         .value_name = "NAME,...",
                         .when = only_with("task", "classify")});
+    visit.group("Data", self.masks, only_with("task", "mask"));
     visit.group("", self.reading);
     visit.group("Data", self.prompt, kLanguage);
     visit(self.train_on_prompt, {.name = "train_on_prompt",

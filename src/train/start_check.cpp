@@ -42,7 +42,7 @@ namespace {
 at::Tensor losses_of(Network& net, const Batch& batch) {
   // Words have too many logits to make their gradients as well.
   const at::NoGradGuard no_grad;
-  if (net.is_language_model()) return net.log_probs(batch).to(at::kDouble).neg();
+  if (net.predicts_words()) return net.log_probs(batch).to(at::kDouble).neg();
   const std::int64_t count = batch.num_supervised();
   return net.loss(batch).to(at::kDouble).div(count).expand({count});
 }

@@ -23,13 +23,18 @@ inline constexpr EnumName<Recompute> kRecomputeNames[] = {
 };
 constexpr std::span<const EnumName<Recompute>> enum_names(Recompute) { return kRecomputeNames; }
 
-enum class TrainTask { kLanguage, kClassify, kRegress };
+enum class TrainTask { kLanguage, kClassify, kRegress, kMask };
 inline constexpr EnumName<TrainTask> kTrainTaskNames[] = {
     {TrainTask::kLanguage, "language", "the words of answers and texts"},
     {TrainTask::kClassify, "classify", "a class of each text, pair or image"},
     {TrainTask::kRegress, "regress", "a number for each text, pair or image"},
+    {TrainTask::kMask, "mask", "hidden words of texts, with an encoder"},
 };
 constexpr std::span<const EnumName<TrainTask>> enum_names(TrainTask) { return kTrainTaskNames; }
+// Else words.
+constexpr bool learns_labels(TrainTask task) {
+  return task == TrainTask::kClassify || task == TrainTask::kRegress;
+}
 
 // What the best evaluation is told by: the lowest loss, the highest of the others.
 enum class KeptMetric { kLoss, kAccuracy, kF1, kMatthews, kPearson, kSpearman };

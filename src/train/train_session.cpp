@@ -13,7 +13,9 @@
 #include "attach/target_check.h"
 #include "base/errors.h"
 #include "base/json.h"
+#include "base/text_util.h"
 #include "data/data_losses.h"
+#include "data/masked_store.h"
 #include "io/load_tokenizer.h"
 #include "io/prompt_files.h"
 #include "libtorch/prelude.h"
@@ -82,6 +84,16 @@ PromptTemplate prompt_of(const TrainSession& session, RunObserver& observer) {
   return prompt;
 }
 
+// `eval` may be null.
+void set_batches(TrainSession& session, std::shared_ptr<const DocumentStore> train,
+                 std::shared_ptr<const DocumentStore> eval) {
+  const TrainConfig& config = session.options.train;
+  session.batches =
+      std::make_unique<StreamSource>(BatchStream(std::move(train), stream_options(config)));
+  if (!eval) return;
+  session.eval_batches = std::make_unique<StreamSource>(eval_stream(std::move(eval), config));
+}
+
 void load_labels(TrainSession& session, RunObserver& observer) {
   LabelledData data =
       load_labelled_data(session.options, session.tokenizer ? &*session.tokenizer : nullptr,
@@ -90,15 +102,47 @@ void load_labels(TrainSession& session, RunObserver& observer) {
   session.eval_labelled = std::move(data.eval);
   session.head = std::move(data.head);
   session.earlier_labels = std::move(data.earlier_labels);
-  session.batches = std::make_unique<StreamSource>(
-      BatchStream(session.labelled, stream_options(session.options.train)));
-  if (!session.eval_labelled) return;
-  session.eval_batches =
-      std::make_unique<StreamSource>(eval_stream(session.eval_labelled, session.options.train));
+  set_batches(session, session.labelled, session.eval_labelled);
 }
 
-void load_data(TrainSession& session, RunObserver& observer) {
-  if (session.options.data.task != TrainTask::kLanguage) return load_labels(session, observer);
+// Reads the training data, and what is held out where there is some.
+void load_examples(TrainSession& session, const std::shared_ptr<const ExampleEncoder>& encoder,
+                   RunObserver& observer) {
+  const DataFileOptions& options = session.options.data;
+  const auto progress = [&observer](std::int64_t done, std::int64_t total) {
+    observer.progress(RunPhase::kData, done, total);
+  };
+  session.data = std::make_shared<ExampleStore>(options.data, options.reading, encoder, progress);
+  for (const std::string& loss : data_losses(*session.data)) observer.warning(loss);
+  if (!options.eval_data) return;
+  session.eval_data =
+      std::make_shared<ExampleStore>(*options.eval_data, options.reading, encoder, progress);
+  for (const std::string& loss : data_losses(*session.eval_data)) observer.warning(loss);
+}
+
+void load_masked(TrainSession& session, RunObserver& observer) {
+  const Tokenizer& tokenizer = *session.tokenizer;
+  const auto seed = static_cast<std::uint64_t>(session.options.train.seed);
+  const auto masks_of = [&](MaskedPart part) {
+    return TokenMasks(tokenizer, session.options.data.masks, mask_seed(seed, part));
+  };
+  const TokenMasks masks = masks_of(MaskedPart::kTrain);
+  const PromptTemplate raw({.style = PromptStyle::kRaw}, tokenizer);
+  load_examples(
+      session,
+      std::make_shared<ExampleEncoder>(
+          tokenizer, raw,
+          EncodeOptions{.max_length = session.options.train.batch.max_length, .framed = true}),
+      observer);
+  session.head = NewHead{.task = HeadTask::kMasked, .seed = seed};
+  std::shared_ptr<const DocumentStore> held_out;
+  if (session.eval_data) {
+    held_out = std::make_shared<MaskedStore>(session.eval_data, masks_of(MaskedPart::kHeldOut));
+  }
+  set_batches(session, std::make_shared<MaskedStore>(session.data, masks), std::move(held_out));
+}
+
+void load_language(TrainSession& session, RunObserver& observer) {
   DataFileOptions& data = session.options.data;
   if (!data.prompt.date) data.prompt.date = first_day(session.options.run);
   const PromptTemplate prompt = prompt_of(session, observer);
@@ -109,20 +153,32 @@ void load_data(TrainSession& session, RunObserver& observer) {
                                                      data.train_on_prompt, data.mask_history});
   // Of a template that asks for the day, config.json keeps the one that was used.
   data.prompt.date = encoder->prompt().date();
-  const auto progress = [&observer](std::int64_t done, std::int64_t total) {
-    observer.progress(RunPhase::kData, done, total);
-  };
-  session.data = std::make_shared<ExampleStore>(data.data, data.reading, encoder, progress);
-  for (const std::string& loss : data_losses(*session.data)) observer.warning(loss);
-  session.batches = std::make_unique<StreamSource>(
-      BatchStream(session.data, stream_options(session.options.train)));
-  if (data.eval_data) {
-    session.eval_data =
-        std::make_shared<ExampleStore>(*data.eval_data, data.reading, encoder, progress);
-    for (const std::string& loss : data_losses(*session.eval_data)) observer.warning(loss);
-    session.eval_batches =
-        std::make_unique<StreamSource>(eval_stream(session.eval_data, session.options.train));
+  load_examples(session, encoder, observer);
+  set_batches(session, session.data, session.eval_data);
+}
+
+void load_data(TrainSession& session, RunObserver& observer) {
+  const TrainTask task = session.options.data.task;
+  if (task == TrainTask::kLanguage) return load_language(session, observer);
+  if (task == TrainTask::kMask) return load_masked(session, observer);
+  load_labels(session, observer);
+}
+
+// Whether the loaded model learns what the run is about, and with which tensors of no checkpoint.
+void check_head(const TrainSession& session, RunObserver& observer) {
+  const Model& model = session.model;
+  if (session.options.data.task == TrainTask::kLanguage && !model.net->is_language_model()) {
+    if (model.net->predicts_words()) {
+      throw UsageError("the model finds hidden words and does not predict next ones",
+                       "Give --task mask.");
+    }
+    throw UsageError("the model has a head of labels, not of words",
+                     "Give --task classify, or --task regress for numbers.");
   }
+  if (session.options.data.task != TrainTask::kMask || session.start_adapter) return;
+  if (model.made.empty()) return;
+  observer.warning(model.path.string() + " holds no " + join(model.made, ", ") +
+                   ": made from the seed, they train beside the method");
 }
 
 void check_options(const TrainOptions& options) {
@@ -200,7 +256,7 @@ TargetOptions with_added_words(const TrainSession& session, TargetOptions target
   const Network& net = *session.model.net;
   const bool embedding = is_saved(targets, net.embedding().name());
   const bool one_tensor = net.head_is_tied() && targets.ensure_weight_tying;
-  const bool labels = !net.is_language_model();
+  const bool labels = !net.predicts_words();
   if (!labels && embedding != is_saved(targets, net.head().name()) && !one_tensor) {
     throw UsageError(
         "--resize-embeddings trains added rows of the embedding and of the head, "
@@ -310,10 +366,7 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
   if (!begun) tell_renamed_labels(session, observer);
   check_vocabulary(session);
-  if (!session.head && !session.model.net->is_language_model()) {
-    throw UsageError("the model has a head of labels, not of words",
-                     "Give --task classify, or --task regress for numbers.");
-  }
+  check_head(session, observer);
   const TrainConfig& train = session.options.train;
   session.total_steps =
       total_steps(train, train.max_steps ? 0 : session.batches->stream().total_batches());

@@ -27,9 +27,9 @@ struct TrainSession {
   std::optional<ImagePlan> images;                      // of a model that reads images
   std::optional<Tokenizer> tokenizer;                   // of the others
   std::optional<TrainedPrompt> prompt;                  // as it will be kept with the result
-  std::shared_ptr<const ExampleStore> data, eval_data;  // of TrainTask::kLanguage
-  std::shared_ptr<const LabelledDocuments> labelled, eval_labelled;  // of the others
-  std::optional<NewHead> head;                                       // of the others
+  std::shared_ptr<const ExampleStore> data, eval_data;               // of tasks of words
+  std::shared_ptr<const LabelledDocuments> labelled, eval_labelled;  // of tasks of labels
+  std::optional<NewHead> head;                                       // of all but kLanguage
   std::vector<std::string> earlier_labels;  // as LabelledData::earlier_labels
   std::unique_ptr<StreamSource> batches, eval_batches;
   std::int64_t total_steps = 0;

@@ -1,0 +1,41 @@
+// The task `mask`: how well a masked language model finds hidden words of texts.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/fields.h"
+#include "data/token_masks.h"
+#include "eval/task.h"
+
+namespace svtune {
+
+struct MaskedWords {
+  static constexpr std::string_view kName = "mask";
+  static constexpr std::string_view kSummary =
+      "hidden words of texts: loss, perplexity, share of those that are found";
+  std::int64_t max_length = 512;
+  MaskOptions masks;
+  std::int64_t seed = 42;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(self.max_length, {.name = "max_length",
+                            .help = "Longer examples are truncated",
+                            .unit = "tokens",
+                            .min = 2,
+                            .max = 1 << 24});
+    MaskOptions::fields(self.masks, visit);
+    visit(self.seed, {.name = "seed",
+                      .help = "Of what is hidden; a training run's evaluation hides by its own",
+                      .min = 0});
+  }
+};
+
+EncodeOptions encoding_of(const MaskedWords& task);
+// Figures: loss (nats per hidden token), perplexity, accuracy (of 1), tokens (hidden). Throws
+// FileError when the data hold no token to hide, RunError when the loss is not finite. Requires: a
+// network that finds hidden words.
+Score run_task(const MaskedWords& task, const EvalInput& input);
+
+}  // namespace svtune
