@@ -138,8 +138,8 @@ TEST(MaskedStore, MasksFollowFromSeedPassAndDocument) {
   const MaskedStore store(texts, TokenMasks(tokenizer, half, 1));
   store.append_to(both, 1);
   store.append_to(both, 0);
-  EXPECT_EQ(first, std::vector<std::int64_t>(both.tokens.begin() + both.offsets[1],
-                                             both.tokens.end()));
+  EXPECT_EQ(first,
+            std::vector<std::int64_t>(both.tokens.begin() + both.offsets[1], both.tokens.end()));
   EXPECT_NE(mask_seed(1, MaskedPart::kTrain), mask_seed(1, MaskedPart::kHeldOut));
 }
 
