@@ -13,6 +13,11 @@ namespace {
 constexpr std::uint64_t kKeepBytes = std::uint64_t{24} << 20;  // files up to this size are kept
 constexpr std::int64_t kProgressStep = 1024;                   // examples
 
+// Lines come as records of one text.
+RecordFormat record_format(const DataOptions& options) {
+  return options.format == RecordFormat::kLines ? RecordFormat::kText : options.format;
+}
+
 // An id, inverted when it is not to be predicted.
 std::string packed(const TokenizedExample& example) {
   std::vector<std::int32_t> ids = example.ids;
@@ -41,10 +46,11 @@ void append_document(PackedBatch& batch, const TokenizedExample& example) {
 
 ExampleStore::ExampleStore(const std::filesystem::path& path, const DataOptions& options,
                            std::shared_ptr<const ExampleEncoder> encoder, const Progress& progress)
-    : reader_(options.format, options.columns),
+    : reader_(record_format(options), options.columns),
       index_(path, {options.skip_bad_lines,
                     [this](const Json& record) { return reader_.problem(record); },
-                    [this](std::string_view text) { return reader_.surely_fits(text); }}),
+                    [this](std::string_view text) { return reader_.surely_fits(text); },
+                    options.format == RecordFormat::kLines}),
       encoder_(std::move(encoder)) {
   if (index_.size() == 0) fail_empty();
   reader_.check_mapped_columns();

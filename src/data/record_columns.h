@@ -24,6 +24,7 @@ enum class RecordFormat {
   kMessages,
   kConversations,
   kText,
+  kLines,
 };
 inline constexpr EnumName<RecordFormat> kRecordFormatNames[] = {
     {RecordFormat::kAuto, "auto", "by the keys of the first record"},
@@ -36,6 +37,7 @@ inline constexpr EnumName<RecordFormat> kRecordFormatNames[] = {
     {RecordFormat::kMessages, "messages", "role and content"},
     {RecordFormat::kConversations, "conversations", "ShareGPT"},
     {RecordFormat::kText, "text"},
+    {RecordFormat::kLines, "lines", "no JSON: each line of the file is a text"},
 };
 constexpr std::span<const EnumName<RecordFormat>> enum_names(RecordFormat) {
   return kRecordFormatNames;

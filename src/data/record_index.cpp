@@ -22,18 +22,29 @@ std::string stray_comma(const ScannedRecord& record) {
   return "";
 }
 
+Json line_record(std::string_view line) {
+  Json record = Json::object();
+  record["text"] = std::string(line);
+  return record;
+}
+
 // "line: problem" or "line:column: problem"; "" when the text is fine.
 std::string problem_of(const ScannedRecord& record, const RecordIndexOptions& options) {
   const std::string at_line = std::to_string(record.line) + ": ";
   if (record.too_long) return at_line + "the record is longer than 16 MiB";
-  if (options.surely_fits && options.surely_fits(record.text)) return "";
-  if (const std::string comma = stray_comma(record); !comma.empty()) return at_line + comma;
+  if (!options.any_lines) {
+    if (options.surely_fits && options.surely_fits(record.text)) return "";
+    if (const std::string comma = stray_comma(record); !comma.empty()) return at_line + comma;
+  }
   if (const std::size_t bad = find_invalid_utf8(record.text); bad != std::string_view::npos) {
     return at_line + "byte " + std::to_string(bad) + " of the record is not valid UTF-8";
   }
   Json json;
   try {
-    json = parse_json(record.text, "", {.first_line = record.line, .reject_duplicate_keys = true});
+    json = options.any_lines
+               ? line_record(record.text)
+               : parse_json(record.text, "",
+                            {.first_line = record.line, .reject_duplicate_keys = true});
   } catch (const FileError& error) {
     return std::string(error.what()).substr(1);  // ":line:column: problem" after no name
   }
@@ -49,14 +60,16 @@ BadRecord split_problem(const std::string& text) {
 }  // namespace
 
 RecordIndex::RecordIndex(const std::filesystem::path& path, const RecordIndexOptions& options)
-    : name_(path == "-" ? "standard input" : path.string()) {
+    : name_(path == "-" ? "standard input" : path.string()), any_lines_(options.any_lines) {
   const std::unique_ptr<ByteSource> source = open_byte_source(path);
   const bool plain = path != "-" && is_plain_file(path);
   file_ = plain ? RandomFile::open(path) : RandomFile::temporary();
-  RecordScanner scanner(*source, [&](std::string_view bytes) {
+  const auto tee = [&](std::string_view bytes) {
     bytes_ += bytes.size();
     if (!plain) file_.append(bytes);
-  });
+  };
+  constexpr std::size_t kChunk = std::size_t{1} << 20;  // bytes
+  RecordScanner scanner(*source, tee, kChunk, any_lines_);
   ScannedRecord record;
   while (scanner.next(record)) add(record, options);
   records_.shrink_to_fit();
@@ -110,6 +123,7 @@ Json RecordIndex::read(std::int64_t index) const {
   if (text.size() != record.size) {
     throw FileError(name_, "the file has become shorter since it was opened");
   }
+  if (any_lines_) return line_record(text);
   return parse_json(text, name_, {.first_line = record.line, .reject_duplicate_keys = true});
 }
 

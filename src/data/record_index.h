@@ -23,6 +23,7 @@ struct RecordIndexOptions {
   std::function<std::string(const Json& record)> check;
   // Whether the text is surely a valid record; saves the slower check. May be empty.
   std::function<bool(std::string_view text)> surely_fits;
+  bool any_lines = false;  // no JSON: each line that is not blank is the record {"text": line}
 };
 
 struct BadRecord {
@@ -62,6 +63,7 @@ class RecordIndex {
   void add_bad(BadRecord bad);
 
   std::string name_;
+  bool any_lines_;
   RandomFile file_;
   std::uint64_t bytes_ = 0;
   std::vector<Record> records_;

@@ -53,6 +53,19 @@ class RecordIndexTest : public ::testing::Test {
   test::TempDirectory directory_;
 };
 
+TEST_F(RecordIndexTest, AnyLinesAreTexts) {
+  RecordIndexOptions options = any_object();
+  options.any_lines = true;
+  const RecordIndex index(file("[one, two],\n\n {\"three\": 3} \na,b\n", "d.txt"), options);
+  std::vector<std::string> texts;
+  for (std::int64_t i = 0; i < index.size(); ++i) {
+    texts.push_back(std::to_string(index.line(i)) + ":" + dump_json(index.read(i)));
+  }
+  EXPECT_THAT(texts, ElementsAre("1:{\"text\": \"[one, two],\"}",
+                                 "3:{\"text\": \"{\\\"three\\\": 3}\"}", "4:{\"text\": \"a,b\"}"));
+  EXPECT_THROW(RecordIndex(file("fine\n\xff\n", "e.txt"), options), FileError);
+}
+
 TEST_F(RecordIndexTest, TwoValuesOfOneKeyAreABadLine) {
   EXPECT_THAT(error_of("{\"a\": 1}\n{\"a\": 1, \"a\": 2}\n"),
               HasSubstr(":2:10: malformed JSON: key \"a\" occurs twice"));

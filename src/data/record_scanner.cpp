@@ -1,6 +1,7 @@
 #include "data/record_scanner.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/errors.h"
@@ -14,8 +15,8 @@ bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; 
 }  // namespace
 
 RecordScanner::RecordScanner(ByteSource& source, std::function<void(std::string_view)> tee,
-                             std::size_t chunk_bytes)
-    : source_(source), tee_(std::move(tee)), chunk_bytes_(chunk_bytes) {}
+                             std::size_t chunk_bytes, bool any_lines)
+    : source_(source), tee_(std::move(tee)), chunk_bytes_(chunk_bytes), any_lines_(any_lines) {}
 
 void RecordScanner::fail(const std::string& what, std::int64_t line) const {
   throw FileError(source_.name() + ":" + std::to_string(line), what, "Was the file cut off?");
@@ -60,12 +61,11 @@ bool RecordScanner::detect() {
   while (buffer_.size() < kForeignBytes && fill()) {
   }
   const std::string_view start = std::string_view(buffer_).substr(0, kForeignBytes);
-  if (const auto foreign = recognise_foreign(start, source_.name())) {
-    throw FileError(source_.name(), foreign->what, foreign->hint);
-  }
+  const auto foreign = any_lines_ ? std::nullopt : recognise_foreign(start, source_.name());
+  if (foreign) throw FileError(source_.name(), foreign->what, foreign->hint);
   if (buffer_.starts_with("\xEF\xBB\xBF")) position_ = 3;
   if (!skip_blank()) return false;
-  form_ = buffer_[position_] == '[' ? Form::kArray : Form::kLines;
+  form_ = buffer_[position_] == '[' && !any_lines_ ? Form::kArray : Form::kLines;
   if (form_ == Form::kArray) discard_to(position_ + 1);
   return true;
 }

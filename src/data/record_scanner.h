@@ -1,5 +1,6 @@
 // Cuts a stream of bytes into records: the lines of JSONL, or the elements of a JSON array. The
-// first non-blank byte decides. Only one record is in memory at a time.
+// first non-blank byte decides, but for files whose lines are no JSON. Only one record is in memory
+// at a time.
 #pragma once
 
 #include <cstddef>
@@ -23,9 +24,10 @@ struct ScannedRecord {
 
 class RecordScanner {
  public:
-  // `tee` (may be empty) sees all bytes of the stream in order, `chunk_bytes` at a time.
+  // `tee` (may be empty) sees all bytes of the stream in order, `chunk_bytes` at a time. With
+  // `any_lines` every line is a record, whatever it holds.
   RecordScanner(ByteSource& source, std::function<void(std::string_view)> tee,
-                std::size_t chunk_bytes = std::size_t{1} << 20);
+                std::size_t chunk_bytes = std::size_t{1} << 20, bool any_lines = false);
 
   // False at the end. Blank lines are left out, a byte order mark is skipped. Throws FileError
   // for an array that is not closed or is followed by other text, and for a file of another
@@ -48,6 +50,7 @@ class RecordScanner {
   ByteSource& source_;
   std::function<void(std::string_view)> tee_;
   std::size_t chunk_bytes_;
+  bool any_lines_;
   std::string buffer_;
   std::uint64_t base_ = 0;    // offset of buffer_[0] in the stream
   std::size_t position_ = 0;  // in buffer_
