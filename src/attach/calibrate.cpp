@@ -102,7 +102,9 @@ class DataPass {
     std::vector<std::shared_ptr<LayerObservation>> seen;
     {
       const Observed observed(group, pass);
-      const bool head = std::ranges::count(group, &net_.head()) > 0;
+      const std::vector<Linear*> of_head = net_.head_linears();
+      const auto is_of_head = [&](Linear* layer) { return std::ranges::count(of_head, layer) > 0; };
+      const bool head = std::ranges::any_of(group, is_of_head);
       for (const Batch& batch : batches_) {
         if (!needs_targets() || batch.num_supervised() > 0) run_batch(pass, batch, head);
         passed();

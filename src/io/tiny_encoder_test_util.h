@@ -11,6 +11,7 @@ struct TinyEncoder {
   bool bare = false;  // without the head, and without the prefix of the names
   std::uint64_t seed = 1;
   bool old_names = false;  // gamma and beta of norms
+  bool masked = false;     // with a head that finds hidden words in place of labels
 };
 
 inline Json tiny_encoder_config(const TinyEncoder& tiny) {
@@ -23,8 +24,8 @@ inline Json tiny_encoder_config(const TinyEncoder& tiny) {
                                                       {"roberta", "Roberta"},
                                                       {"distilbert", "DistilBert"},
                                                       {"deberta-v2", "DebertaV2"}};
-  json["architectures"] = {classes.at(tiny.family) +
-                           (tiny.bare ? "Model" : "ForSequenceClassification")};
+  const char* head = tiny.masked ? "ForMaskedLM" : "ForSequenceClassification";
+  json["architectures"] = {classes.at(tiny.family) + (tiny.bare ? "Model" : head)};
   if (!tiny.bare) {
     for (std::int64_t i = 0; i < tiny.labels; ++i) {
       json["id2label"][std::to_string(i)] = "LABEL_" + std::to_string(i);

@@ -7,6 +7,7 @@
 #include "adapter_files/adapter_file.h"
 #include "adapter_files/loaded_model.h"
 #include "attach/attach.h"
+#include "attach/calibrate.h"
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
 #include "io/tiny_encoder_test_util.h"
@@ -347,6 +348,20 @@ TEST(EncoderPositions, EndWithTheTable) {
   };
   EXPECT_EQ(length(62), "");
   EXPECT_THAT(length(63), testing::HasSubstr("63 tokens, the model has 62 positions"));
+}
+
+TEST(MaskedHead, IsReachedByStartsFoundOnData) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {.masked = true});
+  Model model = load_model(directory / "model", {at::kFloat});
+  LoraConfig eva;
+  eva.low_rank.rank = 2;
+  eva.init = LoraInit::kEva;
+  eva.rank_spread = 0;
+  const std::vector<Batch> batches{masked_documents()};
+  const Calibration found = calibrate(model, eva, {.target_modules = {"all-linear"}}, batches);
+  EXPECT_TRUE(found.starts.contains("cls.predictions.transform.dense"));
+  EXPECT_FALSE(found.starts.contains(model.net->head().name()));
 }
 
 TEST(MaskedHead, LearnsHiddenWordsOnly) {
