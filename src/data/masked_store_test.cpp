@@ -19,7 +19,7 @@
 #include "text/tokenizer_test_util.h"
 
 namespace svtune {
-namespace {
+namespace masked_store_test {
 
 using test::TempDirectory;
 using testing::ElementsAre;
@@ -196,5 +196,5 @@ TEST(MaskedStore, RefusesWhatHasNoWordsToHide) {
               HasSubstr("--max-length 2 leaves no room"));
 }
 
-}  // namespace
+}  // namespace masked_store_test
 }  // namespace svtune

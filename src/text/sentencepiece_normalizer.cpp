@@ -35,7 +35,7 @@ class SentencePieceNormalizer final : public Normalizer {
     check_growth(text.size(), out.size());
     const std::string_view space = options_.escape_spaces ? kSpaceSymbol : " ";
     while (options_.remove_extra_spaces && out.ends_with(space)) {
-      out.resize(out.size() - space.size());
+      out.erase(out.size() - space.size());
     }
     text = std::move(out);
   }

@@ -18,7 +18,7 @@
 #include "train/training_run.h"
 
 namespace svtune {
-namespace {
+namespace mask_training_test {
 
 namespace fs = std::filesystem;
 
@@ -153,5 +153,5 @@ TEST_F(MaskTraining, TasksAndModelsMustAgree) {
   EXPECT_THROW(evaluate(loaded, &*tokenizer, what, silent), UsageError);
 }
 
-}  // namespace
+}  // namespace mask_training_test
 }  // namespace svtune
