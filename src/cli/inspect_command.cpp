@@ -6,6 +6,7 @@
 #include "base/number_text.h"
 #include "base/text_util.h"
 #include "formats/tensor_listing.h"
+#include "formats/torch_file.h"
 #include "models/families.h"
 #include "report/metrics_log.h"
 
@@ -129,7 +130,7 @@ int run(const InspectOptions& options, CommandContext& context) {
   }
   if (path.extension() == ".gguf") {
     inspect_gguf(options, context.out);
-  } else if (path.extension() == ".safetensors") {
+  } else if (path.extension() == ".safetensors" || is_torch_file_name(path)) {
     print_tensors(list_tensors(CheckpointFiles(path)), options.tensors, context.out);
   } else if (std::filesystem::exists(path / "adapter_config.json") ||
              std::filesystem::exists(path / "svtune_state.safetensors")) {

@@ -17,7 +17,7 @@ struct InspectOptions {
       .summary = "Show shapes, dtypes, ranks and sizes of a model, adapter or run",
       .description =
           "Takes a model directory, a .gguf file, an adapter directory, a run directory "
-          "or one .safetensors file. Reads headers only.\n\n"
+          "or one .safetensors or .bin file. Reads headers only.\n\n"
           "--spectrum decomposes every linear layer of a model and shows its singular values, "
           "the energy of the leading ones, the residual that PiSSA would leave, the error of "
           "4 bits, and with an adapter or a run where the update lies.\n\n"

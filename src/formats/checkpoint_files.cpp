@@ -2,18 +2,29 @@
 #include "formats/checkpoint_files.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/errors.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "base/text_util.h"
+#include "formats/safetensors.h"
+#include "formats/torch_file.h"
 
 namespace svtune {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kSingleName = "model.safetensors";
-constexpr const char* kIndexName = "model.safetensors.index.json";
+// The order in which they are looked for is transformers'.
+struct CheckpointName {
+  const char* name;
+  bool index;
+};
+constexpr CheckpointName kWeightFiles[] = {{"model.safetensors", false},
+                                           {"model.safetensors.index.json", true},
+                                           {"pytorch_model.bin", false},
+                                           {"pytorch_model.bin.index.json", true}};
 
 bool is_plain_name(const std::string& name) {
   return !name.empty() && name != "." && name != ".." &&
@@ -47,14 +58,15 @@ std::map<std::string, std::vector<std::string>> read_index(const fs::path& path)
   return shards;
 }
 
+std::unique_ptr<const TensorStore> open_store(const fs::path& path) {
+  if (is_torch_file_name(path)) return std::make_unique<const TorchFile>(path);
+  return std::make_unique<const SafetensorsFile>(path);
+}
+
 [[noreturn]] void throw_no_weights(const fs::path& directory) {
-  std::error_code error;
-  std::string hint = "need model.safetensors or model.safetensors.index.json";
-  if (fs::exists(directory / "pytorch_model.bin", error) ||
-      fs::exists(directory / "pytorch_model.bin.index.json", error)) {
-    hint = "pytorch_model.bin is a pickle and is not read: save the model as safetensors";
-  }
-  throw FileError(directory.string(), "has no model weights", hint);
+  std::vector<std::string> names;
+  for (const CheckpointName& each : kWeightFiles) names.emplace_back(each.name);
+  throw FileError(directory.string(), "has no model weights", "need one of " + join(names, ", "));
 }
 
 }  // namespace
@@ -66,28 +78,32 @@ CheckpointFiles::CheckpointFiles(const fs::path& path) {
   }
   if (!fs::is_directory(path, error)) {
     add_single(path);
-  } else if (fs::exists(path / kSingleName, error)) {
-    add_single(path / kSingleName);
-  } else if (fs::exists(path / kIndexName, error)) {
-    add_sharded(path / kIndexName);
+    return;
+  }
+  const auto* found = std::ranges::find_if(kWeightFiles, [&](const CheckpointName& each) {
+    std::error_code ignored;
+    return fs::exists(path / each.name, ignored);
+  });
+  if (found == std::end(kWeightFiles)) throw_no_weights(path);
+  if (found->index) {
+    add_sharded(path / found->name);
   } else {
-    throw_no_weights(path);
+    add_single(path / found->name);
   }
 }
 
 void CheckpointFiles::add_single(const fs::path& file) {
   list_ = file;
-  const SafetensorsFile& opened = files_.emplace_back(file);
+  const TensorStore& opened = *files_.emplace_back(open_store(file));
   for (const TensorInfo& info : opened.tensors()) entries_[info.name] = {&opened, &info};
 }
 
 void CheckpointFiles::add_sharded(const fs::path& index) {
   list_ = index;
   const auto shards = read_index(index);
-  files_.reserve(shards.size());  // entries point into this vector
   std::vector<std::string> missing;
   for (const auto& [file_name, names] : shards) {
-    const SafetensorsFile& file = files_.emplace_back(index.parent_path() / file_name);
+    const TensorStore& file = *files_.emplace_back(open_store(index.parent_path() / file_name));
     for (const std::string& name : names) {
       const TensorInfo* info = file.find(name);
       if (info == nullptr) {
@@ -103,8 +119,8 @@ void CheckpointFiles::add_sharded(const fs::path& index) {
                     "the shards and the index are of different versions: download both again");
   }
   std::vector<std::string> twice;
-  for (const SafetensorsFile& file : files_) {
-    for (const TensorInfo& info : file.tensors()) {
+  for (const auto& file : files_) {
+    for (const TensorInfo& info : file->tensors()) {
       const auto entry = find(info.name);
       if (!entry) {
         unindexed_.push_back(info.name);

@@ -92,7 +92,7 @@ TEST(GgufConvert, WritesADirectoryInOneStepWithProgress) {
   EXPECT_EQ(report.bytes, total);
   EXPECT_EQ(report.bytes, 2 * report.parameters);
   const CheckpointFiles files(directory / "out");
-  EXPECT_GT(files.files().size(), 1U);
+  EXPECT_GT(files.file_count(), 1U);
   EXPECT_EQ(files.entries().size(), report.tensors);
   EXPECT_EQ(files.find("model.norm.weight")->info->dtype, DType::kBF16);
   for (const char* name : {"config.json", "generation_config.json", "tokenizer.json",

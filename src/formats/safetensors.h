@@ -13,24 +13,23 @@
 
 #include "base/files.h"
 #include "formats/safetensors_header.h"
+#include "formats/tensor_store.h"
 
 namespace svtune {
 
-class SafetensorsFile {
+class SafetensorsFile final : public TensorStore {
  public:
   // Throws FileError as read by parse_safetensors_header, or when the file cannot be mapped.
   explicit SafetensorsFile(const std::filesystem::path& path);
 
-  const std::filesystem::path& path() const noexcept { return path_; }
-  // In file order.
-  const std::vector<TensorInfo>& tensors() const noexcept { return header_.tensors; }
+  const std::filesystem::path& path() const noexcept override { return path_; }
+  const std::vector<TensorInfo>& tensors() const noexcept override { return header_.tensors; }
   const std::map<std::string, std::string>& metadata() const noexcept { return header_.metadata; }
-  // nullptr when there is no such tensor. Valid as long as this object lives, moves included.
-  const TensorInfo* find(std::string_view name) const;
-  // Little-endian elements; the start may be unaligned for the element type.
-  std::span<const std::byte> data(const TensorInfo& info) const;
-  // Lets the system drop the pages of a tensor that was just read.
-  void release(const TensorInfo& info) const noexcept { mapping_.release_pages(data(info)); }
+  const TensorInfo* find(std::string_view name) const override;
+  std::span<const std::byte> data(const TensorInfo& info) const override;
+  void release(const TensorInfo& info) const noexcept override {
+    mapping_.release_pages(data(info));
+  }
 
  private:
   std::filesystem::path path_;

@@ -33,7 +33,7 @@ struct LoadOptions {
   bool any_image_size = false;
 };
 
-// Where the weights of a model come from: safetensors or GGUF.
+// Where the weights of a model come from: safetensors, PyTorch's files or GGUF.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;

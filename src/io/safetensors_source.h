@@ -1,4 +1,5 @@
-// Weights of a Hugging Face directory as tensors, mapped where the dtype fits.
+// Weights of a Hugging Face directory as tensors, mapped where the dtype fits: of safetensors, or
+// of what torch.save wrote (formats/checkpoint_files.h).
 #pragma once
 
 #include <memory>

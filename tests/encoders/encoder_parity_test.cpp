@@ -159,6 +159,15 @@ TEST_F(EncoderParity, LogitsLossesAndGradientsEqualTransformers) {
   RecordProperty("largest_relative_gradient_error", std::to_string(largest));
 }
 
+TEST_F(EncoderParity, WeightsThatTorchSavedAreTheSameModel) {
+  Model pickled = load_model(*directory() / "pickled", {at::kFloat});
+  EXPECT_THAT(pickled.warnings, testing::IsEmpty());
+  Model stored = load_model(models() / "bert", {at::kFloat});
+  const Batch batch = supervised_batch_of(models() / "bert");
+  EXPECT_EQ(max_difference(logits_for(*pickled.net, batch), logits_for(*stored.net, batch)), 0);
+  EXPECT_EQ(pickled.fingerprint(), stored.fingerprint());
+}
+
 TEST_F(EncoderParity, LoadsWhatPeftWrites) {
   const TempDirectory out;
   std::string arguments = "peft " + quoted(out.path());

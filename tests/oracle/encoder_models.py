@@ -7,7 +7,8 @@ usage: encoder_models.py models OUT_DIR             a directory per variant
        encoder_models.py check CASES_JSON           adapters made by svtune, against its logits
 Exits with 77 when transformers or PEFT is not installed. Seeds are fixed; attention is eager, fp32.
 `models` writes expected.json (documents, types of tokens, labels) and expected.safetensors (logits,
-loss, and grad.NAME of each parameter) into each directory. `check` prints the largest difference of
+loss, and grad.NAME of each parameter) into each directory, and the first model as torch.save writes it into
+OUT_DIR's sibling `pickled`. `check` prints the largest difference of
 the logits per name, or the error.
 """
 import json
@@ -106,6 +107,16 @@ def document_logits(model, docs):
     return logits[values["attention_mask"].bool()] if logits.dim() == 3 else logits
 
 
+def write_pickled(model, output):
+    """BERT's weights as old files hold them: by torch.save, gamma and beta for norms, a buffer among them."""
+    output.mkdir()
+    model.config.save_pretrained(output)
+    state = {key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
+             for key, value in model.state_dict().items()}
+    state["bert.embeddings.position_ids"] = torch.arange(model.config.max_position_embeddings).expand((1, -1))
+    torch.save(state, output / "pytorch_model.bin")
+
+
 def write_models(output):
     output.mkdir(parents=True)
     torch.manual_seed(0)
@@ -115,6 +126,8 @@ def write_models(output):
         randomise(model)
         model.save_pretrained(output / name)
         model = type(model).from_pretrained(output / name, dtype=torch.float32, attn_implementation="eager").eval()
+        if name == "bert":
+            write_pickled(model, output.parent / "pickled")
         docs = documents(getattr(config, "type_vocab_size", 0) > 1)
         docs["labels"] = targets(model, docs)
         tokens = head != DOCUMENTS
