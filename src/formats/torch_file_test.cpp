@@ -13,7 +13,7 @@
 #include "formats/safetensors.h"
 
 namespace svtune {
-namespace {
+namespace torch_file_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -184,5 +184,5 @@ TEST(TorchFileName, IsToldByItsEnding) {
   EXPECT_FALSE(is_torch_file_name("bin"));
 }
 
-}  // namespace
+}  // namespace torch_file_test
 }  // namespace svtune

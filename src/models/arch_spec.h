@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "models/model_dropout.h"
 #include "models/rope.h"
 
 namespace svtune {
@@ -63,6 +64,7 @@ struct ArchSpec {
   bool rotary = true;  // positions turn the heads; else the family reads them in another way
   RopeSpec rope;
   std::optional<RopeSpec> window_rope;  // of layers with a window, where theirs is another one
+  DropoutRates dropout;                 // config.json's, for training
   HeadTask task = HeadTask::kNextToken;
   std::optional<ImageInput> image;  // unset: the model reads text
   std::int64_t num_labels = 0;      // of kDocument and kToken; 1: a number, learnt by squared error

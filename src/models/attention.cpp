@@ -82,9 +82,11 @@ at::Tensor Attention::forward(const at::Tensor& x, std::size_t layer, const Pass
     each.query = rope(each.query, angles.cos, angles.sin);
     each.key = rope(each.key, angles.cos, angles.sin);
   }
-  const at::Tensor out =
-      pass.cache == nullptr ? attention_packed(each.query, each.key, each.value, pass.offsets, spec)
-                            : attend_cached(layer, each, pass, spec);
+  const Dropout dropout =
+      pass.dropout.at(pass.dropout.rates.attention_weights, "attention weights", layer);
+  const at::Tensor out = pass.cache == nullptr ? attention_packed(each.query, each.key, each.value,
+                                                                  pass.offsets, spec, dropout)
+                                               : attend_cached(layer, each, pass, spec);
   return output.forward(heads.joined(out));
 }
 

@@ -41,8 +41,9 @@ at::Tensor embedded_types(const Embedding& table, const at::Tensor& types, std::
 }  // namespace
 
 at::Tensor InputConvolution::forward(const at::Tensor& x, const at::Tensor& y,
-                                     const std::vector<std::int32_t>& offsets) const {
-  const at::Tensor mixed = convolution.forward(x, offsets);
+                                     const Pass& pass) const {
+  const at::Tensor mixed = dropped(convolution.forward(x, pass.offsets),
+                                   pass.dropout.at(pass.dropout.rates.convolution, "convolution"));
   return norm.forward(y + (gelu ? at::gelu(mixed) : at::tanh(mixed)));
 }
 
@@ -88,10 +89,10 @@ at::Tensor Backbone::finish(const at::Tensor& hidden) const {
 }
 
 at::Tensor Backbone::forward(const Batch& batch, at::ScalarType dtype, KvCache* cache,
-                             RecomputePlan recompute) {
-  at::Tensor x = embed(batch, dtype);
+                             RecomputePlan recompute, const PassDropout& dropout) {
+  at::Tensor x = dropped(embed(batch, dtype), dropout.at(dropout.rates.embedding, "embedding"));
   const at::Tensor embedded = input_convolution.convolution.exists() ? x : at::Tensor();
-  Pass pass{batch.offsets, {}, cache, &relative};
+  Pass pass{batch.offsets, {}, cache, &relative, dropout};
   for (const RopeSpec& each : rotations) {
     pass.rotations.push_back(rope_tables(each, batch.positions, batch.offsets));
   }
@@ -105,7 +106,7 @@ at::Tensor Backbone::forward(const Batch& batch, at::ScalarType dtype, KvCache* 
     } else {
       x = blocks[i].forward(x, i, pass);
     }
-    if (i == 0 && embedded.defined()) x = input_convolution.forward(embedded, x, batch.offsets);
+    if (i == 0 && embedded.defined()) x = input_convolution.forward(embedded, x, pass);
   }
   if (cache != nullptr) {
     for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {

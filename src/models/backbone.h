@@ -28,8 +28,7 @@ struct InputConvolution {
   bool gelu = false;  // else tanh
 
   // norm(y + act(convolution(x))); x [N, hidden] the embedded tokens, y [N, hidden] the output.
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& y,
-                     const std::vector<std::int32_t>& offsets) const;
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& y, const Pass& pass) const;
   Kept kept() const;
   // What the forward pass holds on top while it runs; none of it is left for backward.
   Kept passing() const;
@@ -57,7 +56,7 @@ struct Backbone {
   // ModelError for documents longer than the learned positions, for types without a row, and as
   // ImageEmbedding::forward does.
   at::Tensor forward(const Batch& batch, at::ScalarType dtype, KvCache* cache,
-                     RecomputePlan recompute);
+                     RecomputePlan recompute, const PassDropout& dropout);
   // The rows that the head reads of hidden states [M, hidden].
   at::Tensor finish(const at::Tensor& hidden) const;
   void parts(PartVisitor& visit);

@@ -21,11 +21,15 @@ HeadShape heads_of(const Block& block) {
 }  // namespace
 
 at::Tensor Block::forward(const at::Tensor& x, std::size_t index, const Pass& pass) {
+  const DropoutRates& rates = pass.dropout.rates;
   const auto attend = [&](const at::Tensor& input) {
-    return std::visit([&](auto& part) { return part.forward(input, index, pass); }, attention);
+    const at::Tensor y =
+        std::visit([&](auto& part) { return part.forward(input, index, pass); }, attention);
+    return dropped(y, pass.dropout.at(rates.attention_output, "attention output", index));
   };
   const auto feed = [&](const at::Tensor& input) {
-    return std::visit([&](auto& part) { return part.forward(input); }, feed_forward);
+    const at::Tensor y = std::visit([&](auto& part) { return part.forward(input); }, feed_forward);
+    return dropped(y, pass.dropout.at(rates.feed_forward_output, "feed-forward output", index));
   };
   const auto add = [this](const at::Tensor& sum, const at::Tensor& branch) {
     return at::add(sum, branch, branch_scale);

@@ -4,17 +4,21 @@
 
 namespace svtune {
 
-at::Tensor DisentangledAttention::forward(const at::Tensor& x, std::size_t, const Pass& pass) {
+at::Tensor DisentangledAttention::forward(const at::Tensor& x, std::size_t layer,
+                                          const Pass& pass) {
   const std::int64_t tokens = x.size(0), rows = 2 * spec.span();
-  const at::Tensor both = at::cat({x, pass.relative->forward(x.scalar_type())}, 0);
-  const auto by_head = [this](Linear& layer, const at::Tensor& input) {
-    return heads.apart(layer.forward(input), heads.queries);
+  const DropoutRates& rates = pass.dropout.rates;
+  const at::Tensor table = dropped(pass.relative->forward(x.scalar_type()),
+                                   pass.dropout.at(rates.distances, "distances", layer));
+  const at::Tensor both = at::cat({x, table}, 0);
+  const auto by_head = [this](Linear& linear, const at::Tensor& input) {
+    return heads.apart(linear.forward(input), heads.queries);
   };
   const at::Tensor query = by_head(project.query, both), key = by_head(project.key, both);
   const at::Tensor out = disentangled_attention(
       {query.narrow(0, 0, tokens), key.narrow(0, 0, tokens), by_head(project.value, x),
        query.narrow(0, tokens, rows), key.narrow(0, tokens, rows)},
-      pass.offsets, spec);
+      pass.offsets, spec, pass.dropout.at(rates.attention_weights, "attention weights", layer));
   return output.forward(heads.joined(out));
 }
 

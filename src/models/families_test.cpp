@@ -72,6 +72,31 @@ TEST(Families, RefuseByNameWhatTheyDoNotCompute) {
   }
 }
 
+// The places are those of transformers' modules; a key that is missing means none.
+TEST(Families, ReadTheDropoutOfTheirOwnKeys) {
+  const std::string branches = "attention output 0.3, feed-forward output 0.3";
+  const std::string all = "embedding 0.1, attention weights 0.2, " + branches;
+  const std::string hidden =
+      "embedding 0.3, attention weights 0.2, attention output 0.3, feed-forward output 0.3";
+  const std::vector<std::tuple<std::string, Json, std::string>> cases = {
+      {"llama", {{"hidden_dropout_prob", 0.1}}, ""},
+      {"llama", {{"attention_dropout", 0.2}}, "attention weights 0.2"},
+      {"gpt2", {{"embd_pdrop", 0.1}, {"attn_pdrop", 0.2}, {"resid_pdrop", 0.3}}, all},
+      {"phi", {{"embd_pdrop", 0.1}, {"attention_dropout", 0.2}, {"resid_pdrop", 0.3}}, all},
+      {"phi3", {{"embd_pdrop", 0.1}, {"resid_pdrop", 0.3}}, branches},
+      {"starcoder2",
+       {{"embedding_dropout", 0.1}, {"attention_dropout", 0.2}, {"residual_dropout", 0.3}},
+       all},
+      {"gpt_neox", {{"hidden_dropout", 0.3}, {"attention_dropout", 0.2}}, hidden},
+  };
+  for (const auto& [family, keys, places] : cases) {
+    Json config = config_of(family);
+    config.update(keys);
+    EXPECT_EQ(dropout_text(parse_arch(config, "config.json").dropout), places) << family;
+  }
+  EXPECT_THAT(error_with("gpt2", {{"resid_pdrop", 1.0}}), HasSubstr("\"resid_pdrop\" must be"));
+}
+
 TEST(Families, NameTheTextModelInsideAnother) {
   const std::string error =
       error_of({{"model_type", "gemma3"}, {"text_config", {{"model_type", "gemma3_text"}}}});

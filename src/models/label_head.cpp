@@ -35,12 +35,18 @@ at::Tensor class_log_probs(const at::Tensor& logits, const at::Tensor& targets) 
 
 }  // namespace
 
-at::Tensor DocumentHead::logits(const at::Tensor& x) {
-  return widened(output.forward(dense ? activated(dense->forward(x), activation) : x));
+at::Tensor DocumentHead::logits(const at::Tensor& x, const PassDropout& dropout) {
+  at::Tensor y = x;
+  if (dense) {
+    const at::Tensor input = dropped(x, dropout.at(dropout.rates.head_input, "head input"));
+    y = activated(dense->forward(input), activation);
+  }
+  return widened(output.forward(dropped(y, dropout.at(dropout.rates.head_output, "head output"))));
 }
 
-at::Tensor DocumentHead::loss(const at::Tensor& x, const at::Tensor& targets) {
-  const at::Tensor rows = logits(x);
+at::Tensor DocumentHead::loss(const at::Tensor& x, const at::Tensor& targets,
+                              const PassDropout& dropout) {
+  const at::Tensor rows = logits(x, dropout);
   if (rows.size(1) > 1) return -class_log_probs(rows, targets).sum();
   if (!at::isFloatingType(targets.scalar_type())) {
     throw ModelError("the head gives one number and learns from numbers, not from classes",
@@ -54,10 +60,13 @@ void DocumentHead::parts(PartVisitor& visit) {
   visit(output);
 }
 
-at::Tensor TokenHead::logits(const at::Tensor& x) { return widened(output.forward(x)); }
+at::Tensor TokenHead::logits(const at::Tensor& x, const PassDropout& dropout) {
+  return widened(output.forward(dropped(x, dropout.at(dropout.rates.head_output, "head output"))));
+}
 
-at::Tensor TokenHead::log_probs(const at::Tensor& x, const at::Tensor& targets) {
-  return class_log_probs(logits(x), targets);
+at::Tensor TokenHead::log_probs(const at::Tensor& x, const at::Tensor& targets,
+                                const PassDropout& dropout) {
+  return class_log_probs(logits(x, dropout), targets);
 }
 
 }  // namespace svtune

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "models/model_dropout.h"
 #include "nn/parts.h"
 
 namespace svtune {
@@ -24,10 +25,10 @@ struct DocumentHead {
   Pooling pooling = Pooling::kFirst;
 
   // x [S, width] -> [S, labels] in fp32 (fp64 for fp64).
-  at::Tensor logits(const at::Tensor& x);
+  at::Tensor logits(const at::Tensor& x, const PassDropout& dropout = {});
   // Sum of -log p(class), or of squared errors where there is one label; scalar, differentiable.
   // targets [S]: int64 classes, or fp32. Throws ModelError for others.
-  at::Tensor loss(const at::Tensor& x, const at::Tensor& targets);
+  at::Tensor loss(const at::Tensor& x, const at::Tensor& targets, const PassDropout& dropout);
   void parts(PartVisitor& visit);
 };
 
@@ -36,10 +37,11 @@ struct TokenHead {
   Linear output;  // [labels, hidden]
 
   // x [M, hidden] -> [M, labels] in fp32 (fp64 for fp64).
-  at::Tensor logits(const at::Tensor& x);
+  at::Tensor logits(const at::Tensor& x, const PassDropout& dropout = {});
   // log p(class) per row [M], differentiable. targets [M] int64. Throws ModelError for classes
   // that the head does not have.
-  at::Tensor log_probs(const at::Tensor& x, const at::Tensor& targets);
+  at::Tensor log_probs(const at::Tensor& x, const at::Tensor& targets,
+                       const PassDropout& dropout = {});
   void parts(PartVisitor& visit) { visit(output); }
 };
 

@@ -19,7 +19,7 @@ std::optional<RowRoute> route_of_supervised(const Batch& batch) {
 }  // namespace
 
 Network::Network(ArchSpec spec, const WeightLoader& load)
-    : spec_(std::move(spec)), parts_(spec_.build(spec_, Builder(load))) {
+    : spec_(std::move(spec)), parts_(spec_.build(spec_, Builder(load))), dropout_(spec_.dropout) {
   if (const auto& images = parts_.backbone.images; images && images->class_token.tensor.defined()) {
     dtype_ = load.compute.value_or(images->class_token.tensor.scalar_type());
   }
@@ -56,12 +56,16 @@ const LanguageHead& Network::language_head() const {
 }
 
 at::Tensor Network::forward(const Batch& batch, KvCache* cache) {
+  return hidden_states(batch, cache, {});
+}
+
+at::Tensor Network::hidden_states(const Batch& batch, KvCache* cache, const PassDropout& dropout) {
   if (cache != nullptr && !is_language_model()) fail_for_head("it writes no text");
   if (batch.images.defined() != reads_images()) {
     fail_for_head(reads_images() ? "it reads no text" : "it reads no images");
   }
   const RouteScope scope(route_of_tokens(batch));
-  return parts_.backbone.forward(batch, dtype_, cache, recompute_);
+  return parts_.backbone.forward(batch, dtype_, cache, recompute_, dropout);
 }
 
 at::Tensor Network::logits(const at::Tensor& rows) {
@@ -70,21 +74,22 @@ at::Tensor Network::logits(const at::Tensor& rows) {
   return language_head().logits(x, tied());
 }
 
-at::Tensor Network::supervised_rows(const Batch& batch) {
+at::Tensor Network::supervised_rows(const Batch& batch, const PassDropout& dropout) {
   if (batch.document_targets.defined()) fail_for_head("it does not learn documents' labels");
   if (batch.masked != (spec_.task == HeadTask::kMasked)) {
     fail_for_head(batch.masked ? "it finds no hidden words" : "it predicts no next words");
   }
-  return parts_.backbone.finish(forward(batch).index_select(0, batch.supervised));
+  const at::Tensor x = hidden_states(batch, nullptr, dropout);
+  return parts_.backbone.finish(x.index_select(0, batch.supervised));
 }
 
-at::Tensor Network::document_rows(const Batch& batch, Pooling pooling) {
+at::Tensor Network::document_rows(const Batch& batch, Pooling pooling, const PassDropout& dropout) {
   std::vector<std::int64_t> first;
   for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
     if (batch.offsets[s] == batch.offsets[s + 1]) fail_for_head("one of these has no tokens");
     first.push_back(batch.offsets[s]);
   }
-  const at::Tensor x = forward(batch);
+  const at::Tensor x = hidden_states(batch, nullptr, dropout);
   if (pooling == Pooling::kFirstAndMean) {
     // Images of one batch have one size.
     const at::Tensor rows =
@@ -101,15 +106,17 @@ at::Tensor Network::document_logits(const Batch& batch) {
   return documents->logits(document_rows(batch, documents->pooling));
 }
 
-at::Tensor Network::loss(const Batch& batch) {
+at::Tensor Network::loss(const Batch& batch, std::optional<std::uint64_t> dropout_seed) {
+  const PassDropout dropout{dropout_, dropout_seed};
   if (auto* documents = std::get_if<DocumentHead>(&parts_.head)) {
     if (!batch.document_targets.defined()) fail_for_head("it does not learn tokens");
-    return documents->loss(document_rows(batch, documents->pooling), batch.document_targets);
+    return documents->loss(document_rows(batch, documents->pooling, dropout),
+                           batch.document_targets, dropout);
   }
-  const at::Tensor rows = supervised_rows(batch);
+  const at::Tensor rows = supervised_rows(batch, dropout);
   const RouteScope scope(route_of_supervised(batch));
   if (auto* tokens = std::get_if<TokenHead>(&parts_.head)) {
-    return -tokens->log_probs(rows, batch.targets).sum();
+    return -tokens->log_probs(rows, batch.targets, dropout).sum();
   }
   return language_head().loss(rows, batch.targets, tied());
 }

@@ -3,6 +3,8 @@
 // is made of parts (nn/parts.h) that a family builds and names, and knows no adaptation method.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -48,7 +50,9 @@ class Network {
   // Sum over what the batch supervises (nn/batch.h) of the head's own loss: -log p(target), or the
   // squared error where the head gives one number; scalar, differentiable. Throws ModelError when
   // the head learns from other targets than the batch has.
-  at::Tensor loss(const Batch& batch);
+  // With `dropout_seed` the model's own dropout is drawn from it, as training does; the gradient
+  // belongs to that draw.
+  at::Tensor loss(const Batch& batch, std::optional<std::uint64_t> dropout_seed = {});
   // log p(target) per supervised token [M], fp32, no gradient. Throws as logits() does.
   at::Tensor log_probs(const Batch& batch);
 
@@ -88,20 +92,26 @@ class Network {
   // what an earlier pass left, are sums in another order.
   void set_recompute(RecomputePlan plan) { recompute_ = plan; }
 
+  // Of loss() with a seed; at first those of config.json.
+  void set_dropout(const DropoutRates& rates) { dropout_ = rates; }
+  const DropoutRates& dropout() const { return dropout_; }
+
  private:
   const Embedding* tied() const { return head_is_tied() ? &embedding() : nullptr; }
   // Throws ModelError when the head is another one.
   LanguageHead& language_head();
   const LanguageHead& language_head() const;
   [[noreturn]] void fail_for_head(const std::string& what) const;
-  at::Tensor supervised_rows(const Batch& batch);
-  at::Tensor document_rows(const Batch& batch, Pooling pooling);
+  at::Tensor hidden_states(const Batch& batch, KvCache* cache, const PassDropout& dropout);
+  at::Tensor supervised_rows(const Batch& batch, const PassDropout& dropout = {});
+  at::Tensor document_rows(const Batch& batch, Pooling pooling, const PassDropout& dropout = {});
 
   ArchSpec spec_;
   NetworkParts parts_;
   at::ScalarType dtype_ = at::kFloat;
   bool untied_ = false;
   RecomputePlan recompute_;
+  DropoutRates dropout_;
 };
 
 }  // namespace svtune

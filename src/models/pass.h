@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "models/model_dropout.h"
 #include "models/rope.h"
 #include "nn/embedding.h"
 #include "nn/kv_cache.h"
@@ -24,6 +25,7 @@ struct Pass {
   std::vector<RopeTables> rotations;  // Attention::rotation chooses among them
   KvCache* cache = nullptr;           // of a generation; documents go on from what it holds
   const RelativePositions* relative = nullptr;  // outlives backward
+  PassDropout dropout = {};
 };
 
 }  // namespace svtune

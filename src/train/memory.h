@@ -38,6 +38,7 @@ struct MemoryRequest {
   std::int64_t longest_document = 0;   // tokens; 0 = all
   bool trains_head = false;            // the output matrix itself trains
   RecomputePlan recompute;
+  DropoutRates dropout = {};  // of the model itself
 
   std::int64_t blocks() const { return static_cast<std::int64_t>(kept_per_token.size()); }
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -18,6 +19,15 @@ double bytes_of(const Kept& kept, double tokens, double element) {
   const double each =
       static_cast<double>(kept.elements) * element + kFp32 * static_cast<double>(kept.floats);
   return tokens * each + static_cast<double>(kept.once) * element;
+}
+
+// The masks of a block's branches, one byte for each element.
+double mask_bytes(const Block& block, const DropoutRates& rates, double tokens) {
+  double branches = 0;
+  for (const std::optional<double>& rate : {rates.attention_output, rates.feed_forward_output}) {
+    if (rate.value_or(0) > 0) branches += 1;
+  }
+  return branches * tokens * static_cast<double>(block.widths().hidden);
 }
 
 // The block that holds each linear layer and each parameter, by name; others are not listed.
@@ -51,7 +61,8 @@ double kept_by_adapters(const Block& block, std::int64_t tokens) {
 }
 
 // Temporaries of backward through one block: gradients of the widest layer's operands, and
-// one attention tile (scores, weights and their gradients in fp32).
+// one attention tile (scores, weights and their gradients in fp32; with dropout its mask and what
+// it leaves of the weights).
 double temporaries(const Block& block, const MemoryRequest& request, double element) {
   const BlockWidths widths = block.widths();
   const auto hidden = static_cast<double>(widths.hidden), inner = static_cast<double>(widths.inner);
@@ -62,8 +73,9 @@ double temporaries(const Block& block, const MemoryRequest& request, double elem
   const double feed_forward =
       tokens * (4 * inner + 2 * hidden) * element + static_cast<double>(request.gradient_bytes);
   constexpr double kQueryRows = 128;  // of a tile
-  const double tile =
-      4 * static_cast<double>(widths.heads) * std::min(kQueryRows, longest) * longest * kFp32;
+  const double copies_of_tile = request.dropout.attention_weights.value_or(0) > 0 ? 6 : 4;
+  const double tile = copies_of_tile * static_cast<double>(widths.heads) *
+                      std::min(kQueryRows, longest) * longest * kFp32;
   const double copies = longest * (4 * queries + 4 * keys) * kFp32;
   const double gradients = tokens * (2 * queries + 2 * keys + hidden) * element;
   return std::max(feed_forward, tile + copies + gradients);
@@ -127,6 +139,7 @@ Activations activations(Network& net, const MemoryRequest& request, double eleme
   for (std::size_t i = 0; i < count; ++i) {
     const Block& block = net.blocks()[all - count + i];
     whole.push_back(bytes_of(block.kept(), tokens, element) +
+                    mask_bytes(block, request.dropout, tokens) +
                     tokens * request.kept_per_token[i] * element);
   }
   const InputConvolution& convolution = net.input_convolution();
@@ -136,6 +149,8 @@ Activations activations(Network& net, const MemoryRequest& request, double eleme
   const auto again =
       static_cast<std::size_t>(std::min<std::int64_t>(request.recompute.blocks, request.blocks()));
   double saved = static_cast<double>(again) * input + mixed;
+  // A gradient that goes through all blocks may go on into the embedding.
+  if (count == all && request.dropout.embedding.value_or(0) > 0) saved += input / element;
   for (std::size_t i = again; i < count; ++i) saved += whole[i];
   const double head = head_bytes(net, request, element) + head_gradient(net, request, element);
   double largest = saved + std::max(passing, head);

@@ -89,6 +89,7 @@ MemoryChoice forecast(Model& model, const AdapterSet& adapters, const TrainOptio
   request.weight_bytes += input_bytes(net);
   request.batch_tokens = options.batch_tokens;
   request.longest_document = std::min(options.max_length, options.batch_tokens);
+  request.dropout = net.spec().dropout;
   add_adapters(request, net, adapters);
   ActivationOptions activations = options.activations;
   return choose_memory(net, std::move(request), activations);

@@ -46,6 +46,7 @@ StepTime measure_steps(Network& net, AdapterSet& adapters, BatchSource& batches,
   TrainState state(adapters, batches, config.optimizer);
   state.optimizer.zero_gradients();
   net.set_recompute(config.activations.plan());
+  net.set_dropout(chosen_dropout(config.model_dropout, net.spec().dropout));
   batches.rewind();
   StepTime time;
   double seconds = 0;

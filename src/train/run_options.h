@@ -160,8 +160,7 @@ struct RunOptions {
            .when = not_with("dry_run")});
     visit(self.dry_run,
           {.name = "dry_run",
-           .help = "Show adapted layers, memory, tokens a step and the time it takes; do not "
-                   "train"});
+           .help = "Only show adapted layers, memory, tokens a step and the time it takes"});
     visit(self.samples, {.name = "samples",
                          .help = "Answers in the report, before and after training",
                          .unit = "answers",

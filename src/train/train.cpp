@@ -55,7 +55,7 @@ double add_gradient(Network& net, const AdapterSet& adapters, const Batch& batch
                     std::uint64_t seed) {
   if (batch.num_supervised() == 0) return 0;
   adapters.begin_micro_batch(true, seed);
-  const at::Tensor loss = net.loss(batch);
+  const at::Tensor loss = net.loss(batch, seed);
   loss.backward();
   return loss.item<double>();
 }
@@ -149,6 +149,7 @@ TrainResult train(Network& net, TrainState& state, const TrainConfig& config,
                   std::int64_t total_steps, TrainObserver& observer) {
   TrainResult result{state.step, std::numeric_limits<double>::quiet_NaN(), false};
   net.set_recompute(config.activations.plan());
+  net.set_dropout(chosen_dropout(config.model_dropout, net.spec().dropout));
   state.adapters.begin(total_steps);
   if (state.step < total_steps) take_steps(net, state, config, total_steps, observer, result);
   state.adapters.begin_micro_batch(false, 0);

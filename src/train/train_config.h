@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "base/fields.h"
 #include "models/network.h"
@@ -118,6 +119,10 @@ struct BatchConfig {
   }
 };
 
+// The rates that `asked`, a value of --model-dropout, makes of the model's own. Throws UsageError
+// for other texts than config, off and a number in [0, 1).
+DropoutRates chosen_dropout(const std::string& asked, const DropoutRates& own);
+
 struct TrainConfig {
   std::int64_t epochs = 1;
   std::optional<std::int64_t> max_steps;
@@ -126,6 +131,7 @@ struct TrainConfig {
   ScheduleConfig schedule;
   OptimizerConfig optimizer;
   ActivationOptions activations;
+  std::string model_dropout = "config";
   std::int64_t eval_every = 0;
   std::int64_t save_every = 0;
   double save_minutes = 10;
@@ -151,6 +157,11 @@ struct TrainConfig {
     visit.group("Learning rate", self.schedule);
     visit.group("Optimiser", self.optimizer);
     visit.group("", self.activations);
+    visit(self.model_dropout,
+          {.name = "model_dropout",
+           .help = "Dropout of the model itself while it trains: config for the rates of its "
+                   "config.json, off, or one rate for every place where the family has dropout",
+           .value_name = "RATE"});
     visit(self.eval_every,
           {.name = "eval_every",
            .help = "Evaluate every N steps; 0 = at the end only",

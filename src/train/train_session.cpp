@@ -339,6 +339,7 @@ Attached attach_saved(TrainSession& session, RunObserver& observer) {
 TrainSession prepare_session(TrainOptions options, RunObserver& observer,
                              std::optional<at::ScalarType> begun) {
   check_options(options);
+  static_cast<void>(chosen_dropout(options.train.model_dropout, {}));  // refuses other texts
   if (!options.recipe.empty()) {
     check_recipe_model(find_recipe(options.recipe), options.model.model);
   }
@@ -363,6 +364,9 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   if (base.base_compute != BaseCompute::kExact) {
     session.model.arithmetic += "; int8 products with the frozen matrices";
   }
+  const std::string dropout = dropout_text(
+      chosen_dropout(session.options.train.model_dropout, session.model.spec().dropout));
+  if (!dropout.empty()) session.model.arithmetic += "; dropout of the model: " + dropout;
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
   if (!begun) tell_renamed_labels(session, observer);
   check_vocabulary(session);
@@ -478,6 +482,7 @@ MemoryRequest memory_request(const TrainSession& session, Network& net,
   request.supervised_tokens = extent.supervised;
   request.longest_document = extent.longest_document;
   request.recompute = config.activations.plan();
+  request.dropout = chosen_dropout(config.model_dropout, net.spec().dropout);
   add_adapters(request, net, adapters);
   return request;
 }

@@ -95,6 +95,17 @@ void read_masked_head(ConfigReader& config, ArchSpec& spec, EncoderOptions& opti
   spec.tied_head = spec.task == HeadTask::kMasked;
 }
 
+// Beside what all encoders have; the head of tokens knows the hidden rate alone.
+void read_own_dropout(ConfigReader& config, const EncoderOptions& options, ArchSpec& spec) {
+  const std::optional<double> hidden = spec.dropout.embedding;
+  spec.dropout.distances = hidden;
+  if (options.convolution_taps > 0) spec.dropout.convolution = hidden;
+  spec.dropout.head_output = hidden;
+  if (spec.task != HeadTask::kDocument) return;
+  spec.dropout.head_input = read_dropout(config, "pooler_dropout");
+  spec.dropout.head_output = read_dropout(config, "cls_dropout", hidden.value_or(0));
+}
+
 }  // namespace
 
 void parse_deberta_v2(ConfigReader& config, ArchSpec& spec) {
@@ -114,6 +125,7 @@ void parse_deberta_v2(ConfigReader& config, ArchSpec& spec) {
   options.head_dense = "pooler.dense";
   options.head_activation = HeadActivation::kGelu;
   read_masked_head(config, spec, options);
+  read_own_dropout(config, options, spec);
   spec.build = encoder(options);
 }
 

@@ -141,6 +141,7 @@ DecoderOptions read_decoder(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options;
   options.norm.eps = config.number_or("rms_norm_eps", options.norm.eps);
   if (!(options.norm.eps >= 0)) config.problem("rms_norm_eps is negative");
+  spec.dropout.attention_weights = read_dropout(config, "attention_dropout");
   return options;
 }
 

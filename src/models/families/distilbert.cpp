@@ -21,6 +21,12 @@ void parse_distilbert(ConfigReader& config, ArchSpec& spec) {
   options.head_activation = HeadActivation::kRelu;
   options.masked_head = {
       .dense = "vocab_transform", .norm = "vocab_layer_norm", .output = "vocab_projector"};
+  const double hidden = read_dropout(config, "dropout");
+  const double head = read_dropout(config, "seq_classif_dropout");
+  spec.dropout = {.embedding = hidden,
+                  .attention_weights = read_dropout(config, "attention_dropout"),
+                  .feed_forward_output = hidden,
+                  .head_output = spec.task == HeadTask::kDocument ? head : hidden};
   spec.build = encoder(options);
 }
 

@@ -232,6 +232,12 @@ EncoderOptions read_encoder(ConfigReader& config, ArchSpec& spec, const std::str
   options.activation = read_activation(config, act_key);
   options.positions = spec.max_positions;
   options.head_dense = root + ".pooler.dense";
+  const double hidden = read_dropout(config, "hidden_dropout_prob");
+  spec.dropout = {.embedding = hidden,
+                  .attention_weights = read_dropout(config, "attention_probs_dropout_prob"),
+                  .attention_output = hidden,
+                  .feed_forward_output = hidden,
+                  .head_output = read_dropout(config, "classifier_dropout", hidden)};
   return options;
 }
 

@@ -79,6 +79,11 @@ void parse_gpt2(ConfigReader& config, ArchSpec& spec) {
   }
   spec.head_dim = std::max<std::int64_t>(1, spec.hidden_size / spec.num_heads);
   spec.num_kv_heads = spec.num_heads;
+  const double branches = read_dropout(config, "resid_pdrop");
+  spec.dropout = {.embedding = read_dropout(config, "embd_pdrop"),
+                  .attention_weights = read_dropout(config, "attn_pdrop"),
+                  .attention_output = branches,
+                  .feed_forward_output = branches};
   spec.rotary = false;
   spec.tied_head = config.boolean_or("tie_word_embeddings", true);
   spec.base_prefix = "transformer.";

@@ -68,6 +68,11 @@ void parse_gpt_neox(ConfigReader& config, ArchSpec& spec) {
   if (config.text_or("hidden_act", "gelu") != "gelu") options.activation = Activation::kGeluTanh;
   spec.rope.theta = config.number_or("rotary_emb_base", 10000.0);
   spec.rope.width = turned_width(config, spec, "rotary_pct", 0.25);
+  const double hidden = read_dropout(config, "hidden_dropout");
+  spec.dropout = {.embedding = hidden,
+                  .attention_weights = read_dropout(config, "attention_dropout"),
+                  .attention_output = hidden,
+                  .feed_forward_output = hidden};
   spec.base_prefix = "gpt_neox.";
   spec.default_targets = {"query_key_value"};
   spec.bias_keys = {{"attention_bias", ".attention."}};

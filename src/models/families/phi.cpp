@@ -75,6 +75,11 @@ void parse_phi(ConfigReader& config, ArchSpec& spec) {
   // A tied head would be one without its bias.
   require_false(config, {"tie_word_embeddings"});
   spec.rope.width = turned_width(config, spec, "partial_rotary_factor", 0.5);
+  const double branches = read_dropout(config, "resid_pdrop");
+  spec.dropout = {.embedding = read_dropout(config, "embd_pdrop"),
+                  .attention_weights = read_dropout(config, "attention_dropout"),
+                  .attention_output = branches,
+                  .feed_forward_output = branches};
   spec.base_prefix = "model.";
   spec.default_targets = {"q_proj", "v_proj", "fc1", "fc2"};
   spec.build = [options](const ArchSpec& arch, const Builder& root) {

@@ -13,6 +13,7 @@ void parse_roberta(ConfigReader& config, ArchSpec& spec) {
   if (spec.max_positions < 1) {
     config.problem("max_position_embeddings leaves no position behind pad_token_id");
   }
+  if (spec.task == HeadTask::kDocument) spec.dropout.head_input = spec.dropout.head_output;
   options.head_dense = "classifier.dense";
   options.head_output = "classifier.out_proj";
   options.masked_head = {

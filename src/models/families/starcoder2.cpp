@@ -27,6 +27,9 @@ void parse_starcoder2(ConfigReader& config, ArchSpec& spec) {
   options.windows = read_windows(config, spec, config.integer_or("sliding_window", 0),
                                  [](std::int64_t) { return true; });
   spec.tied_head = config.boolean_or("tie_word_embeddings", true);
+  spec.dropout.embedding = read_dropout(config, "embedding_dropout");
+  spec.dropout.attention_output = read_dropout(config, "residual_dropout");
+  spec.dropout.feed_forward_output = spec.dropout.attention_output;
   spec.build = decoder(options, [bias](const ArchSpec& arch, const Builder& block, std::int64_t) {
     return make_feed_forward(arch, bias, block.at("mlp"));
   });

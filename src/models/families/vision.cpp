@@ -163,6 +163,8 @@ VisionOptions read_vision(ConfigReader& config, ArchSpec& spec, const std::strin
   options.norm.eps = config.number_or("layer_norm_eps", eps);
   options.activation = read_activation(config, "hidden_act");
   options.query_key_value_bias = config.boolean_or("qkv_bias", true);
+  spec.dropout = {.embedding = read_dropout(config, "hidden_dropout_prob"),
+                  .attention_weights = read_dropout(config, "attention_probs_dropout_prob")};
   return options;
 }
 

@@ -8,6 +8,7 @@ void parse_vit(ConfigReader& config, ArchSpec& spec) {
   VisionOptions options = read_vision(config, spec, "vit", 1e-12, 16);
   options.names.attention_norm = "layernorm_before";
   options.names.feed_forward_norm = "layernorm_after";
+  spec.dropout.attention_output = spec.dropout.feed_forward_output = spec.dropout.embedding;
   options.names.up = "intermediate.dense";
   options.names.down = "output.dense";
   spec.running_names.push_back({"encoder.layer", "layers"});

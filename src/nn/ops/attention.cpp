@@ -87,7 +87,7 @@ struct DocumentForward {
 };
 
 DocumentForward attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                       std::int64_t past, const AttentionSpec& spec) {
+                       std::int64_t past, const AttentionSpec& spec, const Dropout& dropout = {}) {
   const std::int64_t groups = k.size(1);
   const at::Tensor key = heads_first(k), value = heads_first(v);
   std::vector<at::Tensor> outputs, log_sums;
@@ -99,6 +99,7 @@ DocumentForward attend(const at::Tensor& q, const at::Tensor& k, const at::Tenso
     const at::Tensor weights = scores.sub_(top).exp_();
     const at::Tensor sum = weights.sum(-1, /*keepdim=*/true);
     const at::Tensor log_sum = top + sum.log();
+    if (dropout.active()) weights.mul_(dropout_mask(weights, dropout.at(tile.query_begin)));
     const at::Tensor out =
         at::bmm(weights, value.narrow(1, tile.key_begin, tile.key_count)).div_(sum);
     outputs.push_back(ungroup_queries(out, tile.query_count).to(q.scalar_type()));
@@ -114,7 +115,7 @@ struct DocumentGrads {
 
 DocumentGrads attend_backward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                               const DocumentForward& saved, const at::Tensor& grad_out,
-                              const AttentionSpec& spec) {
+                              const AttentionSpec& spec, const Dropout& dropout) {
   const std::int64_t groups = k.size(1), length = q.size(0);
   const at::Tensor key = heads_first(k), value = heads_first(v);
   at::Tensor grad_key = at::zeros_like(key), grad_value = at::zeros_like(value);
@@ -131,11 +132,14 @@ DocumentGrads attend_backward(const at::Tensor& q, const at::Tensor& k, const at
     if (spec.softcap > 0) cap_slope = 1.0 - (scores / spec.softcap).square();
     add_mask(scores, tile_mask(tile, 0, spec, scores.options()));
     const at::Tensor weights = scores.sub_(rows(saved.log_sum.unsqueeze(-1))).exp_();
+    at::Tensor mask;
+    if (dropout.active()) mask = dropout_mask(weights, dropout.at(tile.query_begin));
     grad_value.narrow(1, tile.key_begin, tile.key_count)
-        .add_(at::bmm(weights.transpose(1, 2), grad));
+        .add_(at::bmm((mask.defined() ? weights * mask : weights).transpose(1, 2), grad));
     const at::Tensor row_dot = (grad * out).sum(-1, /*keepdim=*/true);
-    at::Tensor grad_scores =
-        at::bmm(grad, values.transpose(1, 2)).sub_(row_dot).mul_(weights).mul_(spec.scale);
+    at::Tensor grad_scores = at::bmm(grad, values.transpose(1, 2));
+    if (mask.defined()) grad_scores.mul_(mask);
+    grad_scores.sub_(row_dot).mul_(weights).mul_(spec.scale);
     if (cap_slope.defined()) grad_scores.mul_(cap_slope);
     grad_queries.push_back(
         ungroup_queries(at::bmm(grad_scores, keys), tile.query_count).to(q.scalar_type()));
@@ -149,24 +153,27 @@ DocumentGrads attend_backward(const at::Tensor& q, const at::Tensor& k, const at
           rows_first(grad_key), rows_first(grad_value)};
 }
 
-// Whether the fused operator serves a document: no window cuts into it, no soft cap. fp64 stays
-// with the tiles, whose exponentials are exact to its last digits.
-bool is_fused(const at::Tensor& q, const AttentionSpec& spec) {
+// Whether the fused operator serves a document: no window cuts into it, no soft cap, no dropout.
+// fp64 stays with the tiles, whose exponentials are exact to its last digits.
+bool is_fused(const at::Tensor& q, const AttentionSpec& spec, const Dropout& dropout) {
   const bool whole = spec.window == 0 || spec.window >= q.size(0);
-  return q.is_cpu() && q.scalar_type() != at::kDouble && whole && spec.softcap == 0;
+  return q.is_cpu() && q.scalar_type() != at::kDouble && whole && spec.softcap == 0 &&
+         !dropout.active();
 }
 
 DocumentForward attend_packed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                              const AttentionSpec& spec) {
-  if (!is_fused(q, spec)) return attend(q, k, v, 0, spec);
+                              const AttentionSpec& spec, const Dropout& dropout) {
+  if (!is_fused(q, spec, dropout)) return attend(q, k, v, 0, spec, dropout);
   FusedAttention part = fused_attention(q, k, v, spec.scale, spec.causal);
   return {std::move(part.output), std::move(part.log_sum)};
 }
 
 DocumentGrads attend_packed_backward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                      const DocumentForward& saved, const at::Tensor& grad_out,
-                                     const AttentionSpec& spec) {
-  if (!is_fused(q, spec)) return attend_backward(q, k, v, saved, grad_out, spec);
+                                     const AttentionSpec& spec, const Dropout& dropout) {
+  if (!is_fused(q, spec, dropout)) {
+    return attend_backward(q, k, v, saved, grad_out, spec, dropout);
+  }
   FusedAttentionGrads grads = fused_attention_backward(q, k, v, {saved.output, saved.log_sum},
                                                        grad_out, spec.scale, spec.causal);
   return {std::move(grads.query), std::move(grads.key), std::move(grads.value)};
@@ -177,17 +184,23 @@ AttentionSpec spec_from(AutogradContext* ctx) {
           ctx->saved_data["window"].toInt(), ctx->saved_data["causal"].toBool()};
 }
 
+Dropout dropout_from(AutogradContext* ctx) {
+  return {ctx->saved_data["dropout"].toDouble(),
+          static_cast<std::uint64_t>(ctx->saved_data["seed"].toInt())};
+}
+
 struct PackedAttention : torch::autograd::Function<PackedAttention> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v, const std::vector<std::int64_t>& offsets,
-                            const AttentionSpec& spec) {
+                            const AttentionSpec& spec, const Dropout& dropout) {
     at::Tensor out = at::empty(q.sizes(), q.options());
     at::Tensor log_sum = at::empty({q.size(0), q.size(1)}, q.options().dtype(arithmetic_type(q)));
     for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
       const std::int64_t begin = offsets[s], length = offsets[s + 1] - begin;
       if (length == 0) continue;
-      const DocumentForward part = attend_packed(
-          q.narrow(0, begin, length), k.narrow(0, begin, length), v.narrow(0, begin, length), spec);
+      const DocumentForward part =
+          attend_packed(q.narrow(0, begin, length), k.narrow(0, begin, length),
+                        v.narrow(0, begin, length), spec, dropout.at(static_cast<std::int64_t>(s)));
       out.narrow(0, begin, length).copy_(part.output);
       log_sum.narrow(0, begin, length).copy_(part.log_sum);
     }
@@ -197,6 +210,8 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     ctx->saved_data["softcap"] = spec.softcap;
     ctx->saved_data["window"] = spec.window;
     ctx->saved_data["causal"] = spec.causal;
+    ctx->saved_data["dropout"] = dropout.probability;
+    ctx->saved_data["seed"] = static_cast<std::int64_t>(dropout.seed);
     return out;
   }
 
@@ -204,6 +219,7 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     const variable_list saved = ctx->get_saved_variables();
     const std::vector<std::int64_t> offsets = ctx->saved_data["offsets"].toIntVector();
     const AttentionSpec spec = spec_from(ctx);
+    const Dropout dropout = dropout_from(ctx);
     const at::Tensor grad = grads[0].contiguous();
     at::Tensor grad_q = at::zeros_like(saved[0]), grad_k = at::zeros_like(saved[1]),
                grad_v = at::zeros_like(saved[2]);
@@ -211,23 +227,24 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
       const std::int64_t begin = offsets[s], length = offsets[s + 1] - begin;
       if (length == 0) continue;
       const auto part = [&](const at::Tensor& x) { return x.narrow(0, begin, length); };
-      const DocumentGrads document =
-          attend_packed_backward(part(saved[0]), part(saved[1]), part(saved[2]),
-                                 {part(saved[3]), part(saved[4])}, part(grad), spec);
+      const DocumentGrads document = attend_packed_backward(
+          part(saved[0]), part(saved[1]), part(saved[2]), {part(saved[3]), part(saved[4])},
+          part(grad), spec, dropout.at(static_cast<std::int64_t>(s)));
       part(grad_q).copy_(document.query);
       part(grad_k).copy_(document.key);
       part(grad_v).copy_(document.value);
     }
-    return {grad_q, grad_k, grad_v, at::Tensor(), at::Tensor()};
+    return {grad_q, grad_k, grad_v, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
 
 at::Tensor attention_packed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const std::vector<std::int32_t>& offsets, const AttentionSpec& spec) {
+                            const std::vector<std::int32_t>& offsets, const AttentionSpec& spec,
+                            const Dropout& dropout) {
   return PackedAttention::apply(q, k, v, std::vector<std::int64_t>(offsets.begin(), offsets.end()),
-                                spec);
+                                spec, dropout);
 }
 
 at::Tensor attention_cached(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

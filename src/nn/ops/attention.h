@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "nn/ops/dropout.h"
+
 namespace svtune {
 
 struct AttentionSpec {
@@ -19,9 +21,11 @@ struct AttentionSpec {
 // q [N, H, D], k and v [N, G, D] with G dividing H (head h uses key head h / (H/G)).
 // offsets [S+1]: document s is rows offsets[s] .. offsets[s+1]; attention never crosses.
 // Returns [N, H, D]. Arithmetic in fp32 (fp64 for fp64). Saves q, k, v, the output and one
-// fp32 per row and head.
+// fp32 per row and head. `dropout` is of the softmax's weights; its masks are drawn tile by tile,
+// in backward again, and the fused operator, which has none, is not used then.
 at::Tensor attention_packed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const std::vector<std::int32_t>& offsets, const AttentionSpec& spec);
+                            const std::vector<std::int32_t>& offsets, const AttentionSpec& spec,
+                            const Dropout& dropout = {});
 
 // One document's new rows against stored keys and values (generation, no gradient):
 // q [T, H, D], k and v [past + T, G, D]; query t stands at position past + t.

@@ -76,7 +76,7 @@ struct DisentangledOutput {
   at::Tensor log_sum;  // [H, T]
 };
 
-DisentangledOutput attend(const Document& document) {
+DisentangledOutput attend(const Document& document, const Dropout& dropout) {
   std::vector<at::Tensor> outputs, log_sums;
   for (std::int64_t begin = 0; begin < document.length(); begin += kQueryBlock) {
     const std::int64_t count = std::min(kQueryBlock, document.length() - begin);
@@ -85,6 +85,7 @@ DisentangledOutput attend(const Document& document) {
     const at::Tensor top = scores.amax(-1, /*keepdim=*/true);
     const at::Tensor weights = scores.sub_(top).exp_();
     const at::Tensor sum = weights.sum(-1, /*keepdim=*/true);
+    if (dropout.active()) weights.mul_(dropout_mask(weights, dropout.at(begin)));
     outputs.push_back(at::bmm(weights, document.value).div_(sum));
     log_sums.push_back((top + sum.log()).squeeze(-1));
   }
@@ -98,10 +99,10 @@ struct DisentangledGrads {
 };
 
 DisentangledGrads attend_backward(const Document& document, const DisentangledOutput& saved,
-                                  const at::Tensor& grad_out) {
+                              const at::Tensor& grad_out, const Dropout& dropout) {
   DisentangledGrads grads{at::empty_like(document.query), at::zeros_like(document.key),
-                          at::zeros_like(document.value), at::Tensor(),
-                          at::zeros_like(document.position_key)};
+                      at::zeros_like(document.value), at::Tensor(),
+                      at::zeros_like(document.position_key)};
   at::Tensor grad_key_scores = at::zeros_like(document.key_scores);
   for (std::int64_t begin = 0; begin < document.length(); begin += kQueryBlock) {
     const std::int64_t count = std::min(kQueryBlock, document.length() - begin);
@@ -110,12 +111,13 @@ DisentangledGrads attend_backward(const Document& document, const DisentangledOu
     const at::Tensor rows = document.rows(begin, count);
     const at::Tensor weights =
         document.scores(queries, rows).sub_(part(saved.log_sum).unsqueeze(-1)).exp_();
-    grads.value.add_(at::bmm(weights.transpose(1, 2), grad));
+    at::Tensor mask;
+    if (dropout.active()) mask = dropout_mask(weights, dropout.at(begin));
+    grads.value.add_(at::bmm((mask.defined() ? weights * mask : weights).transpose(1, 2), grad));
     const at::Tensor row_dot = (grad * part(saved.output)).sum(-1, /*keepdim=*/true);
-    const at::Tensor grad_scores = at::bmm(grad, document.value.transpose(1, 2))
-                                       .sub_(row_dot)
-                                       .mul_(weights)
-                                       .mul_(document.scale);
+    const at::Tensor grad_scores = at::bmm(grad, document.value.transpose(1, 2));
+    if (mask.defined()) grad_scores.mul_(mask);
+    grad_scores.sub_(row_dot).mul_(weights).mul_(document.scale);
     // What each query and each key gave to a row of the table.
     at::Tensor by_row =
         at::zeros({document.heads(), count, document.position_key.size(1)}, grad_scores.options());
@@ -135,7 +137,7 @@ struct Disentangled : torch::autograd::Function<Disentangled> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v, const at::Tensor& position_q,
                             const at::Tensor& position_k, const std::vector<std::int64_t>& offsets,
-                            const DisentangledSpec& spec) {
+                            const DisentangledSpec& spec, const Dropout& dropout) {
     at::Tensor out = at::empty(q.sizes(), q.options());
     at::Tensor log_sum = at::empty({q.size(0), q.size(1)}, q.options().dtype(arithmetic_type(q)));
     const at::Tensor table_q = heads_first(position_q), table_k = heads_first(position_k);
@@ -144,7 +146,8 @@ struct Disentangled : torch::autograd::Function<Disentangled> {
       if (length == 0) continue;
       const auto part = [&](const at::Tensor& x) { return x.narrow(0, begin, length); };
       const DisentangledOutput document =
-          attend(Document(part(q), part(k), part(v), table_q, table_k, spec));
+          attend(Document(part(q), part(k), part(v), table_q, table_k, spec),
+                 dropout.at(static_cast<std::int64_t>(s)));
       part(out).copy_(document.output.transpose(0, 1));
       part(log_sum).copy_(document.log_sum.transpose(0, 1));
     }
@@ -152,6 +155,8 @@ struct Disentangled : torch::autograd::Function<Disentangled> {
     ctx->saved_data["offsets"] = offsets;
     ctx->saved_data["max_distance"] = spec.max_distance;
     ctx->saved_data["buckets"] = spec.buckets;
+    ctx->saved_data["dropout"] = dropout.probability;
+    ctx->saved_data["seed"] = static_cast<std::int64_t>(dropout.seed);
     return out;
   }
 
@@ -160,6 +165,8 @@ struct Disentangled : torch::autograd::Function<Disentangled> {
     const std::vector<std::int64_t> offsets = ctx->saved_data["offsets"].toIntVector();
     const DisentangledSpec spec{ctx->saved_data["max_distance"].toInt(),
                                 ctx->saved_data["buckets"].toInt()};
+    const Dropout dropout{ctx->saved_data["dropout"].toDouble(),
+                          static_cast<std::uint64_t>(ctx->saved_data["seed"].toInt())};
     const at::ScalarType dtype = saved[0].scalar_type();
     at::Tensor grad_q = at::zeros_like(saved[0]), grad_k = at::zeros_like(saved[1]),
                grad_v = at::zeros_like(saved[2]);
@@ -172,7 +179,7 @@ struct Disentangled : torch::autograd::Function<Disentangled> {
       const DisentangledGrads document = attend_backward(
           Document(part(saved[0]), part(saved[1]), part(saved[2]), table_q, table_k, spec),
           {heads_first(part(saved[5])), part(saved[6]).transpose(0, 1)},
-          heads_first(part(grads[0])));
+          heads_first(part(grads[0])), dropout.at(static_cast<std::int64_t>(s)));
       part(grad_q).copy_(document.query.transpose(0, 1));
       part(grad_k).copy_(document.key.transpose(0, 1));
       part(grad_v).copy_(document.value.transpose(0, 1));
@@ -184,6 +191,7 @@ struct Disentangled : torch::autograd::Function<Disentangled> {
             grad_v,
             rows_first(grad_table_q, dtype),
             rows_first(grad_table_k, dtype),
+            at::Tensor(),
             at::Tensor(),
             at::Tensor()};
   }
@@ -212,10 +220,10 @@ at::Tensor position_rows(const at::Tensor& distances, const DisentangledSpec& sp
 
 at::Tensor disentangled_attention(const DisentangledInputs& inputs,
                                   const std::vector<std::int32_t>& offsets,
-                                  const DisentangledSpec& spec) {
-  return Disentangled::apply(inputs.query, inputs.key, inputs.value, inputs.position_query,
-                             inputs.position_key,
-                             std::vector<std::int64_t>(offsets.begin(), offsets.end()), spec);
+                                  const DisentangledSpec& spec, const Dropout& dropout) {
+  return Disentangled::apply(
+      inputs.query, inputs.key, inputs.value, inputs.position_query, inputs.position_key,
+      std::vector<std::int64_t>(offsets.begin(), offsets.end()), spec, dropout);
 }
 
 at::Tensor disentangled_reference(const DisentangledInputs& inputs, const DisentangledSpec& spec) {

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "nn/ops/dropout.h"
+
 namespace svtune {
 
 struct DisentangledSpec {
@@ -32,9 +34,10 @@ struct DisentangledInputs {
 // offsets [S+1]: document s is rows offsets[s] .. offsets[s+1]; attention never crosses. Returns
 // [N, H, D]. Arithmetic in fp32 (fp64 for fp64), tiled over query blocks; beside a tile one
 // document's [H, T, 2 * span] is alive. Saves the inputs, the output and one fp32 per row and head.
+// `dropout` is of the softmax's weights, as attention_packed() has it.
 at::Tensor disentangled_attention(const DisentangledInputs& inputs,
                                   const std::vector<std::int32_t>& offsets,
-                                  const DisentangledSpec& spec);
+                                  const DisentangledSpec& spec, const Dropout& dropout = {});
 
 // One document without tiles or custom gradient: the oracle in tests.
 at::Tensor disentangled_reference(const DisentangledInputs& inputs, const DisentangledSpec& spec);
