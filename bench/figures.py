@@ -77,6 +77,13 @@ def record(group, name, value, unit, better):
     write(path, content)
 
 
+def keep_in(path):
+    """Begins a file of figures for this process alone, as a benchmark's --json asks."""
+    if path is not None:
+        start(path)
+        os.environ["SVTUNE_BENCH_FIGURES"] = str(path)
+
+
 def table(group, lines):
     for line in lines:
         print(line, end="")

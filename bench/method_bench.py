@@ -1,14 +1,17 @@
 """A training step of every method beside LoRA's, and beside PEFT's of the same method where it has
-one, in bf16 on all linear layers.
+one, on all linear layers.
 
-usage: method_bench.py PROGRAM --data gsm8k_train.jsonl --tokenizer DIR [--model DIR] [--steps N]
-                       [--rounds N] [--cases NAME,...] [--peft]
+usage: method_bench.py PROGRAM --data gsm8k_train.jsonl (--model DIR | --tokenizer DIR) [--steps N]
+                       [--rounds N] [--cases NAME,...] [--dtype auto|fp32|bf16] [--peft] [--quick]
+                       [--json FILE]
 Needs torch and transformers in the Python that runs it, and with --peft peft. Without --model the
-model has random weights of Qwen2.5-0.5B's shape. The cases run one after the other in alternating
-rounds on the same sequences, 4 a step; the first steps of each are left out as warm-up. Prints
-seconds a step, the ratio to our LoRA's, PEFT's seconds and what share of them ours are, memory
-while training beside the prediction, and the losses before step 1. The decompositions are cached,
-so only the first round makes them.
+model has random weights of Qwen2.5-0.5B's shape in bf16. PEFT's side loads the weights in --dtype
+as well, auto being that of the file; what fails there is told and left out. The cases run one after
+the other in alternating rounds on the same sequences, 4 a step; the first steps of each are left
+out as warm-up. Prints seconds a step, the ratio to our LoRA's, PEFT's seconds and what share of
+them ours are, memory while training beside the prediction, and the losses before step 1. The
+decompositions are cached, so only the first round makes them. --json keeps the figures
+(figures.py).
 """
 import argparse
 import json
@@ -69,7 +72,8 @@ def peft_config(case, steps):
         "olora": lambda more: peft.LoraConfig(**low_rank, init_lora_weights="olora", **more),
         "mica": lambda more: peft.LoraConfig(**low_rank, init_lora_weights="mica", **more),
         # Its own start decomposes for minutes, and the steps after it are the same.
-        "pissa": lambda more: peft.LoraConfig(**low_rank, init_lora_weights="pissa_niter_4", **more),
+        "pissa": lambda more: peft.LoraConfig(**low_rank, init_lora_weights="pissa_niter_4",
+                                              **more),
         "dora": lambda more: peft.LoraConfig(**low_rank, use_dora=True, **more),
         "adalora": lambda more: peft.AdaLoraConfig(init_r=24, target_r=16, lora_alpha=16,
                                                    total_step=steps, **more),
@@ -86,11 +90,11 @@ def peft_config(case, steps):
     return factories[case]({"target_modules": train_bench.TARGETS, "task_type": "CAUSAL_LM"})
 
 
-def measure(program, case, model, data, steps, output):
+def measure(program, case, model, data, steps, output, dtype):
     command = [program, "train", "--model", model, "--data", data, "--output", output, *CASES[case],
                "--template", "alpaca", "--max-steps", str(steps), "--batch-size", "4",
                "--gradient-accumulation", "1", "--learning-rate", "1e-4", "--samples", "0",
-               "--schedule", "constant", "--warmup-ratio", "0"]
+               "--schedule", "constant", "--warmup-ratio", "0", "--dtype", dtype]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     shown, errors = process.communicate()
     if process.returncode != 0:
@@ -110,39 +114,40 @@ def measure(program, case, model, data, steps, output):
             "losses": losses.groups() if losses else ("", "")}
 
 
-def measure_peft(case, model, data, steps):
-    """Seconds a step; None where PEFT has no such method."""
+def measure_peft(case, model, data, steps, dtype):
+    """Seconds a step; None where PEFT has no such method or fails, which is told."""
     process = subprocess.run([sys.executable, __file__, "--peft-side", case, str(model), str(data),
-                              str(steps)], capture_output=True, text=True)
+                              str(steps), dtype], capture_output=True, text=True)
     if process.returncode != 0:
-        sys.exit(f"{case}, PEFT: {process.stderr[-2000:]}")
+        print(f"{case}, PEFT failed: {process.stderr[-2000:]}", file=sys.stderr, flush=True)
+        return None
     result = json.loads(process.stdout.splitlines()[-1])
     return statistics.median(result["seconds"][train_bench.WARM_UP:]) if result else None
 
 
-def peft_side(case, model, data, steps):
+def peft_side(case, model, data, steps, dtype):
     config = peft_config(case, steps)
     if config is None:
         print("null")
         return
     rows = [json.loads(line) for line in open(data, encoding="utf-8")]
-    train_bench.peft_side(model, rows, steps, config)
+    train_bench.peft_side(model, rows, steps, dtype, config)
 
 
 def show(case, rows, theirs, reference):
     times = sorted(row["seconds"] for row in rows)
     middle = statistics.median(times)
-    peft = [seconds for seconds in theirs if seconds]
-    beside = f"{statistics.median(peft):8.3f} {middle / statistics.median(peft):6.2f}" if peft else " " * 15
+    peft = statistics.median(theirs) if theirs else None
+    beside = f"{peft:8.3f} {middle / peft:6.2f}" if peft else " " * 15
     print(f"{case:16} {middle:8.3f} {times[0]:6.3f}-{times[-1]:<6.3f} {middle / reference:6.2f} "
           f"{beside} {rows[-1]['resident'] / 2**30:6.2f} {rows[-1]['predicted'] / 2**30:9.2f}  "
           f"{rows[0]['losses'][0]} {rows[0]['losses'][1]}", flush=True)
     figures.record("step", f"{case}, of LoRA's", middle / reference, "", "lower")
     if peft:
-        figures.record("step", f"{case}, of PEFT's", middle / statistics.median(peft), "", "lower")
+        figures.record("step", f"{case}, of PEFT's", middle / peft, "", "lower")
 
 
-def main():
+def read_options():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--data", type=pathlib.Path, required=True)
@@ -151,8 +156,24 @@ def main():
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--cases", type=lambda text: text.split(","), default=list(CASES))
+    parser.add_argument("--dtype", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--peft", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="one round of 3 steps: does it run?")
+    parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
+    for case in options.cases:
+        if case not in CASES:
+            parser.error(f"unknown case {case}, there are: {', '.join(CASES)}")
+    if not options.model and not options.tokenizer:
+        parser.error("need --model or --tokenizer")
+    if options.quick:
+        options.steps, options.rounds = train_bench.WARM_UP + 1, 1
+    return options
+
+
+def main():
+    options = read_options()
+    figures.keep_in(options.json)
     cases = [REFERENCE, *(case for case in options.cases if case != REFERENCE)]
     with tempfile.TemporaryDirectory(prefix="svtune-bench-") as scratch:
         scratch = pathlib.Path(scratch)
@@ -161,15 +182,18 @@ def main():
         if not model.exists():
             train_bench.make_model(model, options.tokenizer)
         data = scratch / "train.jsonl"
-        lines = options.data.read_text().splitlines()[:options.steps * 4]
-        data.write_text("\n".join(lines) + "\n")
+        lines = options.data.read_text("utf-8").splitlines()[:options.steps * 4]
+        data.write_text("\n".join(lines) + "\n", "utf-8")
         ours, theirs = {case: [] for case in cases}, {case: [] for case in cases}
         for i in range(options.rounds):
             for case in cases:
                 run = scratch / f"{case}-{i}".replace(" ", "-")
-                ours[case].append(measure(options.program, case, model, data, options.steps, run))
-                if options.peft:
-                    theirs[case].append(measure_peft(case, model, data, options.steps))
+                ours[case].append(measure(options.program, case, model, data, options.steps, run,
+                                          options.dtype))
+                if not options.peft:
+                    continue
+                peft = measure_peft(case, model, data, options.steps, options.dtype)
+                theirs[case] += [peft] if peft else []
     reference = statistics.median(row["seconds"] for row in ours[REFERENCE])
     print(f"{'':16} {'s a step':>8} {'spread':>13} {'ratio':>6} {'PEFT s':>8} {'share':>6} "
           f"{'GiB':>6} {'predicted':>9}  losses: base, start")
@@ -179,6 +203,6 @@ def main():
 
 if __name__ == "__main__":
     if len(sys.argv) > 1 and sys.argv[1] == "--peft-side":
-        peft_side(sys.argv[2], sys.argv[3], pathlib.Path(sys.argv[4]), int(sys.argv[5]))
+        peft_side(sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5]), sys.argv[6])
     else:
         main()

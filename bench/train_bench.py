@@ -1,11 +1,14 @@
-"""Training speed and memory beside transformers + PEFT, on random weights of Qwen2.5-0.5B's
-shape: bf16, LoRA rank 16 on all linear layers, 4 GSM8K sequences a step.
+"""Training speed and memory beside transformers + PEFT: LoRA rank 16 on all linear layers, 4 GSM8K
+sequences a step.
 
-usage: train_bench.py PROGRAM --data gsm8k_train.jsonl --tokenizer DIR [--steps N] [--rounds N]
-Needs torch, transformers and peft in the Python that runs it. Both sides take the same
-sequences in the same order, one after the other in alternating rounds; the first steps of each
-round are left out as warm-up. Prints tokens/s (real tokens, no padding counted), peak resident
-memory, the first loss (both start from the same weights) and the ratios.
+usage: train_bench.py PROGRAM --data gsm8k_train.jsonl (--model DIR | --tokenizer DIR)
+                      [--dtype NAME,...] [--steps N] [--rounds N] [--quick] [--json FILE]
+Needs torch, transformers and peft in the Python that runs it. Without --model the model has random
+weights of Qwen2.5-0.5B's shape in bf16. A dtype is auto, fp32 or bf16: ours with --dtype, theirs
+loads the weights in it, auto being that of the file. Both sides take the same sequences, each in
+an order of its own, one after the other in alternating rounds; the first steps of each round are
+left out as warm-up. Prints medians of tokens/s (real tokens, no padding counted), their spread,
+peak resident memory, the mean loss and the ratios. --json keeps the figures (figures.py).
 """
 import argparse
 import json
@@ -28,6 +31,12 @@ TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 
 
 def make_model(directory, tokenizer):
+    """In a process of its own: one that is started reports its parent's size as its own peak."""
+    subprocess.run([sys.executable, __file__, "--make-model", directory, tokenizer], check=True,
+                   stderr=subprocess.DEVNULL)
+
+
+def write_model(directory, tokenizer):
     import torch
     import transformers
     config = transformers.Qwen2Config(
@@ -45,15 +54,20 @@ def make_model(directory, tokenizer):
          "pad_token": "<|endoftext|>"}))
 
 
-def peft_side(model_dir, rows, steps, config=None):
-    """Runs in a process of its own; prints one JSON line. `config` is PEFT's, LoRA's if not given."""
+def peft_dtype(name):
+    import torch
+    return {"auto": "auto", "fp32": torch.float32, "bf16": torch.bfloat16}[name]
+
+
+def peft_side(model_dir, rows, steps, dtype, config=None):
+    """Runs in a process of its own; prints one JSON line. `config` is PEFT's, by default LoRA's."""
     import torch
     import transformers
     from peft import LoraConfig, get_peft_model
     config = config or LoraConfig(r=16, lora_alpha=16, target_modules=TARGETS,
                                   task_type="CAUSAL_LM")
     tokenizer = transformers.AutoTokenizer.from_pretrained(model_dir)
-    model = transformers.AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.bfloat16)
+    model = transformers.AutoModelForCausalLM.from_pretrained(model_dir, dtype=peft_dtype(dtype))
     model = get_peft_model(model, config)
     model.train()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
@@ -67,7 +81,7 @@ def peft_side(model_dir, rows, steps, config=None):
             answer = tokenizer(row["answer"] + "\n")["input_ids"] + [tokenizer.eos_token_id]
             encoded.append((prompt + answer, [-100] * len(prompt) + answer))
         longest = max(len(ids) for ids, _ in encoded)
-        pad = tokenizer.pad_token_id
+        pad = tokenizer.eos_token_id  # hidden by the mask
         ids = torch.tensor([i + [pad] * (longest - len(i)) for i, _ in encoded])
         labels = torch.tensor([l + [-100] * (longest - len(l)) for _, l in encoded])
         mask = torch.tensor([[1] * len(i) + [0] * (longest - len(i)) for i, _ in encoded])
@@ -85,10 +99,12 @@ def peft_side(model_dir, rows, steps, config=None):
     print(json.dumps({"tokens": tokens, "seconds": times, "peak": peak, "loss": losses}))
 
 
-def run_peft(model_dir, data, steps):
-    output = subprocess.run([sys.executable, __file__, "--peft-side", str(model_dir), str(data),
-                             str(steps)], check=True, capture_output=True, text=True).stdout
-    return json.loads(output.splitlines()[-1])
+def run_peft(model_dir, data, steps, dtype="auto"):
+    process = subprocess.run([sys.executable, __file__, "--peft-side", str(model_dir), str(data),
+                              str(steps), dtype], capture_output=True, text=True)
+    if process.returncode != 0:
+        sys.exit(f"PEFT: {process.stderr[-2000:]}")
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 def run_svtune(program, model_dir, data, steps, output, more=()):
@@ -114,44 +130,73 @@ def speed(result):
     return sum(result["tokens"][WARM_UP:]) / sum(result["seconds"][WARM_UP:])
 
 
-def main():
+def show(group, rows):
+    """`rows`: (name, results) of svtune and PEFT in turn."""
+    print(f"{'':26} {'tokens/s':>9} {'spread':>13} {'peak GiB':>9} {'mean loss':>9}")
+    for name, results in rows:
+        speeds = sorted(map(speed, results))
+        losses = results[0]["loss"]
+        print(f"{name:26} {statistics.median(speeds):9.1f} {speeds[0]:6.1f}-{speeds[-1]:<6.1f} "
+              f"{peak(results) / 2**30:9.2f} {sum(losses) / len(losses):9.4f}")
+        figures.record(group, f"{name}, speed", statistics.median(speeds), "tokens/s", "higher")
+        figures.record(group, f"{name}, peak memory", peak(results) / 2**30, "GiB", "lower")
+    for (name, ours), (peer, theirs) in zip(rows[::2], rows[1::2]):
+        ratio = statistics.median(map(speed, ours)) / statistics.median(map(speed, theirs))
+        print(f"{name} / {peer}: speed {ratio:.2f}, peak memory {peak(ours) / peak(theirs):.2f}")
+
+
+def peak(results):
+    return statistics.median(result["peak"] for result in results)
+
+
+def read_options():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--tokenizer", type=pathlib.Path, required=True)
+    parser.add_argument("--model", type=pathlib.Path, help="instead of random weights")
+    parser.add_argument("--tokenizer", type=pathlib.Path, help="where no --model is given")
+    parser.add_argument("--dtype", type=lambda text: text.split(","), default=["auto"])
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="one round of 3 steps: does it run?")
+    parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
+    if not options.model and not options.tokenizer:
+        parser.error("need --model or --tokenizer")
+    if options.quick:
+        options.steps, options.rounds = WARM_UP + 1, 1
+    return options
+
+
+def main():
+    options = read_options()
+    figures.keep_in(options.json)
     with tempfile.TemporaryDirectory(prefix="svtune-bench-") as scratch:
         scratch = pathlib.Path(scratch)
-        make_model(scratch / "model", options.tokenizer)
-        lines = options.data.read_text().splitlines()[:options.steps * 4]
+        model = options.model or scratch / "model"
+        if not options.model:
+            make_model(model, options.tokenizer)
+        lines = options.data.read_text("utf-8").splitlines()[:options.steps * 4]
         data = scratch / "train.jsonl"
-        data.write_text("\n".join(lines) + "\n")
-        ours, theirs = [], []
+        data.write_text("\n".join(lines) + "\n", "utf-8")
+        results = {(side, dtype): [] for dtype in options.dtype for side in ("ours", "theirs")}
         for i in range(options.rounds):
-            ours.append(run_svtune(options.program, scratch / "model", data, options.steps,
-                                   scratch / f"run-{i}"))
-            theirs.append(run_peft(scratch / "model", data, options.steps))
-    rows = {"svtune": ours, "transformers + PEFT": theirs}
-    print(f"{'':22} {'tokens/s':>9} {'spread':>13} {'peak GiB':>9} {'first loss':>10}")
-    for name, results in rows.items():
-        speeds = sorted(map(speed, results))
-        peak = statistics.median(result["peak"] for result in results) / 2**30
-        print(f"{name:22} {statistics.median(speeds):9.1f} {speeds[0]:6.1f}-{speeds[-1]:<6.1f} "
-              f"{peak:9.2f} {results[0]['loss'][0]:10.4f}")
-        figures.record("train LoRA", f"{name}, speed", statistics.median(speeds), "tokens/s",
-                       "higher")
-        figures.record("train LoRA", f"{name}, peak memory", peak, "GiB", "lower")
-    ratio = statistics.median(map(speed, ours)) / statistics.median(map(speed, theirs))
-    memory = (statistics.median(r["peak"] for r in ours) /
-              statistics.median(r["peak"] for r in theirs))
-    print(f"svtune / PEFT: speed {ratio:.2f}, peak memory {memory:.2f}")
+            for dtype in options.dtype:
+                results["ours", dtype].append(
+                    run_svtune(options.program, model, data, options.steps,
+                               scratch / f"run-{dtype}-{i}", ["--dtype", dtype]))
+                results["theirs", dtype].append(run_peft(model, data, options.steps, dtype))
+    names = {"ours": "svtune", "theirs": "transformers + PEFT"}
+    show("train LoRA" + (f", {options.model.name}" if options.model else ""),
+         [(names[side] + ("" if dtype == "auto" else f" {dtype}"), rows)
+          for (side, dtype), rows in results.items()])
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1 and sys.argv[1] == "--peft-side":
         data_rows = [json.loads(line) for line in open(sys.argv[3], encoding="utf-8")]
-        peft_side(sys.argv[2], data_rows, int(sys.argv[4]))
+        peft_side(sys.argv[2], data_rows, int(sys.argv[4]), sys.argv[5])
+    elif len(sys.argv) > 1 and sys.argv[1] == "--make-model":
+        write_model(*map(pathlib.Path, sys.argv[2:4]))
     else:
         main()
