@@ -25,7 +25,8 @@ struct CalibrationPlan {
   std::int64_t batches = 0;
   // Of kInputs.
   bool centred = false;       // about the mean of all rows
-  bool supervised = false;    // of the tokens alone that predict a target
+  // Of the tokens alone that predict a target; of all where documents are supervised.
+  bool supervised = false;
   bool unit_largest = false;  // each batch is divided by its largest entry
 };
 

@@ -60,7 +60,8 @@ struct ObservedLinear : torch::autograd::Function<ObservedLinear> {
 void LayerObservation::add_inputs(const ObservedPass& pass, const at::Tensor& x) {
   at::Tensor values = x.detach().to(wide_dtype(x));
   // Layers that see a choice of the tokens, such as experts and the head, count all they see.
-  if (pass.plan.supervised && values.size(0) == pass.tokens) {
+  const bool chosen = pass.plan.supervised && pass.supervised.defined();
+  if (chosen && values.size(0) == pass.tokens) {
     values = values.index_select(0, pass.supervised);
   }
   if (values.size(0) == 0) return;

@@ -16,7 +16,7 @@ struct LayerObservation;
 struct ObservedPass {
   CalibrationPlan plan;
   std::int64_t tokens = 0;  // of the batch
-  at::Tensor supervised;    // [M] int64, see Batch
+  at::Tensor supervised;    // [M] int64, see Batch; undefined where documents are
   at::Tensor last_input;
   std::shared_ptr<LayerObservation> last;
 };

@@ -364,6 +364,37 @@ TEST(MaskedHead, IsReachedByStartsFoundOnData) {
   EXPECT_FALSE(found.starts.contains(model.net->head().name()));
 }
 
+// Labels of documents are learnt from all of their tokens. Oracle: labels of all tokens, on the
+// same encoder.
+TEST(EncoderStarts, EvaOfDocumentsSumsAllTokens) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {.bare = true});
+  LoraConfig eva;
+  eva.low_rank.rank = 2;
+  eva.init = LoraInit::kEva;
+  eva.rank_spread = 0;
+  const auto starts_of = [&](HeadTask task, const Batch& batch) {
+    LoadOptions options{at::kFloat};
+    options.head = NewHead{.task = task, .labels = 3};
+    Model model = load_model(directory / "model", options);
+    const std::vector<Batch> batches{batch};
+    return calibrate(model, eva, {.target_modules = {"query", "value"}}, batches).starts;
+  };
+  const Batch documents = test::two_documents();
+  Batch tokens = documents;
+  tokens.document_targets = at::Tensor();
+  const auto longs = at::TensorOptions().dtype(at::kLong);
+  tokens.supervised = at::arange(tokens.num_tokens(), longs);
+  tokens.targets = at::zeros({tokens.num_tokens()}, longs);
+  const auto found = starts_of(HeadTask::kDocument, documents);
+  const auto expected = starts_of(HeadTask::kToken, tokens);
+  ASSERT_EQ(found.size(), 4U);
+  for (const auto& [layer, start] : found) {
+    // Rows that are chosen and rows that are not may be summed in another order.
+    EXPECT_LT(max_difference(start.down, expected.at(layer).down), 1e-4) << layer;
+  }
+}
+
 TEST(MaskedHead, LearnsHiddenWordsOnly) {
   test::TempDirectory directory;
   test::write_tiny_encoder(directory / "model", {.bare = true});
