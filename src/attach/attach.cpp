@@ -50,11 +50,6 @@ TargetOptions with_head(const Model& model, TargetOptions targets) {
   return with_made(model, std::move(targets));
 }
 
-// What trains beside the targets of any method.
-TargetOptions with_own_modules(const Model& model, const TargetOptions& targets) {
-  return model.net->predicts_words() ? with_made(model, targets) : with_head(model, targets);
-}
-
 Plan plan_everything(Network& net) {
   Plan plan;
   for (Linear* linear : net.linears()) {
@@ -336,6 +331,10 @@ StartReport start_report(const AdapterSet& adapters, const AdapterRecord& record
 }
 
 }  // namespace
+
+TargetOptions with_own_modules(const Model& model, const TargetOptions& targets) {
+  return model.net->predicts_words() ? with_made(model, targets) : with_head(model, targets);
+}
 
 std::vector<std::string> head_modules(const Model& model) {
   return with_head(model, {}).modules_to_save;

@@ -221,7 +221,8 @@ TargetOptions without_empty(const TargetOptions& targets,
 Calibration calibrate(Model& model, const MethodConfig& method, const TargetOptions& targets,
                       std::span<const Batch> batches, const CalibrationOptions& options) {
   DataPass pass(model, method, batches);
-  const std::vector<Linear*> layers = adapted_layers_of(*model.net, targets);
+  const std::vector<Linear*> layers =
+      adapted_layers_of(*model.net, with_own_modules(model, targets));
   for (const Linear* layer : layers) {
     if (layer->adapter()) {
       throw ModelError(layer->name() + ": the layer already carries an adapter");
