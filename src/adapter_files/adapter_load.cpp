@@ -67,8 +67,9 @@ void skip_stored_base(const Model& model, TensorFiller& filler, bool tied) {
       const std::string key = kPeftKeyPrefix + name.substr(0, dot) + part + name.substr(dot);
       if (!filler.holds(key)) continue;
       const at::Tensor stored = filler.take(key, at::kFloat);
-      const at::Tensor expected = tied ? model.net->embedding().weight().detach().to(at::kFloat)
-                                       : base_tensor(model, name, at::kFloat);
+      const bool shared = tied && name.ends_with(".weight");
+      const at::Tensor expected = shared ? model.net->embedding().weight().detach().to(at::kFloat)
+                                         : base_tensor(model, name, at::kFloat);
       if (stored.sizes() == expected.sizes() && stored.equal(expected)) continue;
       filler.problem(key + " is not the base model's: a resized or separately trained embedding");
     }
