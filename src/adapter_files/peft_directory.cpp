@@ -94,7 +94,7 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
   const AdapterSet& adapters = directory.adapters;
   Network& net = *directory.model.net;
   const TargetOptions targets = explicit_targets(net, adapters, directory.targets);
-  if (targets.ensure_weight_tying) {
+  if (targets.ensure_weight_tying && !net.spec().head_has_no_matrix) {
     // PEFT reads a tensor that two modules share under both names.
     const std::string embedding = net.embedding().name() + ".weight";
     const auto shared = std::ranges::find(tensors, embedding, &NamedTensor::name);

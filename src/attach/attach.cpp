@@ -196,6 +196,16 @@ Plan plan_of(const Model& model, const MethodConfig& method, const TargetOptions
   return plan_targets(net, targets, method_name(method), traits.trains_matrix);
 }
 
+// A matrix that transformers' class has no name for cannot train apart from the embedding's.
+void require_shared_head(const Network& net, const std::string& embedding, const Plan& plan) {
+  if (!plan.parts_head || !net.spec().head_has_no_matrix) return;
+  throw UsageError(net.head().name() +
+                       " has no matrix of its own in transformers' class of this model: it and " +
+                       embedding + " cannot train apart",
+                   "Name layers in front of it, or let both train as one: " + last_part(embedding) +
+                       " in --modules-to-save with --ensure-weight-tying.");
+}
+
 // Where a method is asked for an adapter, and what it is asked with.
 class Sites {
  public:
@@ -350,6 +360,7 @@ Attached attach(Model& model, const MethodConfig& method, const TargetOptions& g
   const TargetOptions targets = adds_head ? with_own_modules(model, given) : given;
   Plan plan = plan_of(model, method, targets);
   plan_token_rows(*model.net, targets, method, plan);
+  require_shared_head(*model.net, model.net->embedding().name(), plan);
   for (const Linear* layer : plan.layers) {
     if (layer->adapter())
       throw ModelError(layer->name() + ": the layer already carries an adapter");

@@ -77,9 +77,10 @@ TargetOptions with_own_modules(const Model& model, const TargetOptions& targets)
 // there; named in modules_to_save (or adapted) they part, as in PEFT. A head of labels trains whole
 // beside any method, as PEFT's classifier does, and of every head whatever the checkpoint lacked;
 // the record's targets name both. Where biases alone train, no matrix does, and
-// targets choose whose biases. Throws UsageError for targets that match
-// nothing or options that contradict each other, ModelError naming the layer when the method cannot
-// serve it, each before any layer is initialised; the model is unchanged then.
+// targets choose whose biases. Throws UsageError for targets that match nothing or part a head from
+// the embedding that has no matrix of its own, and for options that contradict each other,
+// ModelError naming the layer when the method cannot serve it, each before any layer is
+// initialised; the model is unchanged then.
 Attached attach(Model& model, const MethodConfig& method, const TargetOptions& targets,
                 const AttachOptions& options = {});
 

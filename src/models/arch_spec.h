@@ -61,6 +61,7 @@ struct ArchSpec {
   std::int64_t head_dim = 0;
   std::int64_t max_positions = 0;  // tokens
   bool tied_head = false;
+  bool head_has_no_matrix = false;  // in transformers' class: the head is handed the embedding's
   bool rotary = true;  // positions turn the heads; else the family reads them in another way
   RopeSpec rope;
   std::optional<RopeSpec> window_rope;  // of layers with a window, where theirs is another one

@@ -432,6 +432,32 @@ TEST(MaskedHead, LearnsHiddenWordsOnly) {
               testing::HasSubstr("it finds no hidden words"));
 }
 
+// transformers hands DeBERTa's own head the embedding's matrix.
+TEST(MaskedHead, WithoutAMatrixStaysTied) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {.family = "deberta-v2", .bare = true});
+  const std::filesystem::path file = directory / "model" / "config.json";
+  Json config = read_json_file(file);
+  config["legacy"] = false;
+  write_file_atomic(file, dump_json(config));
+  LoadOptions options{at::kFloat};
+  options.head = NewHead{.task = HeadTask::kMasked};
+  const auto refusal = [&](const MethodConfig& method, const TargetOptions& targets) {
+    Model model = load_model(directory / "model", options);
+    return error_of([&] { attach(model, method, targets); });
+  };
+  FullConfig head;
+  head.part = FullPart::kHead;
+  const auto named = testing::HasSubstr("lm_predictions.lm_head has no matrix of its own");
+  EXPECT_THAT(refusal(head, {}), named);
+  EXPECT_THAT(refusal(LoraConfig{}, {.target_modules = {"lm_head"}}), named);
+  EXPECT_THAT(refusal(LoraConfig{}, {.modules_to_save = {"word_embeddings"}}), named);
+  EXPECT_EQ(refusal(LoraConfig{}, {.target_modules = {"all-linear"}}), "");
+  EXPECT_EQ(refusal(LoraConfig{}, {.modules_to_save = {"word_embeddings"},
+                                   .ensure_weight_tying = true}),
+            "");
+}
+
 // Without weights: tensors of one stored element.
 class NoWeights final : public WeightSource {
  public:

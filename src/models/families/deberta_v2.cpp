@@ -92,7 +92,7 @@ void read_masked_head(ConfigReader& config, ArchSpec& spec, EncoderOptions& opti
   const std::string head = "lm_predictions.lm_head";
   options.masked_head = {.dense = head + ".dense", .norm = head + ".LayerNorm", .output = head};
   // It has no matrix of its own, whatever tie_word_embeddings says.
-  spec.tied_head = spec.task == HeadTask::kMasked;
+  spec.tied_head = spec.head_has_no_matrix = spec.task == HeadTask::kMasked;
 }
 
 // Beside what all encoders have; the head of tokens knows the hidden rate alone.
