@@ -58,9 +58,8 @@ EncodeOptions encoding_of(const MaskedWords& task) {
 }
 
 Score run_task(const MaskedWords& task, const EvalInput& input) {
-  const auto seed = static_cast<std::uint64_t>(task.seed);
   const TokenMasks masks(input.data.encoder().tokenizer(), task.masks,
-                         mask_seed(seed, MaskedPart::kHeldOut));
+                         mask_seed(task.seed, MaskedPart::kHeldOut));
   FoundWords found;
   for (std::int64_t i = 0; i < input.count;) {
     PackedBatch packed;

@@ -16,7 +16,7 @@ struct MaskedWords {
       "hidden words of texts: loss, perplexity, share of those that are found";
   std::int64_t max_length = 512;
   MaskOptions masks;
-  std::int64_t seed = 42;
+  std::uint64_t seed = 42;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
