@@ -13,6 +13,7 @@
 #include "base/oracle_test_util.h"
 #include "eval/evaluate.h"
 #include "report/metrics_log.h"
+#include "text/tokenizer_test_util.h"
 #include "train/checkpoint.h"
 #include "train/label_run_test_util.h"
 #include "train/training_run.h"
@@ -151,6 +152,11 @@ TEST_F(MaskTraining, TasksAndModelsMustAgree) {
   EXPECT_THROW(evaluate(loaded, &*tokenizer, what, silent), ModelError);
   what.task = Classification{};
   EXPECT_THROW(evaluate(loaded, &*tokenizer, what, silent), UsageError);
+  TrainOptions labels = test::label_run(directory_.path(), TrainTask::kClassify);
+  labels.model.adapter = outcome.result;
+  labels.run.output = directory_ / "labels";
+  EXPECT_THAT(test::error_of([&] { run_training(labels, observer); }),
+              HasSubstr("whose head finds hidden words"));
 }
 
 }  // namespace mask_training_test

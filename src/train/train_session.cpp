@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "adapter_files/adapter_file.h"
+#include "adapter_files/adapter_head.h"
 #include "adapter_files/adapter_vocabulary.h"
 #include "attach/calibrate.h"
 #include "attach/target_check.h"
@@ -157,7 +158,21 @@ void load_language(TrainSession& session, RunObserver& observer) {
   set_batches(session, session.data, session.eval_data);
 }
 
+// An adapter that training goes on from brings its head along.
+void check_adapter_head(const TrainOptions& options) {
+  const TrainTask task = options.data.task;
+  if (!options.model.adapter || task == TrainTask::kLanguage) return;
+  const auto earlier = adapter_head(options.model.model, *options.model.adapter);
+  const bool masked = task == TrainTask::kMask;
+  if (!earlier || (earlier->task == HeadTask::kMasked) == masked) return;
+  throw UsageError("--task " + std::string(enum_name(task)) + " cannot go on from " +
+                       options.model.adapter->string() + ", whose head " +
+                       (masked ? "gives labels" : "finds hidden words"),
+                   "Merge it into its model with svtune merge, and train on that one.");
+}
+
 void load_data(TrainSession& session, RunObserver& observer) {
+  check_adapter_head(session.options);
   const TrainTask task = session.options.data.task;
   if (task == TrainTask::kLanguage) return load_language(session, observer);
   if (task == TrainTask::kMask) return load_masked(session, observer);
