@@ -263,7 +263,7 @@ std::vector<NamedTensor> quantized_tensors(const std::string& name, const Quanti
 }
 
 Json quantization_config(const QuantizedMatrix& matrix, at::ScalarType compute,
-                         const std::string& head) {
+                         const std::vector<std::string>& dense) {
   const QuantStorage& s = matrix.storage();
   const bool four_bit = s.type != QuantType::kInt8;
   Json config = Json::object();
@@ -276,7 +276,7 @@ Json quantization_config(const QuantizedMatrix& matrix, at::ScalarType compute,
   config["bnb_4bit_quant_storage"] = "uint8";
   config["llm_int8_enable_fp32_cpu_offload"] = false;
   config["llm_int8_has_fp16_weight"] = false;
-  config["llm_int8_skip_modules"] = {head};
+  config["llm_int8_skip_modules"] = dense;
   config["llm_int8_threshold"] = 6.0;
   return config;
 }

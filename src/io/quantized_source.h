@@ -10,6 +10,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/json.h"
@@ -27,9 +28,9 @@ std::shared_ptr<const WeightSource> open_quantized(std::shared_ptr<const Safeten
 // The reverse, for writing: the tensors of the weight `name` ("X.weight") under their names.
 std::vector<NamedTensor> quantized_tensors(const std::string& name, const QuantizedMatrix& matrix);
 
-// The entry for config.json of a checkpoint whose linear layers but `head` are quantised like
+// The entry for config.json of a checkpoint whose linear layers but `dense` are quantised like
 // `matrix`, computing in `compute`.
 Json quantization_config(const QuantizedMatrix& matrix, at::ScalarType compute,
-                         const std::string& head);
+                         const std::vector<std::string>& dense);
 
 }  // namespace svtune

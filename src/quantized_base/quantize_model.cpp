@@ -33,6 +33,7 @@ struct Task {
 
 std::vector<Task> plan_tasks(Model& model, const QuantizePlan& plan) {
   Network& net = *model.net;
+  const std::vector<std::string> dense = dense_modules(model);
   std::set<std::string> adapted;
   if (plan.method != LowRankQuantMethod::kPlain) {
     check_every_target(net, plan.targets, plan.trained(plan.low_rank));
@@ -46,7 +47,7 @@ std::vector<Task> plan_tasks(Model& model, const QuantizePlan& plan) {
   }
   std::vector<Task> tasks;
   for (const Linear* layer : net.linears()) {
-    if (layer == &net.head()) continue;
+    if (layer == &net.head() || stays_dense(*layer, dense)) continue;
     if (layer->base().quantized()) {
       throw ModelError(layer->name() + ": the weights are quantised already",
                        "Give the original model, in 16 or 32 bits.");
@@ -143,8 +144,11 @@ std::vector<NamedTensor> tensors_of_base(const Model& model, const std::vector<T
   for (const NamedParameter& each : model.net->parameters()) {
     list.push_back({each.name, base_tensor(model, each.name, dtype).contiguous()});
   }
-  if (!model.net->head_is_tied()) {
-    const std::string name = model.net->head().name() + ".weight";
+  const std::vector<std::string> dense = dense_modules(model);
+  for (const Linear* layer : model.net->linears()) {
+    const bool head = layer == &model.net->head();
+    if (head ? model.net->head_is_tied() : !stays_dense(*layer, dense)) continue;
+    const std::string name = layer->name() + ".weight";
     list.push_back({name, base_tensor(model, name, dtype).contiguous()});
   }
   for (const Task& task : tasks) {
@@ -180,9 +184,15 @@ std::uint64_t write_base(const Model& model, const std::vector<Task>& tasks,
                          const std::filesystem::path& directory) {
   std::filesystem::create_directory(directory);
   const std::uint64_t bytes = write_checkpoint(tensors_of_base(model, tasks), directory);
+  const Linear& head = model.net->head();
+  const std::vector<std::string> whole = dense_modules(model);
+  std::vector<std::string> dense = {head.name()};
+  for (const Linear* layer : model.net->linears()) {
+    if (layer != &head && stays_dense(*layer, whole)) dense.push_back(layer->name());
+  }
   Json config = model.config;
-  config["quantization_config"] = quantization_config(
-      tasks.front().result->quantized, model.weights->stored_dtype(), model.net->head().name());
+  config["quantization_config"] =
+      quantization_config(tasks.front().result->quantized, model.weights->stored_dtype(), dense);
   write_file_atomic(directory / "config.json",
                     dump_json(config, {.indent = 2, .sort_keys = true, .final_newline = true}));
   copy_companion_files(model.path, directory);
@@ -190,9 +200,10 @@ std::uint64_t write_base(const Model& model, const std::vector<Task>& tasks,
 }
 
 // The factors as an adapter on the base just written: saved by the code that saves any adapter.
-void write_adapter(const std::vector<Task>& tasks, const QuantizePlan& plan,
+void write_adapter(const Model& model, const std::vector<Task>& tasks, const QuantizePlan& plan,
                    const std::filesystem::path& staging, const std::filesystem::path& directory) {
   Model base = load_model(staging / "base");
+  base.made = model.made;
   base.path = directory / "base";  // where it will lie
   std::map<std::string, LowRankDelta> starts;
   for (const Task& task : tasks) {
@@ -210,6 +221,16 @@ void write_adapter(const std::vector<Task>& tasks, const QuantizePlan& plan,
 }
 
 }  // namespace
+
+std::vector<std::string> dense_modules(const Model& model) {
+  return with_own_modules(model, {}).modules_to_save;
+}
+
+bool stays_dense(const Linear& layer, const std::vector<std::string>& modules) {
+  return std::ranges::any_of(modules, [&](const std::string& module) {
+    return is_below_module(layer.name() + ".weight", module);
+  });
+}
 
 QuantConfig quant_config(QuantType type, const QuantTuning& tuning) {
   if ((tuning.block_size & (tuning.block_size - 1)) != 0) {
@@ -251,7 +272,7 @@ QuantizeReport quantize_model(Model& model, const QuantizePlan& given,
   }
   report.has_adapter = plan.method != LowRankQuantMethod::kPlain;
   report.bytes = write_base(model, tasks, output.staging() / "base");
-  if (report.has_adapter) write_adapter(tasks, plan, output.staging(), directory);
+  if (report.has_adapter) write_adapter(model, tasks, plan, output.staging(), directory);
   for (Task& task : tasks) report.layers.push_back(std::move(task.report));
   output.commit();
   return report;

@@ -113,6 +113,11 @@ struct QuantizeReport {
   bool has_adapter = false;
 };
 
+// Modules that are left as they are beside the output, because they train whole whatever the method
+// (attach/attach.h).
+std::vector<std::string> dense_modules(const Model& model);
+bool stays_dense(const Linear& layer, const std::vector<std::string>& modules);
+
 // Throws UsageError for contradictory options or targets that match nothing, ModelError naming
 // the layer for an impossible rank, a model that is quantised already, or weights that are not
 // finite; FileError when writing fails. Nothing is left behind then.

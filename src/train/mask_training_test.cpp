@@ -119,6 +119,26 @@ TEST_F(MaskTraining, AWholeModelIsSavedWithItsHead) {
   EXPECT_NEAR(evaluate_words(outcome.result, std::nullopt).figure("loss"), last_loss(), 1e-5);
 }
 
+TEST_F(MaskTraining, AHeadThatWasMadeIsNotRounded) {
+  for (const bool loftq : {false, true}) {
+    SCOPED_TRACE(loftq);
+    TrainOptions options = wanted();
+    options.model.base_dtype = QuantType::kNf4;
+    LoraConfig lora;
+    if (loftq) lora.init = LoraInit::kLoftq;
+    options.method = lora;
+    options.train.max_steps = 2;
+    options.run.output = directory_ / (loftq ? "loftq" : "plain");
+    RunObserver observer;
+    const TrainOutcome outcome = run_training(options, observer);
+    const Json config = read_json_file(outcome.result / "adapter_config.json");
+    EXPECT_THAT(config.at("modules_to_save").get<std::vector<std::string>>(),
+                ElementsAre(HasSubstr("LayerNorm"), HasSubstr("transform.dense")));
+    const Json base = read_json_file(options.run.output / "quantized/base/config.json");
+    EXPECT_EQ(base.at("quantization_config").at("llm_int8_skip_modules").size(), 2U);
+  }
+}
+
 // Step 5 of 12 lies in the second of four passes over the data.
 TEST_F(MaskTraining, ARunThatGoesOnGivesTheSameBytes) {
   TrainOptions options = wanted();

@@ -22,10 +22,13 @@ void enter_quantized_base(TrainSession& session, RunObserver& observer) {
   if (session.model.path != folder / "base") {
     const at::ScalarType compute = session.model.dtype();
     const std::string arithmetic = session.model.arithmetic;
+    // The written base holds them, but nothing has trained them.
+    std::vector<std::string> made = std::move(session.model.made);
     session.model = {};  // gives the dense matrices back before the quantised ones are read
     release_cached_blocks();
     session.model = load_model(folder / "base", {compute});
     session.model.arithmetic = arithmetic;
+    session.model.made = std::move(made);
   }
   if (std::filesystem::exists(folder / "adapter")) session.start_adapter = folder / "adapter";
 }
@@ -35,8 +38,10 @@ void quantize_in_memory(TrainSession& session) {
   if (!options.model.base_dtype) return;
   const QuantConfig config = quant_config(*options.model.base_dtype, options.tuning);
   Network& net = *session.model.net;
+  const std::vector<std::string> dense = dense_modules(session.model);
   for (Linear* layer : net.linears()) {
-    if (layer == &net.head() || !layer->base().defined() || layer->base().quantized()) continue;
+    if (layer == &net.head() || stays_dense(*layer, dense)) continue;
+    if (!layer->base().defined() || layer->base().quantized()) continue;
     const at::ScalarType dtype = layer->base().dtype();
     layer->replace_base(BaseWeight(
         std::make_shared<QuantizedMatrix>(quantize(layer->base().dense(), config)), dtype));
