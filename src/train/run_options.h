@@ -78,8 +78,7 @@ struct DataFileOptions {
   MaskOptions masks;  // of kMask
   DataOptions reading;
   PromptOptions prompt;
-  bool train_on_prompt = false;
-  bool mask_history = false;
+  bool train_on_prompt = false, mask_history = false;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
