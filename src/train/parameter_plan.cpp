@@ -84,7 +84,7 @@ MemoryChoice forecast(Model& model, const AdapterSet& adapters, const TrainOptio
                       const ParameterPlanOptions& options) {
   Network& net = *model.net;
   MemoryRequest request;
-  request.weight_bytes = frozen_matrix_bytes(net, training) -
+  request.weight_bytes = frozen_matrix_bytes(net, training, dense_modules(model)) -
                          unread_bytes(model, options.batch_tokens, options.base_dtype.has_value());
   request.weight_bytes += input_bytes(net);
   request.batch_tokens = options.batch_tokens;

@@ -64,13 +64,15 @@ std::filesystem::path quantized_base_directory(const std::filesystem::path& run)
   return quantized_folder(run) / "base";
 }
 
-std::uint64_t frozen_matrix_bytes(Network& net, const TrainOptions& options) {
+std::uint64_t frozen_matrix_bytes(Network& net, const TrainOptions& options,
+                                  const std::vector<std::string>& dense) {
   const std::optional<QuantType>& wanted = options.model.base_dtype;
   double bytes = 0, buffer = 0;
   for (const Linear* layer : net.linears()) {
     if (!layer->base().defined()) continue;
     const auto count = static_cast<double>(layer->out_features() * layer->in_features());
-    const bool rounded_later = wanted && layer != &net.head() && !layer->base().quantized();
+    const bool stays = layer == &net.head() || stays_dense(*layer, dense);
+    const bool rounded_later = wanted && !stays && !layer->base().quantized();
     bytes += rounded_later ? count * bits_of(*wanted, options.tuning) / 8
                            : static_cast<double>(layer->base().nbytes());
     const bool int8 = options.model.base_compute != BaseCompute::kExact && layer != &net.head();

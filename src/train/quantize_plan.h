@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "quantized_base/quantize_model.h"
 #include "train/run_options.h"
@@ -23,7 +25,8 @@ std::filesystem::path quantized_folder(const std::filesystem::path& run);
 std::filesystem::path quantized_base_directory(const std::filesystem::path& run);
 
 // Bytes that the frozen matrices take while training, with the buffer that a quantised base needs
-// and the codes of --base-compute int8.
-std::uint64_t frozen_matrix_bytes(Network& net, const TrainOptions& options);
+// and the codes of --base-compute int8; `dense` as dense_modules() of the model.
+std::uint64_t frozen_matrix_bytes(Network& net, const TrainOptions& options,
+                                  const std::vector<std::string>& dense = {});
 
 }  // namespace svtune

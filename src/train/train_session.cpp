@@ -488,7 +488,7 @@ MemoryRequest memory_request(const TrainSession& session, Network& net,
   const TrainConfig& config = session.options.train;
   const BatchExtent extent = survey(session.batches->stream(), config.batch.packing, looked_at);
   MemoryRequest request;
-  request.weight_bytes = frozen_matrix_bytes(net, session.options);
+  request.weight_bytes = frozen_matrix_bytes(net, session.options, dense_modules(session.model));
   for (const Linear* layer : unread_weights(session, net)) {
     request.weight_bytes -= static_cast<std::uint64_t>(layer->base().nbytes());
   }
