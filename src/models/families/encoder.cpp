@@ -198,7 +198,7 @@ std::size_t read_head_class(ConfigReader& config, const std::vector<std::string>
 void share_output_bias(ArchSpec& spec, const std::string& output, const std::string& stored) {
   if (spec.task != HeadTask::kMasked) return;
   spec.old_names.push_back({output + ".bias", stored});
-  // Files that hold both hold the same.
+  // Of files that hold both, the layer's own counts.
   spec.buffers.push_back(stored);
 }
 
