@@ -192,8 +192,10 @@ void check_head(const TrainSession& session, RunObserver& observer) {
   }
   if (session.options.data.task != TrainTask::kMask || session.start_adapter) return;
   if (model.made.empty()) return;
+  const bool biases = method_traits(session.options.method).biases_alone;
   observer.warning(model.path.string() + " holds no " + join(model.made, ", ") +
-                   ": made from the seed, they train beside the method");
+                   ": made from the seed, " +
+                   (biases ? "of which the biases alone train" : "they train beside the method"));
 }
 
 void check_options(const TrainOptions& options) {
