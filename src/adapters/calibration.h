@@ -24,7 +24,7 @@ struct CalibrationPlan {
   CalibrationSum sum = CalibrationSum::kInputs;
   std::int64_t batches = 0;
   // Of kInputs.
-  bool centred = false;       // about the mean of all rows
+  bool centred = false;  // about the mean of all rows
   // Of the tokens alone that predict a target; of all where documents are supervised.
   bool supervised = false;
   bool unit_largest = false;  // each batch is divided by its largest entry

@@ -453,9 +453,9 @@ TEST(MaskedHead, WithoutAMatrixStaysTied) {
   EXPECT_THAT(refusal(LoraConfig{}, {.target_modules = {"lm_head"}}), named);
   EXPECT_THAT(refusal(LoraConfig{}, {.modules_to_save = {"word_embeddings"}}), named);
   EXPECT_EQ(refusal(LoraConfig{}, {.target_modules = {"all-linear"}}), "");
-  EXPECT_EQ(refusal(LoraConfig{}, {.modules_to_save = {"word_embeddings"},
-                                   .ensure_weight_tying = true}),
-            "");
+  EXPECT_EQ(
+      refusal(LoraConfig{}, {.modules_to_save = {"word_embeddings"}, .ensure_weight_tying = true}),
+      "");
 }
 
 // Without weights: tensors of one stored element.
