@@ -150,6 +150,13 @@ struct Evaluation {
                        "Give an encoder whose config.json names a class ForMaskedLM, or with "
                        "--adapter an adapter that was trained with --task mask.");
     }
+    // Any of the tokenizer's words may be put in the place of a hidden one.
+    if (tokenizer->vocab_size() > loaded.model.spec().vocab_size) {
+      throw ModelError(
+          "the tokenizer has ids up to " + std::to_string(tokenizer->vocab_size() - 1) +
+              ", the model's embedding " + std::to_string(loaded.model.spec().vocab_size) + " rows",
+          "Use the tokenizer that belongs to the model.");
+    }
     return evaluate_language(task, loaded, *tokenizer, options, observer);
   }
   Score operator()(const auto& task) const {
