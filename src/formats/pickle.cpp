@@ -103,14 +103,11 @@ class PickleMachine {
         take(8);
         return true;
       case 'q':
-        memo_[number<std::uint8_t>()] = top();
-        return true;
+        return remember(number<std::uint8_t>());
       case 'r':
-        memo_[number<std::uint32_t>()] = top();
-        return true;
+        return remember(number<std::uint32_t>());
       case 0x94:  // MEMOIZE
-        memo_[static_cast<std::uint32_t>(memo_.size())] = top();
-        return true;
+        return remember(static_cast<std::uint32_t>(memo_.size()));
       case 'h':
         return recall(number<std::uint8_t>());
       case 'j':
@@ -194,7 +191,14 @@ class PickleMachine {
     return text;
   }
 
+  // A value takes a hundred times the byte that may ask for it.
+  void require_fewer(std::size_t held) const {
+    if (held < kMostPickleValues) return;
+    fail("more than " + std::to_string(kMostPickleValues) + " values");
+  }
+
   bool push(PickleValue value) {
+    require_fewer(pickle_.values_.size());
     stack_.push_back(&pickle_.values_.emplace_back(std::move(value)));
     return true;
   }
@@ -216,6 +220,12 @@ class PickleMachine {
                       "Save the model's state dict, best as safetensors.");
     }
     return push({.kind = Kind::kGlobal, .text = std::move(name)});
+  }
+
+  bool remember(std::uint32_t place) {
+    require_fewer(memo_.size());
+    memo_[place] = top();
+    return true;
   }
 
   bool recall(std::uint32_t place) {

@@ -42,12 +42,15 @@ struct PickleValue {
   bool is_global(std::string_view name) const { return kind == Kind::kGlobal && text == name; }
 };
 
+// A state dict has some twenty for each tensor.
+inline constexpr std::size_t kMostPickleValues = std::size_t{1} << 20;
+
 // Values point at each other, also in rings, and live as long as this object.
 class Pickle {
  public:
   // The pickle at the start of `bytes`; what follows its end is not looked at. Throws FileError
   // naming `source` and the byte: truncated, an opcode that torch.save does not write, a class or
-  // function that is not in `globals`.
+  // function that is not in `globals`, more than kMostPickleValues.
   Pickle(std::span<const std::byte> bytes, const std::string& source,
          std::span<const std::string_view> globals);
   Pickle(Pickle&&) = default;
