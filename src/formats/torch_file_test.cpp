@@ -28,7 +28,8 @@ torch.manual_seed(0)
 base = torch.randn(3, 4)
 tensors = collections.OrderedDict([
     ('w', base), ('turned', base.t()), ('rows', base[1:]), ('tied', base),
-    ('cut', torch.randn(4, 5, 6)[:, 1:4, ::2]), ('parameter', torch.nn.Parameter(base.half())),
+    ('cut', torch.randn(4, 5, 6)[:, 1:4, ::2]),
+    ('far', base.as_strided((2, 1, 2), (4, 2**63 - 1, 2))), ('parameter', torch.nn.Parameter(base.half())),
     ('bf16', base.bfloat16()), ('f64', base.double()),
     ('ids', torch.arange(7).expand((1, -1))), ('i32', torch.arange(3, dtype=torch.int32)),
     ('scalar', torch.tensor(3)), ('flag', torch.tensor([True, False])), ('none', torch.zeros(0, 3)),
@@ -58,7 +59,8 @@ for name, content in {
         'call': {'a': base, 'b': Call()}, 'module': torch.nn.Linear(2, 2),
         'nested': {'model': {'a': base}}, 'number': {'a': base, 'step': 3}, 'tensor': base,
         'complex': {'a': base.cfloat()}, 'repeated': {'a': base[0].expand(5, 4)}, 'keys': {1: base},
-        'control': {'a\n': base}, 'float8': {'a': base.to(torch.float8_e4m3fn)}}.items():
+        'control': {'a\n': base}, 'surrogate': {'a' + chr(0xDC80): base},
+        'negated': {'a': torch._neg_view(base)}, 'float8': {'a': base.to(torch.float8_e4m3fn)}}.items():
     torch.save(content, out / f'{name}.bin')
 with zipfile.ZipFile(out / 'zip' / 'pytorch_model.bin') as source:
     with zipfile.ZipFile(out / 'compressed.bin', 'w', zipfile.ZIP_DEFLATED) as target:
@@ -138,6 +140,8 @@ TEST_F(TorchFiles, WithOtherObjectsAreRefusedByNameAndRunNothing) {
   EXPECT_THAT(error_of("repeated.bin"), HasSubstr("repeats elements"));
   EXPECT_THAT(error_of("keys.bin"), HasSubstr("keys are no names"));
   EXPECT_THAT(error_of("control.bin"), HasSubstr("keys are no names"));
+  EXPECT_THAT(error_of("surrogate.bin"), HasSubstr("keys are no names"));
+  EXPECT_THAT(error_of("negated.bin"), HasSubstr("not the stored ones"));
   EXPECT_THAT(error_of("compressed.bin"), HasSubstr("compressed"));
   EXPECT_THAT(error_of("empty_storage.bin"), HasSubstr("its storage has 0 bytes"));
   EXPECT_THAT(error_of("big_endian.bin"), HasSubstr("not little-endian"));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/errors.h"
+#include "base/text_util.h"
 #include "formats/pickle.h"
 #include "formats/torch_file.h"
 #include "formats/zip_directory.h"
@@ -96,6 +97,12 @@ class TensorDescription {
                          .shape = counts(argument(*tensor, 2)),
                          .strides = counts(argument(*tensor, 3))};
     if (read.shape.size() != read.strides.size()) wrong();
+    // torch writes a seventh argument where the numbers stand for their negatives.
+    constexpr std::size_t kMeaning = 6;
+    const std::vector<const PickleValue*>& all = tensor->items[1]->items;
+    if (all.size() > kMeaning && all[kMeaning]->kind != PickleKind::kNone) {
+      fail_tensor(source_, name_, "is a view whose numbers are not the stored ones");
+    }
     return read;
   }
 
@@ -199,6 +206,9 @@ TorchTensor placed(const std::string& source, const std::string& name, Described
   tensor.info.begin = found->second.begin + described.offset * width;
   tensor.info.end = tensor.info.begin + (tensor.row_major ? bytes : *extent * width);
   tensor.strides = std::move(described.strides);
+  for (std::size_t axis = 0; axis < tensor.strides.size(); ++axis) {
+    if (tensor.info.shape[axis] == 1) tensor.strides[axis] = 0;  // no step is taken, any is allowed
+  }
   return tensor;
 }
 
@@ -227,7 +237,7 @@ NamedValues entries_of(const PickleValue& root, const std::string& source) {
   for (const auto& [key, value] : pairs) {
     const bool control =
         std::ranges::any_of(key->text, [](unsigned char c) { return c < 0x20 || c == 0x7F; });
-    if (key->kind != PickleKind::kText || control) {
+    if (key->kind != PickleKind::kText || control || !is_valid_utf8(key->text)) {
       throw FileError(source, "holds a dictionary whose keys are no names of tensors",
                       "Save the model's state dict, best as safetensors.");
     }
