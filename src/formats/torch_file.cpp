@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <string>
 #include <utility>
+
+#include "base/errors.h"
 
 namespace svtune {
 namespace {
@@ -28,15 +31,26 @@ std::vector<std::byte> row_major_copy(std::span<const std::byte> from, const Tor
   return out;
 }
 
+// Many names may share one storage.
+constexpr std::uint64_t kMostCopies = 4;
+
 }  // namespace
 
 TorchFile::TorchFile(const std::filesystem::path& path) : path_(path), mapping_(path) {
   std::vector<TorchTensor> parsed = parse_torch_file(mapping_.bytes(), path.string());
+  std::uint64_t copied = 0;
   tensors_.reserve(parsed.size());  // the index points into their names
   for (TorchTensor& tensor : parsed) {
     if (!tensor.row_major) {
       const auto bytes = mapping_.bytes().subspan(tensor.info.begin, tensor.info.byte_size());
       std::vector<std::byte> copy = row_major_copy(bytes, tensor);
+      copied += copy.size();
+      if (copied / kMostCopies > mapping_.bytes().size()) {
+        throw FileError(path.string(),
+                        "copies of its tensors that do not lie row by row would take more than " +
+                            std::to_string(kMostCopies) + " times the file",
+                        "Save the model's state dict as safetensors.");
+      }
       tensor.info.begin = 0;
       tensor.info.end = copy.size();
       copies_.emplace(tensor.info.name, std::move(copy));

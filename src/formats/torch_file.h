@@ -36,7 +36,8 @@ std::vector<TorchTensor> parse_torch_file(std::span<const std::byte> file,
 
 class TorchFile final : public TensorStore {
  public:
-  // Tensors that do not lie row by row are copied, all others stay mapped.
+  // Tensors that do not lie row by row are copied, all others stay mapped. Throws FileError as
+  // parse_torch_file, and where the copies would take four times the file.
   explicit TorchFile(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const noexcept override { return path_; }

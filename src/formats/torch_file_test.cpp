@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
 #include "formats/checkpoint_files.h"
+#include "formats/pickle.h"
 #include "formats/safetensors.h"
 
 namespace svtune {
@@ -20,7 +21,7 @@ using ::testing::HasSubstr;
 
 // Writes into argv[1], for all tests of one process.
 constexpr const char* kWriter = R"(
-import collections, json, os, pathlib, sys, zipfile
+import collections, json, os, pathlib, sys, warnings, zipfile
 import torch
 from safetensors.torch import save_file
 out = pathlib.Path(sys.argv[1])
@@ -29,7 +30,8 @@ base = torch.randn(3, 4)
 tensors = collections.OrderedDict([
     ('w', base), ('turned', base.t()), ('rows', base[1:]), ('tied', base),
     ('cut', torch.randn(4, 5, 6)[:, 1:4, ::2]),
-    ('far', base.as_strided((2, 1, 2), (4, 2**63 - 1, 2))), ('parameter', torch.nn.Parameter(base.half())),
+    ('far', base.as_strided((2, 1, 2), (4, 2**63 - 1, 2))),
+    ('parameter', torch.nn.Parameter(base.half())),
     ('bf16', base.bfloat16()), ('f64', base.double()),
     ('ids', torch.arange(7).expand((1, -1))), ('i32', torch.arange(3, dtype=torch.int32)),
     ('scalar', torch.tensor(3)), ('flag', torch.tensor([True, False])), ('none', torch.zeros(0, 3)),
@@ -50,6 +52,8 @@ for name, part in shards.items():
 index = json.dumps({'metadata': {}, 'weight_map': place})
 (out / 'sharded' / 'pytorch_model.bin.index.json').write_text(index)
 torch.save(torch.nn.Linear(2, 3).state_dict(), out / 'state.bin')
+wide = torch.randn(100, 100)
+torch.save({str(i): wide.t() for i in range(40)}, out / 'many_copies.bin')
 
 class Call:
     def __reduce__(self):
@@ -63,6 +67,10 @@ for name, content in {
         'negated': {'a': torch._neg_view(base)}, 'float8': {'a': base.to(torch.float8_e4m3fn)}}.items():
     torch.save(content, out / f'{name}.bin')
 with zipfile.ZipFile(out / 'zip' / 'pytorch_model.bin') as source:
+    warnings.simplefilter('ignore')
+    with zipfile.ZipFile(out / 'twice.bin', 'w') as target:
+        for name in source.namelist() + [n for n in source.namelist() if n.endswith('data.pkl')]:
+            target.writestr(name, source.read(name))
     with zipfile.ZipFile(out / 'compressed.bin', 'w', zipfile.ZIP_DEFLATED) as target:
         for name in source.namelist():
             target.writestr(name, source.read(name))
@@ -143,6 +151,8 @@ TEST_F(TorchFiles, WithOtherObjectsAreRefusedByNameAndRunNothing) {
   EXPECT_THAT(error_of("surrogate.bin"), HasSubstr("keys are no names"));
   EXPECT_THAT(error_of("negated.bin"), HasSubstr("not the stored ones"));
   EXPECT_THAT(error_of("compressed.bin"), HasSubstr("compressed"));
+  EXPECT_THAT(error_of("many_copies.bin"), HasSubstr("4 times the file"));
+  EXPECT_THAT(error_of("twice.bin"), HasSubstr("two entries have one name"));
   EXPECT_THAT(error_of("empty_storage.bin"), HasSubstr("its storage has 0 bytes"));
   EXPECT_THAT(error_of("big_endian.bin"), HasSubstr("not little-endian"));
 }
@@ -179,6 +189,22 @@ TEST_F(TorchFiles, DamagedAnywhereStayInsideTheFile) {
     }
     EXPECT_GT(refused, whole.size() / 20) << form;
   }
+}
+
+// A tuple is one byte of the file.
+TEST(PickleValues, AreBounded) {
+  const auto error_for = [](std::size_t tuples, std::size_t stored) {
+    const std::string text = std::string(tuples, ')') + std::string(stored, '\x94') + '.';
+    try {
+      const Pickle pickle(std::as_bytes(std::span(text.data(), text.size())), "many", {});
+    } catch (const FileError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(error_for(kMostPickleValues, 0), "accepted");
+  EXPECT_THAT(error_for(kMostPickleValues + 1, 0), HasSubstr("more than 1048576 values"));
+  EXPECT_THAT(error_for(1, kMostPickleValues + 1), HasSubstr("more than 1048576 values"));
 }
 
 TEST(TorchFileName, IsToldByItsEnding) {

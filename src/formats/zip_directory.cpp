@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "base/errors.h"
 
@@ -23,10 +24,12 @@ class ZipReader {
   std::vector<ZipEntry> entries() const {
     const Directory directory = find_directory();
     std::vector<ZipEntry> list;
+    std::set<std::string> names;
     std::uint64_t at = directory.begin;
     for (std::uint64_t i = 0; i < directory.count; ++i) {
       if (at >= directory.end) fail("its directory ends before its last entry");
       list.push_back(entry(at));
+      if (!names.insert(list.back().name).second) fail("two entries have one name");
     }
     return list;
   }
@@ -55,13 +58,15 @@ class ZipReader {
     return value;
   }
 
-  // The record at the end, behind which only a comment may lie.
+  // The record at the end, behind which only the comment lies whose length it has.
   std::uint64_t find_end() const {
     if (file_.size() >= kEndBytes) {
       const std::uint64_t last = file_.size() - kEndBytes;
       const std::uint64_t first = last - std::min(last, kLongestComment);
       for (std::uint64_t at = last + 1; at-- > first;) {
-        if (number<std::uint32_t>(at) == kEndMark) return at;
+        const bool ends = number<std::uint32_t>(at) == kEndMark &&
+                          number<std::uint16_t>(at + 20) == last - at;
+        if (ends) return at;
       }
     }
     fail("its directory, which is the file's end, is missing");

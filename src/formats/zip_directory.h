@@ -19,7 +19,8 @@ struct ZipEntry {
 bool is_zip(std::span<const std::byte> file);
 
 // In the directory's order; every entry lies inside the archive. Throws FileError naming `source`:
-// truncated (the directory is a zip file's end), compressed, encrypted or misplaced entries.
+// truncated (the directory is a zip file's end), compressed, encrypted or misplaced entries,
+// two of one name.
 std::vector<ZipEntry> read_zip_directory(std::span<const std::byte> file,
                                          const std::string& source);
 
