@@ -64,7 +64,8 @@ for name, content in {
         'nested': {'model': {'a': base}}, 'number': {'a': base, 'step': 3}, 'tensor': base,
         'complex': {'a': base.cfloat()}, 'repeated': {'a': base[0].expand(5, 4)}, 'keys': {1: base},
         'control': {'a\n': base}, 'surrogate': {'a' + chr(0xDC80): base},
-        'negated': {'a': torch._neg_view(base)}, 'float8': {'a': base.to(torch.float8_e4m3fn)}}.items():
+        'negated': {'a': torch._neg_view(base)},
+        'float8': {'a': base.to(torch.float8_e4m3fn)}}.items():
     torch.save(content, out / f'{name}.bin')
 with zipfile.ZipFile(out / 'zip' / 'pytorch_model.bin') as source:
     warnings.simplefilter('ignore')
