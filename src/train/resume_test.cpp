@@ -37,9 +37,19 @@ TrainConfig config_of_run() {
   return config;
 }
 
+// With dropout at every place of a decoder, beside that of the adapters.
+ArchSpec spec_with_dropout() {
+  ArchSpec spec = test::tiny_spec();
+  spec.dropout = {.embedding = 0.1,
+                  .attention_weights = 0.1,
+                  .attention_output = 0.1,
+                  .feed_forward_output = 0.1};
+  return spec;
+}
+
 // Everything a process makes anew: model, adapters, data, optimiser.
 struct Session {
-  Rig rig = lora_rig(at::kBFloat16, 0.2);
+  Rig rig = lora_rig(at::kBFloat16, 0.2, spec_with_dropout());
   CyclicSource source{random_documents(24, 3), 2};
   TrainConfig config = config_of_run();
   TrainState state{rig.adapters, source, config.optimizer};

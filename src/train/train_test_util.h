@@ -30,8 +30,8 @@ struct Rig {
   AdapterSet adapters;
 };
 
-inline Rig lora_rig(at::ScalarType dtype, double dropout = 0) {
-  Rig rig{tiny_decoder(tiny_spec(), dtype), {}};
+inline Rig lora_rig(at::ScalarType dtype, double dropout = 0, ArchSpec spec = tiny_spec()) {
+  Rig rig{tiny_decoder(std::move(spec), dtype), {}};
   rig.adapters.method = "lora";
   LoraConfig config;
   config.low_rank.rank = 4;
