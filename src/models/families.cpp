@@ -156,6 +156,10 @@ ArchSpec parse_arch(const Json& config, const std::string& source) {
   }
   parse_dimensions(reader, *found, spec);
   found->parse(reader, spec);
+  if (spec.task == HeadTask::kNextToken || spec.task == HeadTask::kMasked) {
+    spec.dropout.head_input.reset();  // heads of words have none
+    spec.dropout.head_output.reset();
+  }
   if (spec.rotary) read_rope(reader, spec);
   reject_foreign_keys(reader);
   reader.finish();
