@@ -145,7 +145,8 @@ Activations activations(Network& net, const MemoryRequest& request, double eleme
   const InputConvolution& convolution = net.input_convolution();
   // It follows the first block, and is not run again with it.
   const bool through = count == all && count > 0;
-  const double mixed = through ? bytes_of(convolution.kept(), tokens, element) : 0;
+  double mixed = through ? bytes_of(convolution.kept(), tokens, element) : 0;
+  if (through && request.dropout.convolution.value_or(0) > 0) mixed += input / element;
   const auto again =
       static_cast<std::size_t>(std::min<std::int64_t>(request.recompute.blocks, request.blocks()));
   double saved = static_cast<double>(again) * input + mixed;
