@@ -30,8 +30,9 @@ struct Rig {
   AdapterSet adapters;
 };
 
-inline Rig lora_rig(at::ScalarType dtype, double dropout = 0, ArchSpec spec = tiny_spec()) {
-  Rig rig{tiny_decoder(std::move(spec), dtype), {}};
+inline Rig lora_rig(at::ScalarType dtype, double dropout = 0,
+                    const ArchSpec& spec = tiny_spec()) {
+  Rig rig{tiny_decoder(spec, dtype), {}};
   rig.adapters.method = "lora";
   LoraConfig config;
   config.low_rank.rank = 4;
