@@ -4,7 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <optional>
+#include <set>
+
 #include "base/errors.h"
+#include "models/model_dropout.h"
 
 namespace svtune {
 namespace families_test {
@@ -95,6 +100,20 @@ TEST(Families, ReadTheDropoutOfTheirOwnKeys) {
     EXPECT_EQ(dropout_text(parse_arch(config, "config.json").dropout), places) << family;
   }
   EXPECT_THAT(error_with("gpt2", {{"resid_pdrop", 1.0}}), HasSubstr("\"resid_pdrop\" must be"));
+}
+
+TEST(PassDropoutSeeds, DifferForEachPassPlaceBlockAndPart) {
+  const PassDropout pass{{}, std::uint64_t{7}}, next{{}, std::uint64_t{8}};
+  const std::optional<double> rate = 0.5;
+  const std::set<std::uint64_t> seeds{pass.at(rate, "here", 0).seed,
+                                      pass.at(rate, "here", 1).seed,
+                                      pass.at(rate, "there", 0).seed,
+                                      next.at(rate, "here", 0).seed,
+                                      pass.at(rate, "here", 0).at(0).seed,
+                                      pass.at(rate, "here", 0).at(1).seed};
+  EXPECT_EQ(seeds.size(), 6U);
+  EXPECT_FALSE(pass.at(std::nullopt, "here").active());
+  EXPECT_FALSE(PassDropout{}.at(rate, "here").active());
 }
 
 TEST(Families, NameTheTextModelInsideAnother) {
