@@ -53,6 +53,8 @@ bool compared_by_content(const FieldInfo& info) { return names_file(info) || inf
 // A day that is not given is the one of the run's start, which config.json has.
 bool taken_from_run(const FieldInfo& info) { return info.name == "date" && info.value.is_null(); }
 
+constexpr const char* kModelDropout = "model_dropout";
+
 std::string shown(const FieldInfo& info, const Json& value) {
   return value.is_null() ? "not given" : field_value_text(info, value);
 }
@@ -91,16 +93,24 @@ const std::vector<std::string>& changeable_options() {
   return names;
 }
 
+bool begun_before_model_dropout(const TrainOptions& options) {
+  const fs::path& run = options.run.output;
+  return options.run.resume && fs::exists(config_file(run)) &&
+         !read_config(run).contains(kModelDropout);
+}
+
 void require_same_options(const TrainOptions& options) {
   const fs::path file = config_file(options.run.output);
   TrainOptions begun, asked = options;
   fields_from_json(begun, read_json_file(file), file.string());
   const Json before = fields_to_json(begun);
+  const bool older = begun_before_model_dropout(options);
   std::vector<std::string> changed;
   for (const Field& field : list_fields(asked)) {
     const FieldInfo& info = field.info;
     // The options of another method come and go with --method, which is compared itself.
     if (!before.contains(info.name) || taken_from_run(info) ||
+        (info.name == kModelDropout && older) ||
         std::ranges::count(changeable_options(), info.name) > 0) {
       continue;
     }

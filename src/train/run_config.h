@@ -30,4 +30,8 @@ const std::vector<std::string>& changeable_options();
 // with both values.
 void require_same_options(const TrainOptions& options);
 
+// Whether the run in options.run.output goes on and began before there was --model-dropout: it
+// trained without any. require_same_options then lets every value pass.
+bool begun_before_model_dropout(const TrainOptions& options);
+
 }  // namespace svtune

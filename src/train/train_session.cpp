@@ -383,6 +383,12 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   }
   const std::string dropout = dropout_text(
       chosen_dropout(session.options.train.model_dropout, session.model.spec().dropout));
+  if (!dropout.empty() && begun_before_model_dropout(session.options)) {
+    throw ModelError(session.options.run.output.string() +
+                         ": the run began without dropout of the model and would go on with " +
+                         dropout,
+                     "Give --model-dropout off.");
+  }
   if (!dropout.empty()) session.model.arithmetic += "; dropout of the model: " + dropout;
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
   if (!begun) tell_renamed_labels(session, observer);

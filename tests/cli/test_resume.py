@@ -51,7 +51,7 @@ class Refusals(Resuming):
                 ["--train-on-prompt"], ["--learning-rate", 0.01], ["--schedule", "linear"],
                 ["--warmup-ratio", 0.5], ["--weight-decay", 0.1], ["--max-grad-norm", 0.5],
                 ["--template", "raw"], ["--base-dtype", "nf4"], ["--dtype", "bf16"],
-                ["--method", "pissa"]):
+                ["--method", "pissa"], ["--model-dropout", "off"]):
             with self.subTest(flag=flag, value=value):
                 name = flag.replace("--no-", "--")
                 self.stays_out(run, self.resume(run, flag, *value), 1, name)
@@ -65,6 +65,18 @@ class Refusals(Resuming):
         self.stays_out(run, self.resume(run, "--rank", 8), 1, "--rank was 4, got 8")
         self.stays_out(run, self.resume(run, "--max-steps", 2), 2, "4 steps already")
         self.assertEqual(contents(run), before)
+        self.goes_on(run)
+
+    def test_a_run_from_before_model_dropout_goes_on_without_it(self):
+        config = json.loads((self.model / "config.json").read_text()) | {"attention_dropout": 0.1}
+        self.model = shutil.copytree(self.model, self.root / "dropping")
+        (self.model / "config.json").write_text(json.dumps(config))
+        run = self.begin("older", "--model-dropout", "off")
+        options = json.loads((run / "config.json").read_text())
+        self.assertEqual(options.pop("model_dropout"), "off")
+        (run / "config.json").write_text(json.dumps(options))
+        self.stays_out(run, self.resume(run), 1, "attention weights 0.1", "--model-dropout off")
+        self.goes_on(run, "--model-dropout", "off")
         self.goes_on(run)
 
     def test_changed_contents_are_named_and_nothing_is_touched(self):
