@@ -93,6 +93,12 @@ TEST(Families, ReadTheDropoutOfTheirOwnKeys) {
        {{"embedding_dropout", 0.1}, {"attention_dropout", 0.2}, {"residual_dropout", 0.3}},
        all},
       {"gpt_neox", {{"hidden_dropout", 0.3}, {"attention_dropout", 0.2}}, hidden},
+      {"bert",
+       {{"architectures", Json::array({"BertForMaskedLM"})},
+        {"hidden_dropout_prob", 0.3},
+        {"attention_probs_dropout_prob", 0.2},
+        {"classifier_dropout", 0.4}},
+       hidden},
   };
   for (const auto& [family, keys, places] : cases) {
     Json config = config_of(family);
