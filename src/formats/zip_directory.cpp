@@ -64,8 +64,8 @@ class ZipReader {
       const std::uint64_t last = file_.size() - kEndBytes;
       const std::uint64_t first = last - std::min(last, kLongestComment);
       for (std::uint64_t at = last + 1; at-- > first;) {
-        const bool ends = number<std::uint32_t>(at) == kEndMark &&
-                          number<std::uint16_t>(at + 20) == last - at;
+        const bool ends =
+            number<std::uint32_t>(at) == kEndMark && number<std::uint16_t>(at + 20) == last - at;
         if (ends) return at;
       }
     }

@@ -111,12 +111,10 @@ TEST(Families, ReadTheDropoutOfTheirOwnKeys) {
 TEST(PassDropoutSeeds, DifferForEachPassPlaceBlockAndPart) {
   const PassDropout pass{{}, std::uint64_t{7}}, next{{}, std::uint64_t{8}};
   const std::optional<double> rate = 0.5;
-  const std::set<std::uint64_t> seeds{pass.at(rate, "here", 0).seed,
-                                      pass.at(rate, "here", 1).seed,
-                                      pass.at(rate, "there", 0).seed,
-                                      next.at(rate, "here", 0).seed,
-                                      pass.at(rate, "here", 0).at(0).seed,
-                                      pass.at(rate, "here", 0).at(1).seed};
+  const std::set<std::uint64_t> seeds{
+      pass.at(rate, "here", 0).seed,       pass.at(rate, "here", 1).seed,
+      pass.at(rate, "there", 0).seed,      next.at(rate, "here", 0).seed,
+      pass.at(rate, "here", 0).at(0).seed, pass.at(rate, "here", 0).at(1).seed};
   EXPECT_EQ(seeds.size(), 6U);
   EXPECT_FALSE(pass.at(std::nullopt, "here").active());
   EXPECT_FALSE(PassDropout{}.at(rate, "here").active());

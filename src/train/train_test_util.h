@@ -30,8 +30,7 @@ struct Rig {
   AdapterSet adapters;
 };
 
-inline Rig lora_rig(at::ScalarType dtype, double dropout = 0,
-                    const ArchSpec& spec = tiny_spec()) {
+inline Rig lora_rig(at::ScalarType dtype, double dropout = 0, const ArchSpec& spec = tiny_spec()) {
   Rig rig{tiny_decoder(spec, dtype), {}};
   rig.adapters.method = "lora";
   LoraConfig config;

@@ -99,10 +99,10 @@ struct DisentangledGrads {
 };
 
 DisentangledGrads attend_backward(const Document& document, const DisentangledOutput& saved,
-                              const at::Tensor& grad_out, const Dropout& dropout) {
+                                  const at::Tensor& grad_out, const Dropout& dropout) {
   DisentangledGrads grads{at::empty_like(document.query), at::zeros_like(document.key),
-                      at::zeros_like(document.value), at::Tensor(),
-                      at::zeros_like(document.position_key)};
+                          at::zeros_like(document.value), at::Tensor(),
+                          at::zeros_like(document.position_key)};
   at::Tensor grad_key_scores = at::zeros_like(document.key_scores);
   for (std::int64_t begin = 0; begin < document.length(); begin += kQueryBlock) {
     const std::int64_t count = std::min(kQueryBlock, document.length() - begin);
