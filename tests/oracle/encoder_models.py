@@ -136,7 +136,11 @@ def write_models(output):
         result.loss.backward()
         kept = labels >= 0 if tokens else ...
         tensors = {"logits": result.logits.detach()[kept].contiguous(), "loss": result.loss.detach().reshape(1)}
+        embedding = model.get_input_embeddings().weight
         for key, parameter in model.named_parameters():
+            if parameter is embedding:  # which a tied output may name first
+                key = next(name for name, each in model.named_parameters(remove_duplicate=False)
+                           if each is embedding and name.endswith("word_embeddings.weight"))
             if parameter.grad is not None:
                 tensors["grad." + SHARED.get(key, key)] = parameter.grad.contiguous()
         save_file(tensors, output / name / "expected.safetensors")
