@@ -88,11 +88,11 @@ class MaskTraining : public testing::Test {
 
 TEST_F(MaskTraining, HiddenWordsAreLearnedSavedAndMeasured) {
   TrainOptions options = wanted();
-  options.train.max_steps = 40;
+  options.train.max_steps = 150;
   options.train.schedule.learning_rate = 2e-2;
   WarningList observer;
   const TrainOutcome outcome = run_training(options, observer);
-  EXPECT_EQ(outcome.steps, 40);
+  EXPECT_EQ(outcome.steps, 150);
   EXPECT_THAT(observer.list, testing::Contains(HasSubstr("transform.dense.weight: made from")));
   const auto points = read_metrics(directory_ / "run" / "metrics.jsonl").points;
   EXPECT_LT(last_loss(), *points.front().loss);
@@ -100,6 +100,7 @@ TEST_F(MaskTraining, HiddenWordsAreLearnedSavedAndMeasured) {
   // other sizes.
   const Score score = evaluate_words(directory_ / "model", outcome.result);
   EXPECT_NEAR(score.figure("loss"), last_loss(), 1e-5);
+  // A guess among 43 words hits one in 43, one among the three that occur one in three.
   EXPECT_GT(score.figure("accuracy"), 0.2);
   EXPECT_GT(score.figure("tokens"), 8);
   const Json config = read_json_file(outcome.result / "adapter_config.json");
