@@ -7,6 +7,7 @@
 #include "base/text_util.h"
 #include "formats/tensor_listing.h"
 #include "formats/torch_file.h"
+#include "io/new_head.h"
 #include "models/families.h"
 #include "report/metrics_log.h"
 
@@ -69,10 +70,22 @@ void inspect_gguf(const InspectOptions& options, std::ostream& out) {
   print_tensors(list_tensors(file), options.tensors, out);
 }
 
+// Whether config.json is that of an encoder or an image model without a head: BertModel, ViTModel.
+bool is_bare(const Json& config) {
+  const Family* family = family_of(config);
+  if (family == nullptr || family->encoder_class.empty()) return false;
+  const auto classes = config.find("architectures");
+  return classes != config.end() && classes->is_array() && !classes->empty() &&
+         classes->front() == family->encoder_class + "Model";
+}
+
 void inspect_model(const InspectOptions& options, std::ostream& out) {
   const std::filesystem::path config = options.path / "config.json";
   const Json json = read_json_file(config);
-  print_arch(parse_arch(json, config.string()), out);
+  // The sizes of a bare encoder are those below any head.
+  const bool bare = is_bare(json);
+  print_arch(parse_arch(bare ? with_head(json, {}, config.string()) : json, config.string()), out);
+  if (bare) out << "No head: train --task classify or regress gives it one\n";
   const std::vector<StoredTensor> tensors = list_tensors(CheckpointFiles(options.path));
   print_tensors(tensors, options.tensors, out);
   print_quantisation(json, tensors, out);
