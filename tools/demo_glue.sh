@@ -63,14 +63,15 @@ fi
 echo "$model, --task $task"
 head -n 3 $kOut/data/train.tsv
 
-# train_options METHOD: fills `options`.
+# train_options METHOD: fills `options`. Without the model's dropout: a hundred steps are few, and with it
+# some seeds have not begun to learn by then.
 train_options() {
   local own
   read -ra own <<<"${kMethodOptions[$1]}"
   options=(--task $task --model "$model" --data $kOut/data/train.tsv
     --eval-data $kOut/data/test.tsv --eval-every $((steps / 2)) "${own[@]}"
     --max-steps $steps --batch-size $kBatch --gradient-accumulation 1 --max-length 64
-    --schedule linear --warmup-ratio 0.1 --seed 1 --output "$kOut/$1")
+    --schedule linear --warmup-ratio 0.1 --seed 1 --model-dropout off --output "$kOut/$1")
 }
 
 say "How long this will take"
