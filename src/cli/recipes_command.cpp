@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/number_text.h"
+#include "base/text_util.h"
 #include "train/recipes/recipe.h"
 #include "train/run_options.h"
 
@@ -20,11 +21,6 @@ std::string figures_text(const Recipe& recipe) {
   return others == 0 ? first : first + " and " + std::to_string(others) + " more";
 }
 
-std::string column(std::string text, std::size_t width) {
-  text.resize(std::max(width, text.size()), ' ');
-  return text + "  ";
-}
-
 void list_recipes(std::ostream& out) {
   const auto width_of = [](const auto& text) {
     std::size_t width = 0;
@@ -36,8 +32,8 @@ void list_recipes(std::ostream& out) {
   const std::size_t place = width_of(source);
   const std::size_t task = width_of([](const Recipe& each) { return each.task; });
   for (const Recipe& each : recipes()) {
-    out << column(each.name, name) << column(source(each), place) << column(each.task, task)
-        << figures_text(each) << "\n";
+    out << pad_right(each.name, name) << "  " << pad_right(source(each), place) << "  "
+        << pad_right(each.task, task) << "  " << figures_text(each) << "\n";
   }
 }
 

@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
 
@@ -14,11 +14,6 @@ namespace {
 
 constexpr double kRedrawInterval = 0.1;  // seconds
 constexpr char kEraseRest[] = "\x1b[K";  // of the line
-
-double steady_seconds() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration<double>(now).count();
-}
 
 void write_stderr(std::string_view text) {
   while (!text.empty()) {
