@@ -21,16 +21,6 @@ class Images(Base):
                 "--batch-size", 6, "--gradient-accumulation", 1, "--learning-rate", 1e-2,
                 "--threads", 1, *more]
 
-    def test_inspect_shows_a_model_without_a_head(self):
-        bare = self.root / "bare"
-        shutil.copytree(self.vit, bare)
-        config = json.loads((bare / "config.json").read_text())
-        (bare / "config.json").write_text(json.dumps(config | {"architectures": ["ViTModel"]}))
-        shown = svtune("inspect", bare)
-        self.assertEqual(shown.returncode, 0, shown.stderr)
-        self.assertIn("Family vit", shown.stdout)
-        self.assertIn("No head", shown.stdout)
-
     def learn(self, output, *more, **options):
         result = svtune(*self.arguments(output, *more, **options))
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -43,6 +33,16 @@ class Images(Base):
 
 
 class Learning(Images):
+    def test_inspect_shows_a_model_without_a_head(self):
+        headless = self.root / "headless"
+        shutil.copytree(self.vit, headless)
+        config = json.loads((headless / "config.json").read_text())
+        (headless / "config.json").write_text(json.dumps(config | {"architectures": ["ViTModel"]}))
+        shown = svtune("inspect", headless)
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertIn("Family vit", shown.stdout)
+        self.assertIn("No head", shown.stdout)
+
     def test_methods_learn_and_what_they_saved_predicts(self):
         for method, more in (("lora", []), ("svft", []), ("full", ["--part", "head"])):
             with self.subTest(method=method):
