@@ -54,6 +54,7 @@ struct MethodTraits {
 //   static constexpr std::string_view kName, kSummary;
 //   template <class Self, class Visitor> static void fields(Self&, Visitor&);
 //   bool operator==(const Config&) const = default;
+//   [static constexpr bool kDecomposes = true;]    // W whole or in part, exactly, in every company
 // and functions found by overload, in its folder; those in brackets have a default:
 //   AdapterInit make_adapter(const Config&, const LayerSite&);         // initialises
 //   AdapterInit make_empty_adapter(const Config&, const LayerSite&);   // shapes only, for loading

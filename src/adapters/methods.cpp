@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "adapters/spectral/spectral_method.h"
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
 
@@ -37,6 +38,18 @@ struct PeftAttempt {
       if (std::ranges::find(types, type) == types.end()) types.push_back(type);
       if (found) return;
       if (auto reading = read_peft(keys, method)) found = any_reading(std::move(*reading));
+    }
+  }
+};
+
+// "svft|svf": those that decompose W whatever their options are.
+struct DecomposingNames {
+  std::string text = {};
+
+  template <class Config>
+  void operator()(std::type_identity<Config> /*method*/) {
+    if constexpr (SpectralConfig<Config> || requires { Config::kDecomposes; }) {
+      text += (text.empty() ? "" : "|") + std::string(Config::kName);
     }
   }
 };
@@ -180,6 +193,15 @@ std::optional<PeftReading<MethodConfig>> read_peft_method(PeftKeys& keys) {
       "peft_type is \"" + keys.type() + "\"" +
       (known ? " with keys that no method reads" : ", need " + join(attempt.types, " or ")));
   return std::nullopt;
+}
+
+FieldCondition decomposing_methods() {
+  static const DecomposingNames names = [] {
+    DecomposingNames found;
+    for_each_method(found, std::type_identity<MethodConfig>{});
+    return found;
+  }();
+  return only_with("method", names.text);
 }
 
 MethodConfig whole_matrix_method() { return FullConfig{}; }

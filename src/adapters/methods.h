@@ -33,6 +33,7 @@
 #include "adapters/svft/svft.h"
 #include "adapters/tinylora/tinylora.h"
 #include "adapters/vera/vera.h"
+#include "base/field_condition.h"
 
 namespace svtune {
 
@@ -69,6 +70,15 @@ std::optional<PeftForm> method_residual_form(const MethodConfig& method,
                                              const std::vector<Linear*>& layers);
 // By the first method that knows the file's peft_type and keys; otherwise a problem in `keys`.
 std::optional<PeftReading<MethodConfig>> read_peft_method(PeftKeys& keys);
+
+// When options of a run have a meaning, as its method and that one's own options say.
+FieldCondition decomposing_methods();  // W is decomposed exactly
+inline constexpr FieldCondition kDecomposingStarts =
+    only_with("svd", "exact") || only_with("init", "pissa");
+inline constexpr FieldCondition kStartsFromData = LoraConfig::kFromData;
+// On a base that the run quantises for the method: in rounds of QPiSSA or LoftQ.
+inline constexpr FieldCondition kStartsInRounds =
+    only_with("method", "pissa") || only_with("init", "loftq");
 
 // The method that trains a matrix as a whole: of modules that are saved whole.
 MethodConfig whole_matrix_method();

@@ -123,7 +123,7 @@ Plan plan_biases(Network& net, TargetOptions targets, const std::string& method)
   }
   if (!plan.extras.empty()) return plan;
   throw UsageError("there is no bias to train: the chosen layers of this model have none",
-                   "Train norms with --modules-to-save of another method, or a LoRA.");
+                   "Train norms with --modules-to-save of another method, or adapters.");
 }
 
 // The modules of the output head: of labels those that an adapter's run would train beside it.
@@ -181,7 +181,7 @@ void plan_token_rows(Network& net, const TargetOptions& targets, const MethodCon
   const std::optional<PeftForm> form = method_peft_form(method, {});
   if (form && form->complete && !form->keys.contains("trainable_token_indices")) {
     refuse("have no place in the files of " + method_name(method) + " adapters",
-           "Choose lora, pissa or dora.");
+           "Choose a method whose peft_type is LORA, or one that PEFT does not have.");
   }
   plan.token_rows = targets.trainable_token_indices;
   plan.head_rows = targets.trainable_token_head && !net.head_is_tied();

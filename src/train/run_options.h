@@ -132,12 +132,11 @@ struct DataFileOptions {
 
 struct RunOptions {
   // Exact decompositions of the untouched weights are kept.
-  static constexpr FieldCondition kDecomposingMethod =
-      only_with("method", "svft|milora|lora_xs|svf|svfit|pica|mica|psoft|tinylora|sorsa|kasa");
-  static constexpr FieldCondition kDecomposes =
-      (kDecomposingMethod || only_with("svd", "exact") || only_with("init", "pissa") ||
-       only_with("adapter")) &&
-      (kDecomposingMethod || not_with("base_dtype"));
+  static FieldCondition decomposes() {
+    const FieldCondition method = decomposing_methods();
+    return (method || kDecomposingStarts || only_with("adapter")) &&
+           (method || not_with("base_dtype"));
+  }
 
   std::filesystem::path output;
   bool resume = false;
@@ -169,13 +168,13 @@ struct RunOptions {
     visit(self.svd_cache,
           {.name = "svd_cache",
            .help = "Keep decompositions on disk and read them again (svtune cache list)",
-           .when = kDecomposes});
+           .when = decomposes()});
     visit(self.calibration_memory,
           {.name = "calibration_memory",
            .help = "Memory for what the pass over data sums; with less the data pass more often",
            .unit = "GiB",
            .above = 0,
-           .when = only_with("init", "eva|corda|lora_ga|lora_one")});
+           .when = kStartsFromData});
   }
 };
 
@@ -199,9 +198,8 @@ struct TrainOptions {
     visit.group("Model", self.model);
     visit.group("Quantised base", static_cast<BlockTuning&>(self.tuning),
                 only_with("base_dtype", "nf4|fp4"));
-    visit.group(
-        "Quantised base", static_cast<RoundTuning&>(self.tuning),
-        only_with("base_dtype") && (only_with("method", "pissa") || only_with("init", "loftq")));
+    visit.group("Quantised base", static_cast<RoundTuning&>(self.tuning),
+                only_with("base_dtype") && kStartsInRounds);
     visit.group("Data", self.data);
     visit.choice(self.method,
                  {.name = "method", .help = "What trains", .when = not_with("adapter")});

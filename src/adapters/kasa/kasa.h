@@ -24,6 +24,7 @@ struct KasaConfig {
   static constexpr std::string_view kName = "kasa";
   static constexpr std::string_view kSummary = "triplets beside W without its least ones";
   static constexpr std::string_view kPeftType = kPeftLora;
+  static constexpr bool kDecomposes = true;
   LowRankConfig low_rank;
   double singular_weight = 1e-4;
   double orthogonal_weight = 1e-3;

@@ -66,6 +66,7 @@ struct LoraConfig {
   static constexpr std::string_view kName = "lora";
   static constexpr std::string_view kSummary = "low-rank update, random A and zero B";
   static constexpr std::string_view kPeftType = kPeftLora;
+  static constexpr FieldCondition kFromData = only_with("init", "eva|corda|lora_ga|lora_one");
   LowRankConfig low_rank;
   LoraInit init = LoraInit::kKaiming;
   double b_rate_ratio = 1.0;
@@ -89,7 +90,7 @@ struct LoraConfig {
            .help = "Micro-batches of the training data, from the first, that the start is found on",
            .unit = "batches",
            .min = 1,
-           .when = only_with("init", "eva|corda|lora_ga|lora_one")});
+           .when = kFromData});
     visit(self.rank_spread, {.name = "rank_spread",
                              .help = "How much a layer's rank may grow, as a share of it, where "
                                      "others shrink; 0 keeps all ranks",

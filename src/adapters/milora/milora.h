@@ -14,6 +14,7 @@ namespace svtune {
 struct MiloraConfig {
   static constexpr std::string_view kName = "milora";
   static constexpr std::string_view kSummary = "low-rank update from minor singular triplets";
+  static constexpr bool kDecomposes = true;
   LowRankConfig low_rank;
 
   template <class Self, class Visitor>

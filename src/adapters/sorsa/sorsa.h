@@ -19,6 +19,7 @@ namespace svtune {
 struct SorsaConfig {
   static constexpr std::string_view kName = "sorsa";
   static constexpr std::string_view kSummary = "principal triplets train and stay near orthonormal";
+  static constexpr bool kDecomposes = true;
   std::int64_t rank = 16;
   double dropout = 0.0;
   double orthogonal_weight = 4e-4;

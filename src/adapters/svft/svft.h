@@ -60,6 +60,7 @@ constexpr std::span<const EnumName<SvftProduct>> enum_names(SvftProduct) {
 struct SvftConfig {
   static constexpr std::string_view kName = "svft";
   static constexpr std::string_view kSummary = "sparse update between frozen singular vectors";
+  static constexpr bool kDecomposes = true;
   SvftPattern pattern = SvftPattern::kBanded;
   std::int64_t bandwidth = 8;
   std::int64_t basis_rank = 0;
