@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Fails when an #include in src/ points up the layers (or from a torch-free layer to LibTorch),
-and when files include each other in a ring.
+when files include each other in a ring, and when two files of different folders have one name.
 
 usage: check_layers.py [SOURCE_DIR | --self-test]
 A folder may include itself and folders of lower levels, but no sibling of its own level. A header
@@ -94,6 +94,22 @@ def ring_problems(texts):
         yield "src: these files include each other in a ring: " + ", ".join(ring)
 
 
+def stem_problems(texts):
+    """A name says which file is meant, also without its folder."""
+    places = {}
+    for pair in sorted({pair_of(name) for name in texts}):
+        places.setdefault(pair.rsplit("/", 1)[-1], []).append(pair)
+    for pairs in places.values():
+        if len(pairs) > 1:
+            yield "src: these files have one name: " + ", ".join(pairs)
+
+
+def stem_self_test():
+    tree = {"base/a.h": "", "base/a.cpp": "", "text/a_test.cpp": "", "text/b.h": "", "nn/b.cpp": ""}
+    wrong = ["src: these files have one name: nn/b, text/b"]
+    return sorted(set(stem_problems(tree)) ^ set(wrong))
+
+
 def ring_self_test():
     tree = {"base/a.h": "", "base/a.cpp": '#include "base/a.h"\n#include "base/b.h"',
             "base/b.h": '#include "base/a.h"', "text/c.h": '#include "base/a.h"',
@@ -114,7 +130,7 @@ def self_test():
             "nn/calls.cpp": "at::linalg_qr(x)", "nn/norm.cpp": "at::linalg_vector_norm(x)"}
     found = {line.split(":")[0].removeprefix("src/") for line in violations(tree)}
     wrong = {"cli/core/opt.h", "nn/calls.cpp", "nn/local.cpp", "odd/c.h", "text/torch.h", "text/up.cpp"}
-    return sorted(found ^ wrong) + ring_self_test()
+    return sorted(found ^ wrong) + ring_self_test() + stem_self_test()
 
 
 if __name__ == "__main__":
@@ -123,7 +139,7 @@ if __name__ == "__main__":
     files = {p.relative_to(src).as_posix(): p.read_text("utf-8")
              for p in src.rglob("*.*") if p.suffix in (".h", ".cpp")}
     problems = self_test() if source == "--self-test" else (
-        [*violations(files), *ring_problems(files)] if files
+        [*violations(files), *ring_problems(files), *stem_problems(files)] if files
         else [f"no source files below {src}"])
-    print("\n".join(problems) or "layers: no include points up or in a ring")
+    print("\n".join(problems) or "layers: no include points up or in a ring, no name is taken twice")
     sys.exit(bool(problems))

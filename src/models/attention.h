@@ -7,7 +7,7 @@
 
 #include "models/footprint.h"
 #include "models/pass.h"
-#include "nn/ops/attention.h"
+#include "nn/ops/packed_attention.h"
 #include "nn/parts.h"
 
 namespace svtune {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "libtorch/prelude.h"
-#include "nn/ops/attention.h"
 #include "nn/ops/disentangled.h"
+#include "nn/ops/packed_attention.h"
 
 namespace svtune {
 namespace dropout_test {

@@ -2,9 +2,9 @@
 #include <gtest/gtest.h>
 
 #include "libtorch/prelude.h"
-#include "nn/ops/attention.h"
 #include "nn/ops/cross_entropy.h"
 #include "nn/ops/low_rank.h"
+#include "nn/ops/packed_attention.h"
 #include "nn/ops/reference.h"
 #include "nn/ops/rowwise.h"
 

@@ -10,7 +10,7 @@
 #include "libtorch/prelude.h"
 #include "quant/codebook.h"
 #include "quant/kernels/block_kernels.h"
-#include "quant/kernels/int8_rows.h"
+#include "quant/kernels/int8_row_kernels.h"
 #include "quant/nested_scales.h"
 #include "quant/raw_values.h"
 #include "quant/task_size.h"

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "text/added_tokens.h"
-#include "text/decoder.h"
 #include "text/normalizer.h"
 #include "text/post_processor.h"
 #include "text/pre_tokenizer.h"
 #include "text/sequence_template.h"
+#include "text/token_decoder.h"
 #include "text/token_model.h"
 
 namespace svtune {

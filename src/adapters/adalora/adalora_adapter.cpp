@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "adapters/dropout.h"
+#include "adapters/dropout_mask.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {

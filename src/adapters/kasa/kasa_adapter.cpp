@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "adapters/dropout.h"
+#include "adapters/dropout_mask.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "adapters/dropout.h"
+#include "adapters/dropout_mask.h"
 #include "base/errors.h"
 #include "base/hash.h"
 #include "libtorch/prelude.h"

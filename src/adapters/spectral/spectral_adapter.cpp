@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "adapters/dropout.h"
+#include "adapters/dropout_mask.h"
 #include "adapters/low_rank/low_rank_config.h"
 #include "adapters/orthogonal/cayley.h"
 #include "libtorch/prelude.h"

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "nn/kv_cache.h"
-#include "nn/ops/attention.h"
+#include "nn/ops/packed_attention.h"
 
 namespace svtune {
 

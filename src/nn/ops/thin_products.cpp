@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "libtorch/prelude.h"
-#include "nn/kernels/thin_products.h"
+#include "nn/kernels/thin_product_kernels.h"
 
 namespace svtune {
 namespace {

@@ -1,6 +1,6 @@
 // Products of activations with the thin factors of a low-rank update; they build no graph. fp32 on
-// the CPU has kernels of its own (nn/kernels/thin_products.h), where the shapes fit them; all else
-// is ATen's.
+// the CPU has kernels of its own (nn/kernels/thin_product_kernels.h), where the shapes fit them;
+// all else is ATen's.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,4 +1,4 @@
-#include "quant/kernels/int8_rows.h"
+#include "quant/kernels/int8_row_kernels.h"
 
 #include <bit>
 

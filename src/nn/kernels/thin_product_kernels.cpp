@@ -1,4 +1,4 @@
-#include "nn/kernels/thin_products.h"
+#include "nn/kernels/thin_product_kernels.h"
 
 #include <algorithm>
 

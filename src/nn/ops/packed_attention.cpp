@@ -1,4 +1,4 @@
-#include "nn/ops/attention.h"
+#include "nn/ops/packed_attention.h"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "adapters/dropout.h"
+#include "adapters/dropout_mask.h"
 
 #include "libtorch/prelude.h"
 
