@@ -118,6 +118,18 @@ class Formats(harness.Base):
         self.check("svtune.json", self.read("*/checkpoints/initialisation.json"),
                    but=("format", "model_type", "vocab_size", "base_hashes"))
 
+    def test_state_files(self):
+        listed = self.tables["svtune_state.safetensors"].all
+        self.assertIn("initial_A", listed)
+        files = sorted(self.root.glob("*/adapter/svtune_state.safetensors"))
+        self.assertTrue(files)
+        for path in files:
+            content = path.read_bytes()
+            header = json.loads(content[8:8 + struct.unpack("<Q", content[:8])[0]])
+            unknown = [name for name in header if name != "__metadata__"
+                       and not any(name.endswith("." + each) for each in listed)]
+            self.assertEqual(unknown, [], "is written and not documented")
+
     def test_merge_report(self):
         result = svtune("merge", "--model", self.model, "--adapter", self.root / "lora" / "adapter",
                         "--output", self.root / "merged", "--output-dtype", "bf16")

@@ -3,6 +3,7 @@ import json
 import shutil
 
 import image_fixture
+import test_formats
 from harness import Base, main, steps_of, svtune
 
 
@@ -65,6 +66,8 @@ class Learning(Images):
                 right = sum(row["predicted"] == row["label"] for row in rows) / len(rows)
                 self.assertEqual(right, points[-1]["eval_accuracy"])
                 self.assertTrue(all(1 / 3 <= row["probability"] <= 1 for row in rows))
+                table = test_formats.Table(test_formats.sections("formats.md")["Lines of eval --predictions"])
+                self.assertEqual({name for row in rows for name in table.fields_of(row)} - table.all, set())
 
     def test_report_shows_confusions_and_pictures(self):
         run = self.root / "reported"
