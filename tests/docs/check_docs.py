@@ -5,7 +5,8 @@ docs/methods.md needs a section per method of src/adapters/methods.h. docs/archi
 code in ```cpp blocks behind a line `<!-- from FILE -->`: the quoted lines must stand in FILE, in
 order; and it needs a section per folder of src/ and a drawing in the order of tools/check_layers.py.
 The gradients written by hand are those of its table. README.md's table of families is the list of
-src/models/families.cpp. Code quoted in README.md is checked likewise. Shapes in comments use the letters of docs/notation.md.
+src/models/families.cpp. Code quoted in README.md is checked likewise. Shapes in comments use the letters
+of docs/notation.md. SECURITY.md names every target of fuzz/.
 """
 import pathlib
 import re
@@ -119,10 +120,22 @@ def unknown_letters(source):
     return problems
 
 
+def wrong_fuzzers(source):
+    """The targets in the last column of SECURITY.md's table, and those that are built."""
+    built = set(re.findall(r"^svtune_fuzzer\((\w+)", (source / "fuzz/CMakeLists.txt").read_text("utf-8"), re.M))
+    rows = [row.rsplit("|", 2)[1] for row in (source / "SECURITY.md").read_text("utf-8").splitlines()
+            if row.startswith("| ") and row.endswith(" |")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert len(built) > 8, built
+    return [f"SECURITY.md: the fuzz target {name} is built or named, not both"
+            for name in sorted(built ^ named)]
+
+
 def main(source):
     problems = (missing_methods(source) + missing_quotes(source, "docs/architecture.md", 1)
                 + missing_folders(source) + missing_quotes(source, "README.md", 1)
-                + wrong_drawing(source) + wrong_gradients(source) + wrong_families(source) + unknown_letters(source))
+                + wrong_drawing(source) + wrong_gradients(source) + wrong_families(source) + wrong_fuzzers(source)
+                + unknown_letters(source))
     print("\n".join(problems) or "docs: they name every method and folder, quotations are current")
     sys.exit(bool(problems))
 
