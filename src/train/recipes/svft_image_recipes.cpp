@@ -35,11 +35,8 @@ Json boft(std::int64_t size) {
           {"bias", "lora_only"}};
 }
 
-std::vector<Row> rows() {
+std::vector<Row> svft_rows() {
   const Json plain = {{"method", "svft"}, {"pattern", "plain"}};
-  const Json vera = {{"method", "vera"}, {"rank", 256}, {"dropout", 0.1}};
-  const Json head = {{"method", "full"}, {"part", "head"}};
-  const Json full = {{"method", "full"}, {"part", "all"}};
   return {{"plain",
            "SVFT plain",
            plain,
@@ -67,8 +64,11 @@ std::vector<Row> rows() {
            5e-3,
            Targets::kSix,
            {85.69, 98.88, 76.70, 70.41},
-           {87.26, 97.89, 78.36, 73.83}},
-          {"lora-r1",
+           {87.26, 97.89, 78.36, 73.83}}};
+}
+
+std::vector<Row> low_rank_rows() {
+  return {{"lora-r1",
            "LoRA of rank 1",
            low_rank("lora", 1),
            4e-3,
@@ -95,8 +95,14 @@ std::vector<Row> rows() {
            4e-3,
            Targets::kSix,
            {85.03, 99.30, 75.88, 76.95},
-           {83.55, 98.00, 76.41, 78.32}},
-          {"boft-b2m2",
+           {83.55, 98.00, 76.41, 78.32}}};
+}
+
+std::vector<Row> other_method_rows() {
+  const Json vera = {{"method", "vera"}, {"rank", 256}, {"dropout", 0.1}};
+  const Json head = {{"method", "full"}, {"part", "head"}};
+  const Json full = {{"method", "full"}, {"part", "all"}};
+  return {{"boft-b2m2",
            "BOFT, b = m = 2",
            boft(2),
            4e-3,
@@ -176,7 +182,9 @@ Recipe recipe_of(const Row& row, bool large) {
 std::vector<Recipe> svft_image_recipes() {
   std::vector<Recipe> list;
   for (const bool large : {false, true}) {
-    for (const Row& row : rows()) list.push_back(recipe_of(row, large));
+    for (const std::vector<Row>& rows : {svft_rows(), low_rank_rows(), other_method_rows()}) {
+      for (const Row& row : rows) list.push_back(recipe_of(row, large));
+    }
   }
   return list;
 }
