@@ -1,29 +1,23 @@
 #include "train/training_run.h"
 
-#include <algorithm>
-#include <cmath>
+#include <utility>
 
-#include "adapter_files/adapter_file.h"
 #include "base/errors.h"
-#include "base/files.h"
 #include "base/hash.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
-#include "eval/label_meter.h"
 #include "libtorch/prelude.h"
-#include "merge/merge.h"
 #include "nn/cpu_allocator.h"
-#include "report/metrics_log.h"
+#include "train/held_out.h"
 #include "train/int8_base.h"
-#include "train/label_report.h"
 #include "train/memory_plan.h"
 #include "train/quantized_base.h"
-#include "train/recipes/recipe_report.h"
 #include "train/rehearsal.h"
 #include "train/run_directory.h"
 #include "train/run_inputs.h"
 #include "train/run_log.h"
 #include "train/run_report.h"
+#include "train/run_result.h"
 #include "train/shape_check.h"
 #include "train/start_check.h"
 
@@ -80,34 +74,6 @@ void verify_start(TrainSession& session, Attached& attached, const std::vector<B
   if (exact) check_start(mean(base), mean(losses), attached.report.method);
 }
 
-// The loss by documents with what is measured of their labels; `latest` gets the predictions.
-MeanLoss held_out_labels(TrainSession& session, std::optional<LabelMeter>& latest) {
-  const LabelledDocuments& data = *session.eval_labelled;
-  LabelMeter& meter = latest.emplace(data.num_classes());
-  while (const std::optional<Batch> batch = session.eval_batches->next()) {
-    meter.add(*session.model.net, *batch);
-  }
-  return {meter.loss(), std::exp(meter.loss()), data.tokens(), meter.documents(),
-          meter.metrics({.resamples = 0})};
-}
-
-MeanLoss held_out_loss(TrainSession& session, const AdapterSet& adapters,
-                       std::optional<LabelMeter>& latest) {
-  adapters.begin_micro_batch(false, 0);
-  session.eval_batches->rewind();
-  if (session.eval_labelled) {
-    const MeanLoss mean = held_out_labels(session, latest);
-    session.eval_batches->rewind();
-    return mean;
-  }
-  LossMeter meter;
-  while (const std::optional<Batch> batch = session.eval_batches->next()) {
-    meter.add(*session.model.net, *batch);
-  }
-  session.eval_batches->rewind();
-  return meter.mean();
-}
-
 RunLogOptions log_options(TrainSession& session, const Attached& attached,
                           std::optional<LabelMeter>& latest, RunObserver& observer) {
   RunLogOptions log;
@@ -133,14 +99,6 @@ RunLogOptions log_options(TrainSession& session, const Attached& attached,
   log.on_rescue = [&observer](std::int64_t step) { observer.rescued(step); };
   return log;
 }
-
-struct Trained {
-  TrainResult result;
-  std::optional<BestEval> best;
-  std::optional<LabelMeter> predictions;  // of the last evaluation of labels
-  bool keeps_best = false;                // the result is the state of `best`
-  std::optional<FileError> damage;        // of its checkpoint
-};
 
 // What a run goes on with must be what it began with; the options are compared already.
 void check_inputs(const std::filesystem::path& run, const RunInputs& inputs,
@@ -191,101 +149,53 @@ Trained train_steps(TrainSession& session, const Attached& attached, TrainState&
   return trained;
 }
 
-std::filesystem::path save_result(TrainSession& session, const Attached& attached,
-                                  const std::string& suffix, RunObserver& observer) {
-  const std::filesystem::path run = session.options.run.output;
-  if (session.images) session.model.preprocessor = session.images->preprocessor;
-  if (const MethodTraits traits = method_traits(attached.record.method); traits.trains_matrix) {
-    const std::filesystem::path target = run / ("model" + suffix);
-    MergeOptions merge;
-    merge.if_exists = IfExists::kReplace;
-    merge.prompt = session.prompt;
-    merge.rounding.mode = traits.rounding;
-    const MergeReport report = merge_to_directory(session.model, attached.adapters, target, merge);
-    if (const std::string text = rounding_summary(report); !text.empty()) observer.note(text);
-    return target;
-  }
-  const std::filesystem::path target = run / ("adapter" + suffix);
-  save_adapter(session.model, attached.adapters, attached.record, target, IfExists::kReplace);
-  return target;
+// What is asked of the base alone; nothing where a run goes on.
+struct BaseAnswers {
+  std::vector<Batch> documents;
+  at::Tensor losses;  // [M] fp64, nats of each supervised token of `documents`
+  std::optional<double> loss;
+  std::vector<ReportSample> samples;
+};
+
+BaseAnswers ask_base(TrainSession& session, RunObserver& observer) {
+  check_shapes(session);
+  // What the base alone needs is checked before its loss is computed.
+  check_memory(forecast_memory(session, {}), available_memory(), process_memory().resident);
+  BaseAnswers base;
+  base.documents = start_documents(*session.batches);
+  base.losses = start_losses(*session.model.net, nullptr, base.documents);
+  base.loss = base.losses.mean().item<double>();
+  if (!session.start_adapter) answer_samples(session, kAnswerBefore, base.samples, observer);
+  return base;
 }
 
-// Brings the adapters to the best evaluation's state; false where that is the last, or is gone or
-// damaged, which leaves them as they are.
-bool load_best(const TrainSession& session, const Attached& attached, Trained& trained) {
-  if (!trained.best || trained.best->step == trained.result.steps) return false;
-  const CheckpointStore checkpoints(session.options.run.output);
-  const std::vector<std::int64_t> kept = checkpoints.steps();
-  if (std::ranges::find(kept, trained.best->step) == kept.end()) return false;
-  try {
-    checkpoints.load_adapters(trained.best->step, attached.adapters);
-  } catch (const FileError& error) {
-    trained.damage = error;
-  }
-  return !trained.damage;
+// The adapters that the run begins or goes on with. Those that an earlier run has trained are asked
+// the questions of the report, as the base is otherwise.
+Attached attach_for_run(TrainSession& session, bool restart, std::vector<ReportSample>& samples,
+                        RunObserver& observer) {
+  const std::filesystem::path& run = session.options.run.output;
+  const bool goes_on_from_adapter = !restart && session.options.model.adapter.has_value();
+  std::optional<AdapterRecord> begun;
+  if (restart) begun = read_record(run);
+  Attached attached = attach_adapters(session, /*initialise=*/!restart, observer, begun);
+  if (goes_on_from_adapter) answer_samples(session, kAnswerBefore, samples, observer);
+  release_cached_blocks();  // what decompositions and the base's loss needed
+  if (restart) restore_record(run, attached);
+  attached.record.prompt = session.prompt;
+  return attached;
 }
 
-// Called when all that could be saved is.
-void require_best_state(const TrainSession& session, const Trained& trained,
-                        const std::filesystem::path& result) {
-  if (!trained.damage) return;
-  const FileError& damage = *trained.damage;
-  const std::string problem = std::string(damage.what()).substr(damage.path().size() + 2);
-  const CheckpointStore checkpoints(session.options.run.output);
-  throw FileError(damage.path(),
-                  problem + "; the state of the best evaluation, " + describe(*trained.best) +
-                      ", cannot be read, and " + result.string() + " is that of the last step",
-                  "To end the run without it remove " +
-                      checkpoints.path(trained.best->step).string() + " and give --resume.");
-}
-
-// --keep-best: the adapters stay in the state that is written, and the report says which it is.
-std::filesystem::path save_best(TrainSession& session, const Attached& attached, Trained& trained,
-                                RunFiles& files, RunObserver& observer) {
-  const std::optional<BestEval>& best = trained.best;
-  const bool is_last = best && best->step == trained.result.steps;
-  const bool loaded = load_best(session, attached, trained);
-  trained.keeps_best = loaded || is_last;
-  if (!trained.keeps_best && !trained.damage) {
-    observer.warning(best ? "the checkpoint of the best evaluation, " + describe(*best) +
-                                ", is gone: the last step is kept"
-                          : "no evaluation gave a number to compare: the last step is kept");
+// The report as it stands before the first step.
+RunFiles files_at_start(const TrainSession& session, const Attached& attached, BaseAnswers base,
+                        const std::optional<Int8Losses>& int8, const RunPlan& plan) {
+  const bool begins = base.loss.has_value();
+  RunFiles files = start_files(session, attached.report, base.loss);
+  if (begins) files.samples = std::move(base.samples);
+  if (int8) files.run.facts.push_back({"Loss by int8 products", change_text(*int8)});
+  if (begins && !plan.recompute.empty()) {
+    files.run.facts.push_back({"Memory at the start", plan.recompute});
   }
-  if (trained.keeps_best) files.run.facts.push_back({kKeptFact, describe(*best)});
-  // What the report shows of single documents is the kept state's.
-  if (loaded && trained.predictions) {
-    static_cast<void>(held_out_loss(session, attached.adapters, trained.predictions));
-  }
-  const std::filesystem::path result = save_result(session, attached, "", observer);
-  observer.saved(result, loaded ? best : std::nullopt);
-  return result;
-}
-
-// Writes the last state, and the best one by evaluation beside it.
-std::filesystem::path save_results(TrainSession& session, const Attached& attached,
-                                   Trained& trained, RunFiles& files, RunObserver& observer) {
-  if (session.options.train.keep_best) {
-    return save_best(session, attached, trained, files, observer);
-  }
-  const std::filesystem::path last = save_result(session, attached, "", observer);
-  observer.saved(last, std::nullopt);
-  const std::optional<BestEval>& best = trained.best;
-  if (!load_best(session, attached, trained)) return last;
-  observer.saved(save_result(session, attached, "-best", observer), best);
-  CheckpointStore(session.options.run.output)
-      .load_adapters(trained.result.steps, attached.adapters);
-  return last;
-}
-
-// The paper's figures beside those of the state that is the result.
-void add_paper_facts(const TrainSession& session, const Trained& trained, RunFiles& files) {
-  if (session.options.recipe.empty()) return;
-  std::optional<std::int64_t> step;
-  if (trained.keeps_best) step = trained.best->step;
-  const auto points = read_metrics(session.options.run.output / "metrics.jsonl").points;
-  for (ReportFact& fact : paper_facts(find_recipe(session.options.recipe), points, step)) {
-    files.run.facts.push_back(std::move(fact));
-  }
+  return files;
 }
 
 }  // namespace
@@ -303,34 +213,16 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
     directory.begin(options);
     save_inputs(run, inputs);
   };
-  std::vector<Batch> documents;
-  at::Tensor base_losses;
-  std::optional<double> base_loss;
-  std::vector<ReportSample> samples;
-  if (!restart) {
-    check_shapes(session);
-    // What the base alone needs is checked before its loss is computed.
-    check_memory(forecast_memory(session, {}), available_memory(), process_memory().resident);
-    documents = start_documents(*session.batches);
-    base_losses = start_losses(*session.model.net, nullptr, documents);
-    base_loss = base_losses.mean().item<double>();
-    if (!session.start_adapter) answer_samples(session, kAnswerBefore, samples, observer);
-  }
+  BaseAnswers base;
+  if (!restart) base = ask_base(session, observer);
   // A quantised base is written first of all, and a killed run must find it again.
   if (session.options.model.base_dtype && !restart) begin(given);
   enter_quantized_base(session, observer);
-  const bool goes_on_from_adapter = !restart && session.options.model.adapter.has_value();
-  std::optional<AdapterRecord> begun;
-  if (restart) begun = read_record(run);
-  Attached attached = attach_adapters(session, /*initialise=*/!restart, observer, begun);
-  if (goes_on_from_adapter) answer_samples(session, kAnswerBefore, samples, observer);
-  release_cached_blocks();  // what decompositions and the base's loss needed
-  if (restart) restore_record(run, attached);
-  attached.record.prompt = session.prompt;
+  Attached attached = attach_for_run(session, restart, base.samples, observer);
   const RunPlan plan = plan_of(session, attached);
   observer.planned(plan);
   check_memory(plan.memory, available_memory(), process_memory().resident);
-  if (base_loss) verify_start(session, attached, documents, base_losses, observer);
+  if (base.loss) verify_start(session, attached, base.documents, base.losses, observer);
   const std::optional<Int8Losses> int8 = enter_int8(session, attached, !restart, observer);
   release_unread_weights(session);
   std::optional<TrainState> state(std::in_place, attached.adapters, *session.batches,
@@ -342,12 +234,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   }
   begin(with_chosen_blocks(given, session.options.train));
   if (!restart) save_record(run, attached);
-  RunFiles files = start_files(session, attached.report, base_loss);
-  if (!restart) files.samples = std::move(samples);
-  if (int8) files.run.facts.push_back({"Loss by int8 products", change_text(*int8)});
-  if (!restart && !plan.recompute.empty()) {
-    files.run.facts.push_back({"Memory at the start", plan.recompute});
-  }
+  RunFiles files = files_at_start(session, attached, std::move(base), int8, plan);
   save_report_json(run, files);
 
   Trained trained = train_steps(session, attached, *state, restored, observer);
@@ -358,12 +245,6 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
                        run / "report.html",    0};
   if (!outcome.stopped) {
     outcome.result = save_results(session, attached, trained, files, observer);
-    add_paper_facts(session, trained, files);
-    answer_samples(session, kAnswerAfter, files.samples, observer);
-    if (trained.predictions && session.eval_labelled->labels() != nullptr) {
-      report_classes(*session.eval_labelled, *trained.predictions,
-                     static_cast<std::uint64_t>(session.options.train.seed), files.run);
-    }
   }
   outcome.peak_memory = process_memory().peak;
   files.run.facts.push_back({kPeakFact, format_bytes(outcome.peak_memory)});
