@@ -68,11 +68,6 @@ std::string hexadecimal(std::uint64_t value, std::size_t width) {
   return in_base(value, 16, width);
 }
 
-std::string right_aligned(std::string text, std::size_t width) {
-  if (text.size() < width) text.insert(0, width - text.size(), ' ');
-  return text;
-}
-
 std::optional<double> parse_decimal(std::string_view text) {
   const bool negative = text.starts_with('-');
   std::string_view digits = text;

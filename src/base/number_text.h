@@ -22,9 +22,6 @@ std::string zero_padded(std::uint64_t value, std::size_t width);
 // Lower-case, zeros in front up to `width`: "00e9".
 std::string hexadecimal(std::uint64_t value, std::size_t width = 1);
 
-// `text` with spaces in front up to `width` bytes.
-std::string right_aligned(std::string text, std::size_t width);
-
 // The double nearest to a decimal number: sign, digits with or without a point, exponent, and
 // nothing else. Beyond the range it is infinity or zero, as with strtod. Nothing when the text is
 // no such number ("inf", "nan" and hexadecimal ones are not).

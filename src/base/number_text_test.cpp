@@ -95,7 +95,6 @@ TEST(NumberText, PadsDigits) {
   EXPECT_EQ(zero_padded(12, 5), "00012");
   EXPECT_EQ(zero_padded(123456, 5), "123456");
   EXPECT_EQ(hexadecimal(0xE9, 4), "00e9");
-  EXPECT_EQ(right_aligned("1.5", 6), "   1.5");
   EXPECT_EQ(percent(0.625), "62.5 %");
 }
 

@@ -45,7 +45,7 @@ void print_row(const std::string& label, std::vector<ErrorReduction> kinds,
   kinds.push_back(average_of(kinds));
   out << "  " << label << std::string(10 - label.size(), ' ');
   for (const ErrorReduction& kind : kinds) {
-    out << right_aligned(fixed(100 * kind.*share, 1), 10);
+    out << pad_left(fixed(100 * kind.*share, 1), 10);
   }
   out << "\n";
 }
