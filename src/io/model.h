@@ -90,8 +90,8 @@ struct Model {
 void require_model_path(const std::filesystem::path& path);
 
 // `path`: a Hugging Face model directory or a .gguf file. Weights of matching dtype are
-// mapped, not copied. Throws FileError listing all missing, superfluous or misshapen tensors,
-// unsupported config keys, malformed files.
+// mapped, not copied. Throws FileError listing all missing or misshapen tensors, unsupported config
+// keys, malformed files. Tensors that the model has no place for are named in Model::warnings.
 Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
 
 // The words that the model at `path` is stored with; `head` as LoadOptions has it. Throws FileError

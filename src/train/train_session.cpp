@@ -294,7 +294,7 @@ TargetOptions with_added_words(const TrainSession& session, TargetOptions target
 TargetOptions resolved_targets(const TrainSession& session) {
   const TrainOptions& options = session.options;
   const bool whole = method_traits(options.method).trains_matrix;
-  const bool none = fields_to_json(options.targets) == fields_to_json(TargetOptions{});
+  const bool none = options.targets == TargetOptions{};
   if (whole && none) return options.targets;
   return with_added_words(session, or_all_linear(options.targets));
 }
