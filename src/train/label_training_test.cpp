@@ -21,8 +21,8 @@
 #include "report/run_files.h"
 #include "train/label_run_test_util.h"
 #include "train/labelled_data.h"
+#include "train/prepare_session.h"
 #include "train/run_report.h"
-#include "train/train_session.h"
 #include "train/training_run.h"
 
 namespace svtune {

@@ -5,6 +5,7 @@
 #include "base/errors.h"
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
+#include "train/session_memory.h"
 
 namespace svtune {
 namespace {

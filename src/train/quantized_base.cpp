@@ -2,6 +2,7 @@
 
 #include "libtorch/prelude.h"
 #include "nn/cpu_allocator.h"
+#include "train/session_adapters.h"
 
 namespace svtune {
 

@@ -8,6 +8,8 @@
 #include "libtorch/prelude.h"
 #include "train/memory_plan.h"
 #include "train/quantize_plan.h"
+#include "train/session_adapters.h"
+#include "train/session_memory.h"
 
 namespace svtune {
 namespace {

@@ -1,5 +1,6 @@
 #include "train/training_run.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/errors.h"
@@ -11,6 +12,7 @@
 #include "train/held_out.h"
 #include "train/int8_base.h"
 #include "train/memory_plan.h"
+#include "train/prepare_session.h"
 #include "train/quantized_base.h"
 #include "train/rehearsal.h"
 #include "train/run_directory.h"
@@ -18,11 +20,23 @@
 #include "train/run_log.h"
 #include "train/run_report.h"
 #include "train/run_result.h"
+#include "train/session_adapters.h"
+#include "train/session_memory.h"
 #include "train/shape_check.h"
 #include "train/start_check.h"
 
 namespace svtune {
 namespace {
+
+// Of one optimiser step, on average.
+double tokens_per_step(const TrainSession& session) {
+  const TrainConfig& train = session.options.train;
+  const BatchStream& stream = session.batches->stream();
+  const std::int64_t a_step = train.batch.gradient_accumulation;
+  // A short run may have fewer micro-batches than a step would take.
+  const std::int64_t micro = train.max_steps ? a_step : std::min(a_step, stream.total_batches());
+  return stream.tokens_per_batch() * static_cast<double>(micro);
+}
 
 RunPlan plan_of(TrainSession& session, const Attached& attached) {
   MemoryChoice memory = choose_memory(session, attached);
