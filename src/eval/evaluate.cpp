@@ -1,11 +1,14 @@
 #include "eval/evaluate.h"
 
 #include <algorithm>
+#include <concepts>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "base/errors.h"
 #include "data/data_losses.h"
@@ -132,34 +135,16 @@ struct Evaluation {
   const EvalOptions& options;
   EvalObserver& observer;
 
-  Score operator()(const Classification& task) const {
-    return evaluate_labels(task, model_labels(loaded.model, task.labels), loaded, tokenizer,
-                           options, observer);
+  template <std::derived_from<LabelTask> Task>
+  Score operator()(const Task& task) const {
+    return evaluate_labels(task, labels_of(task, loaded.model), loaded, tokenizer, options,
+                           observer);
   }
-  Score operator()(const Regression& task) const {
-    return evaluate_labels(task, std::nullopt, loaded, tokenizer, options, observer);
-  }
-  Score operator()(const MaskedWords& task) const {
-    if (loaded.routed()) {
-      throw UsageError("hidden words are evaluated with one adapter at a time",
-                       "Give --adapter once, and evaluate the others in turn.");
+  template <class Task>
+  Score operator()(const Task& task) const {
+    if constexpr (requires { check_model(task, loaded, tokenizer); }) {
+      check_model(task, loaded, tokenizer);
     }
-    if (loaded.model.spec().task != HeadTask::kMasked) {
-      throw UsageError("--task mask needs a model that finds hidden words; the head of " +
-                           loaded.model.path.string() + " has other outputs",
-                       "Give an encoder whose config.json names a class ForMaskedLM, or with "
-                       "--adapter an adapter that was trained with --task mask.");
-    }
-    // Any of the tokenizer's words may be put in the place of a hidden one.
-    if (tokenizer->vocab_size() > loaded.model.spec().vocab_size) {
-      throw ModelError(
-          "the tokenizer has ids up to " + std::to_string(tokenizer->vocab_size() - 1) +
-              ", the model's embedding " + std::to_string(loaded.model.spec().vocab_size) + " rows",
-          "Use the tokenizer that belongs to the model.");
-    }
-    return evaluate_language(task, loaded, *tokenizer, options, observer);
-  }
-  Score operator()(const auto& task) const {
     if (tokenizer == nullptr) {
       throw UsageError(loaded.model.path.string() + " reads images and knows no words",
                        "Give --task classify, or --task regress for numbers.");
@@ -168,7 +153,26 @@ struct Evaluation {
   }
 };
 
+template <class Task>
+void add_if_prompted(std::string& names) {
+  if constexpr (requires { Task::kPrompted; }) {
+    names += (names.empty() ? "" : "|") + std::string(Task::kName);
+  }
+}
+
+template <class... Tasks>
+std::string prompted_names(std::type_identity<std::variant<Tasks...>> /*list*/) {
+  std::string names;
+  (add_if_prompted<Tasks>(names), ...);
+  return names;
+}
+
 }  // namespace
+
+FieldCondition with_prompted_task() {
+  static const std::string names = prompted_names(std::type_identity<EvalTask>{});
+  return only_with("task", names);
+}
 
 Score evaluate(LoadedModel& loaded, const Tokenizer* tokenizer, const EvalOptions& options,
                EvalObserver& observer) {

@@ -14,6 +14,9 @@
 
 namespace svtune {
 
+// Where a task is chosen whose examples are prompts with answers.
+FieldCondition with_prompted_task();
+
 struct EvalOptions {
   EvalTask task;
   std::filesystem::path data;
@@ -44,7 +47,7 @@ struct EvalOptions {
                             .unit = "examples",
                             .min = 1,
                             .max = 4096});
-    visit.group("Prompt", self.prompt, only_with("task", "perplexity|exact-match"));
+    visit.group("Prompt", self.prompt, with_prompted_task());
   }
 };
 

@@ -14,6 +14,7 @@ namespace svtune {
 struct ExactMatch {
   static constexpr std::string_view kName = "exact-match";
   static constexpr std::string_view kSummary = "generated answers, compared as GSM8K's are";
+  static constexpr bool kPrompted = true;
   std::optional<std::filesystem::path> answers = {};
   AnswerConfig answer;
 

@@ -57,7 +57,12 @@ Json prediction(const LabelledDocuments& data, const LabelMeter& meter, std::int
 
 }  // namespace
 
-LabelSet model_labels(const Model& model, const std::vector<std::string>& names) {
+std::optional<LabelSet> labels_of(const Regression& /*task*/, const Model& /*model*/) {
+  return std::nullopt;
+}
+
+std::optional<LabelSet> labels_of(const Classification& task, const Model& model) {
+  const std::vector<std::string>& names = task.labels;
   if (model.net->predicts_words()) {
     throw UsageError("--task classify needs a model with a head of labels",
                      "Give one, or with --adapter an adapter that was trained with such a head.");

@@ -69,9 +69,11 @@ struct Regression : LabelTask {
       "correlation, mean squared error";
 };
 
-// The classes of a model's head: `names` where there are some, else id2label of its configuration,
-// else "0", "1" and so on. Throws UsageError when their number is not that of the head's outputs.
-LabelSet model_labels(const Model& model, const std::vector<std::string>& names);
+// The classes of a model's head: the task's names where there are some, else id2label of its
+// configuration, else "0", "1" and so on. Throws UsageError when their number is not that of the
+// head's outputs. Numbers have none.
+std::optional<LabelSet> labels_of(const Classification& task, const Model& model);
+std::optional<LabelSet> labels_of(const Regression& task, const Model& model);
 
 struct LabelInput {
   Network& net;

@@ -53,6 +53,27 @@ Score found_words_score(const FoundWords& found) {
 
 }  // namespace
 
+void check_model(const MaskedWords& /*task*/, const LoadedModel& loaded,
+                 const Tokenizer* tokenizer) {
+  if (loaded.routed()) {
+    throw UsageError("hidden words are evaluated with one adapter at a time",
+                     "Give --adapter once, and evaluate the others in turn.");
+  }
+  const ArchSpec& spec = loaded.model.spec();
+  if (spec.task != HeadTask::kMasked) {
+    throw UsageError("--task mask needs a model that finds hidden words; the head of " +
+                         loaded.model.path.string() + " has other outputs",
+                     "Give an encoder whose config.json names a class ForMaskedLM, or with "
+                     "--adapter an adapter that was trained with --task mask.");
+  }
+  // Any of the tokenizer's words may be put in the place of a hidden one.
+  if (tokenizer->vocab_size() > spec.vocab_size) {
+    throw ModelError("the tokenizer has ids up to " + std::to_string(tokenizer->vocab_size() - 1) +
+                         ", the model's embedding " + std::to_string(spec.vocab_size) + " rows",
+                     "Use the tokenizer that belongs to the model.");
+  }
+}
+
 EncodeOptions encoding_of(const MaskedWords& task) {
   return {.max_length = task.max_length, .framed = true};
 }

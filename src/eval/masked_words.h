@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <string_view>
 
+#include "adapter_files/loaded_model.h"
 #include "base/fields.h"
 #include "data/token_masks.h"
 #include "eval/task.h"
+#include "text/tokenizer.h"
 
 namespace svtune {
 
@@ -32,6 +34,9 @@ struct MaskedWords {
   }
 };
 
+// Throws UsageError unless the model finds hidden words and has one adapter at most, ModelError for
+// a tokenizer with more words than it.
+void check_model(const MaskedWords& task, const LoadedModel& loaded, const Tokenizer* tokenizer);
 EncodeOptions encoding_of(const MaskedWords& task);
 // Figures: loss (nats per hidden token), perplexity, accuracy (of 1), tokens (hidden). Throws
 // FileError when the data hold no token to hide, RunError when the loss is not finite. Requires: a

@@ -36,6 +36,7 @@ class LossMeter {
 struct Perplexity {
   static constexpr std::string_view kName = "perplexity";
   static constexpr std::string_view kSummary = "loss on the answers of the data";
+  static constexpr bool kPrompted = true;
   std::int64_t max_length = 2048;
 
   template <class Self, class Visitor>

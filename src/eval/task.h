@@ -4,7 +4,11 @@
 // found by overload:
 //   EncodeOptions encoding_of(const Task& task);  // of the data it is measured on
 //   Score run_task(const Task& task, const EvalInput& input);
-// A task of labels (eval/label_tasks.h) derives from LabelTask instead.
+// and, where they apply,
+//   static constexpr bool kPrompted = true;   // its examples are prompts with answers
+//   void check_model(const Task& task, const LoadedModel& loaded, const Tokenizer* tokenizer);
+// which is called before the data are read; the tokenizer of a model of images is null.
+// A task of labels (eval/label_tasks.h) derives from LabelTask and has labels_of() instead.
 // It is one file and one name in the list of eval/tasks.h; command line, library and documents
 // come from that list.
 #pragma once
