@@ -76,8 +76,8 @@ std::filesystem::path save_best(TrainSession& session, const Attached& attached,
 }
 
 // Writes the last state, and the best one by evaluation beside it.
-std::filesystem::path save_states(TrainSession& session, const Attached& attached,
-                                  Trained& trained, RunFiles& files, RunObserver& observer) {
+std::filesystem::path save_states(TrainSession& session, const Attached& attached, Trained& trained,
+                                  RunFiles& files, RunObserver& observer) {
   if (session.options.train.keep_best) {
     return save_best(session, attached, trained, files, observer);
   }
