@@ -65,13 +65,6 @@ struct Attached {
   StartReport report;
 };
 
-// The modules of a head of labels that train beside any method: what holds its output, and those
-// whose tensors the checkpoint lacked.
-std::vector<std::string> head_modules(const Model& model);
-
-// The targets with the modules that attach() trains whole beside them.
-TargetOptions with_own_modules(const Model& model, const TargetOptions& targets);
-
 // For a method that trains matrices, without any target option every tensor of the model trains;
 // with target options only the matched matrices do. A tied embedding and head train as one tensor
 // there; named in modules_to_save (or adapted) they part, as in PEFT. A head of labels trains whole

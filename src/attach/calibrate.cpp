@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "attach/observing_adapter.h"
+#include "attach/train_plan.h"
 #include "base/errors.h"
 #include "base/hash.h"
 #include "libtorch/prelude.h"

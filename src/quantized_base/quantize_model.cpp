@@ -7,6 +7,7 @@
 #include "adapter_files/adapter_file.h"
 #include "attach/attach.h"
 #include "attach/target_check.h"
+#include "attach/train_plan.h"
 #include "base/errors.h"
 #include "base/hash.h"
 #include "base/text_util.h"

@@ -10,6 +10,7 @@
 #include "adapter_files/adapter_file.h"
 #include "attach/calibrate.h"
 #include "attach/target_check.h"
+#include "attach/train_plan.h"
 #include "base/errors.h"
 #include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
