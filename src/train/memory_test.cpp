@@ -192,6 +192,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"mica", MicaConfig{}}, Case{"psoft_bf16", PsoftConfig{}, kBf16},
         Case{"tinylora", TinyloraConfig{}}, Case{"delta_lora_bf16", DeltaLoraConfig{}, kBf16},
         Case{"flora_bf16", FloraConfig{.rank = 2}, kBf16}, Case{"lora_olora", qr_start()},
+        Case{"kasa_bf16", KasaConfig{}, kBf16}, Case{"sorsa", SorsaConfig{}},
         Case{"vera", VeraConfig{}}, Case{"vera_bf16", VeraConfig{}, kBf16},
         Case{"full", FullConfig{}}, Case{"full_bf16", FullConfig{}, kBf16},
         Case{"full_recompute", FullConfig{}, at::kFloat, RecomputePlan::all()}),
