@@ -27,7 +27,8 @@ Norm Builder::rms_norm(const std::string& path, std::int64_t width, RmsNormSpec 
 Norm Builder::layer_norm(const std::string& path, std::int64_t width, LayerNormSpec spec) const {
   const std::string name = prefix_ + path;
   at::Tensor weight = load_.tensor(name + ".weight", {width});
-  return {name, std::move(weight), load_.tensor(name + ".bias", {width}), spec};
+  at::Tensor bias = spec.bias ? load_.tensor(name + ".bias", {width}) : at::Tensor();
+  return {name, std::move(weight), std::move(bias), spec};
 }
 
 Embedding Builder::embedding(const std::string& path, std::int64_t rows, std::int64_t width) const {

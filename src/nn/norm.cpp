@@ -1,5 +1,6 @@
 #include "nn/norm.h"
 
+#include <optional>
 #include <utility>
 
 #include "libtorch/prelude.h"
@@ -20,7 +21,9 @@ at::Tensor Norm::forward(const at::Tensor& x) const {
   if (!exists()) return x;
   if (is_rms_) return rms_norm(x, weight_, rms_);
   const at::ScalarType dtype = x.scalar_type();
-  return at::layer_norm(x, {x.size(-1)}, weight_.to(dtype), bias_.to(dtype), layer_.eps);
+  std::optional<at::Tensor> bias;
+  if (bias_.defined()) bias = bias_.to(dtype);
+  return at::layer_norm(x, {x.size(-1)}, weight_.to(dtype), bias, layer_.eps);
 }
 
 }  // namespace svtune

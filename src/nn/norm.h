@@ -1,4 +1,4 @@
-// A normalisation over the last dimension: RMSNorm, or LayerNorm with a bias.
+// A normalisation over the last dimension: RMSNorm, or LayerNorm with or without a bias.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,12 +11,14 @@ namespace svtune {
 
 struct LayerNormSpec {
   double eps = 1e-5;
+  bool bias = true;  // else it scales alone
 };
 
 class Norm {
  public:
   Norm() = default;  // none: a part that a family leaves out
-  // `name` is the checkpoint's module path; weight and bias are [width].
+  // `name` is the checkpoint's module path; weight and bias are [width], the bias undefined where
+  // there is none.
   Norm(std::string name, at::Tensor weight, RmsNormSpec spec);
   Norm(std::string name, at::Tensor weight, at::Tensor bias, LayerNormSpec spec);
 
@@ -26,7 +28,7 @@ class Norm {
 
   const std::string& name() const { return name_; }
   at::Tensor& weight() { return weight_; }
-  at::Tensor& bias() { return bias_; }  // undefined for RMSNorm
+  at::Tensor& bias() { return bias_; }  // undefined where there is none
 
  private:
   std::string name_;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "libtorch/prelude.h"
+#include "nn/norm.h"
 #include "nn/ops/cross_entropy.h"
 #include "nn/ops/low_rank.h"
 #include "nn/ops/packed_attention.h"
@@ -135,6 +136,19 @@ TEST(Rowwise, RmsNormEqualsThePlainOne) {
           [&](const Tensors& x) { return reference::rms_norm(x[0], x[1], 1e-5, plus_one); });
     }
   }
+}
+
+TEST(LayerNorm, WithoutABiasScalesAlone) {
+  expect_same(
+      {random_leaf({30, 16}, at::kFloat, 1), random_leaf({16}, at::kFloat, 2)}, kFp32,
+      [](const Tensors& x) {
+        return Norm("norm", x[1], at::Tensor(), LayerNormSpec{1e-5, false}).forward(x[0]);
+      },
+      [](const Tensors& x) {
+        const at::Tensor centred = x[0] - x[0].mean(-1, /*keepdim=*/true);
+        const at::Tensor variance = centred.square().mean(-1, /*keepdim=*/true);
+        return centred * at::rsqrt(variance + 1e-5) * x[1];
+      });
 }
 
 TEST(Rowwise, GluEqualsThePlainOne) {
