@@ -152,7 +152,8 @@ TEST(LayerNorm, WithoutABiasScalesAlone) {
 }
 
 TEST(Rowwise, GluEqualsThePlainOne) {
-  for (const Activation activation : {Activation::kSilu, Activation::kGeluTanh}) {
+  for (const Activation activation :
+       {Activation::kSilu, Activation::kGeluTanh, Activation::kGelu}) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       const Tensors leaves{random_leaf({70, 33}, dtype, 1), random_leaf({70, 33}, dtype, 2)};
       expect_same(

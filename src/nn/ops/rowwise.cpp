@@ -97,11 +97,27 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
   }
 };
 
+// The error function of the exact GELU is LibTorch's, which has it in vectors; fp32 or bf16.
+at::Tensor exact_gelu_glu(const at::Tensor& gate, const at::Tensor& up) {
+  return at::gelu(gate.to(at::kFloat)).mul_(up).to(gate.scalar_type());
+}
+
+// Of gate and up.
+variable_list exact_gelu_glu_gradients(const at::Tensor& gate, const at::Tensor& up,
+                                       const at::Tensor& grad_y) {
+  const at::Tensor wide = gate.to(at::kFloat), grad = grad_y.to(at::kFloat);
+  return {at::gelu_backward(grad * up, wide).to(gate.scalar_type()),
+          at::gelu(wide).mul_(grad).to(up.scalar_type())};
+}
+
 struct Glu : torch::autograd::Function<Glu> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& gate_in,
                             const at::Tensor& up_in, std::int64_t activation) {
     const at::Tensor gate = gate_in.contiguous();
     const at::Tensor up = up_in.contiguous();
+    ctx->save_for_backward({gate, up});
+    ctx->saved_data["activation"] = activation;
+    if (static_cast<Activation>(activation) == Activation::kGelu) return exact_gelu_glu(gate, up);
     at::Tensor y = at::empty_like(gate);
     dispatch(gate, [&](auto zero) {
       using T = decltype(zero);
@@ -111,22 +127,24 @@ struct Glu : torch::autograd::Function<Glu> {
         kernels::glu_forward(args, begin, end);
       });
     });
-    ctx->save_for_backward({gate, up});
-    ctx->saved_data["activation"] = activation;
     return y;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor grad_y = grads[0].contiguous();
+    const auto activation = static_cast<Activation>(ctx->saved_data["activation"].toInt());
+    if (activation == Activation::kGelu) {
+      variable_list gradients = exact_gelu_glu_gradients(saved[0], saved[1], grad_y);
+      gradients.emplace_back();
+      return gradients;
+    }
     at::Tensor grad_gate = at::empty_like(saved[0]);
     at::Tensor grad_up = at::empty_like(saved[1]);
     dispatch(grad_y, [&](auto zero) {
       using T = decltype(zero);
-      const kernels::GluGradArgs<T> args{
-          read<T>(saved[0]), read<T>(saved[1]),
-          read<T>(grad_y),   write<T>(grad_gate),
-          write<T>(grad_up), static_cast<Activation>(ctx->saved_data["activation"].toInt())};
+      const kernels::GluGradArgs<T> args{read<T>(saved[0]),   read<T>(saved[1]), read<T>(grad_y),
+                                         write<T>(grad_gate), write<T>(grad_up), activation};
       at::parallel_for(
           0, grad_y.numel(), rows_a_task(1),
           [&](std::int64_t begin, std::int64_t end) { kernels::glu_backward(args, begin, end); });
@@ -170,9 +188,7 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, const RmsNorm
 }
 
 at::Tensor glu(const at::Tensor& gate, const at::Tensor& up, Activation activation) {
-  if (!has_row_kernel(gate) || activation == Activation::kGelu) {
-    return reference::glu(gate, up, activation);
-  }
+  if (!has_row_kernel(gate)) return reference::glu(gate, up, activation);
   return Glu::apply(gate, up, static_cast<std::int64_t>(activation));
 }
 
