@@ -28,7 +28,10 @@ at::Tensor Block::forward(const at::Tensor& x, std::size_t index, const Pass& pa
     return dropped(y, pass.dropout.at(rates.attention_output, "attention output", index));
   };
   const auto feed = [&](const at::Tensor& input) {
-    const at::Tensor y = std::visit([&](auto& part) { return part.forward(input); }, feed_forward);
+    const Dropout inner =
+        pass.dropout.at(rates.feed_forward_activation, "feed-forward activation", index);
+    const at::Tensor y =
+        std::visit([&](auto& part) { return part.forward(input, inner); }, feed_forward);
     return dropped(y, pass.dropout.at(rates.feed_forward_output, "feed-forward output", index));
   };
   const auto add = [this](const at::Tensor& sum, const at::Tensor& branch) {

@@ -5,9 +5,9 @@
 
 namespace svtune {
 
-at::Tensor GatedMlp::forward(const at::Tensor& x) {
+at::Tensor GatedMlp::forward(const at::Tensor& x, const Dropout& dropout) {
   const std::vector<at::Tensor> each = forward_together({&gate, &up}, x);
-  return down.forward(glu(each[0], each[1], activation));
+  return down.forward(dropped(glu(each[0], each[1], activation), dropout));
 }
 
 void GatedMlp::parts(PartVisitor& visit) {
@@ -17,9 +17,9 @@ void GatedMlp::parts(PartVisitor& visit) {
   visit(activation_module);
 }
 
-at::Tensor FusedGatedMlp::forward(const at::Tensor& x) {
+at::Tensor FusedGatedMlp::forward(const at::Tensor& x, const Dropout& dropout) {
   const std::vector<at::Tensor> halves = at::chunk(gate_up.forward(x), 2, -1);
-  return down.forward(glu(halves[0], halves[1], activation));
+  return down.forward(dropped(glu(halves[0], halves[1], activation), dropout));
 }
 
 void FusedGatedMlp::parts(PartVisitor& visit) {
@@ -28,8 +28,8 @@ void FusedGatedMlp::parts(PartVisitor& visit) {
   visit(activation_module);
 }
 
-at::Tensor Mlp::forward(const at::Tensor& x) {
-  return down.forward(activate(up.forward(x), activation));
+at::Tensor Mlp::forward(const at::Tensor& x, const Dropout& dropout) {
+  return down.forward(dropped(activate(up.forward(x), activation), dropout));
 }
 
 void Mlp::parts(PartVisitor& visit) {
@@ -38,13 +38,14 @@ void Mlp::parts(PartVisitor& visit) {
   visit(activation_module);
 }
 
-at::Tensor Mixture::forward(const at::Tensor& x) {
-  const at::Tensor sum = routed(x);
+at::Tensor Mixture::forward(const at::Tensor& x, const Dropout& dropout) {
+  const at::Tensor sum = routed(x, dropout);
   if (!shared) return sum;
-  return sum + at::sigmoid(shared->gate.forward(x)) * shared->mlp.forward(x);
+  const auto behind = static_cast<std::int64_t>(experts.size());  // the place of the shared one
+  return sum + at::sigmoid(shared->gate.forward(x)) * shared->mlp.forward(x, dropout.at(behind));
 }
 
-at::Tensor Mixture::routed(const at::Tensor& x) {
+at::Tensor Mixture::routed(const at::Tensor& x, const Dropout& dropout) {
   const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor rating = at::softmax(router.forward(x).to(wide), -1);
   auto [weights, chosen] = at::topk(rating, experts_per_token, -1);
@@ -57,7 +58,8 @@ at::Tensor Mixture::routed(const at::Tensor& x) {
     if (places.size(0) == 0) continue;
     const at::Tensor rows = places.div(experts_per_token, "floor");
     const RouteScope scope(selected_route(rows));
-    const at::Tensor y = experts[e].forward(x.index_select(0, rows));
+    const at::Tensor y =
+        experts[e].forward(x.index_select(0, rows), dropout.at(static_cast<std::int64_t>(e)));
     const at::Tensor weighted = y * weights.index_select(0, places).unsqueeze(1);
     sum = sum.index_add(0, rows, weighted.to(x.scalar_type()));
   }

@@ -1,4 +1,5 @@
-// The feed-forward part of a block: gated, plain, or a mixture of experts.
+// The feed-forward part of a block: gated, plain, or a mixture of experts. The dropout that
+// `forward` takes is of the rows that the last layer reads.
 #pragma once
 
 #include <optional>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "models/footprint.h"
+#include "nn/ops/dropout.h"
 #include "nn/ops/rowwise.h"
 #include "nn/parts.h"
 
@@ -17,7 +19,7 @@ struct GatedMlp {
   Activation activation = Activation::kSilu;
   PlainModule activation_module = {};
 
-  at::Tensor forward(const at::Tensor& x);
+  at::Tensor forward(const at::Tensor& x, const Dropout& dropout = {});
   void parts(PartVisitor& visit);
   Kept kept() const { return {2 * gate.out_features(), 0}; }
   std::vector<SharedInput> inputs() const { return {{{&gate, &up}}, {{&down}}}; }
@@ -30,7 +32,7 @@ struct FusedGatedMlp {
   Activation activation = Activation::kSilu;
   PlainModule activation_module = {};
 
-  at::Tensor forward(const at::Tensor& x);
+  at::Tensor forward(const at::Tensor& x, const Dropout& dropout = {});
   void parts(PartVisitor& visit);
   Kept kept() const { return {2 * inner(), 0}; }
   std::vector<SharedInput> inputs() const { return {{{&gate_up}}, {{&down}}}; }
@@ -43,7 +45,7 @@ struct Mlp {
   Activation activation = Activation::kGelu;
   PlainModule activation_module = {};
 
-  at::Tensor forward(const at::Tensor& x);
+  at::Tensor forward(const at::Tensor& x, const Dropout& dropout = {});
   void parts(PartVisitor& visit);
   Kept kept() const { return {up.out_features(), 0}; }
   std::vector<SharedInput> inputs() const { return {{{&up}}, {{&down}}}; }
@@ -65,14 +67,14 @@ struct Mixture {
   bool sums_to_one = true;  // else the weights are their shares among all experts
   std::optional<SharedExpert> shared = {};
 
-  at::Tensor forward(const at::Tensor& x);
+  at::Tensor forward(const at::Tensor& x, const Dropout& dropout = {});
   void parts(PartVisitor& visit);
   Kept kept() const;
   std::vector<SharedInput> inputs() const;
   std::int64_t inner() const;
 
  private:
-  at::Tensor routed(const at::Tensor& x);
+  at::Tensor routed(const at::Tensor& x, const Dropout& dropout);
 };
 
 using FeedForward = std::variant<GatedMlp, FusedGatedMlp, Mlp, Mixture>;

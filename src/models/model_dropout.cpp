@@ -15,6 +15,7 @@ constexpr DropoutPlace kDropoutPlaces[] = {
     {"embedding", &DropoutRates::embedding},
     {"attention weights", &DropoutRates::attention_weights},
     {"attention output", &DropoutRates::attention_output},
+    {"feed-forward activation", &DropoutRates::feed_forward_activation},
     {"feed-forward output", &DropoutRates::feed_forward_output},
     {"table of distances", &DropoutRates::distances},
     {"convolution", &DropoutRates::convolution},

@@ -14,14 +14,15 @@ namespace svtune {
 
 // Probabilities in [0, 1); none: the family has no dropout at that place.
 struct DropoutRates {
-  std::optional<double> embedding = {};            // rows that enter the blocks
-  std::optional<double> attention_weights = {};    // softmax's, of each query and key
-  std::optional<double> attention_output = {};     // before its norm or sum
-  std::optional<double> feed_forward_output = {};  // before its norm or sum
-  std::optional<double> distances = {};            // DeBERTa's table, anew in each block
-  std::optional<double> convolution = {};          // DeBERTa V2's, before its activation
-  std::optional<double> head_input = {};           // before a head's first of two layers
-  std::optional<double> head_output = {};          // before a head's last layer
+  std::optional<double> embedding = {};                // rows that enter the blocks
+  std::optional<double> attention_weights = {};        // softmax's, of each query and key
+  std::optional<double> attention_output = {};         // before its norm or sum
+  std::optional<double> feed_forward_activation = {};  // before the part's last layer
+  std::optional<double> feed_forward_output = {};      // before its norm or sum
+  std::optional<double> distances = {};                // DeBERTa's table, anew in each block
+  std::optional<double> convolution = {};              // DeBERTa V2's, before its activation
+  std::optional<double> head_input = {};               // before a head's first of two layers
+  std::optional<double> head_output = {};              // before a head's last layer
 };
 
 // The same places, all with one rate.

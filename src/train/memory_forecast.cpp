@@ -21,13 +21,15 @@ double bytes_of(const Kept& kept, double tokens, double element) {
   return tokens * each + static_cast<double>(kept.once) * element;
 }
 
-// The masks of a block's branches, one byte for each element.
+// The masks within a block's branches and of their outputs, one byte for each element.
 double mask_bytes(const Block& block, const DropoutRates& rates, double tokens) {
-  double branches = 0;
+  const BlockWidths widths = block.widths();
+  std::int64_t columns = 0;
   for (const std::optional<double>& rate : {rates.attention_output, rates.feed_forward_output}) {
-    if (rate.value_or(0) > 0) branches += 1;
+    if (rate.value_or(0) > 0) columns += widths.hidden;
   }
-  return branches * tokens * static_cast<double>(block.widths().hidden);
+  if (rates.feed_forward_activation.value_or(0) > 0) columns += widths.inner;
+  return tokens * static_cast<double>(columns);
 }
 
 // The block that holds each linear layer and each parameter, by name; others are not listed.

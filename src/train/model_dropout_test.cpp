@@ -101,6 +101,10 @@ TEST(ModelDropoutRun, CountsItsMasksInTheForecast) {
   const std::uint64_t with = predict_memory(*rig.net, request).total();
   // Two blocks of 32 columns, and an eighth for the allocator; each item is rounded down.
   EXPECT_NEAR(static_cast<double>(with - without), 2 * 1000 * 32 * 9 / 8, 4);
+  request.dropout.feed_forward_activation = 0.1;
+  const std::uint64_t inside = predict_memory(*rig.net, request).total();
+  const auto inner = static_cast<double>(rig.net->spec().intermediate_size);
+  EXPECT_NEAR(static_cast<double>(inside - with), 2 * 1000 * inner * 9 / 8, 4);
 }
 
 TEST(ModelDropoutRun, OfARateLeavesPlacesThatTheFamilyLacks) {
