@@ -36,9 +36,9 @@ at::Tensor class_log_probs(const at::Tensor& logits, const at::Tensor& targets) 
 }  // namespace
 
 at::Tensor DocumentHead::logits(const at::Tensor& x, const PassDropout& dropout) {
-  at::Tensor y = x;
+  at::Tensor y = transform ? transform->forward(x) : x;
   if (dense) {
-    const at::Tensor input = dropped(x, dropout.at(dropout.rates.head_input, "head input"));
+    const at::Tensor input = dropped(y, dropout.at(dropout.rates.head_input, "head input"));
     y = activated(dense->forward(input), activation);
   }
   return widened(output.forward(dropped(y, dropout.at(dropout.rates.head_output, "head output"))));
@@ -56,17 +56,24 @@ at::Tensor DocumentHead::loss(const at::Tensor& x, const at::Tensor& targets,
 }
 
 void DocumentHead::parts(PartVisitor& visit) {
+  if (transform) transform->parts(visit);
   if (dense) visit(*dense);
   visit(output);
 }
 
 at::Tensor TokenHead::logits(const at::Tensor& x, const PassDropout& dropout) {
-  return widened(output.forward(dropped(x, dropout.at(dropout.rates.head_output, "head output"))));
+  const at::Tensor y = transform ? transform->forward(x) : x;
+  return widened(output.forward(dropped(y, dropout.at(dropout.rates.head_output, "head output"))));
 }
 
 at::Tensor TokenHead::log_probs(const at::Tensor& x, const at::Tensor& targets,
                                 const PassDropout& dropout) {
   return class_log_probs(logits(x, dropout), targets);
+}
+
+void TokenHead::parts(PartVisitor& visit) {
+  if (transform) transform->parts(visit);
+  visit(output);
 }
 
 }  // namespace svtune

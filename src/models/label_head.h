@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "models/model_dropout.h"
+#include "models/row_transform.h"
 #include "nn/parts.h"
 
 namespace svtune {
@@ -13,12 +14,15 @@ enum class HeadActivation { kTanh, kRelu, kGelu };
 // What of a document's rows the head reads.
 enum class Pooling {
   kFirst,         // the first row
+  kMean,          // the mean of all
   kFirstAndMean,  // the first, and beside it the mean of the others
 };
 
 // output(act(dense(x))) of each document's pooled rows: what transformers' models for sequence
-// classification have on top, some of them under the name of a pooler. Image models have no dense.
+// classification have on top, some of them under the name of a pooler. ModernBERT has `transform`
+// in front of the output instead, image models neither.
 struct DocumentHead {
+  std::optional<RowTransform> transform = {};
   std::optional<Linear> dense = {};  // [width, width]
   Linear output;                     // [labels, width], of the pooled rows
   HeadActivation activation = HeadActivation::kTanh;
@@ -32,9 +36,10 @@ struct DocumentHead {
   void parts(PartVisitor& visit);
 };
 
-// output(x) of each row.
+// output(x) of each row, or output(transform(x)).
 struct TokenHead {
   Linear output;  // [labels, hidden]
+  std::optional<RowTransform> transform = {};
 
   // x [M, hidden] -> [M, labels] in fp32 (fp64 for fp64).
   at::Tensor logits(const at::Tensor& x, const PassDropout& dropout = {});
@@ -42,7 +47,7 @@ struct TokenHead {
   // that the head does not have.
   at::Tensor log_probs(const at::Tensor& x, const at::Tensor& targets,
                        const PassDropout& dropout = {});
-  void parts(PartVisitor& visit) { visit(output); }
+  void parts(PartVisitor& visit);
 };
 
 }  // namespace svtune

@@ -34,15 +34,6 @@ void for_each_tile(const at::Tensor& rows, const at::Tensor& targets, std::int64
 
 }  // namespace
 
-at::Tensor RowTransform::forward(const at::Tensor& x) {
-  return norm.forward(activate(dense.forward(x), activation));
-}
-
-void RowTransform::parts(PartVisitor& visit) {
-  visit(dense);
-  visit(norm);
-}
-
 void LanguageHead::parts(PartVisitor& visit) {
   if (transform) transform->parts(visit);
   visit(output);

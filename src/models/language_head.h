@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "models/row_transform.h"
 #include "nn/ops/cross_entropy.h"
 #include "nn/parts.h"
 
@@ -13,23 +14,12 @@ namespace svtune {
 // compute dtype, with their gradient.
 inline constexpr std::int64_t kAdaptedTileElements = 1 << 22;
 
-// norm(act(dense(x))): what masked language models have between their rows and the words (Devlin et
-// al., "BERT", 2019, in the authors' code).
-struct RowTransform {
-  Linear dense;  // [hidden, hidden]
-  Activation activation = Activation::kGelu;
-  Norm norm;
-
-  at::Tensor forward(const at::Tensor& x);  // [M, hidden] -> [M, hidden]
-  void parts(PartVisitor& visit);
-};
-
 // A head that reads the embedding's matrix is handed it with every call; null otherwise.
 struct LanguageHead {
   Linear output;  // [vocab, hidden]
   HeadSpec spec;
-  TokenRows rows = {};  // of its own matrix, that train apart
-  std::optional<RowTransform> transform = {};
+  TokenRows rows = {};                         // of its own matrix, that train apart
+  std::optional<RowTransform> transform = {};  // of those that find hidden words
 
   // x [M, hidden] after the final norm -> [M, vocab] in fp32 (fp64 for fp64).
   at::Tensor logits(const at::Tensor& x, const Embedding* tied);

@@ -16,6 +16,19 @@ std::optional<RowRoute> route_of_supervised(const Batch& batch) {
   return tokens->select(batch.supervised);
 }
 
+// The mean of each document's rows, [S, width]; no document is empty.
+at::Tensor document_means(const at::Tensor& rows, const std::vector<std::int32_t>& offsets) {
+  std::vector<std::int64_t> lengths;
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+    lengths.push_back(offsets[s + 1] - offsets[s]);
+  }
+  std::vector<at::Tensor> means;
+  for (const at::Tensor& document : at::split_with_sizes(rows, lengths, 0)) {
+    means.push_back(document.mean(0));
+  }
+  return at::stack(means, 0);
+}
+
 }  // namespace
 
 Network::Network(ArchSpec spec, const WeightLoader& load)
@@ -90,6 +103,7 @@ at::Tensor Network::document_rows(const Batch& batch, Pooling pooling, const Pas
     first.push_back(batch.offsets[s]);
   }
   const at::Tensor x = hidden_states(batch, nullptr, dropout);
+  if (pooling == Pooling::kMean) return document_means(parts_.backbone.finish(x), batch.offsets);
   if (pooling == Pooling::kFirstAndMean) {
     // Images of one batch have one size.
     const at::Tensor rows =
@@ -141,8 +155,12 @@ std::vector<NamedParameter> Network::head_parameters() {
 }
 
 bool Network::transforms_rows() const {
-  const auto* words = std::get_if<LanguageHead>(&parts_.head);
-  return words != nullptr && words->transform.has_value();
+  return std::visit([](const auto& head) { return head.transform.has_value(); }, parts_.head);
+}
+
+bool Network::averages_rows() const {
+  const auto* documents = std::get_if<DocumentHead>(&parts_.head);
+  return documents != nullptr && documents->pooling != Pooling::kFirst;
 }
 
 std::vector<Linear*> Network::linears() {

@@ -62,8 +62,10 @@ class Network {
   // Those of the output head alone; its last is head().
   std::vector<Linear*> head_linears();
   std::vector<NamedParameter> head_parameters();
-  // Whether words are predicted from rows that a layer of the head has changed.
+  // Whether the head's output reads rows that a RowTransform has changed.
   bool transforms_rows() const;
+  // Whether the head reads means over the rows of a document, so that all of them are normed.
+  bool averages_rows() const;
   // The paths of all modules, containers before what they contain, as target names match them.
   std::vector<std::string> module_names();
   std::vector<Block>& blocks() { return parts_.backbone.blocks; }

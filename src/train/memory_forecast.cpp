@@ -97,11 +97,9 @@ double head_bytes(const Network& net, const MemoryRequest& request, double eleme
                                                                       : request.batch_tokens);
   const double tile_rows = std::min(rows, std::max(16.0, std::floor(tile_elements / vocab)));
   const auto hidden = static_cast<double>(spec.hidden_size);
-  // A head that reads the mean of a document's rows has all of them normed.
-  const double normed = net.head().in_features() > spec.hidden_size
-                            ? static_cast<double>(request.batch_tokens) * 3 * hidden * element
-                            : 0;
-  // The layer in front of the words: its input, product, activation and norm, with gradients.
+  const double normed =
+      net.averages_rows() ? static_cast<double>(request.batch_tokens) * 3 * hidden * element : 0;
+  // The layer in front of the output: its input, product, activation and norm, with gradients.
   const double transformed = net.transforms_rows() ? rows * 6 * hidden * element : 0;
   return normed + transformed + rows * (3 * hidden * element + 3 * kFp32) +
          copies * tile_rows * vocab * element;
