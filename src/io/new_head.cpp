@@ -27,8 +27,8 @@ Json with_head(Json config, const NewHead& head, const std::string& source) {
     const Json type = config.is_object() ? config.value("model_type", Json()) : Json();
     const std::string kind = head.task == HeadTask::kMasked ? "hidden words" : "labels";
     throw FileError(source, "model_type " + type.dump() + " can have no head of " + kind,
-                    "Give an encoder, BERT, RoBERTa, DistilBERT or DeBERTa V3, or an image model, "
-                    "ViT or DINOv2.");
+                    "Give an encoder, BERT, RoBERTa, DistilBERT, DeBERTa V3 or ModernBERT, or an "
+                    "image model, ViT or DINOv2.");
   }
   if (head.task == HeadTask::kMasked) return with_masked_head(std::move(config), *family, source);
   const auto count = static_cast<std::int64_t>(head.names.size());

@@ -6,7 +6,7 @@
 namespace svtune::test {
 
 struct TinyEncoder {
-  std::string family = "bert";  // or roberta, distilbert, deberta-v2
+  std::string family = "bert";  // or roberta, distilbert, deberta-v2, modernbert
   std::int64_t labels = 3;
   bool bare = false;  // without the head, and without the prefix of the names
   std::uint64_t seed = 1;
@@ -23,7 +23,8 @@ inline Json tiny_encoder_config(const TinyEncoder& tiny) {
   const std::map<std::string, std::string> classes = {{"bert", "Bert"},
                                                       {"roberta", "Roberta"},
                                                       {"distilbert", "DistilBert"},
-                                                      {"deberta-v2", "DebertaV2"}};
+                                                      {"deberta-v2", "DebertaV2"},
+                                                      {"modernbert", "ModernBert"}};
   const char* head = tiny.masked ? "ForMaskedLM" : "ForSequenceClassification";
   json["architectures"] = {classes.at(tiny.family) + (tiny.bare ? "Model" : head)};
   if (!tiny.bare) {
@@ -47,6 +48,14 @@ inline Json tiny_encoder_config(const TinyEncoder& tiny) {
                  {"position_buckets", 8},
                  {"max_relative_positions", -1},
                  {"type_vocab_size", 0}});
+  }
+  if (tiny.family == "modernbert") {
+    // The second layer sees three tokens to each side.
+    json.update({{"local_attention", 6}, {"norm_eps", 1e-7}});
+    for (const char* key : {"bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"}) {
+      json[key] = 2;
+    }
+    for (const char* key : {"hidden_act", "type_vocab_size", "layer_norm_eps"}) json.erase(key);
   }
   return json;
 }

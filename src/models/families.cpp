@@ -119,6 +119,7 @@ const std::vector<Family>& families() {
       {"xlm-roberta", parse_roberta, "", "XLMRoberta"},
       {"distilbert", parse_distilbert, "", "DistilBert", kDistilBertSizes},
       {"deberta-v2", parse_deberta_v2, "DeBERTa V2 and V3", "DebertaV2"},
+      {"modernbert", parse_modernbert, "", "ModernBert"},
       {"vit", parse_vit, "", "ViT", {}, true},
       {"dinov2", parse_dinov2, "any size; no registers", "Dinov2", kDinov2Sizes, true},
   };

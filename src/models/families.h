@@ -58,6 +58,7 @@ void parse_bert(ConfigReader& config, ArchSpec& spec);
 void parse_roberta(ConfigReader& config, ArchSpec& spec);
 void parse_distilbert(ConfigReader& config, ArchSpec& spec);
 void parse_deberta_v2(ConfigReader& config, ArchSpec& spec);
+void parse_modernbert(ConfigReader& config, ArchSpec& spec);
 void parse_vit(ConfigReader& config, ArchSpec& spec);
 void parse_dinov2(ConfigReader& config, ArchSpec& spec);
 

@@ -9,7 +9,9 @@
 #include <set>
 
 #include "base/errors.h"
+#include "libtorch/prelude.h"
 #include "models/model_dropout.h"
+#include "models/network.h"
 
 namespace svtune {
 namespace families_test {
@@ -145,6 +147,47 @@ TEST(Families, ReadBothFormsOfTheRotationsByLayerType) {
     EXPECT_EQ(spec.window_rope->type, RopeType::kDefault);
     EXPECT_EQ(spec.window_rope->width, spec.head_dim);
   }
+}
+
+// Of each layer; without weights.
+std::vector<std::int64_t> windows_of(const ArchSpec& spec) {
+  Network net(spec, [](const std::string&, const std::vector<std::int64_t>& shape) {
+    return at::zeros({1}, at::kFloat).expand(shape);
+  });
+  std::vector<std::int64_t> windows;
+  for (const Block& block : net.blocks()) {
+    windows.push_back(std::get<Attention>(block.attention).spec.window);
+  }
+  return windows;
+}
+
+TEST(Families, ReadBothFormsOfModernBert) {
+  Json older = config_of("modernbert");
+  older["architectures"] = Json::array({"ModernBertForMaskedLM"});
+  Json newer = older;
+  older.update({{"global_attn_every_n_layers", 2},
+                {"global_rope_theta", 8e4},
+                {"local_rope_theta", 5e3},
+                {"position_embedding_type", "absolute"}});
+  const std::string full = "full_attention", window = "sliding_attention";
+  newer["layer_types"] = {full, window, full, window};
+  newer["rope_parameters"] = {{full, {{"rope_type", "default"}, {"rope_theta", 8e4}}},
+                              {window, {{"rope_type", "default"}, {"rope_theta", 5e3}}}};
+  for (const Json& config : {older, newer}) {
+    const ArchSpec spec = parse_arch(config, "config.json");
+    EXPECT_EQ(spec.rope.theta, 8e4);
+    ASSERT_TRUE(spec.window_rope.has_value());
+    EXPECT_EQ(spec.window_rope->theta, 5e3);
+    // 128 tokens, half of them to each side, and the token itself.
+    EXPECT_THAT(windows_of(spec), testing::ElementsAre(0, 65, 0, 65));
+  }
+  Json shortest = config_of("modernbert");
+  shortest["architectures"] = Json::array({"ModernBertForMaskedLM"});
+  const ArchSpec spec = parse_arch(shortest, "config.json");
+  EXPECT_EQ(spec.rope.theta, 160000);
+  EXPECT_EQ(spec.window_rope->theta, 10000);
+  EXPECT_THAT(windows_of(spec), testing::ElementsAre(0, 65, 65, 0));
+  EXPECT_TRUE(spec.tied_head);
 }
 
 }  // namespace families_test

@@ -33,7 +33,12 @@ std::vector<DropoutCase> dropout_cases() {
        "embedding 0.1, attention weights 0.2, feed-forward output 0.1, "
        "head's output layer 0.3"},
       {"deberta-v2", "{" + usual + R"(, "pooler_dropout": 0.3, "cls_dropout": 0.4})",
-       blocks + ", table of distances 0.1, head's input 0.3, head's output layer 0.4"}};
+       blocks + ", table of distances 0.1, head's input 0.3, head's output layer 0.4"},
+      {"modernbert",
+       R"({"embedding_dropout": 0.1, "attention_dropout": 0.2, "mlp_dropout": 0.3,
+           "classifier_dropout": 0.4})",
+       "embedding 0.1, attention weights 0.2, attention output 0.2, feed-forward activation 0.3, "
+       "head's output layer 0.4"}};
 }
 
 class ModelDropout : public testing::TestWithParam<DropoutCase> {

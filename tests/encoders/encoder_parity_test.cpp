@@ -155,7 +155,7 @@ TEST_F(EncoderParity, LogitsLossesAndGradientsEqualTransformers) {
     }
     ++variants;
   }
-  EXPECT_EQ(variants, 19);
+  EXPECT_EQ(variants, 24);
   RecordProperty("largest_relative_gradient_error", std::to_string(largest));
 }
 
@@ -171,9 +171,10 @@ TEST_F(EncoderParity, WeightsThatTorchSavedAreTheSameModel) {
 TEST_F(EncoderParity, LoadsWhatPeftWrites) {
   const TempDirectory out;
   std::string arguments = "peft " + quoted(out.path());
-  for (const char* name : {"bert", "roberta", "distilbert", "deberta", "bert_tokens",
-                           "roberta_tokens", "deberta_tokens", "bert_masked", "roberta_masked",
-                           "distilbert_masked", "deberta_own_masked"}) {
+  for (const char* name :
+       {"bert", "roberta", "distilbert", "deberta", "bert_tokens", "roberta_tokens",
+        "deberta_tokens", "bert_masked", "roberta_masked", "distilbert_masked",
+        "deberta_own_masked", "modernbert", "modernbert_masked"}) {
     arguments += " " + quoted(models() / name);
   }
   std::istringstream names(oracle(python(), arguments));
@@ -194,7 +195,7 @@ TEST_F(EncoderParity, LoadsWhatPeftWrites) {
     EXPECT_LT(max_difference(logits_for(*merged.net, batch), wanted), kTolerance);
     ++cases;
   }
-  EXPECT_EQ(cases, 41);
+  EXPECT_EQ(cases, 49);
 }
 
 struct Written {
@@ -212,7 +213,7 @@ TEST_F(EncoderParity, PeftLoadsWhatSvtuneWrites) {
   pissa.low_rank.rank = 3;
   const TargetOptions all{.target_modules = {"all-linear"}};
   Json cases = Json::array();
-  for (const char* family : {"bert", "roberta", "distilbert", "deberta-v2"}) {
+  for (const char* family : {"bert", "roberta", "distilbert", "deberta-v2", "modernbert"}) {
     for (const std::string form : {"", "-bare", "-tokens", "-masked"}) {
       const bool bare = !form.empty();
       const std::string base_name = family + form;

@@ -223,7 +223,7 @@ TEST(MaskedHead, TrainsBesideTheMethodWhereItWasMade) {
 
 // The checkpoint has no head: it comes back from the adapter's files, and is merged.
 TEST(MaskedHead, ComesBackFromAdaptersAndMergedModels) {
-  for (const char* family : {"bert", "roberta", "distilbert", "deberta-v2"}) {
+  for (const char* family : {"bert", "roberta", "distilbert", "deberta-v2", "modernbert"}) {
     SCOPED_TRACE(family);
     test::TempDirectory directory;
     test::write_tiny_encoder(directory / "model", {.family = family, .bare = true});
@@ -243,6 +243,37 @@ TEST(MaskedHead, ComesBackFromAdaptersAndMergedModels) {
     // Products of fp32 matrices are summed in another order.
     EXPECT_LT(max_difference(hidden_word_logits(merged), expected), 1e-4);
   }
+}
+
+// Of ModernBERT: the mean of a document's rows goes through a layer and a norm that were made.
+TEST(EncoderHead, ThatAveragesComesBackFromAdapters) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {.family = "modernbert", .bare = true});
+  const std::filesystem::path file = directory / "model" / "config.json";
+  Json config = read_json_file(file);
+  config["classifier_pooling"] = "mean";
+  write_file_atomic(file, dump_json(config));
+  LoadOptions options{at::kFloat};
+  options.head = NewHead{.labels = 3, .seed = 4};
+  Model model = load_model(directory / "model", options);
+  EXPECT_THAT(model.made, testing::ElementsAre("classifier.bias", "classifier.weight",
+                                               "head.dense.weight", "head.norm.weight"));
+  const Attached attached = attach(model, LoraConfig{}, {});
+  EXPECT_THAT(attached.record.targets.modules_to_save,
+              testing::ElementsAre("classifier", "head.dense", "head.norm"));
+  test::disturb(attached.adapters);
+  const at::Tensor expected = test::document_logits_of(model);
+  // The second document alone: no row of the first is in its mean.
+  Batch alone = test::without_types(test::two_documents());
+  alone.tokens = alone.tokens.narrow(0, 12, 5);
+  alone.positions = alone.positions.narrow(0, 12, 5);
+  alone.offsets = {0, 5};
+  const at::NoGradGuard no_grad;
+  // Products of other numbers of rows are summed in another order.
+  EXPECT_LT(max_difference(model.net->document_logits(alone), expected.narrow(0, 1, 1)), 1e-4);
+  save_adapter(model, attached.adapters, attached.record, directory / "adapter");
+  LoadedModel again = load_with_adapter(directory / "model", directory / "adapter", {});
+  EXPECT_EQ(max_difference(test::document_logits_of(again.model), expected), 0);
 }
 
 std::string error_of(const std::function<void()>& action) {
@@ -325,7 +356,14 @@ TEST(EncoderConfig, RefusesWhatChangesTheComputation) {
                                      {"deberta-v2", "conv_kernel_size", 4},
                                      {"deberta-v2", "embedding_size", 16},
                                      {"deberta-v2", "pooler_hidden_act", "tanh"},
-                                     {"deberta-v2", "position_buckets", 2}};
+                                     {"deberta-v2", "position_buckets", 2},
+                                     {"modernbert", "is_decoder", true},
+                                     {"modernbert", "classifier_pooling", "max"},
+                                     {"modernbert", "hidden_activation", "relu"},
+                                     {"modernbert", "head_dim", 16},
+                                     {"modernbert", "layer_types", {"full_attention"}},
+                                     {"modernbert", "rope_theta", 1e4},
+                                     {"modernbert", "rope_parameters", {{"rope_theta", 1e4}}}};
   for (const Refused& each : list) {
     Json config = test::tiny_encoder_config({.family = each.family});
     EXPECT_EQ(error_of([&] { parse_arch(config, "config.json"); }), "") << each.family;

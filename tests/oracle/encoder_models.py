@@ -31,6 +31,13 @@ DEBERTA = dict(SIZES, relative_attention=True, share_att_key=True, position_bias
                pos_att_type="p2c|c2p", norm_rel_ebd="layer_norm", position_buckets=16,
                max_relative_positions=-1, type_vocab_size=0)
 ROBERTA = dict(SIZES, max_position_embeddings=130, type_vocab_size=1, pad_token_id=1, layer_norm_eps=1e-5)
+MODERN = dict(SIZES, pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2, local_attention=14)
+# A window in the first layer, biases everywhere, an attention dropout that evaluation ignores.
+MODERN_BIASES = dict(MODERN, layer_types=["sliding_attention", "full_attention", "sliding_attention"], norm_bias=True,
+                     attention_bias=True, mlp_bias=True, classifier_bias=True, norm_eps=1e-6, attention_dropout=0.1,
+                     hidden_activation="gelu_pytorch_tanh", rope_parameters={
+                         "full_attention": {"rope_type": "linear", "factor": 2.0, "rope_theta": 5000.0},
+                         "sliding_attention": {"rope_type": "default", "rope_theta": 300.0}})
 DOCUMENTS, TOKENS, MASKED = "ForSequenceClassification", "ForTokenClassification", "ForMaskedLM"
 VARIANTS = {
     "bert": ("Bert", DOCUMENTS, dict(SIZES, num_labels=3)),
@@ -54,6 +61,12 @@ VARIANTS = {
     "distilbert_masked": ("DistilBert", MASKED, dict(DISTIL)),
     "deberta_masked": ("DebertaV2", MASKED, dict(DEBERTA)),
     "deberta_own_masked": ("DebertaV2", MASKED, dict(DEBERTA, legacy=False)),
+    "modernbert": ("ModernBert", DOCUMENTS, dict(MODERN, num_labels=3)),
+    "modernbert_mean": ("ModernBert", DOCUMENTS, dict(MODERN_BIASES, num_labels=1, classifier_pooling="mean")),
+    "modernbert_tokens": ("ModernBert", TOKENS, dict(MODERN, num_labels=4)),
+    "modernbert_masked": ("ModernBert", MASKED, dict(MODERN)),
+    "modernbert_masked_untied": ("ModernBert", MASKED, dict(MODERN_BIASES, tie_word_embeddings=False,
+                                                            decoder_bias=False)),
 }
 LENGTHS = (1, 2, 7, 40, 120, 5)
 # svtune has a bias beside its layer's matrix; transformers' modules share it.
@@ -140,7 +153,7 @@ def write_models(output):
         for key, parameter in model.named_parameters():
             if parameter is embedding:  # which a tied output may name first
                 key = next(name for name, each in model.named_parameters(remove_duplicate=False)
-                           if each is embedding and name.endswith("word_embeddings.weight"))
+                           if each is embedding and name.endswith("_embeddings.weight"))
             if parameter.grad is not None:
                 tensors["grad." + SHARED.get(key, key)] = parameter.grad.contiguous()
         save_file(tensors, output / name / "expected.safetensors")
@@ -179,6 +192,8 @@ def write_adapters(output, directories):
             if tokens and case == "all_linear":
                 continue  # PEFT adapts the classifier as well, which trains whole
             model = read_model(directory, task)
+            if model.config.model_type == "modernbert":
+                options = dict(options, target_modules=options.get("target_modules", ["Wqkv", "Wi"]))
             if model.config.model_type == "distilbert":
                 options = dict(options, target_modules=options.get("target_modules", ["q_lin", "lin1"]))
                 if case == "all_linear" and task is not None:

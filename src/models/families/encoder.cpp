@@ -208,14 +208,7 @@ void check_heads(ConfigReader& config, const ArchSpec& spec) {
                  std::to_string(spec.num_heads) + " heads");
 }
 
-EncoderOptions read_encoder(ConfigReader& config, ArchSpec& spec, const std::string& root,
-                            const std::string& act_key) {
-  spec.base_prefix = root + ".";
-  spec.default_targets = {"query", "value"};
-  spec.buffers = {"embeddings.position_ids", "embeddings.token_type_ids"};
-  spec.old_names = {{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}};
-  spec.rotary = false;
-  spec.max_positions = config.integer_or("max_position_embeddings", 512);
+void read_encoder_task(ConfigReader& config, ArchSpec& spec) {
   check_heads(config, spec);
   // Of a model for pretraining the head that tells following sentences is not used.
   constexpr HeadTask kTasks[] = {HeadTask::kDocument, HeadTask::kToken, HeadTask::kMasked,
@@ -226,6 +219,17 @@ EncoderOptions read_encoder(ConfigReader& config, ArchSpec& spec, const std::str
   spec.tied_head = masked && config.boolean_or("tie_word_embeddings", true);
   if (!masked) read_labels(config, spec);
   refuse_decoders(config);
+}
+
+EncoderOptions read_encoder(ConfigReader& config, ArchSpec& spec, const std::string& root,
+                            const std::string& act_key) {
+  spec.base_prefix = root + ".";
+  spec.default_targets = {"query", "value"};
+  spec.buffers = {"embeddings.position_ids", "embeddings.token_type_ids"};
+  spec.old_names = {{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}};
+  spec.rotary = false;
+  spec.max_positions = config.integer_or("max_position_embeddings", 512);
+  read_encoder_task(config, spec);
   EncoderOptions options;
   options.root = root;
   options.norm.eps = config.number_or("layer_norm_eps", 1e-12);

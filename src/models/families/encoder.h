@@ -1,5 +1,6 @@
 // What the encoder families share: learned input tables, blocks with the norm behind each branch,
-// heads of labels and of hidden words. A family says what is special about it as data.
+// heads of labels and of hidden words. A family says what is special about it as data. ModernBERT
+// has other blocks and only reads its tasks alike.
 #pragma once
 
 #include <optional>
@@ -57,6 +58,10 @@ std::function<NetworkParts(const ArchSpec&, const Builder&)> encoder(EncoderOpti
 EncoderOptions read_encoder(ConfigReader& config, ArchSpec& spec, const std::string& root,
                             const std::string& act_key = "hidden_act");
 
+// The head that the file's class of transformers has: the task, its labels, whether an output of
+// words is tied. Problems with other classes, with decoders and with heads that do not divide the
+// hidden size.
+void read_encoder_task(ConfigReader& config, ArchSpec& spec);
 // The labels of a head, as transformers counts them; spec.task is known already.
 void read_labels(ConfigReader& config, ArchSpec& spec);
 Activation read_activation(ConfigReader& config, const std::string& key);

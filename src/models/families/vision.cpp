@@ -82,7 +82,7 @@ NetworkParts make_vision(const ArchSpec& spec, const VisionOptions& options, con
   parts.backbone.final_norm = at.layer_norm("layernorm", hidden, options.norm);
   DocumentHead head;
   head.pooling = options.pooling;
-  const std::int64_t width = options.pooling == Pooling::kFirst ? hidden : 2 * hidden;
+  const std::int64_t width = options.pooling == Pooling::kFirstAndMean ? 2 * hidden : hidden;
   head.output = root.linear("classifier", spec.num_labels, width, true);
   parts.head = std::move(head);
   return parts;
