@@ -230,6 +230,7 @@ constexpr Family kFamilies[] = {
     {"bert-json", "bert-base-uncased", "tokenizers"},
     {"roberta", "gpt2", "tokenizers"},
     {"roberta-json", "gpt2", "tokenizers"},
+    {"modernbert-like", "gpt-neox", "tokenizers"},
     {"deberta-v3", "deberta-v3", "tokenizers,sentencepiece"},
     {"deberta-v3-json", "deberta-v3", "tokenizers,sentencepiece,google.protobuf"},
 };

@@ -293,6 +293,20 @@ def roberta(data, model, as_json):
     return encoder_case(tokenizer, special + ["<mask>"])
 
 
+def modernbert_like(data, model):
+    """GPT-NeoX's tokenizer with what ModernBERT's has on top: words of normalised text, a frame, a mask token
+    that takes the space before it along."""
+    tokenizer = Tokenizer.from_file(str(data / "tokenizers/gpt-neox/tokenizer.json"))
+    words = ["|||EMAIL_ADDRESS|||", "[unused0]"]
+    special = ["[UNK]", "[CLS]", "[SEP]", "[PAD]"]
+    tokenizer.add_tokens(words)
+    tokenizer.add_special_tokens(special + [AddedToken("[MASK]", lstrip=True, normalized=False)])
+    tokenizer.post_processor = BERT_TEMPLATE(
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")])
+    tokenizer.save(str(model / "tokenizer.json"))
+    return encoder_case(tokenizer, words + special + ["[MASK]"])
+
+
 def deberta_model(data, model):
     import sentencepiece
 
@@ -361,6 +375,7 @@ FAMILIES = {
     "bert-json": bert_json,
     "roberta": lambda d, m: roberta(d, m, as_json=False),
     "roberta-json": lambda d, m: roberta(d, m, as_json=True),
+    "modernbert-like": modernbert_like,
     "deberta-v3": deberta,
     "deberta-v3-json": deberta_json,
     "gpt2": lambda d, m: json_file(d, m, "gpt2"),
