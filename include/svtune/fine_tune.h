@@ -30,12 +30,14 @@ struct FineTuneOptions {
 
 struct FineTuneStep {
   std::int64_t step = 0, total_steps = 0;  // 1 is the first
-  double loss = 0;                         // nats per supervised token, before the update
-  double grad_norm = 0;                    // before clipping
+  // Before the update, mean over what is learned: in nats per supervised token, hidden token or
+  // document with a class, or of squared errors where numbers are learned.
+  double loss = 0;
+  double grad_norm = 0;  // before clipping
   double learning_rate = 0;
   std::int64_t tokens = 0;               // of this step
   double seconds = 0;                    // of this step
-  std::optional<double> eval_loss = {};  // nats per supervised token, when it was measured
+  std::optional<double> eval_loss = {};  // as loss, when it was measured
 };
 
 // Called after each step; false saves a checkpoint and ends the run.
@@ -47,8 +49,8 @@ struct FineTuneResult {
   std::filesystem::path trained;  // adapter directory; model directory for the method full
   std::filesystem::path report;   // report.html
   std::int64_t trainable_parameters = 0, total_parameters = 0;
-  // Nats per supervised token on the same text before step 1, of the untouched and of the
-  // adapted model; absent in a resumed run.
+  // Of the untouched and of the adapted model on the same data before step 1; absent in a resumed
+  // run.
   std::optional<double> base_loss, start_loss;
   double last_loss = 0;                  // of the last step; NaN when none was left to do
   std::optional<double> best_eval_loss;  // with eval_data

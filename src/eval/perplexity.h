@@ -15,8 +15,8 @@
 namespace svtune {
 
 struct MeanLoss {
-  double loss = 0;        // nats per supervised token; NaN without any
-  double perplexity = 0;  // exp(loss)
+  double loss = 0;        // mean over what is supervised (nn/batch.h); NaN without any
+  double perplexity = 0;  // exp(loss), of words
   std::int64_t tokens = 0;
   std::int64_t supervised_tokens = 0;
   std::vector<Measured> metrics = {};  // where documents have labels

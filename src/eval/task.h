@@ -43,7 +43,7 @@ struct Score {
 struct EvalProgress {
   std::int64_t done = 0, total = 0;
   std::string_view unit;            // what is counted: "example"
-  std::optional<double> loss = {};  // nats per token so far
+  std::optional<double> loss = {};  // mean so far
   std::string note = {};
 };
 

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
+#include "base/text_util.h"
 #include "report/charts.h"
 
 namespace svtune {
@@ -13,9 +15,10 @@ constexpr std::size_t kMostPoints = 2000;  // per series: what a wide screen can
 constexpr ChartSpec kCharts[] = {
     {.id = "loss",
      .title = "Training loss",
-     .unit = "nats per token",
+     .unit = "",
      .member = &MetricPoint::loss,
-     .smooth = true},
+     .smooth = true,
+     .is_loss = true},
     {.id = "grad_norm",
      .title = "Gradient norm",
      .unit = "before clipping",
@@ -23,11 +26,12 @@ constexpr ChartSpec kCharts[] = {
      .smooth = true},
     {.id = "eval_loss",
      .title = "Evaluation loss",
-     .unit = "nats per token",
-     .member = &MetricPoint::eval_loss},
+     .unit = "",
+     .member = &MetricPoint::eval_loss,
+     .is_loss = true},
     {.id = "eval_accuracy",
      .title = "Evaluation accuracy",
-     .unit = "exact match",
+     .unit = "share of right classes",
      .member = &MetricPoint::eval_accuracy,
      .style = NumberStyle::kPercent,
      .from_zero = true},
@@ -51,6 +55,25 @@ constexpr ChartSpec kCharts[] = {
      .style = NumberStyle::kBytes,
      .from_zero = true},
 };
+
+constexpr std::pair<std::string_view, std::string_view> kLossUnits[] = {
+    {"language", "nats per token"},
+    {"classify", "nats per document"},
+    {"regress", "squared error"},
+    {"mask", "nats per hidden token"},
+};
+
+// Of the runs that have such values, each unit once.
+std::string unit_of(const Chart& chart, const std::vector<ReportRun>& runs) {
+  if (!chart.spec->is_loss) return std::string(chart.spec->unit);
+  std::vector<std::string> units;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const std::string unit(loss_unit(runs[i]));
+    const bool shown = std::find(units.begin(), units.end(), unit) != units.end();
+    if (!chart.series[i].values.empty() && !unit.empty() && !shown) units.push_back(unit);
+  }
+  return join(units, " or ");
+}
 
 // Indices of the extremes of each bucket, in order.
 std::vector<std::size_t> extreme_indices(const std::vector<double>& values, std::size_t limit) {
@@ -96,6 +119,17 @@ Json scale_json(const ReportRun& run, std::optional<double> MetricPoint::* membe
 
 std::span<const ChartSpec> chart_specs() { return kCharts; }
 
+std::string_view loss_unit(const ReportRun& run) {
+  std::string task = "language";  // all that runs learned before there was the option
+  if (const auto it = run.config.find("task"); it != run.config.end()) {
+    task = it->is_string() ? it->get<std::string>() : "";
+  }
+  for (const auto& [name, unit] : kLossUnits) {
+    if (name == task) return unit;
+  }
+  return "";
+}
+
 Series chart_series(const ReportRun& run, const ChartSpec& spec, std::size_t limit) {
   Series all;
   for (const MetricPoint& point : run.points) {
@@ -139,7 +173,7 @@ std::vector<double> smoothed(const std::vector<double>& values, double weight) {
 std::vector<Chart> make_charts(const std::vector<ReportRun>& runs) {
   std::vector<Chart> charts;
   for (const ChartSpec& spec : kCharts) {
-    Chart chart{&spec, {}};
+    Chart chart{.spec = &spec, .series = {}};
     std::size_t drawable = 0;
     for (const ReportRun& run : runs) {
       chart.series.push_back(chart_series(run, spec, kMostPoints));
@@ -147,7 +181,9 @@ std::vector<Chart> make_charts(const std::vector<ReportRun>& runs) {
       drawable += static_cast<std::size_t>(
           std::count_if(values.begin(), values.end(), [](double v) { return std::isfinite(v); }));
     }
-    if (drawable > 0) charts.push_back(std::move(chart));
+    if (drawable == 0) continue;
+    chart.unit = unit_of(chart, runs);
+    charts.push_back(std::move(chart));
   }
   return charts;
 }

@@ -17,12 +17,16 @@ namespace svtune {
 struct ChartSpec {
   std::string_view id;
   std::string_view title;
-  std::string_view unit;
+  std::string_view unit;  // of a loss empty: it depends on what a run learns
   std::optional<double> MetricPoint::* member;
   NumberStyle style = NumberStyle::kPlain;
   bool from_zero = false;  // the axis starts at zero
   bool smooth = false;     // noisy: drawn as a running mean over faint raw values
+  bool is_loss = false;
 };
+
+// Of a run's losses, by the task of its options: "nats per token"; empty when it is unknown.
+std::string_view loss_unit(const ReportRun& run);
 
 // Every chart the report knows, in the order of the page.
 std::span<const ChartSpec> chart_specs();
@@ -43,6 +47,7 @@ std::vector<double> smoothed(const std::vector<double>& values, double weight);
 struct Chart {
   const ChartSpec* spec = nullptr;
   std::vector<Series> series;
+  std::string unit = {};  // runs that learn other things: "nats per token or squared error"
 };
 
 // Only charts with something to draw.

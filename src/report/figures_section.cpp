@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/text_util.h"
+#include "report/charts.h"
 #include "report/html.h"
 #include "report/sections.h"
 
@@ -139,6 +140,14 @@ Column trainable_column(const std::vector<ReportRun>& runs) {
   return column;
 }
 
+// Losses of runs that learn other things have no order.
+Better better_loss(const std::vector<ReportRun>& runs) {
+  const bool alike = std::all_of(runs.begin(), runs.end(), [&](const ReportRun& run) {
+    return loss_unit(run) == loss_unit(runs.front());
+  });
+  return alike ? Better::kLower : Better::kNeither;
+}
+
 std::vector<Column> figure_columns(const std::vector<ReportRun>& runs) {
   const auto plain = [](double v) { return format_quantity(v, NumberStyle::kPlain); };
   const auto rate = [](double v) { return format_quantity(v, NumberStyle::kRate); };
@@ -156,10 +165,10 @@ std::vector<Column> figure_columns(const std::vector<ReportRun>& runs) {
       },
       rate);
   add(
-      "Final loss", Better::kLower,
+      "Final loss", better_loss(runs),
       [](const ReportRun& run) { return final_mean(run, &MetricPoint::loss); }, plain);
   add(
-      "Best eval loss", Better::kLower,
+      "Best eval loss", better_loss(runs),
       [](const ReportRun& run) { return extreme_of(run, &MetricPoint::eval_loss, false); }, plain);
   add(
       "Best accuracy", Better::kHigher,

@@ -13,8 +13,8 @@ namespace svtune {
 
 struct MetricPoint {
   std::int64_t step = 0;                // optimiser steps done
-  std::optional<double> loss;           // nats per supervised token, before the update
-  std::optional<double> eval_loss;      // nats per supervised token
+  std::optional<double> loss;           // of the task, before the update; see loss_unit()
+  std::optional<double> eval_loss;      // the same on held-out data
   std::optional<double> eval_accuracy;  // 0 to 1
   std::optional<double> eval_f1;        // 0 to 1
   std::optional<double> eval_matthews;  // correlations, -1 to 1

@@ -13,7 +13,7 @@ namespace {
 std::string chart_card(const Chart& chart, double smoothing, const StepRange& steps) {
   const std::string id(chart.spec->id);
   return "<figure class=\"card\" id=\"chart-" + id + "\" tabindex=\"0\"><figcaption><b>" +
-         escape_html(chart.spec->title) + "</b><span>" + escape_html(chart.spec->unit) +
+         escape_html(chart.spec->title) + "</b><span>" + escape_html(chart.unit) +
          "</span><button type=\"button\" class=\"log\" aria-pressed=\"false\" "
          "title=\"Logarithmic axis\">log</button></figcaption><div class=\"plot\">" +
          chart_svg(chart, smoothing, steps) + "</div></figure>";

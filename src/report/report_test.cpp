@@ -109,6 +109,38 @@ TEST(Report, TextsCannotLeaveTheirPlace) {
   EXPECT_TRUE(contains(page, "5 &lt;"));
 }
 
+// What stands beside the title of a chart.
+std::string unit(const ReportInput& input, const std::string& id) {
+  return matches(figure(render_report(input), id), "</b><span>", "</span>").at(0);
+}
+
+TEST(Report, LossesAreInTheUnitOfTheRunsTask) {
+  ReportInput input = make_input();
+  EXPECT_EQ(unit(input, "loss"), "nats per token");  // options from before there were tasks
+  input.runs.resize(1);
+  const auto unit_with = [&](const Json& task) {
+    input.runs[0].config["task"] = task;
+    EXPECT_EQ(unit(input, "eval_loss"), unit(input, "loss"));
+    return unit(input, "loss");
+  };
+  EXPECT_EQ(unit_with("language"), "nats per token");
+  EXPECT_EQ(unit_with("classify"), "nats per document");
+  EXPECT_EQ(unit_with("regress"), "squared error");
+  EXPECT_EQ(unit_with("mask"), "nats per hidden token");
+  EXPECT_EQ(unit_with("a task of later"), "");
+  EXPECT_EQ(unit_with(nullptr), "");
+  EXPECT_EQ(unit(input, "grad_norm"), "before clipping");
+}
+
+TEST(Report, RunsOfOtherTasksNameBothUnitsAndHaveNoBestLoss) {
+  ReportInput input = make_input();
+  input.runs[1].config["task"] = "regress";
+  EXPECT_EQ(unit(input, "loss"), "nats per token or squared error");
+  EXPECT_FALSE(contains(render_report(input), "<td class=\"best\">0.5000</td>"));
+  for (MetricPoint& point : input.runs[1].points) point.eval_loss = std::nullopt;
+  EXPECT_EQ(unit(input, "eval_loss"), "nats per token");
+}
+
 TEST(Report, PlaceholdersInTextsAreNotFilled) {
   ReportInput input = make_input();
   input.title = "{{data}}";

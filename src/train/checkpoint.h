@@ -20,7 +20,7 @@ namespace svtune {
 
 struct BestEval {
   std::int64_t step = 0;
-  double loss = 0;              // nats per supervised token
+  double loss = 0;              // as MeanLoss::loss
   std::string data = {};        // fingerprint of the evaluation data
   std::string metric = "loss";  // that it is the best by
   double value = 0;             // of the metric

@@ -26,7 +26,7 @@ struct RunPlan {
   std::string recompute;       // what --max-memory made of the blocks; one line, empty without it
 };
 
-// Nats per supervised token on the same documents.
+// Mean losses, as StepReport::loss, on the same documents.
 struct StartLosses {
   double base = 0;
   double adapted = 0;
@@ -34,7 +34,7 @@ struct StartLosses {
   bool quantized = false;  // the adapted model stands on a quantised base
 };
 
-// Nats per supervised token of the adapted model on the same documents, and layers that differ.
+// Mean losses of the adapted model on the same documents, and layers that differ.
 struct Int8Losses {
   double exact = 0;
   double int8 = 0;

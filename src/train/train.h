@@ -34,7 +34,7 @@ struct TrainState {
 struct StepReport {
   std::int64_t step = 0;         // this one included
   std::int64_t total_steps = 0;  // of the whole run
-  double loss = 0;               // nats per supervised token, before the update
+  double loss = 0;               // mean over what is supervised (nn/batch.h), before the update
   double grad_norm = 0;          // before clipping
   double learning_rate = 0;
   std::int64_t tokens = 0;             // of this step
@@ -47,7 +47,7 @@ struct StepReport {
 
 struct TrainResult {
   std::int64_t steps = 0;  // done in total, earlier parts of a resumed run included
-  double last_loss = 0;    // nats per supervised token; NaN when no step was done
+  double last_loss = 0;    // as StepReport::loss; NaN when no step was done
   bool stopped = false;    // by the observer, before the last step
 };
 

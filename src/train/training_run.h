@@ -13,7 +13,7 @@ namespace svtune {
 struct TrainOutcome {
   std::int64_t steps = 0, total_steps = 0;
   bool stopped = false;  // from outside; nothing but a checkpoint was saved
-  double last_loss = 0;  // nats per supervised token; NaN when no step was left to do
+  double last_loss = 0;  // as StepReport::loss; NaN when no step was left to do
   std::optional<BestEval> best;
   std::filesystem::path result;  // the adapter, or for full fine-tuning the model
   std::filesystem::path report;

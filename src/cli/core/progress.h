@@ -15,7 +15,7 @@ namespace svtune {
 struct ProgressSample {
   std::int64_t done = 0;
   std::int64_t total = 0;           // 0 when unknown
-  std::optional<double> loss = {};  // nats per token
+  std::optional<double> loss = {};  // mean
   std::optional<double> tokens_per_second = {};
   std::optional<std::uint64_t> memory = {};  // bytes resident
   std::string note = {};                     // shown last, as it is
