@@ -24,9 +24,14 @@ int run(const CountCommandOptions& options, CommandContext& context) {
   ParameterPlanOptions wanted;
   wanted.dtype = scalar_type(options.dtype);
   wanted.base_dtype = options.base_dtype;
+  wanted.tuning = options.tuning;
+  wanted.base_compute = options.base_compute;
+  wanted.task = options.task;
+  wanted.labels = options.labels;
   wanted.batch_tokens = options.batch_tokens;
   wanted.max_length = options.max_length;
   wanted.activations = options.activations;
+  wanted.model_dropout = options.model_dropout;
   const ParameterPlan plan =
       plan_parameters(read_json_file(path), path.string(), options.method, options.targets, wanted);
   context.out << layers_text(plan.start) << "Arithmetic: " << plan.arithmetic << "\n"

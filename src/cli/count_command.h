@@ -2,6 +2,9 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "cli/core/command.h"
 #include "train/run_options.h"
@@ -20,16 +23,23 @@ struct CountCommandOptions {
       .examples =
           "svtune count --model config.json --method pissa --rank 128\n"
           "svtune count --model model/ --method svft --pattern plain\n"
-          "svtune count --model model/ --method lora --base-dtype nf4 --batch-tokens 8192"};
+          "svtune count --model model/ --method lora --base-dtype nf4 --batch-tokens 8192\n"
+          "svtune count --model bert/ --task classify --labels no,yes --method lora "
+          "--model-dropout off"};
 
   std::filesystem::path model;
   ComputeDtype dtype = ComputeDtype::kAuto;
   std::optional<QuantType> base_dtype;
+  BlockTuning tuning;  // of base_dtype
+  BaseCompute base_compute = BaseCompute::kExact;
+  TrainTask task = TrainTask::kLanguage;
+  std::vector<std::string> labels;  // of kClassify
   MethodConfig method;
   TargetOptions targets;
   std::int64_t batch_tokens = 2048;
   std::int64_t max_length = 512;
   ActivationOptions activations;
+  std::string model_dropout = "config";
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -40,6 +50,17 @@ struct CountCommandOptions {
     visit(self.dtype, {.name = "dtype", .help = "Arithmetic of the model"});
     visit(self.base_dtype,
           {.name = "base_dtype", .help = "Quantise the frozen matrices, as svtune train does"});
+    visit.group("Quantised base", self.tuning, only_with("base_dtype", "nf4|fp4"));
+    visit(self.base_compute,
+          {.name = "base_compute",
+           .help = "Products with the frozen matrices of all layers but the head"});
+    visit(self.task, {.name = "task",
+                      .help = "What is learned: for labels a head of their own is counted, for "
+                              "language the head that the configuration names"});
+    visit(self.labels, {.name = "labels",
+                        .help = "Classes; by default those of the configuration's id2label",
+                        .value_name = "NAME,...",
+                        .when = only_with("task", "classify")});
     visit.choice(self.method, {.name = "method", .help = "What trains"});
     visit.group("Targets", self.targets);
     visit(self.batch_tokens, {.name = "batch_tokens",
@@ -53,6 +74,7 @@ struct CountCommandOptions {
                             .min = 2,
                             .max = 1 << 24});
     visit.group("", self.activations);
+    visit_model_dropout(self.model_dropout, visit);
   }
 };
 

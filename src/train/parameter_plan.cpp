@@ -6,7 +6,10 @@
 #include <vector>
 
 #include "attach/target_check.h"
+#include "base/errors.h"
+#include "data/label_set.h"
 #include "io/arithmetic.h"
+#include "io/new_head.h"
 #include "libtorch/prelude.h"
 #include "models/families.h"
 #include "nn/narrow_product.h"
@@ -42,6 +45,26 @@ at::ScalarType stored_dtype(const Json& config) {
   return at::kFloat;
 }
 
+// What config.json says of the model that learns the task.
+Json config_for_task(const Json& config, const std::string& source,
+                     const ParameterPlanOptions& options) {
+  if (options.task == TrainTask::kLanguage) return config;
+  NewHead head;
+  if (options.task == TrainTask::kMask) head.task = HeadTask::kMasked;
+  if (options.task == TrainTask::kRegress) head.labels = 1;
+  if (options.task == TrainTask::kClassify) {
+    head.names = options.labels.empty() ? id2label_names(config) : options.labels;
+    head.labels = static_cast<std::int64_t>(head.names.size());
+    if (head.labels < 2) {
+      throw UsageError("--task classify needs two classes or more, got " +
+                           std::to_string(head.labels) +
+                           (options.labels.empty() ? " of id2label in " + source : " of --labels"),
+                       "Name them with --labels.");
+    }
+  }
+  return with_head(config, head, source);
+}
+
 Model declared_model(const Json& config, const std::string& source,
                      const std::optional<at::ScalarType>& asked) {
   Model model;
@@ -68,14 +91,16 @@ Model declared_model(const Json& config, const std::string& source,
 
 // Mapped matrices that no product of the adapted model reads take no memory; rounded ones are not
 // mapped.
-std::uint64_t unread_bytes(Model& model, std::int64_t tokens, bool rounded) {
-  if (rounded) return 0;
-  if (model.weights->stored_dtype() != model.dtype()) return 0;
+std::uint64_t unread_bytes(Model& model, const ParameterPlanOptions& options) {
+  if (options.base_dtype || model.weights->stored_dtype() != model.dtype()) return 0;
+  const bool in_int8 = options.base_compute != BaseCompute::kExact;
   std::uint64_t bytes = 0;
   for (const Linear* layer : model.net->linears()) {
-    if (!layer->base().defined() || layer->adapter() == nullptr) continue;
-    const bool read = layer->adapter()->memory(tokens).reads_base;
-    if (!read) bytes += static_cast<std::uint64_t>(layer->base().nbytes());
+    if (!layer->base().defined()) continue;
+    const Adapter* adapter = layer->adapter();
+    const bool replaced = adapter && !adapter->memory(options.batch_tokens).reads_base;
+    const bool as_int8 = in_int8 && layer != &model.net->head();
+    if (replaced || as_int8) bytes += static_cast<std::uint64_t>(layer->base().nbytes());
   }
   return bytes;
 }
@@ -85,11 +110,11 @@ MemoryChoice forecast(Model& model, const AdapterSet& adapters, const TrainOptio
   Network& net = *model.net;
   MemoryRequest request;
   request.weight_bytes = frozen_matrix_bytes(net, training, dense_modules(model)) -
-                         unread_bytes(model, options.batch_tokens, options.base_dtype.has_value());
+                         unread_bytes(model, options);
   request.weight_bytes += input_bytes(net);
   request.batch_tokens = options.batch_tokens;
   request.longest_document = std::min(options.max_length, options.batch_tokens);
-  request.dropout = net.spec().dropout;
+  request.dropout = chosen_dropout(options.model_dropout, net.spec().dropout);
   add_adapters(request, net, adapters);
   ActivationOptions activations = options.activations;
   return choose_memory(net, std::move(request), activations);
@@ -103,9 +128,14 @@ ParameterPlan plan_parameters(const Json& config, const std::string& source,
   TrainOptions training;
   training.method = method;
   training.model.base_dtype = options.base_dtype;
+  training.model.base_compute = options.base_compute;
+  static_cast<BlockTuning&>(training.tuning) = options.tuning;
   if (!options.base_dtype) check_method_dense_start(method);
+  check_base_compute(options.base_compute, method);
   const MethodConfig trained = trained_method(training);
-  Model model = declared_model(config, source, options.dtype);
+  Model model = declared_model(config_for_task(config, source, options), source, options.dtype);
+  model.arithmetic += arithmetic_additions(
+      options.base_compute, chosen_dropout(options.model_dropout, model.spec().dropout));
   const bool everything = method_traits(method).trains_matrix && targets == TargetOptions{};
   const TargetOptions chosen = everything ? targets : or_all_linear(targets);
   if (!everything) check_every_target(*model.net, chosen, method);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "adapters/methods.h"
 #include "attach/attach.h"
@@ -14,7 +15,7 @@
 #include "models/network.h"
 #include "quant/quantized_matrix.h"
 #include "train/memory.h"
-#include "train/train_config.h"
+#include "train/run_options.h"
 
 namespace svtune {
 
@@ -22,8 +23,13 @@ struct ParameterPlanOptions {
   // As LoadOptions::dtype; what is stored is what the configuration says.
   std::optional<at::ScalarType> dtype = {};
   std::optional<QuantType> base_dtype = {};  // as TrainModelOptions::base_dtype
-  std::int64_t batch_tokens = 2048;          // of a micro-batch, all of them supervised
-  std::int64_t max_length = 512;             // tokens of its longest document
+  BlockTuning tuning = {};                   // of base_dtype
+  BaseCompute base_compute = BaseCompute::kExact;
+  TrainTask task = TrainTask::kLanguage;
+  std::vector<std::string> labels = {};  // of kClassify; empty: those of id2label
+  std::string model_dropout = "config";  // as TrainConfig::model_dropout
+  std::int64_t batch_tokens = 2048;      // of a micro-batch, all of them supervised
+  std::int64_t max_length = 512;         // tokens of its longest document
   ActivationOptions activations = {};
 };
 
@@ -36,9 +42,11 @@ struct ParameterPlan {
 
 // The network and the adapters are made of tensors that have shapes and no storage, by the same
 // code that trains, so that nothing is counted twice or by a formula of its own. `source` names the
-// configuration in messages. Without targets every linear layer but the head is adapted, and by a
-// method that trains matrices the whole model. Throws what training would throw before it reads
-// weights: UsageError, FileError and ModelError, and RunError for a max_memory that is too small.
+// configuration in messages. A task of labels has a head of its own, that of hidden words what a
+// checkpoint of them has; with kLanguage the head is the configuration's. Without targets every
+// linear layer but the head is adapted, and by a method that trains matrices the whole model.
+// Throws what training would throw before it reads weights: UsageError, FileError and ModelError,
+// and RunError for a max_memory that is too small.
 ParameterPlan plan_parameters(const Json& config, const std::string& source,
                               const MethodConfig& method, const TargetOptions& targets,
                               const ParameterPlanOptions& options = {});

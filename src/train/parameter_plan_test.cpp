@@ -268,6 +268,64 @@ TEST(ParameterPlan, AConvolutionOfTheInputTakesMemory) {
   EXPECT_GT(items()[5].bytes, 2048u * 4 * 2 * 201 * 32 - mixed[4].bytes);
 }
 
+TEST(ParameterPlan, DropoutOfTheModelTakesMasks) {
+  Json config = test::tiny_encoder_config({.family = "bert"});
+  config["hidden_dropout_prob"] = 0.1;
+  config["attention_probs_dropout_prob"] = 0.1;
+  const auto with = [&](const std::string& asked) {
+    return plan_parameters(config, "test", lora(4), {},
+                           {.dtype = at::kFloat, .model_dropout = asked});
+  };
+  const ParameterPlan own = with("config"), none = with("off");
+  // A byte for each of 32 elements of a token: of the embedding, and of two branches in each block.
+  EXPECT_EQ(own.memory.items[4].bytes - none.memory.items[4].bytes, 5u * 2048 * 32);
+  EXPECT_EQ(with("0.5").memory.total(), own.memory.total());
+  EXPECT_THAT(own.arithmetic, testing::HasSubstr("dropout of the model: "));
+  EXPECT_THAT(none.arithmetic, testing::Not(testing::HasSubstr("dropout")));
+  EXPECT_THROW(with("1"), UsageError);
+}
+
+// A byte for each weight and a scale for each row, in place of the mapped matrices.
+TEST(ParameterPlan, ProductsInInt8TakeTheirCodes) {
+  const auto with = [](const MethodConfig& method) {
+    return plan_parameters(config_of(kLlama2_7B), "test", method, {},
+                           {.dtype = at::kBFloat16, .base_compute = BaseCompute::kInt8});
+  };
+  const ParameterPlan got = with(lora(8));
+  const double matrices = 32.0 * (4 * 4096 * 4096 + 3 * 4096 * 11008), words = 2.0 * 32000 * 4096;
+  EXPECT_NEAR(static_cast<double>(got.memory.items[1].bytes), matrices + 2 * words,
+              0.01 * matrices);
+  EXPECT_THAT(got.arithmetic, testing::HasSubstr("int8 products"));
+  EXPECT_THROW(with(FullConfig{}), UsageError);
+}
+
+TEST(ParameterPlan, SmallerBlocksTakeMoreScales) {
+  const auto weights = [](std::int64_t block_size) {
+    ParameterPlanOptions options{.dtype = at::kBFloat16, .base_dtype = QuantType::kNf4};
+    options.tuning.block_size = block_size;
+    const ParameterPlan got = plan_parameters(config_of(kLlama2_7B), "test", lora(8), {}, options);
+    return static_cast<double>(got.memory.items[1].bytes);
+  };
+  const double matrices = 32.0 * (4 * 4096 * 4096 + 3 * 4096 * 11008);
+  // Four bytes for 32 weights instead of 64.
+  EXPECT_NEAR(weights(32) - weights(64), matrices * 4 / 64, 16);
+}
+
+TEST(ParameterPlan, TasksOfLabelsTrainAHeadOfTheirOwn) {
+  const auto count_of = [](const test::TinyEncoder& encoder, const ParameterPlanOptions& options) {
+    const Json config = test::tiny_encoder_config(encoder);
+    return plan_parameters(config, "test", lora(4), {}, options).start.trainable;
+  };
+  const test::TinyEncoder bare{.bare = true}, labelled{.labels = 3}, masked{.masked = true};
+  const std::vector<std::string> three = {"a", "b", "c"};
+  const std::int64_t of_three = count_of(bare, {.task = TrainTask::kClassify, .labels = three});
+  EXPECT_EQ(of_three, count_of(labelled, {.task = TrainTask::kClassify}));
+  EXPECT_EQ(of_three, count_of(labelled, {}));
+  EXPECT_EQ(of_three - count_of(bare, {.task = TrainTask::kRegress}), 2 * (32 + 1));
+  EXPECT_EQ(count_of(bare, {.task = TrainTask::kMask}), count_of(masked, {}));
+  EXPECT_THROW(count_of(bare, {.task = TrainTask::kClassify}), UsageError);
+}
+
 TEST(ParameterPlan, RefusesWhatTrainingWouldRefuse) {
   EXPECT_THROW(plan(kLlama2_7B, lora(8), {"q_prj"}), UsageError);
   EXPECT_THROW(plan(kLlama3_8B, lora(2048), {"k_proj"}), ModelError);

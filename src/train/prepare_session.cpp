@@ -66,12 +66,7 @@ void check_options(const TrainOptions& options) {
   } else {
     check_method_dense_start(options.method);
   }
-  const bool trains_matrix = !options.model.adapter && method_traits(options.method).trains_matrix;
-  if (options.model.base_compute != BaseCompute::kExact && trains_matrix) {
-    throw UsageError("--base-compute int8 is for frozen matrices, --method " +
-                         method_name(options.method) + " trains them",
-                     "Leave it out, or take a method that trains beside the matrices.");
-  }
+  if (!options.model.adapter) check_base_compute(options.model.base_compute, options.method);
   const ScheduleConfig& rates = options.train.schedule;
   if (rates.head_learning_rate && rates.learning_rate == 0) {
     throw UsageError("--head-learning-rate goes beside a --learning-rate above 0, got 0",
@@ -150,18 +145,16 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   load.vocab_size = wanted_words(session);
   load.head = session.head;
   session.model = load_model(base_to_read(session.options), load);
-  if (base.base_compute != BaseCompute::kExact) {
-    session.model.arithmetic += "; int8 products with the frozen matrices";
-  }
-  const std::string dropout = dropout_text(
-      chosen_dropout(session.options.train.model_dropout, session.model.spec().dropout));
+  const DropoutRates rates =
+      chosen_dropout(session.options.train.model_dropout, session.model.spec().dropout);
+  session.model.arithmetic += arithmetic_additions(base.base_compute, rates);
+  const std::string dropout = dropout_text(rates);
   if (!dropout.empty() && begun_before_model_dropout(session.options)) {
     throw ModelError(session.options.run.output.string() +
                          ": the run began without dropout of the model and would go on with " +
                          dropout,
                      "Give --model-dropout off.");
   }
-  if (!dropout.empty()) session.model.arithmetic += "; dropout of the model: " + dropout;
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
   if (!begun) tell_renamed_labels(session, observer);
   check_vocabulary(session);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/errors.h"
 #include "libtorch/prelude.h"
 #include "train/run_config.h"
 #include "train/run_directory.h"
@@ -50,6 +51,20 @@ MethodConfig trained_method(const TrainOptions& options) {
   const QuantizePlan plan = quantize_plan(options);
   const bool other = plan.method != LowRankQuantMethod::kPlain;
   return other ? plan.trained(plan.low_rank) : options.method;
+}
+
+void check_base_compute(BaseCompute compute, const MethodConfig& method) {
+  if (compute == BaseCompute::kExact || !method_traits(method).trains_matrix) return;
+  throw UsageError("--base-compute int8 is for frozen matrices, --method " + method_name(method) +
+                       " trains them",
+                   "Leave it out, or take a method that trains beside the matrices.");
+}
+
+std::string arithmetic_additions(BaseCompute compute, const DropoutRates& dropout) {
+  std::string text;
+  if (compute != BaseCompute::kExact) text += "; int8 products with the frozen matrices";
+  const std::string dropped = dropout_text(dropout);
+  return dropped.empty() ? text : text + "; dropout of the model: " + dropped;
 }
 
 std::filesystem::path base_to_read(const TrainOptions& options) {

@@ -1,4 +1,4 @@
-// Which base a run quantises for itself, how, and where it lies.
+// Which base a run quantises for itself, how, and where it lies; products in int8.
 #pragma once
 
 #include <filesystem>
@@ -15,6 +15,12 @@ QuantizePlan quantize_plan(const TrainOptions& options);
 // What trains: beside a base that the run quantises the low-rank part may be another method's.
 // Throws as quantize_plan() does.
 MethodConfig trained_method(const TrainOptions& options);
+
+// Throws UsageError for int8 products with matrices that the method trains.
+void check_base_compute(BaseCompute compute, const MethodConfig& method);
+
+// What a run adds to Model::arithmetic: "; int8 products with the frozen matrices"; empty for none.
+std::string arithmetic_additions(BaseCompute compute, const DropoutRates& dropout);
 
 // The model that a run begins or goes on with: --model, or, once a run on a base that it quantised
 // has a checkpoint, that base alone. A machine that holds it need not hold the dense one.

@@ -123,6 +123,16 @@ struct BatchConfig {
 // for other texts than config, off and a number in [0, 1).
 DropoutRates chosen_dropout(const std::string& asked, const DropoutRates& own);
 
+// The option --model-dropout.
+template <class Text, class Visitor>
+void visit_model_dropout(Text& value, Visitor& visit) {
+  visit(value,
+        {.name = "model_dropout",
+         .help = "Dropout of the model itself while it trains: config for the rates of its "
+                 "config.json, off, or one rate for every place where the family has dropout",
+         .value_name = "RATE"});
+}
+
 struct TrainConfig {
   std::int64_t epochs = 1;
   std::optional<std::int64_t> max_steps;
@@ -157,11 +167,7 @@ struct TrainConfig {
     visit.group("Learning rate", self.schedule);
     visit.group("Optimiser", self.optimizer);
     visit.group("", self.activations);
-    visit(self.model_dropout,
-          {.name = "model_dropout",
-           .help = "Dropout of the model itself while it trains: config for the rates of its "
-                   "config.json, off, or one rate for every place where the family has dropout",
-           .value_name = "RATE"});
+    visit_model_dropout(self.model_dropout, visit);
     visit(self.eval_every,
           {.name = "eval_every",
            .help = "Evaluate every N steps; 0 = at the end only",
