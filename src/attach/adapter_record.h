@@ -19,8 +19,8 @@ struct AdapterRecord {
   Json layers = Json::object();
   // The values mean nothing on other weights than those they started from (LoftQ, QPiSSA).
   bool needs_its_base = false;
-  // On what data the start was found (attach/calibrate.h): batches, tokens, their hash. Null for a
-  // start that needs none.
+  // On what data the start was found (attach/calibrate.h): batches, tokens, a hash of all that they
+  // hold. Null for a start that needs none.
   Json calibration = nullptr;
   // How prompts were written in training; kept in the files by io/prompt_files.h, not in the
   // record's JSON.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "attach/observing_adapter.h"
@@ -74,6 +76,23 @@ class Observed {
   const std::vector<Linear*>& layers_;
 };
 
+// With its size: what ends one part is not what begins the next.
+void add_bytes(Hasher64& hasher, const void* bytes, std::size_t size) {
+  hasher.update(std::to_string(size) + ":");
+  if (size > 0) hasher.update(std::string_view(static_cast<const char*>(bytes), size));
+}
+
+// Everything that the network reads of a batch, and what it learns from it.
+void add_batch(Hasher64& hasher, const Batch& batch) {
+  add_bytes(hasher, batch.offsets.data(), batch.offsets.size() * sizeof(std::int32_t));
+  for (const at::Tensor& part :
+       {batch.tokens, batch.positions, batch.token_types, batch.images, batch.supervised,
+        batch.targets, batch.document_targets}) {
+    const at::Tensor values = part.defined() ? part.cpu().contiguous() : at::empty({0});
+    add_bytes(hasher, values.const_data_ptr(), values.nbytes());
+  }
+}
+
 class DataPass {
  public:
   DataPass(Model& model, const MethodConfig& method, std::span<const Batch> batches)
@@ -118,14 +137,7 @@ class DataPass {
 
   Json record(std::size_t groups) const {
     Hasher64 hasher;
-    for (const Batch& batch : batches_) {
-      for (const at::Tensor& part : {batch.tokens, batch.supervised, batch.images}) {
-        if (!part.defined()) continue;
-        const at::Tensor bytes = part.cpu().contiguous();
-        hasher.update(
-            std::string_view(static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()));
-      }
-    }
+    for (const Batch& batch : batches_) add_batch(hasher, batch);
     return {{"batches", batches_.size()},
             {"tokens", tokens_},
             {"supervised_tokens", supervised_},

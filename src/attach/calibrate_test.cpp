@@ -13,7 +13,7 @@
 
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
-#include "io/tiny_model_test_util.h"
+#include "io/tiny_encoder_test_util.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -286,6 +286,38 @@ TEST_F(Calibrate, MemoryDecidesHowOftenTheDataPassAndNothingElse) {
       EXPECT_LT(max_difference(start.down, often.starts.at(name).down), 1e-6) << name;
     }
   }
+}
+
+TEST_F(Calibrate, TheHashTellsApartWhatIsReadAndWhatIsLearnt) {
+  test::write_tiny_encoder(directory_ / "encoder", {.labels = 3});
+  Model model = load_model(directory_ / "encoder", {at::kFloat});
+  const auto longs = [](const std::vector<std::int64_t>& values) {
+    return at::tensor(values, at::TensorOptions().dtype(at::kLong));
+  };
+  Batch batch;
+  batch.tokens = longs({3, 4, 5, 6, 7, 8});
+  batch.positions = longs({0, 1, 2, 0, 1, 2});
+  batch.offsets = {0, 3, 6};
+  batch.document_targets = longs({0, 2});
+  const auto hash = [&](const Batch& each) {
+    const TargetOptions queries{.target_modules = {"query"}};
+    const std::vector<Batch> batches = {each};
+    return calibrate(model, config(LoraInit::kLoraOne, 1), queries, batches)
+        .record["data"]
+        .get<std::string>();
+  };
+  const std::string own = hash(batch);
+  EXPECT_EQ(hash(batch), own);
+  Batch other = batch;
+  other.document_targets = longs({0, 1});
+  EXPECT_NE(hash(other), own);
+  other = batch;
+  other.token_types = longs({0, 0, 1, 0, 0, 1});
+  EXPECT_NE(hash(other), own);
+  other = batch;
+  other.positions = longs({0, 1, 0, 1, 2, 3});
+  other.offsets = {0, 2, 6};
+  EXPECT_NE(hash(other), own);
 }
 
 TEST_F(Calibrate, LeavesTheModelAsItWas) {
