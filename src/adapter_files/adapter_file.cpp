@@ -13,8 +13,6 @@
 namespace svtune {
 namespace {
 
-constexpr const char* kPickledFiles[] = {"adapter_model.bin", "adapter_model.pt"};
-
 void save_state(const AdapterSet& adapters, const std::filesystem::path& directory) {
   std::vector<NamedTensor> tensors = adapters.frozen_state();
   for (NamedTensor& each : adapters.changing_state()) tensors.push_back(std::move(each));
@@ -69,14 +67,6 @@ LoadedAdapter load_weights(Model& model, const std::filesystem::path& directory,
   if (!std::filesystem::exists(directory / kPeftConfigFile)) {
     throw FileError(directory.string(), "holds neither adapter_config.json nor svtune.json",
                     "Give the directory that an adapter was saved to.");
-  }
-  for (const char* pickled : kPickledFiles) {
-    if (!std::filesystem::exists(directory / kPeftWeightsFile) &&
-        std::filesystem::exists(directory / pickled)) {
-      throw FileError((directory / pickled).string(),
-                      "pickled weights can run code and are not read",
-                      "Save the adapter again with PEFT's safe_serialization=True.");
-    }
   }
   return load_peft_adapter(model, side, directory, cache);
 }

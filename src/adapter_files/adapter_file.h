@@ -1,6 +1,7 @@
 // Adapter directories: adapter_config.json and adapter_model.safetensors as PEFT reads them, for
 // the untouched base model; svtune.json and, where PEFT's file cannot hold the method's state,
-// svtune_state.safetensors lie beside them.
+// svtune_state.safetensors lie beside them. PEFT's adapter_model.bin is read too where there is no
+// adapter_model.safetensors (formats/torch_file.h).
 //
 //   the method                        adapter_model.safetensors        svtune_state.safetensors
 //   has a PEFT form                   its tensors                      -
@@ -28,8 +29,8 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
 
 // Puts a saved adapter onto a freshly loaded model; no initialisation work is done. The
 // adapter can train on. Throws FileError listing all missing, superfluous and misshapen
-// tensors, configuration keys that change the mathematics and are not supported, pickled
-// files; ModelError when a PiSSA or SVFT adapter meets weights other than its own.
+// tensors, and for configuration keys that change the mathematics and are not supported;
+// ModelError when a PiSSA or SVFT adapter meets weights other than its own.
 // Where a start is decomposed again (compact files, PEFT's "pissa"), `cache` serves.
 LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory,
                            SvdCache* cache = nullptr);

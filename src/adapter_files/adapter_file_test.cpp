@@ -453,12 +453,46 @@ TEST_F(AdapterFile, TrainedRowsOfAWholeMatrixAreRefused) {
   EXPECT_THAT(refusal(VeraConfig{}, {}), HasSubstr("no place in the files of vera"));
 }
 
-TEST_F(AdapterFile, PickledWeightsAreRefused) {
-  LoraConfig lora;
-  make("lora", lora);
-  std::filesystem::rename(directory_ / "lora" / kPeftWeightsFile,
-                          directory_ / "lora" / "adapter_model.bin");
-  EXPECT_THAT(error_of<FileError>("lora", base()), HasSubstr("pickled"));
+// Writes the weights of argv[1]/lora as PEFT's safe_serialization=False does, in both forms of
+// torch.save, and a file that would run something.
+constexpr const char* kPickler = R"(
+import os, pathlib, sys
+import torch
+from safetensors.torch import load_file
+out = pathlib.Path(sys.argv[1])
+tensors = load_file(out / 'lora' / 'adapter_model.safetensors')
+torch.save(tensors, out / 'zip' / 'adapter_model.bin')
+torch.save(tensors, out / 'old' / 'adapter_model.bin', _use_new_zipfile_serialization=False)
+
+class Call:
+    def __reduce__(self):
+        return os.system, ('touch ' + str(out / 'ran'),)
+
+torch.save({**tensors, 'more': Call()}, out / 'call' / 'adapter_model.bin')
+)";
+
+TEST_F(AdapterFile, PickledWeightsAreReadAsTensorsAndRunNothing) {
+  const std::string python = test::oracle_python("torch,safetensors");
+  if (python.empty()) GTEST_SKIP() << "no Python with torch and safetensors";
+  const at::Tensor logits = make("lora", LoraConfig{});
+  for (const char* name : {"zip", "old", "call"}) {
+    std::filesystem::copy(directory_ / "lora", directory_ / name);
+    std::filesystem::remove(directory_ / name / kPeftWeightsFile);
+  }
+  test::run_oracle(python, kPickler, {directory_.path().string()});
+  for (const char* name : {"zip", "old"}) {
+    Model model = load_model(base());
+    EXPECT_TRUE(load_adapter(model, directory_ / name).warnings.empty()) << name;
+    EXPECT_TRUE(logits.equal(test::logits_of(model))) << name;
+  }
+  EXPECT_THAT(error_of<FileError>("call", base()),
+              AllOf(HasSubstr(kPeftPickledFile), HasSubstr("object of Python")));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "ran"));
+  // Beside safetensors nobody looks at it.
+  std::filesystem::copy(directory_ / "call" / kPeftPickledFile, directory_ / "lora");
+  Model model = load_model(base());
+  load_adapter(model, directory_ / "lora");
+  EXPECT_TRUE(logits.equal(test::logits_of(model)));
 }
 
 TEST_F(AdapterFile, UnknownKeysAreWarnings) {

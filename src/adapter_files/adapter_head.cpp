@@ -52,7 +52,7 @@ std::optional<NewHead> told_by_side_file(const fs::path& adapter) {
 }
 
 std::optional<NewHead> told_by_peft(const fs::path& model, const fs::path& adapter) {
-  const fs::path config = adapter / kPeftConfigFile, weights = adapter / kPeftWeightsFile;
+  const fs::path config = adapter / kPeftConfigFile, weights = peft_weights_file(adapter);
   if (!fs::exists(config) || !fs::exists(weights)) return std::nullopt;
   const Json json = read_json_file(config);
   auto task = task_of(json.is_object() ? json.value("task_type", Json()) : Json());

@@ -151,15 +151,16 @@ LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
 LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& side,
                                 const std::filesystem::path& directory, SvdCache* cache) {
   const std::filesystem::path config_path = directory / kPeftConfigFile;
+  const std::filesystem::path weights = peft_weights_file(directory);
   if (side && side->record.needs_its_base) check_base(model, *side, directory);
   LoadedAdapter loaded;
   Json json = read_json_file(config_path);
-  if (has_running_names(model.spec(), directory / kPeftWeightsFile)) {
+  if (has_running_names(model.spec(), weights)) {
     json = stored_config(*model.net, std::move(json), config_path.string());
   }
   PeftConfig config = parse_peft_config(json, config_path.string(), loaded.warnings);
   drop_absent_classifiers(*model.net, config.targets);
-  add_stored_words(model, directory / kPeftWeightsFile, config);
+  add_stored_words(model, weights, config);
   const TargetSelection selection = select(model, config, config_path);
   const WordModules words{model.net->embedding().name(), model.net->head().name()};
   const EmbeddingChange embedding(config, words, selection, config_path.string());
@@ -177,10 +178,10 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   const MethodConfig method =
       selection.adapted.empty() ? whole_matrix_method() : config.method.config(selection.adapted);
   Attached attached = attach_empty(model, method, targets, options, config_path);
-  fill_from_peft(model, attached.adapters, config, embedding, directory / kPeftWeightsFile);
-  require_made_head(model, attached.adapters, directory / kPeftWeightsFile);
+  fill_from_peft(model, attached.adapters, config, embedding, weights);
+  require_made_head(model, attached.adapters, weights);
   if (!side && model.added_words > 0) {
-    require_added_words(model, attached.adapters, directory / kPeftWeightsFile);
+    require_added_words(model, attached.adapters, weights);
   }
   snapshot.keep();
   loaded.adapters = std::move(attached.adapters);

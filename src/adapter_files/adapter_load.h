@@ -13,7 +13,7 @@ namespace svtune {
 LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
                                const std::filesystem::path& directory, SvdCache* cache);
 
-// adapter_config.json and adapter_model.safetensors; a side file adds seed and report.
+// adapter_config.json and the weights beside it; a side file adds seed and report.
 LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& side,
                                 const std::filesystem::path& directory, SvdCache* cache);
 

@@ -105,7 +105,7 @@ std::optional<std::int64_t> adapter_vocab_size(const fs::path& adapter,
                                                const DeclaredWords& stored) {
   try {
     if (const auto told = rows_of_side_file(adapter)) return told;
-    if (const auto rows = rows_of(stored.embedding, adapter / kPeftWeightsFile)) return rows;
+    if (const auto rows = rows_of(stored.embedding, peft_weights_file(adapter))) return rows;
     if (!fs::exists(adapter / kPeftConfigFile)) return std::nullopt;
     return end_of_rows(read_json_file(adapter / kPeftConfigFile), stored.count);
   } catch (const FileError&) {

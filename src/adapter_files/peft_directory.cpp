@@ -44,6 +44,12 @@ TargetOptions explicit_targets(Network& net, const AdapterSet& adapters,
 
 }  // namespace
 
+std::filesystem::path peft_weights_file(const std::filesystem::path& directory) {
+  const std::filesystem::path usual = directory / kPeftWeightsFile;
+  const std::filesystem::path pickled = directory / kPeftPickledFile;
+  return !std::filesystem::exists(usual) && std::filesystem::exists(pickled) ? pickled : usual;
+}
+
 std::vector<Linear*> adapted_layers(const AdapterSet& adapters) {
   std::vector<Linear*> layers;
   for (Linear* layer : adapters.layers) {

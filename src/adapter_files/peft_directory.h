@@ -15,8 +15,13 @@ namespace svtune {
 
 inline constexpr char kPeftConfigFile[] = "adapter_config.json";
 inline constexpr char kPeftWeightsFile[] = "adapter_model.safetensors";
+inline constexpr char kPeftPickledFile[] = "adapter_model.bin";  // what PEFT wrote before
 inline constexpr char kPeftKeyPrefix[] = "base_model.model.";  // of what belongs to a module
 inline constexpr char kPeftSharedPrefix[] = "base_model.";     // of what all modules share
+
+// The weights of an adapter in PEFT's form: kPeftPickledFile where kPeftWeightsFile is missing and
+// it is there. Neither need exist.
+std::filesystem::path peft_weights_file(const std::filesystem::path& directory);
 
 // The layers whose matrix has an adapter beside it (not those that train whole).
 std::vector<Linear*> adapted_layers(const AdapterSet& adapters);

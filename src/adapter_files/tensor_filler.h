@@ -1,4 +1,5 @@
-// Fills tensors from a safetensors file and gathers everything in which the two disagree.
+// Fills tensors from a file of them (io/safetensors_source.h) and gathers everything in which the
+// two disagree.
 #pragma once
 
 #include <filesystem>

@@ -1,7 +1,10 @@
 #include "cli/inspect_command.h"
 
+#include <filesystem>
 #include <vector>
 
+#include "adapter_files/peft_directory.h"
+#include "adapter_files/side_file.h"
 #include "base/errors.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
@@ -105,10 +108,11 @@ void inspect_adapter(const InspectOptions& options, std::ostream& out) {
       out << "Made by svtune: " << dump_json(side.at("options")) << "\n";
     if (side.value("needs_its_base", false)) out << "Of use with exactly this base only\n";
   }
-  for (const char* name : {"adapter_model.safetensors", "svtune_state.safetensors"}) {
-    if (!std::filesystem::exists(options.path / name)) continue;
-    out << name << ": ";
-    print_tensors(list_tensors(CheckpointFiles(options.path / name)), options.tensors, out);
+  for (const std::filesystem::path& file :
+       {peft_weights_file(options.path), options.path / kStateFile}) {
+    if (!std::filesystem::exists(file)) continue;
+    out << file.filename().string() << ": ";
+    print_tensors(list_tensors(CheckpointFiles(file)), options.tensors, out);
   }
 }
 
