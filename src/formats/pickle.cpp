@@ -73,6 +73,7 @@ class PickleMachine {
       case '}':
         return push({.kind = Kind::kDict});
       case '(':
+        require_room();
         marks_.push_back(stack_.size());
         return true;
       case 't':
@@ -191,14 +192,25 @@ class PickleMachine {
     return text;
   }
 
-  // A value takes a hundred times the byte that may ask for it.
+  // A value takes a hundred times the byte that may ask for it, a mark or a reference eight times.
   void require_fewer(std::size_t held) const {
     if (held < kMostPickleValues) return;
     fail("more than " + std::to_string(kMostPickleValues) + " values");
   }
+  void require_room() const {
+    if (stack_.size() + marks_.size() < kMostPickleValues) return;
+    fail("more than " + std::to_string(kMostPickleValues) + " values and marks on the stack");
+  }
+  void add_references(std::size_t count) {
+    references_ += count;
+    if (references_ <= kMostPickleReferences) return;
+    fail("more than " + std::to_string(kMostPickleReferences) + " references to values");
+  }
 
   bool push(PickleValue value) {
     require_fewer(pickle_.values_.size());
+    require_room();
+    add_references(value.items.size());
     stack_.push_back(&pickle_.values_.emplace_back(std::move(value)));
     return true;
   }
@@ -231,6 +243,7 @@ class PickleMachine {
   bool recall(std::uint32_t place) {
     const auto found = memo_.find(place);
     if (found == memo_.end()) fail("refers to a value that was not stored");
+    require_room();
     stack_.push_back(found->second);
     return true;
   }
@@ -267,6 +280,7 @@ class PickleMachine {
   bool append(const std::vector<const PickleValue*>& values) {
     PickleValue* list = top();
     if (list->kind != Kind::kList) fail("appends to what is no list");
+    add_references(values.size());
     list->items.insert(list->items.end(), values.begin(), values.end());
     return true;
   }
@@ -276,6 +290,7 @@ class PickleMachine {
     if ((dict->kind != Kind::kDict && dict->kind != Kind::kCall) || values.size() % 2 != 0) {
       fail("puts items into what is no dictionary");
     }
+    add_references(values.size());
     for (std::size_t i = 0; i < values.size(); i += 2) {
       dict->pairs.emplace_back(values[i], values[i + 1]);
     }
@@ -287,6 +302,7 @@ class PickleMachine {
   const std::string& source_;
   std::span<const std::string_view> globals_;
   std::size_t pos_ = 0, opcode_at_ = 0;
+  std::size_t references_ = 0;  // of all values
   std::vector<PickleValue*> stack_;
   std::vector<std::size_t> marks_;
   std::unordered_map<std::uint32_t, PickleValue*> memo_;

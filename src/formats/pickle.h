@@ -42,15 +42,18 @@ struct PickleValue {
   bool is_global(std::string_view name) const { return kind == Kind::kGlobal && text == name; }
 };
 
-// A state dict has some twenty for each tensor.
+// A state dict has some twenty for each tensor, and as many references between them. A value is
+// some hundred bytes, so that a pickle takes some hundred MiB at most, however small its file is.
 inline constexpr std::size_t kMostPickleValues = std::size_t{1} << 20;
+inline constexpr std::size_t kMostPickleReferences = std::size_t{1} << 22;
 
 // Values point at each other, also in rings, and live as long as this object.
 class Pickle {
  public:
   // The pickle at the start of `bytes`; what follows its end is not looked at. Throws FileError
   // naming `source` and the byte: truncated, an opcode that torch.save does not write, a class or
-  // function that is not in `globals`, more than kMostPickleValues.
+  // function that is not in `globals`, more than kMostPickleValues (made, kept for later, or on the
+  // stack with its marks) or kMostPickleReferences.
   Pickle(std::span<const std::byte> bytes, const std::string& source,
          std::span<const std::string_view> globals);
   Pickle(Pickle&&) = default;

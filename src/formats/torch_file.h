@@ -20,6 +20,9 @@
 
 namespace svtune {
 
+// Of one file; models with more are sharded.
+inline constexpr std::size_t kMostTorchTensors = std::size_t{1} << 17;
+
 // One tensor and how its elements lie.
 struct TorchTensor {
   TensorInfo info;                    // begin and end: bytes from the start of the file
@@ -30,7 +33,9 @@ struct TorchTensor {
 // Of `file`, its whole content, of which only the descriptions are read. Throws FileError naming
 // `source`: neither of the two forms, truncated, big-endian, anything but tensors with names,
 // Python's objects of other kinds, element types that files of tensors seldom hold (complex,
-// quantised, 8-bit floats), tensors that reach beyond their storage or repeat its elements.
+// quantised, 8-bit floats), tensors that reach beyond their storage or repeat its elements, more
+// than kMostTorchTensors of them or eight times as many axes, descriptions of more values than
+// formats/pickle.h allows.
 std::vector<TorchTensor> parse_torch_file(std::span<const std::byte> file,
                                           const std::string& source);
 

@@ -54,6 +54,9 @@ index = json.dumps({'metadata': {}, 'weight_map': place})
 torch.save(torch.nn.Linear(2, 3).state_dict(), out / 'state.bin')
 wide = torch.randn(100, 100)
 torch.save({str(i): wide.t() for i in range(40)}, out / 'many_copies.bin')
+torch.save({str(i): base for i in range(2**17 + 1)}, out / 'many_names.bin')
+flat = torch.zeros([1] * 64)
+torch.save({str(i): flat for i in range(2**14 + 1)}, out / 'many_axes.bin')
 
 class Call:
     def __reduce__(self):
@@ -78,6 +81,10 @@ with zipfile.ZipFile(out / 'zip' / 'pytorch_model.bin') as source:
     with zipfile.ZipFile(out / 'empty_storage.bin', 'w') as target:
         for name in source.namelist():
             target.writestr(name, b'' if name.endswith('data/0') else source.read(name))
+    with zipfile.ZipFile(out / 'long_key.bin', 'w') as target:
+        for name in source.namelist():
+            long = b'X' + (1000).to_bytes(4, 'little') + b'0' * 1000
+            target.writestr(name, source.read(name).replace(b'X\x01\0\0\x000', long))
     with zipfile.ZipFile(out / 'big_endian.bin', 'w') as target:
         for name in source.namelist():
             target.writestr(name, b'big' if name.endswith('byteorder') else source.read(name))
@@ -153,6 +160,9 @@ TEST_F(TorchFiles, WithOtherObjectsAreRefusedByNameAndRunNothing) {
   EXPECT_THAT(error_of("negated.bin"), HasSubstr("not the stored ones"));
   EXPECT_THAT(error_of("compressed.bin"), HasSubstr("compressed"));
   EXPECT_THAT(error_of("many_copies.bin"), HasSubstr("4 times the file"));
+  EXPECT_THAT(error_of("many_names.bin"), HasSubstr("more than 131072 tensors"));
+  EXPECT_THAT(error_of("many_axes.bin"), HasSubstr("more than 1048576 axes"));
+  EXPECT_THAT(error_of("long_key.bin"), HasSubstr("in a way that torch.save does not"));
   EXPECT_THAT(error_of("twice.bin"), HasSubstr("two entries have one name"));
   EXPECT_THAT(error_of("empty_storage.bin"), HasSubstr("its storage has 0 bytes"));
   EXPECT_THAT(error_of("big_endian.bin"), HasSubstr("not little-endian"));
@@ -192,20 +202,46 @@ TEST_F(TorchFiles, DamagedAnywhereStayInsideTheFile) {
   }
 }
 
+std::string pickle_error(const std::string& text) {
+  try {
+    const Pickle pickle(std::as_bytes(std::span(text.data(), text.size())), "many", {});
+  } catch (const FileError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
 // A tuple is one byte of the file.
 TEST(PickleValues, AreBounded) {
   const auto error_for = [](std::size_t tuples, std::size_t stored) {
-    const std::string text = std::string(tuples, ')') + std::string(stored, '\x94') + '.';
-    try {
-      const Pickle pickle(std::as_bytes(std::span(text.data(), text.size())), "many", {});
-    } catch (const FileError& error) {
-      return std::string(error.what());
-    }
-    return std::string("accepted");
+    return pickle_error(std::string(tuples, ')') + std::string(stored, '\x94') + '.');
   };
   EXPECT_EQ(error_for(kMostPickleValues, 0), "accepted");
   EXPECT_THAT(error_for(kMostPickleValues + 1, 0), HasSubstr("more than 1048576 values"));
   EXPECT_THAT(error_for(1, kMostPickleValues + 1), HasSubstr("more than 1048576 values"));
+}
+
+std::string repeated(const std::string& text, std::size_t times) {
+  std::string out;
+  for (std::size_t i = 0; i < times; ++i) out += text;
+  return out;
+}
+
+// So is a mark; a reference to a value that was stored is two.
+TEST(PickleValues, MarksAndReferencesAreBounded) {
+  EXPECT_THAT(pickle_error(std::string(kMostPickleValues + 1, '(') + "."),
+              AllOf(HasSubstr("many"), HasSubstr("more than 1048576 values and marks")));
+  EXPECT_THAT(pickle_error(")\x94" + repeated(std::string("h\0", 2), kMostPickleValues) + "."),
+              HasSubstr("more than 1048576 values and marks"));
+  // Lists of half a million references each: nine are too many.
+  const std::string half = repeated(std::string("h\0", 2), kMostPickleValues / 2);
+  const auto lists = [&](std::size_t count) {
+    std::string text = ")\x94";
+    for (std::size_t i = 0; i < count; ++i) text += "](" + half + "e";
+    return pickle_error(text + ".");
+  };
+  EXPECT_EQ(lists(8), "accepted");
+  EXPECT_THAT(lists(9), HasSubstr("more than 4194304 references"));
 }
 
 TEST(TorchFileName, IsToldByItsEnding) {

@@ -138,7 +138,9 @@ class TensorDescription {
   StorageUse storage(const PickleValue& value) const {
     if (value.kind != PickleKind::kPersistent) wrong();
     const std::vector<const PickleValue*>& parts = value.items.front()->items;
-    if (parts.size() < 5 || parts[0]->text != "storage" || parts[2]->kind != PickleKind::kText) {
+    constexpr std::size_t kLongestKey = 64;  // a number; each tensor keeps one
+    if (parts.size() < 5 || parts[0]->text != "storage" || parts[2]->kind != PickleKind::kText ||
+        parts[2]->text.size() > kLongestKey) {
       wrong();
     }
     if (parts.size() > 5 && parts[5]->kind != PickleKind::kNone) {
@@ -250,10 +252,22 @@ NamedValues entries_of(const PickleValue& root, const std::string& source) {
 // Before the storages' places are known.
 using Descriptions = std::vector<std::pair<std::string, DescribedTensor>>;
 
+// Many names may share one described tensor, which takes a few bytes of the file.
+void require_at_most(std::size_t count, std::size_t most, const char* what,
+                     const std::string& source) {
+  if (count <= most) return;
+  throw FileError(source, "holds more than " + std::to_string(most) + " " + what,
+                  "Save the model's state dict in several files, best as safetensors.");
+}
+
 Descriptions describe(const PickleValue& root, const std::string& source) {
   Descriptions list;
+  std::size_t axes = 0;
   for (const auto& [name, value] : entries_of(root, source)) {
     list.emplace_back(name, TensorDescription(source, name).read(*value));
+    axes += list.back().second.shape.size();
+    require_at_most(list.size(), kMostTorchTensors, "tensors", source);
+    require_at_most(axes, 8 * kMostTorchTensors, "axes of tensors", source);
   }
   return list;
 }
