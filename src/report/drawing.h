@@ -12,8 +12,6 @@ inline constexpr double kDrawingWidth = 640, kDrawingHeight = 280;
 // Room for the labels of the axes.
 inline constexpr double kDrawingLeft = 62, kDrawingTop = 12, kDrawingBottom = 30;
 
-inline std::string coordinate(double value) { return format_coordinate(value); }
-
 // <text> at (x, y); `anchor` is SVG's text-anchor.
 inline std::string text_element(double x, double y, const char* anchor, const std::string& text) {
   return "<text x=\"" + coordinate(x) + "\" y=\"" + coordinate(y) + "\" text-anchor=\"" + anchor +

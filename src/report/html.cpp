@@ -130,7 +130,7 @@ std::string swatch(std::size_t run) {
 
 std::string percent_text(double share) { return format_quantity(share, NumberStyle::kPercent); }
 
-std::string format_coordinate(double value, int digits) {
+std::string coordinate(double value, int digits) {
   std::string text = fixed(value, digits);
   if (text.find('.') != std::string::npos) {
     while (text.ends_with('0')) text.pop_back();

@@ -32,7 +32,7 @@ std::string format_share(std::int64_t part, std::int64_t whole);
 std::string swatch(std::size_t run);
 
 // Shortest text for coordinates: at most `digits` decimals, no trailing zeros.
-std::string format_coordinate(double value, int digits = 1);
+std::string coordinate(double value, int digits = 1);
 // "12.5 %" of 0.125.
 std::string percent_text(double share);
 

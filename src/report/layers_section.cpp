@@ -48,7 +48,7 @@ std::string share_bar(std::int64_t part, std::int64_t whole) {
   return "<svg class=\"bar\" viewBox=\"0 0 100 8\" preserveAspectRatio=\"none\" "
          "aria-hidden=\"true\">"
          "<rect class=\"track\" width=\"100\" height=\"8\"/><rect class=\"fill\" width=\"" +
-         format_coordinate(percent, 2) + "\" height=\"8\"/></svg>";
+         coordinate(percent, 2) + "\" height=\"8\"/></svg>";
 }
 
 std::string cell(const std::string& text, bool number = false) {

@@ -59,7 +59,7 @@ std::string share_bar(const UpdateShares& shares) {
   std::size_t colour = 0;
   for (const double share : {shares.principal, shares.medium, shares.minor}) {
     out += "<rect class=\"dot run-" + std::to_string(colour++) + "\" x=\"" +
-           format_coordinate(100 * begin, 2) + "\" width=\"" + format_coordinate(100 * share, 2) +
+           coordinate(100 * begin, 2) + "\" width=\"" + coordinate(100 * share, 2) +
            "\" height=\"8\"/>";
     begin += share;
   }
