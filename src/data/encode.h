@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/fields.h"
 #include "data/example.h"
 #include "data/prompt_template.h"
 #include "text/tokenizer.h"
@@ -18,6 +19,16 @@ struct EncodeOptions {
   // but special tokens are supervised. Longer texts lose the end of what stands in the form.
   bool framed = false;
 };
+
+// The option --max-length of whatever has EncodeOptions::max_length.
+template <class Number, class Visitor>
+void visit_max_length(Number& value, Visitor& visit) {
+  visit(value, {.name = "max_length",
+                .help = "Longer examples are truncated",
+                .unit = "tokens",
+                .min = 2,
+                .max = 1 << 24});
+}
 
 // Parts of a text are tokenised one by one and joined, so the border between prompt and answer
 // is also a border between tokens, as it is when the model writes the answer. Parts after the

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "data/encode.h"
 #include "data/image_options.h"
 #include "data/labelled_documents.h"
 #include "eval/label_metrics.h"
@@ -30,11 +31,7 @@ struct LabelTask {
   static void fields(Self& self, Visitor& visit) {
     visit.group("Labels", self.reading);
     visit.group("Images", self.images);
-    visit(self.max_length, {.name = "max_length",
-                            .help = "Longer examples are truncated",
-                            .unit = "tokens",
-                            .min = 2,
-                            .max = 1 << 24});
+    visit_max_length(self.max_length, visit);
     visit(self.bootstrap, {.name = "bootstrap",
                            .help = "Resamples of the documents for 95 % intervals; 0 = none",
                            .min = 0,

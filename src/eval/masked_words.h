@@ -6,6 +6,7 @@
 
 #include "adapter_files/loaded_model.h"
 #include "base/fields.h"
+#include "data/encode.h"
 #include "data/token_masks.h"
 #include "eval/task.h"
 #include "text/tokenizer.h"
@@ -22,11 +23,7 @@ struct MaskedWords {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
-    visit(self.max_length, {.name = "max_length",
-                            .help = "Longer examples are truncated",
-                            .unit = "tokens",
-                            .min = 2,
-                            .max = 1 << 24});
+    visit_max_length(self.max_length, visit);
     MaskOptions::fields(self.masks, visit);
     visit(self.seed, {.name = "seed",
                       .help = "Of what is hidden; a training run's evaluation hides by its own",

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "data/encode.h"
 #include "eval/label_metrics.h"
 #include "eval/task.h"
 #include "nn/batch.h"
@@ -41,11 +42,7 @@ struct Perplexity {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
-    visit(self.max_length, {.name = "max_length",
-                            .help = "Longer examples are truncated",
-                            .unit = "tokens",
-                            .min = 2,
-                            .max = 1 << 24});
+    visit_max_length(self.max_length, visit);
   }
 };
 

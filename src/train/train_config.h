@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/fields.h"
+#include "data/encode.h"
 #include "models/network.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
@@ -90,11 +91,7 @@ struct BatchConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
-    visit(self.max_length, {.name = "max_length",
-                            .help = "Longer examples are truncated",
-                            .unit = "tokens",
-                            .min = 2,
-                            .max = 1 << 24});
+    visit_max_length(self.max_length, visit);
     visit(self.batch_size, {.name = "batch_size",
                             .help = "Sequences of a micro-batch",
                             .unit = "sequences",
