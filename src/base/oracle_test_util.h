@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,16 @@ inline std::string run_oracle(const std::string& python, const std::string& scri
   return result.output;
 }
 
+// The same of a script in tests/oracle that needs no network; `arguments` as a shell reads them.
+inline std::string run_oracle_file(const std::string& python, const std::string& script,
+                                   const std::string& arguments) {
+  const CommandResult result =
+      run_command("HF_HUB_OFFLINE=1 " + shell_quote(python) + " " +
+                  shell_quote(SVTUNE_SOURCE_DIR "/tests/oracle/" + script) + " " + arguments);
+  EXPECT_EQ(result.status, 0) << script << " " << arguments;
+  return result.output;
+}
+
 // A file or folder of the real data that SVTUNE_TEST_DATA names; "" when it is not set or has none
 // of that name. Tests that need one skip then.
 inline std::filesystem::path test_data(const std::string& name) {
@@ -94,6 +105,34 @@ class TempDirectory {
 
  private:
   std::filesystem::path path_;
+};
+
+// Tests against models that `kScript` of tests/oracle makes, once for all of them, in models().
+template <const char* kScript>
+class OracleModels : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    python() = oracle_python("peft,transformers,safetensors");
+    directory() = std::make_unique<TempDirectory>();
+    if (!python().empty()) oracle("models " + shell_quote(models().string()));
+  }
+  static void TearDownTestSuite() { directory().reset(); }
+  void SetUp() override {
+    if (python().empty()) GTEST_SKIP() << "no Python with transformers and PEFT";
+  }
+  // Standard output of the script.
+  static std::string oracle(const std::string& arguments) {
+    return run_oracle_file(python(), kScript, arguments);
+  }
+  static std::string& python() {
+    static std::string text;
+    return text;
+  }
+  static std::unique_ptr<TempDirectory>& directory() {
+    static std::unique_ptr<TempDirectory> made;
+    return made;
+  }
+  static std::filesystem::path models() { return *directory() / "models"; }
 };
 
 }  // namespace svtune::test

@@ -214,11 +214,7 @@ constexpr std::int64_t kWholeBlocks = 64;
 constexpr double kTolerance = 2e-5;
 
 std::string run_cases(const std::string& python, const std::string& arguments) {
-  const auto run =
-      test::run_command(test::shell_quote(python) +
-                        " " SVTUNE_SOURCE_DIR "/tests/oracle/quantized_models.py " + arguments);
-  EXPECT_EQ(run.status, 0);
-  return run.output;
+  return test::run_oracle_file(python, "quantized_models.py", arguments);
 }
 
 TEST(QuantizedModelOracle, TransformersAndPeftLoadWhatSvtuneWrites) {

@@ -24,41 +24,13 @@ namespace encoder_parity_test {
 using test::max_difference;
 using test::TempDirectory;
 
-constexpr const char* kNoOracle = "no Python with transformers and PEFT";
 // Two summation orders in fp32 over three layers.
 constexpr double kTolerance = 2e-4;
 
-std::string oracle(const std::string& python, const std::string& arguments) {
-  const auto run =
-      test::run_command("HF_HUB_OFFLINE=1 " + test::shell_quote(python) +
-                        " " SVTUNE_SOURCE_DIR "/tests/oracle/encoder_models.py " + arguments);
-  EXPECT_EQ(run.status, 0) << arguments;
-  return run.output;
-}
-
 std::string quoted(const std::filesystem::path& path) { return test::shell_quote(path.string()); }
 
-class EncoderParity : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    python() = test::oracle_python("peft,transformers,safetensors");
-    directory() = std::make_unique<TempDirectory>();
-    if (!python().empty()) oracle(python(), "models " + quoted(*directory() / "models"));
-  }
-  static void TearDownTestSuite() { directory().reset(); }
-  void SetUp() override {
-    if (python().empty()) GTEST_SKIP() << kNoOracle;
-  }
-  static std::string& python() {
-    static std::string text;
-    return text;
-  }
-  static std::unique_ptr<TempDirectory>& directory() {
-    static std::unique_ptr<TempDirectory> made;
-    return made;
-  }
-  static std::filesystem::path models() { return *directory() / "models"; }
-};
+inline constexpr char kScript[] = "encoder_models.py";
+class EncoderParity : public test::OracleModels<kScript> {};
 
 // The documents of expected.json as one packed batch.
 Batch batch_of(const std::filesystem::path& model) {
@@ -177,7 +149,7 @@ TEST_F(EncoderParity, LoadsWhatPeftWrites) {
         "deberta_own_masked", "modernbert", "modernbert_masked"}) {
     arguments += " " + quoted(models() / name);
   }
-  std::istringstream names(oracle(python(), arguments));
+  std::istringstream names(oracle(arguments));
   std::string name;
   int cases = 0;
   while (std::getline(names, name)) {
@@ -248,7 +220,7 @@ TEST_F(EncoderParity, PeftLoadsWhatSvtuneWrites) {
     }
   }
   write_file_atomic(out / "cases.json", dump_json(cases));
-  const Json result = parse_json(oracle(python(), "check " + quoted(out / "cases.json")), "oracle");
+  const Json result = parse_json(oracle("check " + quoted(out / "cases.json")), "oracle");
   EXPECT_EQ(result.size(), cases.size());
   for (const auto& [name, difference] : result.items()) {
     ASSERT_TRUE(difference.is_number()) << name << ": " << difference.dump();
@@ -264,7 +236,7 @@ TEST_F(EncoderParity, RefusesAdaptersThatLeaveAHeadRandom) {
   documents["ids"] = Json::array({Json::array({5, 9, 4})});
   documents["types"] = Json::array({Json::array({0, 0, 0})});
   write_file_atomic(out / "bare" / "expected.json", dump_json(documents));
-  oracle(python(), "peft " + quoted(out.path()) + " " + quoted(out / "bare"));
+  oracle("peft " + quoted(out.path()) + " " + quoted(out / "bare"));
   try {
     load_with_adapter(out / "bare", out / "bare-default_targets", {});
     ADD_FAILURE() << "accepted";
@@ -300,7 +272,7 @@ TEST_F(EncoderParity, RealEncoderWithANewHeadEqualsTransformers) {
     documents["types"].push_back(types);
   }
   write_file_atomic(out / "model" / "expected.json", dump_json(documents));
-  oracle(python(), "bare " + quoted(out / "model"));
+  oracle("bare " + quoted(out / "model"));
   Model merged = load_model(out / "model", {at::kFloat});
   const at::Tensor wanted = expected(out / "model" / "expected.safetensors", "logits");
   const at::Tensor logits = logits_for(*merged.net, batch_of(out / "model"));

@@ -29,10 +29,7 @@ constexpr double kTolerance = 3e-5;
 constexpr double kDecomposedTolerance = 5e-4;
 
 std::string script(const std::string& python, const std::string& arguments) {
-  const auto run = test::run_command(
-      test::shell_quote(python) + " " SVTUNE_SOURCE_DIR "/tests/oracle/peft_cases.py " + arguments);
-  EXPECT_EQ(run.status, 0);
-  return run.output;
+  return test::run_oracle_file(python, "peft_cases.py", arguments);
 }
 
 // The merged model and the exported LoRA give PEFT's logits as well.

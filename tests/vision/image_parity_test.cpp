@@ -26,35 +26,8 @@ using test::TempDirectory;
 // Two summation orders in fp32 over two layers.
 constexpr double kTolerance = 2e-4;
 
-std::string oracle(const std::string& python, const std::string& arguments) {
-  const auto run =
-      test::run_command("HF_HUB_OFFLINE=1 " + test::shell_quote(python) +
-                        " " SVTUNE_SOURCE_DIR "/tests/oracle/vision_models.py " + arguments);
-  EXPECT_EQ(run.status, 0) << arguments;
-  return run.output;
-}
-
-class VisionParity : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    python() = test::oracle_python("peft,transformers,safetensors");
-    directory() = std::make_unique<TempDirectory>();
-    if (!python().empty()) oracle(python(), "models " + test::shell_quote(models().string()));
-  }
-  static void TearDownTestSuite() { directory().reset(); }
-  void SetUp() override {
-    if (python().empty()) GTEST_SKIP() << "no Python with transformers and PEFT";
-  }
-  static std::string& python() {
-    static std::string text;
-    return text;
-  }
-  static std::unique_ptr<TempDirectory>& directory() {
-    static std::unique_ptr<TempDirectory> made;
-    return made;
-  }
-  static fs::path models() { return *directory() / "models"; }
-};
+inline constexpr char kScript[] = "vision_models.py";
+class VisionParity : public test::OracleModels<kScript> {};
 
 at::Tensor tensor_of(const fs::path& file, const std::string& name) {
   return SafetensorsSource(file).read(name, at::kFloat).value();
@@ -201,7 +174,7 @@ TEST_F(VisionParity, TransformersAndPeftLoadWhatSvtuneWrites) {
   }
   write_file_atomic(out / "cases.json", dump_json(cases));
   const std::string arguments = "check " + test::shell_quote((out / "cases.json").string());
-  const Json result = parse_json(oracle(python(), arguments), "oracle");
+  const Json result = parse_json(oracle(arguments), "oracle");
   EXPECT_EQ(result.size(), cases.size());
   for (const auto& [name, difference] : result.items()) {
     ASSERT_TRUE(difference.is_number()) << name << ": " << difference.dump();
