@@ -46,13 +46,8 @@ void TensorFiller::finish() {
   for (const std::string& name : unread_) problem(name + " has no place in the model");
   if (problems_.empty()) return;
   constexpr std::size_t kShown = 8;
-  const std::size_t count = problems_.size();
-  if (count > kShown) {
-    problems_.resize(kShown);
-    problem("and " + std::to_string(count - kShown) + " more");
-  }
   throw FileError(
-      path_.string(), join(problems_, "; "),
+      path_.string(), join_some(problems_, "; ", kShown),
       "Does the adapter belong to this base model, and its configuration to its weights?");
 }
 

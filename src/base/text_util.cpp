@@ -101,10 +101,10 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
   return out;
 }
 
-std::string join_some(std::span<const std::string> parts, std::string_view separator) {
-  constexpr std::size_t kShown = 5;
-  if (parts.size() <= kShown) return join(parts, separator);
-  return join(parts.first(kShown), separator) + " and " + std::to_string(parts.size() - kShown) +
+std::string join_some(std::span<const std::string> parts, std::string_view separator,
+                      std::size_t most) {
+  if (parts.size() <= most) return join(parts, separator);
+  return join(parts.first(most), separator) + " and " + std::to_string(parts.size() - most) +
          " more";
 }
 

@@ -15,8 +15,9 @@ namespace svtune {
 // views point into `text`.
 std::vector<std::string_view> split(std::string_view text, char separator);
 std::string join(std::span<const std::string> parts, std::string_view separator);
-// As join(), but the first five only: "a, b, c, d, e and 3 more".
-std::string join_some(std::span<const std::string> parts, std::string_view separator);
+// As join(), but the first `most` only: "a, b, c, d, e and 3 more".
+std::string join_some(std::span<const std::string> parts, std::string_view separator,
+                      std::size_t most = 5);
 // Spaces before or behind the text, up to `width` bytes.
 std::string pad_left(std::string_view text, std::size_t width);
 std::string pad_right(std::string_view text, std::size_t width);

@@ -15,6 +15,13 @@ TEST(TextUtil, SplitAndJoinAreInverse) {
   EXPECT_EQ(split("", ',').size(), 1U);
 }
 
+TEST(TextUtil, LongListsAreCutAndCounted) {
+  const std::vector<std::string> letters = {"a", "b", "c", "d", "e", "f", "g"};
+  EXPECT_EQ(join_some(letters, ", "), "a, b, c, d, e and 2 more");
+  EXPECT_EQ(join_some(letters, "; ", 6), "a; b; c; d; e; f and 1 more");
+  EXPECT_EQ(join_some(letters, "; ", 7), join(letters, "; "));
+}
+
 TEST(TextUtil, TrimReplaceLower) {
   EXPECT_EQ(trim(" \t x y\r\n"), "x y");
   EXPECT_EQ(trim(" \n"), "");

@@ -3,6 +3,7 @@
 
 #include "base/errors.h"
 #include "base/hash.h"
+#include "base/text_util.h"
 #include "io/arithmetic.h"
 #include "io/base_tensors.h"
 #include "io/gguf_source.h"
@@ -86,16 +87,13 @@ class CheckedLoader {
     if (problems_.empty()) return;
     constexpr std::size_t kShown = 8;
     const std::filesystem::path& path = problems_.front().place;
-    std::string list;
-    for (std::size_t i = 0; i < std::min(kShown, problems_.size()); ++i) {
-      const Problem& problem = problems_[i];
-      list += (i == 0 ? "" : "; ") + problem.text;
-      if (problem.place != path) list += " (" + problem.place.filename().string() + ")";
+    std::vector<std::string> list;
+    for (const Problem& problem : problems_) {
+      const bool elsewhere = problem.place != path;
+      list.push_back(problem.text +
+                     (elsewhere ? " (" + problem.place.filename().string() + ")" : ""));
     }
-    if (problems_.size() > kShown) {
-      list += "; and " + std::to_string(problems_.size() - kShown) + " more";
-    }
-    throw FileError(path.string(), list,
+    throw FileError(path.string(), join_some(list, "; ", kShown),
                     "The weights do not fit config.json; was the download complete?");
   }
 

@@ -1,6 +1,5 @@
 #include "io/tensor_file.h"
 
-#include <algorithm>
 #include <cstring>
 #include <map>
 #include <span>
@@ -59,12 +58,8 @@ void read_tensors(const std::filesystem::path& path, const std::vector<NamedTens
   }
   if (!problems.empty()) {
     constexpr std::size_t kShown = 3;
-    const std::size_t more = problems.size() - std::min(kShown, problems.size());
-    problems.resize(problems.size() - more);
-    throw FileError(
-        path.string(),
-        join(problems, "; ") + (more > 0 ? "; and " + std::to_string(more) + " more tensors" : ""),
-        "the file belongs to a run with another model, method or rank");
+    throw FileError(path.string(), join_some(problems, "; ", kShown),
+                    "the file belongs to a run with another model, method or rank");
   }
   const at::NoGradGuard no_grad;
   for (const NamedTensor& each : into) {

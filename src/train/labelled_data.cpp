@@ -204,15 +204,12 @@ class PartLoader {
 
 std::string renamed_labels(const std::vector<std::string>& earlier,
                            const std::vector<std::string>& names) {
-  constexpr std::size_t kShown = 5;
   if (earlier.size() != names.size()) return "";
   std::vector<std::string> pairs;
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (earlier[i] != names[i]) pairs.push_back(earlier[i] + " -> " + names[i]);
   }
-  const std::size_t more = pairs.size() > kShown ? pairs.size() - kShown : 0;
-  pairs.resize(pairs.size() - more);
-  return join(pairs, ", ") + (more > 0 ? " and " + std::to_string(more) + " more" : "");
+  return join_some(pairs, ", ");
 }
 
 LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* tokenizer,
