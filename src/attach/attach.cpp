@@ -1,9 +1,9 @@
 #include "attach/attach.h"
 
-#include <chrono>
 #include <utility>
 
 #include "attach/train_plan.h"
+#include "base/clock.h"
 #include "base/errors.h"
 #include "base/hash.h"
 #include "libtorch/prelude.h"
@@ -152,7 +152,7 @@ StartReport start_report(const AdapterSet& adapters, const AdapterRecord& record
 
 Attached attach(Model& model, const MethodConfig& method, const TargetOptions& given,
                 const AttachOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
+  const double start = steady_seconds();
   const MethodTraits traits = method_traits(method);
   const bool everything = traits.trains_matrix && given == TargetOptions{};
   const bool in_part = traits.biases_alone || traits.head_alone;
@@ -177,8 +177,7 @@ Attached attach(Model& model, const MethodConfig& method, const TargetOptions& g
   place(model, plan, init_layers(methods, plan, sites, options), result);
   result.report = start_report(result.adapters, result.record);
   result.report.total = total;
-  result.report.init_seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.report.init_seconds = steady_seconds() - start;
   return result;
 }
 

@@ -3,10 +3,10 @@
 #include <ATen/ops/_int_mm.h>
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <limits>
 
+#include "base/clock.h"
 #include "libtorch/prelude.h"
 #include "nn/base_weight.h"
 
@@ -26,10 +26,9 @@ struct Directions {
 };
 
 double seconds_of(const Product& product, std::int64_t rows) {
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin = steady_seconds();
   product(rows);
-  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-  return std::max(passed.count(), 1e-9);
+  return std::max(steady_seconds() - begin, 1e-9);
 }
 
 double operations(std::int64_t rows, const ProductShape& shape) {

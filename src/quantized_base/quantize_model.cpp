@@ -1,13 +1,13 @@
 #include "quantized_base/quantize_model.h"
 
 #include <algorithm>
-#include <chrono>
 #include <set>
 
 #include "adapter_files/adapter_file.h"
 #include "attach/attach.h"
 #include "attach/target_check.h"
 #include "attach/train_plan.h"
+#include "base/clock.h"
 #include "base/errors.h"
 #include "base/hash.h"
 #include "base/text_util.h"
@@ -262,11 +262,11 @@ QuantizeReport quantize_model(Model& model, const QuantizePlan& given,
   std::vector<Task> tasks = plan_tasks(model, plan);
   const at::ScalarType stored = model.weights->stored_dtype();
   AtomicDirectory output(directory, options.if_exists);
-  const auto start = std::chrono::steady_clock::now();
+  const double start = steady_seconds();
   if (plan.tuning.spread_ranks) spread_ranks(tasks, plan);
   for_each_task(tasks, options, [&](Task& task) { quantize_layer(task, plan, stored); });
   QuantizeReport report;
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = steady_seconds() - start;
   if (options.measure) {
     for_each_task(tasks, {},
                   [&](Task& task) { measure_layer(task, plan, options.measure_nuclear); });
