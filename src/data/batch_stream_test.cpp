@@ -332,6 +332,23 @@ TEST(ExampleStore, RefusesDataWithoutAnythingToLearn) {
               HasSubstr("none of the 1 examples has a token to learn from (1 were truncated to 4"));
 }
 
+TEST(ExampleStore, AFileNamedTxtHoldsTexts) {
+  const test::TempDirectory directory;
+  const auto kind_of = [&](const std::string& name, const std::string& content,
+                           RecordFormat format = RecordFormat::kAuto) {
+    write_file_atomic(directory / name, content);
+    const ExampleStore store(directory / name, {.format = format}, raw_encoder());
+    EXPECT_EQ(store.size(), 2);
+    return store.example(0).kind;
+  };
+  EXPECT_EQ(kind_of("d.txt", "One text.\nAnother, \"text\".\n"), ExampleKind::kText);
+  EXPECT_EQ(kind_of("d.TXT.gz", "not packed\nall the same\n"), ExampleKind::kText);
+  EXPECT_EQ(kind_of("d.txt", numbered(2)), ExampleKind::kPair);
+  EXPECT_EQ(kind_of("d.txt", numbered(2), RecordFormat::kLines), ExampleKind::kText);
+  EXPECT_THROW(kind_of("d.jsonl", "One text.\nAnother.\n"), FileError);
+  EXPECT_THROW(kind_of("d.txt", "One text.\nAnother.\n", RecordFormat::kText), FileError);
+}
+
 TEST(ExampleStore, TellsDataSetsApart) {
   const auto one = store_of(numbered(20));
   EXPECT_EQ(one->fingerprint(), store_of(numbered(20))->fingerprint());

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/text_util.h"
 #include "data/turns.h"
 
 namespace svtune {
@@ -16,6 +17,17 @@ constexpr std::int64_t kProgressStep = 1024;                   // examples
 // Lines come as records of one text.
 RecordFormat record_format(const DataOptions& options) {
   return options.format == RecordFormat::kLines ? RecordFormat::kText : options.format;
+}
+
+bool is_named_txt(std::filesystem::path name) {
+  if (name.extension() == ".gz" || name.extension() == ".zst") name = name.stem();
+  return to_lower_ascii(name.extension().string()) == ".txt";
+}
+
+LineKind lines_of(const std::filesystem::path& path, const DataOptions& options) {
+  if (options.format == RecordFormat::kLines) return LineKind::kTexts;
+  const bool by_name = options.format == RecordFormat::kAuto && is_named_txt(path);
+  return by_name ? LineKind::kTextsUnlessJson : LineKind::kRecords;
 }
 
 // An id, inverted when it is not to be predicted.
@@ -50,7 +62,7 @@ ExampleStore::ExampleStore(const std::filesystem::path& path, const DataOptions&
       index_(path, {options.skip_bad_lines,
                     [this](const Json& record) { return reader_.problem(record); },
                     [this](std::string_view text) { return reader_.surely_fits(text); },
-                    options.format == RecordFormat::kLines}),
+                    lines_of(path, options)}),
       encoder_(std::move(encoder)) {
   if (index_.size() == 0) fail_empty();
   reader_.check_mapped_columns();

@@ -37,7 +37,9 @@ inline constexpr EnumName<RecordFormat> kRecordFormatNames[] = {
     {RecordFormat::kMessages, "messages", "role and content"},
     {RecordFormat::kConversations, "conversations", "ShareGPT"},
     {RecordFormat::kText, "text"},
-    {RecordFormat::kLines, "lines", "no JSON: each line of the file is a text"},
+    {RecordFormat::kLines, "lines",
+     "no JSON: each line of the file is a text; auto takes it for .txt files that do not begin as "
+     "JSON"},
 };
 constexpr std::span<const EnumName<RecordFormat>> enum_names(RecordFormat) {
   return kRecordFormatNames;

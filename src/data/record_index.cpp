@@ -29,10 +29,11 @@ Json line_record(std::string_view line) {
 }
 
 // "line: problem" or "line:column: problem"; "" when the text is fine.
-std::string problem_of(const ScannedRecord& record, const RecordIndexOptions& options) {
+std::string problem_of(const ScannedRecord& record, bool is_text,
+                       const RecordIndexOptions& options) {
   const std::string at_line = std::to_string(record.line) + ": ";
   if (record.too_long) return at_line + "the record is longer than 16 MiB";
-  if (!options.any_lines) {
+  if (!is_text) {
     if (options.surely_fits && options.surely_fits(record.text)) return "";
     if (const std::string comma = stray_comma(record); !comma.empty()) return at_line + comma;
   }
@@ -41,10 +42,9 @@ std::string problem_of(const ScannedRecord& record, const RecordIndexOptions& op
   }
   Json json;
   try {
-    json = options.any_lines
-               ? line_record(record.text)
-               : parse_json(record.text, "",
-                            {.first_line = record.line, .reject_duplicate_keys = true});
+    json = is_text ? line_record(record.text)
+                   : parse_json(record.text, "",
+                                {.first_line = record.line, .reject_duplicate_keys = true});
   } catch (const FileError& error) {
     return std::string(error.what()).substr(1);  // ":line:column: problem" after no name
   }
@@ -60,7 +60,7 @@ BadRecord split_problem(const std::string& text) {
 }  // namespace
 
 RecordIndex::RecordIndex(const std::filesystem::path& path, const RecordIndexOptions& options)
-    : name_(path == "-" ? "standard input" : path.string()), any_lines_(options.any_lines) {
+    : name_(path == "-" ? "standard input" : path.string()) {
   const std::unique_ptr<ByteSource> source = open_byte_source(path);
   const bool plain = path != "-" && is_plain_file(path);
   file_ = plain ? RandomFile::open(path) : RandomFile::temporary();
@@ -69,14 +69,17 @@ RecordIndex::RecordIndex(const std::filesystem::path& path, const RecordIndexOpt
     if (!plain) file_.append(bytes);
   };
   constexpr std::size_t kChunk = std::size_t{1} << 20;  // bytes
-  RecordScanner scanner(*source, tee, kChunk, any_lines_);
+  RecordScanner scanner(*source, tee, kChunk, options.lines);
   ScannedRecord record;
-  while (scanner.next(record)) add(record, options);
+  while (scanner.next(record)) {
+    texts_ = scanner.reads_texts();
+    add(record, options);
+  }
   records_.shrink_to_fit();
 }
 
 void RecordIndex::add(const ScannedRecord& record, const RecordIndexOptions& options) {
-  const std::string problem = problem_of(record, options);
+  const std::string problem = problem_of(record, texts_, options);
   if (problem.empty() && records_.size() >= std::numeric_limits<std::uint32_t>::max()) {
     throw FileError(name_, "the file holds more than 4,294,967,295 records");
   }
@@ -123,7 +126,7 @@ Json RecordIndex::read(std::int64_t index) const {
   if (text.size() != record.size) {
     throw FileError(name_, "the file has become shorter since it was opened");
   }
-  if (any_lines_) return line_record(text);
+  if (texts_) return line_record(text);
   return parse_json(text, name_, {.first_line = record.line, .reject_duplicate_keys = true});
 }
 

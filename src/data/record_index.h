@@ -23,7 +23,8 @@ struct RecordIndexOptions {
   std::function<std::string(const Json& record)> check;
   // Whether the text is surely a valid record; saves the slower check. May be empty.
   std::function<bool(std::string_view text)> surely_fits;
-  bool any_lines = false;  // no JSON: each line that is not blank is the record {"text": line}
+  // Of texts each line that is not blank is the record {"text": line}.
+  LineKind lines = LineKind::kRecords;
 };
 
 struct BadRecord {
@@ -63,7 +64,7 @@ class RecordIndex {
   void add_bad(BadRecord bad);
 
   std::string name_;
-  bool any_lines_;
+  bool texts_ = false;  // the lines are texts
   RandomFile file_;
   std::uint64_t bytes_ = 0;
   std::vector<Record> records_;

@@ -55,7 +55,7 @@ class RecordIndexTest : public ::testing::Test {
 
 TEST_F(RecordIndexTest, AnyLinesAreTexts) {
   RecordIndexOptions options = any_object();
-  options.any_lines = true;
+  options.lines = LineKind::kTexts;
   const RecordIndex index(file("[one, two],\n\n {\"three\": 3} \na,b\n", "d.txt"), options);
   std::vector<std::string> texts;
   for (std::int64_t i = 0; i < index.size(); ++i) {
@@ -64,6 +64,19 @@ TEST_F(RecordIndexTest, AnyLinesAreTexts) {
   EXPECT_THAT(texts, ElementsAre("1:{\"text\": \"[one, two],\"}",
                                  "3:{\"text\": \"{\\\"three\\\": 3}\"}", "4:{\"text\": \"a,b\"}"));
   EXPECT_THROW(RecordIndex(file("fine\n\xff\n", "e.txt"), options), FileError);
+}
+
+TEST_F(RecordIndexTest, LinesAreTextsUnlessTheFileBeginsAsJson) {
+  RecordIndexOptions options = any_object();
+  options.lines = LineKind::kTextsUnlessJson;
+  const auto first = [&](const std::string& content) {
+    return dump_json(RecordIndex(file(content, "d.txt"), options).read(0));
+  };
+  EXPECT_EQ(first("name,size,\none,2,\n"), "{\"text\": \"name,size,\"}");  // no table either
+  EXPECT_EQ(first("\n [1] A note.\n"), "{\"text\": \"[1] A note.\"}");
+  EXPECT_EQ(first("\xEF\xBB\xBF\n {\"a\": 1}\n"), "{\"a\": 1}");
+  EXPECT_EQ(first("[\n {\"a\": 1}\n]\n"), "{\"a\": 1}");
+  EXPECT_THROW(first("{\"a\": 1}\ntext\n"), FileError);
 }
 
 TEST_F(RecordIndexTest, TwoValuesOfOneKeyAreABadLine) {

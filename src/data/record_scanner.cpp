@@ -5,18 +5,30 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/text_util.h"
 #include "data/foreign_data.h"
 
 namespace svtune {
 namespace {
 
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+// An object, or an array of objects or of nothing.
+bool starts_as_json(std::string_view text) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  text = trim(text);
+  if (!text.starts_with('[')) return text.starts_with('{');
+  text = trim(text.substr(1));
+  return text.starts_with('{') || text.starts_with(']');
+}
 
 }  // namespace
 
 RecordScanner::RecordScanner(ByteSource& source, std::function<void(std::string_view)> tee,
-                             std::size_t chunk_bytes, bool any_lines)
-    : source_(source), tee_(std::move(tee)), chunk_bytes_(chunk_bytes), any_lines_(any_lines) {}
+                             std::size_t chunk_bytes, LineKind lines)
+    : source_(source), tee_(std::move(tee)), chunk_bytes_(chunk_bytes), lines_(lines) {}
 
 void RecordScanner::fail(const std::string& what, std::int64_t line) const {
   throw FileError(source_.name() + ":" + std::to_string(line), what, "Was the file cut off?");
@@ -61,11 +73,13 @@ bool RecordScanner::detect() {
   while (buffer_.size() < kForeignBytes && fill()) {
   }
   const std::string_view start = std::string_view(buffer_).substr(0, kForeignBytes);
-  const auto foreign = any_lines_ ? std::nullopt : recognise_foreign(start, source_.name());
+  texts_ = lines_ == LineKind::kTexts ||
+           (lines_ == LineKind::kTextsUnlessJson && !starts_as_json(start));
+  const auto foreign = texts_ ? std::nullopt : recognise_foreign(start, source_.name());
   if (foreign) throw FileError(source_.name(), foreign->what, foreign->hint);
-  if (buffer_.starts_with("\xEF\xBB\xBF")) position_ = 3;
+  if (buffer_.starts_with(kByteOrderMark)) position_ = kByteOrderMark.size();
   if (!skip_blank()) return false;
-  form_ = buffer_[position_] == '[' && !any_lines_ ? Form::kArray : Form::kLines;
+  form_ = buffer_[position_] == '[' && !texts_ ? Form::kArray : Form::kLines;
   if (form_ == Form::kArray) discard_to(position_ + 1);
   return true;
 }
