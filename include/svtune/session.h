@@ -28,7 +28,8 @@ struct SessionOptions {
   std::filesystem::path model;                        // Hugging Face directory or .gguf file
   std::optional<std::filesystem::path> adapter = {};  // svtune's or PEFT's
   // Instead of `adapter`: several, of any methods, among which each text and example chooses. They
-  // may not train whole tensors, biases or rows of the embedding.
+  // may not train whole tensors, biases or rows of the embedding, unless they are adapters of
+  // encoders or image models with their own heads, for evaluate().
   std::vector<NamedAdapter> adapters = {};
   ComputeType compute = ComputeType::kAuto;
   // Of the whole process; 0: OMP_NUM_THREADS where it is set, else one per core it may use.

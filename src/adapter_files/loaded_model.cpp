@@ -85,18 +85,51 @@ std::int32_t LoadedModel::adapter_of(const Json& row, const std::string& place,
   const std::string nearest = nearest_name(name, adapter_names);
   throw FileError(place,
                   "\"adapter\" is " + name + ", allowed are " + join(adapter_names, ", ") +
-                      " and null for the model alone",
+                      (model.net->is_language_model() ? " and null for the model alone" : ""),
                   nearest.empty() ? "" : "Did you mean \"" + nearest + "\"?");
 }
 
+std::vector<const Model*> LoadedModel::models() const {
+  std::vector<const Model*> list = {&model};
+  for (const LoadedModel& each : apart) list.push_back(&each.model);
+  return list;
+}
+
+namespace {
+
+LoadedModel load_apart(const std::filesystem::path& model, const std::vector<NamedPath>& adapters,
+                       const LoadOptions& options) {
+  LoadedModel loaded;
+  std::vector<std::string> warnings;
+  for (const NamedPath& adapter : adapters) {
+    LoadedModel one = load_with_adapter(model, adapter.path, options);
+    for (const std::string& warning : one.warnings) {
+      warnings.push_back(adapter.name + ": " + warning);
+    }
+    if (loaded.model.net) {
+      loaded.apart.push_back(std::move(one));
+    } else {
+      loaded = std::move(one);
+    }
+  }
+  loaded.warnings = std::move(warnings);
+  loaded.adapter_names = names_of(adapters);
+  return loaded;
+}
+
+}  // namespace
+
 LoadedModel load_with_adapters(const std::filesystem::path& model,
                                const std::vector<NamedPath>& adapters, const LoadOptions& options) {
+  LoadOptions own = options;
+  if (!own.head && !adapters.empty()) own.head = adapter_head(model, adapters.front().path);
+  LoadedModel loaded{load_model(model, own), std::nullopt, {}};
+  if (!loaded.model.net->is_language_model()) return load_apart(model, adapters, options);
   const DeclaredWords words = stored_words(model);
   for (const NamedPath& each : adapters) {
     const auto count = adapter_vocab_size(each.path, words);
     if (count && *count != words.count) refuse(each, "resizes the embedding");
   }
-  LoadedModel loaded{load_model(model, options), std::nullopt, {}};
   append(loaded.warnings, loaded.model.warnings);
   const auto cache = open_user_svd_cache();
   std::map<Linear*, std::vector<std::unique_ptr<Adapter>>> lists;

@@ -20,14 +20,20 @@ struct LoadedModel {
   // the adapters beside the first hold together.
   std::vector<std::string> adapter_names = {};
   std::vector<LoadedAdapter> others = {};
+  // Instead of `others`, where adapters have heads: those beside the first, each on a model of its
+  // own.
+  std::vector<LoadedModel> apart = {};
 
   // The index of the adapter that a row of data names in its field "adapter": without the field
-  // `otherwise`, for null kNoAdapter. Throws FileError naming `place` for a name that is none. Only
-  // of load_with_adapters().
+  // `otherwise`, for null kNoAdapter, which has no place among `apart`. Throws FileError naming
+  // `place` for a name that is none. Only of load_with_adapters().
   std::int32_t adapter_of(const Json& row, const std::string& place,
                           std::int32_t otherwise = 0) const;
   // Whether rows name their adapters.
   bool routed() const { return !adapter_names.empty(); }
+
+  // `model` and those of `apart`, in the order of the adapters.
+  std::vector<const Model*> models() const;
 
   // Of the adapter, else of the model; null when neither says.
   const TrainedPrompt* trained_prompt() const;
@@ -42,7 +48,9 @@ LoadedModel load_with_adapter(const std::filesystem::path& model,
 
 // Several adapters, of any methods, on one model: every layer that one of them changes carries a
 // RoutedAdapter, and `adapter` is the first, for its record. They may not train whole tensors,
-// biases or rows of the embedding, which documents of a batch share (FileError).
+// biases or rows of the embedding, which documents of a batch share (FileError). Those with a head
+// of labels or of hidden words may: each is loaded with a model of its own, which shares what is
+// mapped of the weights.
 LoadedModel load_with_adapters(const std::filesystem::path& model,
                                const std::vector<NamedPath>& adapters, const LoadOptions& options);
 

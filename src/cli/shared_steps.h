@@ -32,7 +32,7 @@ struct ServedModelOptions {
           {.name = "adapter",
            .help = "Adapter directory, svtune's or PEFT's; several as name=DIR, the option "
                    "repeated: rows then say in their field \"adapter\" which one they mean "
-                   "(without it the first, null: the model alone)",
+                   "(without it the first, null: the model alone, where they have no heads)",
            .value_name = "DIR",
            .separator = 0,
            .path = PathHint::kDirectory});

@@ -104,6 +104,9 @@ LabelledColumns choose_columns(const Names& names, const LabelledOptions& option
     columns.text_indices.push_back(named_index(names, text, option, place));
   }
   columns.label_index = named_index(names, columns.label, "--label-column", place);
+  if (!options.adapter_column.empty()) {
+    columns.adapter_index = index_of(names, options.adapter_column);
+  }
   return columns;
 }
 

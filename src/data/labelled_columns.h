@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,13 @@ struct LabelledColumns {
   std::string label;
   std::vector<std::size_t> text_indices;  // in the names they were chosen from
   std::size_t label_index = 0;
+  std::optional<std::size_t> adapter_index = {};
 };
 
 // Of the columns `names`: those that the options name, by name or by number from 1, else those of
-// GLUE's tasks and their like. Throws UsageError for a column that is not there or more than two
-// texts, FileError naming `place` when there is nothing to go by.
+// GLUE's tasks and their like; the adapter's where there is one. Throws UsageError for a column
+// that is not there or more than two texts, FileError naming `place` when there is nothing to go
+// by.
 LabelledColumns choose_columns(const std::vector<std::string>& names,
                                const LabelledOptions& options, const std::string& place);
 

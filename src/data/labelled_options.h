@@ -24,6 +24,8 @@ struct LabelledOptions {
   bool header = true;
   bool skip_bad_lines = false;  // no field: commands have one for all kinds of records
   bool images = false;          // no field: the text is the path of an image (image_options.h)
+  // No field: the column that names a record's adapter; empty: none does.
+  std::string adapter_column = {};
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {

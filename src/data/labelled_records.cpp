@@ -80,6 +80,8 @@ LabelledRecord record_of(const DelimitedRow& row, const LabelledColumns& columns
   if (columns.texts.size() > 1) record.second = row.cells[columns.text_indices[1]];
   record.label = trim(row.cells[columns.label_index]);
   record.line = row.line;
+  const std::size_t adapter = columns.adapter_index.value_or(row.cells.size());
+  if (adapter < row.cells.size()) record.adapter = trim(row.cells[adapter]);
   return record;
 }
 
@@ -144,6 +146,10 @@ class JsonLabels {
     if (label == record.end() || label->is_null()) {
       return "column " + columns_->label + " is missing";
     }
+    const std::string& adapter = options_.adapter_column;
+    if (!adapter.empty() && record.contains(adapter) && !record.at(adapter).is_string()) {
+      return "column " + adapter + " must name an adapter";
+    }
     const auto text = label_text(*label);
     if (!text) return "column " + columns_->label + " must be a word or a number";
     return text->empty() ? "the label is empty" : "";
@@ -155,6 +161,9 @@ class JsonLabels {
     if (columns_->texts.size() > 1) out.second = json.at(columns_->texts[1]).get<std::string>();
     out.label = *label_text(json.at(columns_->label));
     out.line = line;
+    if (const std::string& adapter = options_.adapter_column; !adapter.empty()) {
+      out.adapter = json.value(adapter, std::string());
+    }
     return out;
   }
 

@@ -17,6 +17,7 @@ struct LabelledRecord {
   std::optional<std::string> second;  // of a pair
   std::string label;                  // a word or a number, as the file spells it
   std::int64_t line = 0;              // 0: `first` is a file of its own
+  std::string adapter = {};           // of LabelledOptions::adapter_column; empty: not said
 };
 
 struct LabelledRecords {

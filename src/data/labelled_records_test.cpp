@@ -69,6 +69,26 @@ TEST(LabelledRecords, JsonLabelsAreWordsOrNumbers) {
   EXPECT_EQ(records.records[3].label, "true");
 }
 
+TEST(LabelledRecords, AdaptersAreNamedByAColumnOfTheirOwn) {
+  const test::TempDirectory dir;
+  const LabelledOptions options{.adapter_column = "adapter"};
+  const std::string table = "text,adapter,label\nx, b ,1\ny,,0\n";
+  const auto names = [](const LabelledRecords& of) {
+    std::vector<std::string> list;
+    for (const LabelledRecord& record : of.records) list.push_back(record.adapter);
+    return list;
+  };
+  EXPECT_THAT(names(read(dir, "a.csv", table, options)), ElementsAre("b", ""));
+  EXPECT_THAT(names(read(dir, "a.csv", table)), ElementsAre("", ""));  // not asked for
+  EXPECT_THAT(names(read(dir, "b.csv", "text,label\nx,1\n", options)), ElementsAre(""));
+  const std::string lines =
+      "{\"text\": \"x\", \"label\": 1, \"adapter\": \"b\"}\n{\"text\": \"y\", \"label\": 0}\n";
+  EXPECT_THAT(names(read(dir, "a.jsonl", lines, options)), ElementsAre("b", ""));
+  const std::string none = "{\"text\": \"x\", \"label\": 1, \"adapter\": null}\n";
+  EXPECT_THAT(error_of([&] { read(dir, "c.jsonl", none, options); }),
+              HasSubstr("column adapter must name an adapter"));
+}
+
 TEST(LabelledRecords, BadRowsNameFileAndLineOrAreCounted) {
   const test::TempDirectory dir;
   const std::string tsv = "sentence\tlabel\nfine\t1\nshort\nlong\t1\tx\nempty\t \nbad \xFF\t1\n";

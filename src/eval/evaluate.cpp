@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "base/errors.h"
+#include "base/text_util.h"
 #include "data/data_losses.h"
 #include "data/image_store.h"
 #include "data/labelled_store.h"
@@ -18,6 +19,7 @@
 #include "io/load_tokenizer.h"
 #include "io/preprocessor_file.h"
 #include "libtorch/prelude.h"
+#include "nn/row_route.h"
 
 namespace svtune {
 
@@ -36,13 +38,41 @@ std::int64_t count_of(const EvalOptions& options, std::int64_t size) {
   return options.limit > 0 ? std::min(options.limit, size) : size;
 }
 
+// Beside adapters with heads of their own there is none for the model alone.
+std::int32_t adapter_of(const LoadedModel& loaded, const Json& row, const std::string& place,
+                        std::int32_t otherwise) {
+  const std::int32_t adapter = loaded.adapter_of(row, place, otherwise);
+  if (adapter != kNoAdapter || loaded.model.net->is_language_model()) return adapter;
+  throw FileError(place, "\"adapter\" is null, but the model alone is not measured beside adapters "
+                         "with heads of their own",
+                  "Name an adapter, or evaluate the model without --adapter.");
+}
+
 std::vector<std::int32_t> adapters_of(const LoadedModel& loaded, const ExampleStore& data,
                                       std::int64_t count, std::int32_t otherwise) {
   std::vector<std::int32_t> adapters;
   for (std::int64_t i = 0; loaded.routed() && i < count; ++i) {
-    adapters.push_back(loaded.adapter_of(data.record(i), place_of(data, i), otherwise));
+    adapters.push_back(adapter_of(loaded, data.record(i), place_of(data, i), otherwise));
   }
   return adapters;
+}
+
+std::vector<std::int32_t> adapters_of(const LoadedModel& loaded, const LabelledRecords& data,
+                                      std::int64_t count, std::int32_t otherwise) {
+  std::vector<std::int32_t> adapters;
+  for (std::int64_t i = 0; loaded.routed() && i < count; ++i) {
+    const LabelledRecord& record = data.records[static_cast<std::size_t>(i)];
+    Json row = Json::object();
+    if (!record.adapter.empty()) row[kAdapterField] = record.adapter;
+    adapters.push_back(adapter_of(loaded, row, data.place(record), otherwise));
+  }
+  return adapters;
+}
+
+std::vector<Network*> nets_of(const LoadedModel& loaded) {
+  std::vector<Network*> nets;
+  for (const Model* model : loaded.models()) nets.push_back(model->net.get());
+  return nets;
 }
 
 template <class Task>
@@ -57,13 +87,15 @@ Score evaluate_language(const Task& task, LoadedModel& loaded, const Tokenizer& 
   const std::string_view field = loaded.routed() ? kAdapterField : "";
   for (const std::string& loss : data_losses(data, field)) observer.warning(loss);
   const std::int64_t count = count_of(options, data.size());
+  const bool language = loaded.model.net->is_language_model();
   const EvalInput input{*loaded.model.net,
                         data,
                         count,
                         options.batch_size,
                         answer_ends(loaded.model.path, tokenizer, prompt),
                         observer,
-                        adapters_of(loaded, data, count, options.adapter)};
+                        adapters_of(loaded, data, count, options.adapter),
+                        language ? std::vector<Network*>() : nets_of(loaded)};
   return run_task(task, input);
 }
 
@@ -90,10 +122,13 @@ void check_kind(const LabelTask& task, const LoadedModel& loaded, const EvalOpti
 
 std::unique_ptr<LabelledDocuments> read_documents(const LabelTask& task,
                                                   std::optional<LabelSet> labels,
-                                                  const Model& model, const Tokenizer* tokenizer,
+                                                  const LoadedModel& loaded,
+                                                  const Tokenizer* tokenizer,
                                                   const EvalOptions& options) {
+  const Model& model = loaded.model;
   LabelledOptions reading = task.reading;
   reading.skip_bad_lines = options.reading.skip_bad_lines;
+  if (loaded.routed()) reading.adapter_column = kAdapterField;
   const std::optional<ImageInput>& image = model.spec().image;
   if (!image) {
     return std::make_unique<LabelledStore>(
@@ -115,18 +150,45 @@ std::unique_ptr<LabelledDocuments> read_documents(const LabelTask& task,
   return std::make_unique<ImageStore>(std::move(images), std::move(store));
 }
 
+// Images are prepared once for all adapters.
+void check_preprocessing(const LoadedModel& loaded) {
+  for (std::size_t i = 0; i < loaded.apart.size(); ++i) {
+    if (loaded.apart[i].model.preprocessor == loaded.model.preprocessor) continue;
+    throw UsageError(loaded.adapter_names[i + 1] + " was trained on images prepared in another way "
+                         "than those of " + loaded.adapter_names[0],
+                     "Evaluate them in turn.");
+  }
+}
+
 Score evaluate_labels(const LabelTask& task, std::optional<LabelSet> labels, LoadedModel& loaded,
                       const Tokenizer* tokenizer, const EvalOptions& options,
                       EvalObserver& observer) {
-  if (loaded.routed()) {
-    throw UsageError("labels are evaluated with one adapter at a time",
-                     "Give --adapter once, and evaluate the others in turn.");
-  }
   check_kind(task, loaded, options);
-  const auto data = read_documents(task, std::move(labels), loaded.model, tokenizer, options);
+  check_preprocessing(loaded);
+  const auto data = read_documents(task, std::move(labels), loaded, tokenizer, options);
   for (const std::string& loss : data->losses()) observer.warning(loss);
-  return run_label_task(task, {*loaded.model.net, *data, count_of(options, data->size()),
-                               options.batch_size, observer});
+  LabelInput input{nets_of(loaded), *data, count_of(options, data->size()), options.batch_size,
+                   observer};
+  if (!loaded.model.net->is_language_model()) {
+    input.adapters = adapters_of(loaded, data->records(), input.count, options.adapter);
+  }
+  return run_label_task(task, input);
+}
+
+// The classes that all adapters' models give; none of numbers.
+template <class Task>
+std::optional<LabelSet> common_labels(const Task& task, const LoadedModel& loaded) {
+  const std::optional<LabelSet> labels = labels_of(task, loaded.model);
+  for (std::size_t i = 0; labels && i < loaded.apart.size(); ++i) {
+    const std::optional<LabelSet> others = labels_of(task, loaded.apart[i].model);
+    if (others->names() == labels->names()) continue;
+    throw UsageError("the classes of " + loaded.adapter_names[i + 1] + " are " +
+                         join_some(others->names(), ", ") + ", those of " +
+                         loaded.adapter_names[0] + " " + join_some(labels->names(), ", ") +
+                         ": no score is of both",
+                     "Evaluate them in turn.");
+  }
+  return labels;
 }
 
 struct Evaluation {
@@ -137,7 +199,7 @@ struct Evaluation {
 
   template <std::derived_from<LabelTask> Task>
   Score operator()(const Task& task) const {
-    return evaluate_labels(task, labels_of(task, loaded.model), loaded, tokenizer, options,
+    return evaluate_labels(task, common_labels(task, loaded), loaded, tokenizer, options,
                            observer);
   }
   template <class Task>

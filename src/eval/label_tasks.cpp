@@ -1,29 +1,37 @@
 #include "eval/label_tasks.h"
 
-#include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/errors.h"
 #include "base/number_text.h"
 #include "data/image_store.h"
+#include "eval/adapter_batches.h"
 #include "eval/label_meter.h"
 #include "formats/json_lines.h"
 
 namespace svtune {
 namespace {
 
-void predict(const LabelInput& input, LabelMeter& meter) {
-  std::vector<std::uint32_t> order(static_cast<std::size_t>(input.count));
-  std::iota(order.begin(), order.end(), 0u);
-  input.data.expect(order);
-  for (std::int64_t i = 0; i < input.count;) {
-    PackedBatch packed;
-    const std::int64_t end = std::min(input.count, i + input.batch_size);
-    for (; i < end; ++i) input.data.append_to(packed, i);
-    meter.add(input.net, to_batch(packed));
-    input.observer.progress({i, input.count, "document", meter.loss()});
+// The place in `meter` of each document.
+std::vector<std::int64_t> predict(const LabelInput& input, LabelMeter& meter) {
+  const std::vector<AdapterBatch> batches =
+      batches_by_adapter(input.count, input.batch_size, input.adapters);
+  std::vector<std::uint32_t> order;
+  std::vector<std::int64_t> places(static_cast<std::size_t>(input.count));
+  for (const AdapterBatch& batch : batches) {
+    for (const std::uint32_t document : batch.documents) {
+      places[document] = static_cast<std::int64_t>(order.size());
+      order.push_back(document);
+    }
   }
+  input.data.expect(order);
+  for (const AdapterBatch& batch : batches) {
+    PackedBatch packed;
+    for (const std::uint32_t document : batch.documents) input.data.append_to(packed, document);
+    meter.add(*input.nets.at(static_cast<std::size_t>(batch.adapter)), to_batch(packed));
+    input.observer.progress({meter.documents(), input.count, "document", meter.loss()});
+  }
+  return places;
 }
 
 Json document_json(const LabelledDocuments& data, const LabelledRecord& record) {
@@ -38,20 +46,24 @@ Json document_json(const LabelledDocuments& data, const LabelledRecord& record) 
   return line;
 }
 
-Json prediction(const LabelledDocuments& data, const LabelMeter& meter, std::int64_t document) {
-  Json line = document_json(data, data.records().records[static_cast<std::size_t>(document)]);
+// `place` is the document's in `meter`.
+Json prediction(const LabelledDocuments& data, const LabelMeter& meter, std::int64_t document,
+                std::int64_t place) {
+  const LabelledRecord& record = data.records().records[static_cast<std::size_t>(document)];
+  Json line = document_json(data, record);
+  if (!record.adapter.empty()) line["adapter"] = record.adapter;
   if (data.labels() == nullptr) {
     line["label"] = data.number_of(document);
-    line["predicted"] = meter.predicted_numbers()[static_cast<std::size_t>(document)];
+    line["predicted"] = meter.predicted_numbers()[static_cast<std::size_t>(place)];
     return line;
   }
   const std::vector<std::string>& names = data.labels()->names();
-  const std::int64_t got = meter.predicted_classes()[static_cast<std::size_t>(document)];
+  const std::int64_t got = meter.predicted_classes()[static_cast<std::size_t>(place)];
   line["label"] = names[static_cast<std::size_t>(data.class_of(document))];
   line["predicted"] = names[static_cast<std::size_t>(got)];
   line["correct"] = got == data.class_of(document);
-  line["probability"] = meter.probability(document);
-  line["logits"] = meter.logits(document);
+  line["probability"] = meter.probability(place);
+  line["logits"] = meter.logits(place);
   return line;
 }
 
@@ -82,7 +94,7 @@ std::optional<LabelSet> labels_of(const Classification& task, const Model& model
 
 Score run_label_task(const LabelTask& task, const LabelInput& input) {
   LabelMeter meter(input.data.num_classes());
-  predict(input, meter);
+  const std::vector<std::int64_t> places = predict(input, meter);
   if (!std::isfinite(meter.loss())) {
     throw RunError("the loss is not finite",
                    "the weights hold NaN or infinity, or overflow in this dtype; try --dtype fp32");
@@ -90,7 +102,7 @@ Score run_label_task(const LabelTask& task, const LabelInput& input) {
   if (task.predictions) {
     write_json_lines(*task.predictions, [&](JsonLinesWriter& writer) {
       for (std::int64_t i = 0; i < input.count; ++i) {
-        writer.write(prediction(input.data, meter, i));
+        writer.write(prediction(input.data, meter, i, places[static_cast<std::size_t>(i)]));
       }
     });
   }

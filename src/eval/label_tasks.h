@@ -73,11 +73,12 @@ std::optional<LabelSet> labels_of(const Classification& task, const Model& model
 std::optional<LabelSet> labels_of(const Regression& task, const Model& model);
 
 struct LabelInput {
-  Network& net;
+  std::vector<Network*> nets;  // one, or one of each adapter
   const LabelledDocuments& data;
   std::int64_t count = 0;       // documents to measure, from the first on
   std::int64_t batch_size = 1;  // documents computed at a time
   EvalObserver& observer;
+  std::vector<std::int32_t> adapters = {};  // of each document, in `nets`; empty: the first
 };
 
 // Figures: each metric with NAME_low and NAME_high of its interval, loss, documents. Throws

@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "base/number_text.h"
+#include "eval/adapter_batches.h"
 #include "libtorch/prelude.h"
 #include "nn/batch.h"
 
@@ -55,22 +56,21 @@ Score found_words_score(const FoundWords& found) {
 
 void check_model(const MaskedWords& /*task*/, const LoadedModel& loaded,
                  const Tokenizer* tokenizer) {
-  if (loaded.routed()) {
-    throw UsageError("hidden words are evaluated with one adapter at a time",
-                     "Give --adapter once, and evaluate the others in turn.");
-  }
-  const ArchSpec& spec = loaded.model.spec();
-  if (spec.task != HeadTask::kMasked) {
-    throw UsageError("--task mask needs a model that finds hidden words; the head of " +
-                         loaded.model.path.string() + " has other outputs",
-                     "Give an encoder whose config.json names a class ForMaskedLM, or with "
-                     "--adapter an adapter that was trained with --task mask.");
-  }
-  // Any of the tokenizer's words may be put in the place of a hidden one.
-  if (tokenizer->vocab_size() > spec.vocab_size) {
-    throw ModelError("the tokenizer has ids up to " + std::to_string(tokenizer->vocab_size() - 1) +
-                         ", the model's embedding " + std::to_string(spec.vocab_size) + " rows",
-                     "Use the tokenizer that belongs to the model.");
+  for (const Model* model : loaded.models()) {
+    const ArchSpec& spec = model->spec();
+    if (spec.task != HeadTask::kMasked) {
+      throw UsageError("--task mask needs a model that finds hidden words; the head of " +
+                           model->path.string() + " has other outputs",
+                       "Give an encoder whose config.json names a class ForMaskedLM, or with "
+                       "--adapter an adapter that was trained with --task mask.");
+    }
+    // Any of the tokenizer's words may be put in the place of a hidden one.
+    if (tokenizer->vocab_size() > spec.vocab_size) {
+      throw ModelError("the tokenizer has ids up to " +
+                           std::to_string(tokenizer->vocab_size() - 1) +
+                           ", the model's embedding " + std::to_string(spec.vocab_size) + " rows",
+                       "Use the tokenizer that belongs to the model.");
+    }
   }
 }
 
@@ -82,15 +82,18 @@ Score run_task(const MaskedWords& task, const EvalInput& input) {
   const TokenMasks masks(input.data.encoder().tokenizer(), task.masks,
                          mask_seed(task.seed, MaskedPart::kHeldOut));
   FoundWords found;
-  for (std::int64_t i = 0; i < input.count;) {
+  std::int64_t done = 0;
+  for (const AdapterBatch& batch :
+       batches_by_adapter(input.count, input.batch_size, input.adapters)) {
     PackedBatch packed;
-    const std::int64_t end = std::min(input.count, i + input.batch_size);
-    for (; i < end; ++i) {
+    for (const std::int64_t i : batch.documents) {
       if (const auto example = input.data.get(i)) masks.append(packed, *example, i, 0);
     }
+    done += static_cast<std::int64_t>(batch.documents.size());
     if (packed.supervised.empty()) continue;
-    found.add(input.net, to_batch(packed));
-    input.observer.progress({i, input.count, "text", found.loss()});
+    const auto adapter = static_cast<std::size_t>(batch.adapter);
+    found.add(input.nets.empty() ? input.net : *input.nets.at(adapter), to_batch(packed));
+    input.observer.progress({done, input.count, "text", found.loss()});
   }
   if (found.tokens == 0) throw FileError(input.data.records().name(), "no token to hide");
   if (!std::isfinite(found.loss())) {

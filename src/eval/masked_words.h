@@ -31,8 +31,8 @@ struct MaskedWords {
   }
 };
 
-// Throws UsageError unless the model finds hidden words and has one adapter at most, ModelError for
-// a tokenizer with more words than it.
+// Throws UsageError unless each model finds hidden words, ModelError for a tokenizer with more words
+// than one.
 void check_model(const MaskedWords& task, const LoadedModel& loaded, const Tokenizer* tokenizer);
 EncodeOptions encoding_of(const MaskedWords& task);
 // Figures: loss (nats per hidden token), perplexity, accuracy (of 1), tokens (hidden). Throws

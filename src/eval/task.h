@@ -63,6 +63,8 @@ struct EvalInput {
   EvalObserver& observer;
   // Of each example, as Batch::adapters; empty: all go through the first one.
   std::vector<std::int32_t> adapters = {};
+  // Of each adapter, where they have networks of their own; empty: `net` holds them all.
+  std::vector<Network*> nets = {};
 };
 
 // "data.jsonl:12", for messages.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -15,10 +16,12 @@
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/oracle_test_util.h"
+#include "base/text_util.h"
 #include "eval/evaluate.h"
 #include "formats/safetensors.h"
 #include "report/metrics_log.h"
 #include "report/run_files.h"
+#include "text/tokenizer_test_util.h"
 #include "train/label_run_test_util.h"
 #include "train/labelled_data.h"
 #include "train/prepare_session.h"
@@ -169,6 +172,108 @@ TEST_F(LabelTraining, TheResultIsTheStateOfTheBestEvaluation) {
   options.run.output = directory_ / "short";
   const TrainOutcome shorter = run_training(options, observer);
   EXPECT_EQ(adapter_bytes(outcome.result), adapter_bytes(shorter.result));
+}
+
+std::string with_labels(const std::string& pairs, const std::string& yes, const std::string& no) {
+  const std::string held = replace_all(pairs, "\tyes\n", "\t?\n");
+  return replace_all(replace_all(held, "\tno\n", "\t" + no + "\n"), "\t?\n", "\t" + yes + "\n");
+}
+
+// Adapters that learned opposite labels, with heads of their own.
+class LabelAdapters : public LabelTraining {
+ protected:
+  LabelAdapters() {
+    train("first", "yes", "no", 30);
+    train("second", "no", "yes", 30);
+  }
+
+  void train(const std::string& run, const std::string& yes, const std::string& no, int steps) {
+    TrainOptions options = wanted(TrainTask::kClassify);
+    const std::string pairs = test::labelled_pairs(64, false);
+    write_file_atomic(directory_ / "train.tsv", with_labels(pairs, yes, no));
+    options.data.eval_data.reset();
+    options.train.max_steps = steps;
+    options.run.output = directory_ / run;
+    RunObserver observer;
+    run_training(options, observer);
+  }
+
+  fs::path adapter(const std::string& run) const { return directory_ / run / "adapter"; }
+  LoadedModel alone(const std::string& run) const {
+    return load_with_adapter(directory_ / "model", adapter(run), {});
+  }
+  LoadedModel both(const std::string& other = "second") const {
+    return load_with_adapters(directory_ / "model",
+                              {{"a", adapter("first"), true}, {"b", adapter(other), true}}, {});
+  }
+
+  std::vector<Json> predictions(LoadedModel loaded, const fs::path& data) const {
+    Classification task;
+    task.predictions = directory_ / "out.jsonl";
+    fs::remove(*task.predictions);
+    EvalOptions what;
+    what.task = task;
+    what.data = data;
+    what.batch_size = 5;
+    EvalObserver silent;
+    const std::optional<Tokenizer> tokenizer = tokenizer_for(loaded);
+    evaluate(loaded, &*tokenizer, what, silent);
+    const std::string written = read_file(*task.predictions, 1 << 20);
+    std::vector<Json> lines;
+    for (const std::string_view line : split(written, '\n')) {
+      if (!line.empty()) lines.push_back(parse_json(line, "out.jsonl"));
+    }
+    return lines;
+  }
+
+  // The 21 pairs with their adapters; a pair without one goes through the first.
+  fs::path mixed_pairs(const std::string& third = "b") const {
+    const std::string pairs = test::labelled_pairs(21, false);
+    std::string text;
+    int row = -1;
+    for (const std::string_view line : split(pairs, '\n')) {
+      if (line.empty()) continue;
+      const std::string name = row < 0 ? "adapter" : row % 3 == 0 ? third : "a";
+      text += std::string(line) + (row == 1 ? "" : "\t" + name) + "\n";
+      ++row;
+    }
+    write_file_atomic(directory_ / "mixed.tsv", text);
+    return directory_ / "mixed.tsv";
+  }
+};
+
+std::vector<double> logits_of(const Json& line) {
+  return line.at("logits").get<std::vector<double>>();
+}
+
+TEST_F(LabelAdapters, EachDocumentGoesThroughTheOneItNames) {
+  const std::vector<Json> first = predictions(alone("first"), directory_ / "dev.tsv");
+  const std::vector<Json> second = predictions(alone("second"), directory_ / "dev.tsv");
+  const std::vector<Json> mixed = predictions(both(), mixed_pairs());
+  ASSERT_EQ(mixed.size(), 21U);
+  ASSERT_EQ(first.size(), 21U);
+  ASSERT_EQ(second.size(), 21U);
+  int apart = 0;
+  for (std::size_t i = 0; i < mixed.size(); ++i) {
+    SCOPED_TRACE(i);
+    const Json& wanted_line = (i % 3 == 0 ? second : first)[i];
+    EXPECT_EQ(mixed[i].at("predicted"), wanted_line.at("predicted"));
+    EXPECT_EQ(mixed[i].at("text"), wanted_line.at("text"));
+    EXPECT_EQ(mixed[i].contains("adapter"), i != 1);
+    // Batches of other documents sum in another order.
+    EXPECT_THAT(logits_of(mixed[i]),
+                testing::Pointwise(testing::DoubleNear(1e-4), logits_of(wanted_line)));
+    apart += std::abs(logits_of(first[i])[0] - logits_of(second[i])[0]) > 0.05 ? 1 : 0;
+  }
+  EXPECT_GT(apart, 10) << "the adapters answer alike: nothing was tested";
+}
+
+TEST_F(LabelAdapters, UnknownNamesAndOtherClassesAreRefused) {
+  EXPECT_THAT(test::error_of([&] { predictions(both(), mixed_pairs("c")); }),
+              testing::AllOf(HasSubstr("mixed.tsv:2"), HasSubstr("allowed are a, b")));
+  train("sides", "left", "right", 1);
+  EXPECT_THAT(test::error_of([&] { predictions(both("sides"), mixed_pairs()); }),
+              HasSubstr("the classes of b are left, right, those of a no, yes"));
 }
 
 // Overwrites all checkpoints but the last one when the last step is done.

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/oracle_test_util.h"
+#include "base/text_util.h"
 #include "eval/evaluate.h"
 #include "report/metrics_log.h"
 #include "text/tokenizer_test_util.h"
@@ -107,6 +109,49 @@ TEST_F(MaskTraining, HiddenWordsAreLearnedSavedAndMeasured) {
   EXPECT_TRUE(config.at("task_type").is_null());
   EXPECT_THAT(config.at("modules_to_save").get<std::vector<std::string>>(),
               ElementsAre(HasSubstr("LayerNorm"), HasSubstr("transform.dense")));
+}
+
+TEST_F(MaskTraining, EachTextGoesThroughTheAdapterItNames) {
+  const auto train = [&](const char* run, std::uint64_t seed) {
+    TrainOptions options = wanted();
+    options.data.eval_data.reset();
+    options.train.max_steps = 3;
+    options.train.seed = seed;  // also of the head that is made
+    options.run.output = directory_ / run;
+    RunObserver observer;
+    return run_training(options, observer).result;
+  };
+  const fs::path first = train("first", 1), second = train("second", 2);
+  constexpr std::int64_t kOfSecond = 5;
+  std::string named;
+  std::int64_t row = 0;
+  const std::string texts = texts_of_three_words(9);
+  for (const std::string_view line : split(texts, '\n')) {
+    if (line.empty()) continue;
+    Json record = parse_json(line, "texts");
+    if (row++ < kOfSecond) record["adapter"] = "b";
+    named += dump_json(record) + "\n";
+  }
+  write_file_atomic(directory_ / "named.jsonl", named);
+  const auto sum_of = [&](LoadedModel loaded, std::int64_t limit) {
+    EvalOptions what;
+    what.task = MaskedWords{};
+    what.data = directory_ / "named.jsonl";
+    what.batch_size = 4;
+    what.limit = limit;
+    EvalObserver observer;
+    const std::optional<Tokenizer> tokenizer = tokenizer_for(loaded);
+    const Score score = evaluate(loaded, &*tokenizer, what, observer);
+    return score.figure("loss") * score.figure("tokens");
+  };
+  const auto alone = [&](const fs::path& adapter, std::int64_t limit) {
+    return sum_of(load_with_adapter(directory_ / "model", adapter, {}), limit);
+  };
+  const double rest_of_first = alone(first, 0) - alone(first, kOfSecond);
+  const double mixed = sum_of(
+      load_with_adapters(directory_ / "model", {{"a", first, true}, {"b", second, true}}, {}), 0);
+  EXPECT_NEAR(mixed, alone(second, kOfSecond) + rest_of_first, 1e-3);
+  EXPECT_GT(std::abs(mixed - alone(first, 0)), 0.01) << "the adapters answer alike";
 }
 
 TEST_F(MaskTraining, AWholeModelIsSavedWithItsHead) {
