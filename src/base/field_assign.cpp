@@ -190,8 +190,9 @@ void report_unknown(const FieldInput& input, std::vector<Field>& fields,
   names.reserve(known.size());
   for (const FieldInfo& info : known) names.push_back(info.name);
   const std::string nearest = nearest_name(input.name, names);
-  problems.add(input.label + ": unknown option",
-               nearest.empty() ? "" : "did you mean " + nearest + "?");
+  std::string hint = renamed_text(known, field_flag(input.name));
+  if (hint.empty() && !nearest.empty()) hint = "did you mean " + nearest + "?";
+  problems.add(input.label + ": unknown option", hint);
 }
 
 void assign_all(const FieldSource& source, const std::vector<FieldInput>& inputs,

@@ -1,6 +1,7 @@
 // Checks values against a FieldInfo, reads them from command-line text and words both.
 #include "base/field_info.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -156,6 +157,16 @@ std::string field_use_text(const FieldInfo& info) {
     text += (text.empty() ? "" : "; ") + ("instead of " + field_flag(info.instead_of));
   }
   return text;
+}
+
+std::string renamed_text(std::span<const FieldInfo> known, const std::string& flag) {
+  std::vector<std::string> now;
+  for (const FieldInfo& info : known) {
+    if (info.former.empty() || field_flag(info.former) != flag) continue;
+    const std::string name = field_flag(info.name);
+    if (std::ranges::count(now, name) == 0) now.push_back(name);
+  }
+  return now.empty() ? "" : flag + " is " + join(now, " and ") + " now";
 }
 
 std::string check_field(const FieldInfo& info, const Json& value) {

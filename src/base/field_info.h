@@ -51,6 +51,7 @@ struct FieldSpec {
   bool keys_are_layers = false;      // of a map: patterns of layer names, each to match one
   std::string_view instead_of = "";  // the option that this one replaces: never both
   bool is_size = false;              // of an integer: bytes, also given as "4G" (parse_size)
+  std::string_view former = "";      // name in earlier versions: refused, and this one is named
 };
 
 enum class FieldKind { kBool, kInteger, kNumber, kString, kPath, kEnum };
@@ -84,6 +85,7 @@ struct FieldInfo {
   std::vector<std::string> owner_values;
   FieldCondition when;     // its own and its groups'
   std::string instead_of;  // empty: none
+  std::string former;      // empty: none
   bool keys_are_layers = false;
   bool is_size = false;
   bool selects = false;  // the option's value decides which other options exist
@@ -97,6 +99,10 @@ struct Field {
 
 // "only with --svd fast; instead of --epochs": when the option may be given; empty: always.
 std::string field_use_text(const FieldInfo& info);
+
+// "--method is --base-dtype and --start now" of the options whose former name is `flag`; empty when
+// there is none.
+std::string renamed_text(std::span<const FieldInfo> known, const std::string& flag);
 
 // Empty when `value` fits, else a sentence: "got 0, allowed 1 to 65536".
 std::string check_field(const FieldInfo& info, const Json& value);

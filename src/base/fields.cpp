@@ -26,6 +26,7 @@ FieldInfo FieldLister::start(const FieldSpec& spec) const {
   info.path = spec.path;
   info.when = when_ && spec.when;
   info.instead_of = spec.instead_of;
+  info.former = spec.former;
   info.keys_are_layers = spec.keys_are_layers;
   info.is_size = spec.is_size;
   if (!owner_.empty()) {

@@ -124,6 +124,19 @@ TEST(Fields, SizesAreTextsOrBytes) {
   }
 }
 
+TEST(Fields, AFormerNameNamesAllThatItHasBecome) {
+  struct Codes {
+    std::string type, start;
+    static void fields(Codes& self, FieldLister& visit) {
+      visit(self.type, {.name = "base_dtype", .help = "Codes", .former = "method"});
+      visit(self.start, {.name = "start", .help = "Start", .former = "method"});
+    }
+  };
+  const std::vector<FieldInfo> known = describe_fields<Codes>();
+  EXPECT_EQ(renamed_text(known, "--method"), "--method is --base-dtype and --start now");
+  EXPECT_EQ(renamed_text(known, "--start"), "");
+}
+
 TEST(Fields, EveryTypeSurvivesJson) {
   Options options;
   options.model = "models/smol";

@@ -132,6 +132,15 @@ TEST(Application, UnknownOptionNamesTheNearest) {
             "error: unknown option --zzzzzzzz\nhint: --help lists the options\n");
 }
 
+TEST(Application, RenamedOptionNamesTheNewOne) {
+  EXPECT_EQ(usage_failure({"fit", "m", "--steps=3"}),
+            "error: unknown option --steps\nhint: --steps is --max-steps now\n");
+  const ConfigFile config(R"({"model": "m", "steps": 3})");
+  EXPECT_EQ(
+      usage_failure({"fit", "-c", config.path()}),
+      "error: " + config.path() + ": steps: unknown option\nhint: --steps is --max-steps now\n");
+}
+
 TEST(Application, OptionOfAnotherMethodSaysWhoseItIs) {
   EXPECT_EQ(usage_failure({"fit", "m", "--svd-iterations", "3"}),
             "error: --svd-iterations: no option of --method lora\n"

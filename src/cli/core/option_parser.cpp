@@ -18,7 +18,8 @@ std::string no_flag(const FieldInfo& info) { return "--no-" + field_flag(info.na
 // One CLI11 option a name; texts are collected and read later, when the types are settled.
 class Binding {
  public:
-  Binding(const std::vector<FieldInfo>& known, std::span<const std::string> args) : args_(args) {
+  Binding(std::span<const FieldInfo> known, std::span<const std::string> args)
+      : known_(known), args_(args) {
     for (const FieldInfo& info : known) {
       if (seen_.insert(info.name).second) bind(info);
     }
@@ -41,6 +42,8 @@ class Binding {
   void refuse_option(const std::string& text) const {
     if (text.size() < 2 || text[0] != '-') return;
     const std::string name = text.substr(0, text.find('='));
+    const std::string renamed = renamed_text(known_, name);
+    if (!renamed.empty()) throw UsageError("unknown option " + name, renamed);
     std::string nearest = nearest_name(name, flags());
     if (nearest.empty()) nearest = flag_with_words_of(name);
     throw UsageError("unknown option " + name, nearest.empty() ? "--help lists the options"
@@ -153,6 +156,7 @@ class Binding {
     return false;
   }
 
+  std::span<const FieldInfo> known_;
   std::span<const std::string> args_;
   CLI::App app_;
   std::set<std::string> seen_;

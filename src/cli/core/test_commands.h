@@ -81,7 +81,8 @@ struct FitOptions {
     visit(self.stop, {.name = "stop", .help = "Text that ends an answer", .separator = 0});
     visit(self.rank_pattern, {.name = "rank_pattern", .help = "Ranks by layer", .min = 1});
     visit(self.packing, {.name = "packing", .help = "Pack documents | one row"});
-    visit(self.max_steps, {.name = "max_steps", .help = "Last step", .unit = "steps", .min = 1});
+    visit(self.max_steps,
+          {.name = "max_steps", .help = "Last step", .unit = "steps", .min = 1, .former = "steps"});
     visit(self.shuffle, {.name = "shuffle", .help = "Shuffle"});
     visit(self.note, {.name = "note", .help = "Free text"});
     visit.group("Optimiser", self.optimiser);
