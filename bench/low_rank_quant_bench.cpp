@@ -17,7 +17,7 @@
 namespace {
 
 constexpr int kLayers = 24;
-using Method = svtune::LowRankQuantMethod;
+using svtune::QuantStart;
 
 at::Tensor model_like(std::int64_t out, std::int64_t in, std::uint64_t seed) {
   auto generator = at::detail::createCPUGenerator(seed);
@@ -40,14 +40,14 @@ std::vector<at::Tensor> layer_weights() {
 
 struct Case {
   const char* name;
-  Method method;
+  QuantStart start;
   std::int64_t iterations;
   bool improved;  // signed scales, best round, refit
 };
 
 svtune::LowRankQuantOptions options_of(const Case& test, std::int64_t rank) {
   svtune::LowRankQuantOptions options;
-  options.method = test.method;
+  options.start = test.start;
   options.iterations = test.iterations;
   options.rank = rank;
   options.keep_best = options.refit = test.improved;
@@ -88,13 +88,13 @@ int main(int argc, char** argv) {
   at::set_num_threads(std::atoi(argv[1]));
   const std::vector<at::Tensor> weights = layer_weights();
   const Case cases[] = {
-      {"qpissa, T=1, improved", Method::kQpissa, 1, true},
-      {"qpissa, T=5, improved", Method::kQpissa, 5, true},
-      {"plain", Method::kPlain, 1, false},
-      {"loftq, T=1", Method::kLoftq, 1, false},
-      {"loftq, T=5", Method::kLoftq, 5, false},
-      {"qpissa, T=1", Method::kQpissa, 1, false},
-      {"qpissa, T=5", Method::kQpissa, 5, false},
+      {"qpissa, T=1, improved", QuantStart::kQpissa, 1, true},
+      {"qpissa, T=5, improved", QuantStart::kQpissa, 5, true},
+      {"plain", QuantStart::kNone, 1, false},
+      {"loftq, T=1", QuantStart::kLoftq, 1, false},
+      {"loftq, T=5", QuantStart::kLoftq, 5, false},
+      {"qpissa, T=1", QuantStart::kQpissa, 1, false},
+      {"qpissa, T=5", QuantStart::kQpissa, 5, false},
   };
   std::printf("%5s  %-24s %8s %13s %16s\n", "rank", "method", "wall s", "processor s",
               "error below NF4 %");

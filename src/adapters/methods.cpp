@@ -116,7 +116,7 @@ QuantizedStart<MethodConfig> method_quantized_start(const MethodConfig& method) 
       [](const auto& config) -> QuantizedStart<MethodConfig> {
         if constexpr (requires { quantized_start(config); }) {
           const auto start = quantized_start(config);
-          return {start.method, start.low_rank, start.trained};
+          return {start.kind, start.low_rank, start.trained};
         }
         return {};
       },

@@ -11,9 +11,9 @@ namespace svtune {
 // `Trained` is the config of the method that trains on the quantised base.
 template <class Trained>
 struct QuantizedStart {
-  LowRankQuantMethod method = LowRankQuantMethod::kPlain;
-  LowRankConfig low_rank = {};  // of the part beside the quantised one; not for kPlain
-  // The method that trains that part, given its final sizes; not for kPlain, where the run's own
+  QuantStart kind = QuantStart::kNone;
+  LowRankConfig low_rank = {};  // of the part beside the quantised one; not for kNone
+  // The method that trains that part, given its final sizes; not for kNone, where the run's own
   // method starts on the rounded weights as on any others.
   std::function<Trained(const LowRankConfig&)> trained = {};
 };

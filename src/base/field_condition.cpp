@@ -16,7 +16,7 @@ bool clause_holds(const FieldClause& clause, const FieldLookup& lookup) {
   return std::ranges::count(split(clause.values, '|'), std::string_view(text)) > 0;
 }
 
-// "--svd fast", "--method loftq or qpissa", "--base-dtype".
+// "--svd fast", "--start loftq or qpissa", "--base-dtype".
 std::string clause_text(const FieldClause& clause) {
   const std::string values = replace_all(clause.values, "|", " or ");
   return field_flag(clause.option) + (values.empty() ? "" : " " + values);

@@ -15,28 +15,12 @@ namespace {
 
 QuantizePlan plan_of(const QuantizeCommandOptions& options) {
   QuantizePlan plan;
-  plan.type = options.base_dtype.value_or(QuantType::kNf4);
+  plan.type = options.base_dtype;
+  plan.start = options.start;
   plan.tuning = options.tuning;
   plan.low_rank = options.low_rank;
   plan.targets = options.targets;
   plan.seed = static_cast<std::uint64_t>(options.seed);
-  switch (options.method) {
-    case QuantizeMethod::kLoftq:
-      plan.method = LowRankQuantMethod::kLoftq;
-      break;
-    case QuantizeMethod::kQpissa:
-      plan.method = LowRankQuantMethod::kQpissa;
-      break;
-    case QuantizeMethod::kNf4:
-      plan.type = QuantType::kNf4;
-      break;
-    case QuantizeMethod::kFp4:
-      plan.type = QuantType::kFp4;
-      break;
-    case QuantizeMethod::kInt8:
-      plan.type = QuantType::kInt8;
-      break;
-  }
   return plan;
 }
 

@@ -42,7 +42,7 @@ TEST_F(Warnings, OfLoadingReachTheContextOfEveryCommand) {
   EXPECT_THAT(errors_of({"score", "--model", model, "--input", (directory_ / "ids.jsonl").string(),
                          "--output", (directory_ / "scores.jsonl").string()}),
               AllOf(StartsWith("warning: "), HasSubstr("spare")));
-  EXPECT_THAT(errors_of({"quantize", "--model", model, "--method", "nf4", "--errors", "none",
+  EXPECT_THAT(errors_of({"quantize", "--model", model, "--start", "none", "--errors", "none",
                          "--output", (directory_ / "nf4").string()}),
               AllOf(StartsWith("warning: "), HasSubstr("spare")));
 }

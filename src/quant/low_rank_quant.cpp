@@ -104,7 +104,7 @@ class Alternation {
  public:
   Alternation(const at::Tensor& weight, const LowRankQuantOptions& options)
       : options_(options), weight_(weight), rest_(weight.clone()), target_(at::empty_like(weight)) {
-    if (options.method == LowRankQuantMethod::kQpissa) factors_ = decompose(/*last=*/false);
+    if (options.start == QuantStart::kQpissa) factors_ = decompose(/*last=*/false);
   }
 
   Round next(bool last, double momentum) {
@@ -114,7 +114,7 @@ class Alternation {
         target_, options_.quant, quantized_ ? &*quantized_ : nullptr, effort);
     quantized_ = quantized;
     const SquareSums sums = subtract_quantized(quantized, weight_, target_, rest_);
-    const bool ends_here = options_.method == LowRankQuantMethod::kQpissa && !options_.refit;
+    const bool ends_here = options_.start == QuantStart::kQpissa && !options_.refit;
     Round round{quantized, factors_, std::sqrt(sums.error)};
     if (ends_here && last) return round;
     previous_ = factors_;
@@ -200,7 +200,7 @@ LowRankQuant quantize_alone(const at::Tensor& weight, const LowRankQuantOptions&
 LowRankQuant quantize_with_low_rank(const at::Tensor& weight, const LowRankQuantOptions& options) {
   const c10::NoGradGuard no_grad;
   const SerialMath serial;
-  if (options.method == LowRankQuantMethod::kPlain) return quantize_alone(weight, options);
+  if (options.start == QuantStart::kNone) return quantize_alone(weight, options);
   if (weight.dim() != 2 || weight.numel() == 0 || !weight.is_floating_point()) {
     throw std::invalid_argument("[quantize_with_low_rank] need a non-empty matrix of floats");
   }

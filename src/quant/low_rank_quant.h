@@ -1,7 +1,7 @@
 // A weight as quantised matrix plus low-rank product, W ≈ deq(Q) + L·R: the starts of QLoRA,
 // LoftQ and QPiSSA.
 //
-//   plain   Q = q(W), no L·R
+//   none    Q = q(W), no L·R
 //   loftq   T times: Q = q(W - L R); L R = SVD_r(W - deq Q)        ends after a decomposition
 //   qpissa  T times: L R = SVD_r(E); Q = q(W - L R); E = W - deq Q  ends after a quantisation
 //
@@ -13,16 +13,25 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include "base/fields.h"
 #include "quant/quantized_matrix.h"
 
 namespace svtune {
 
-enum class LowRankQuantMethod { kPlain, kLoftq, kQpissa };
+// What stands beside the codes when training begins.
+enum class QuantStart { kNone, kLoftq, kQpissa };
+inline constexpr EnumName<QuantStart> kQuantStartNames[] = {
+    {QuantStart::kNone, "none", "the codes alone, as the base of QLoRA"},
+    {QuantStart::kLoftq, "loftq", "an adapter repairs what rounding takes away"},
+    {QuantStart::kQpissa, "qpissa", "the principal part is an adapter, the rest is rounded"},
+};
+constexpr std::span<const EnumName<QuantStart>> enum_names(QuantStart) { return kQuantStartNames; }
 
 struct LowRankQuantOptions {
-  LowRankQuantMethod method = LowRankQuantMethod::kQpissa;
+  QuantStart start = QuantStart::kQpissa;
   std::int64_t rank = 16;
   std::int64_t iterations = 5;  // T >= 1
   QuantConfig quant;
@@ -38,7 +47,7 @@ struct LowRankQuantOptions {
 
 struct LowRankQuant {
   QuantizedMatrix quantized;
-  at::Tensor up;               // L [out, r] fp32, U·sqrt(S); undefined for kPlain
+  at::Tensor up;               // L [out, r] fp32, U·sqrt(S); undefined for kNone
   at::Tensor down;             // R [r, in] fp32, sqrt(S)·Vᵀ
   std::vector<double> errors;  // ‖W - deq Q - L R‖ (Frobenius) after each round
   double error = 0;            // of what is returned

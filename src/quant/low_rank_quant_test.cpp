@@ -23,7 +23,6 @@ namespace low_rank_quant_test {
 
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
-using Method = LowRankQuantMethod;
 
 at::Tensor random_matrix(std::int64_t out, std::int64_t in, std::uint64_t seed) {
   auto generator = at::detail::createCPUGenerator(seed);
@@ -48,9 +47,9 @@ double distance(const at::Tensor& weight, const LowRankQuant& result) {
 }
 
 // The algorithms of the papers: absmax scales, the last iterate, no refit.
-LowRankQuantOptions published(Method method, std::int64_t rank, std::int64_t iterations) {
+LowRankQuantOptions published(QuantStart start, std::int64_t rank, std::int64_t iterations) {
   LowRankQuantOptions options;
-  options.method = method;
+  options.start = start;
   options.rank = rank;
   options.iterations = iterations;
   options.keep_best = false;
@@ -72,16 +71,16 @@ at::Tensor best_product(const at::Tensor& matrix, std::int64_t rank) {
 }
 
 // Algorithm 1 of either paper with a full decomposition in fp64 per round.
-double reference_error(const at::Tensor& weight, Method method, std::int64_t rank,
+double reference_error(const at::Tensor& weight, QuantStart start, std::int64_t rank,
                        std::int64_t iterations) {
   const SerialMath serial;  // small matrices: threads would only wait for each other
   const at::Tensor exact = weight.to(at::kDouble);
   at::Tensor product = at::zeros_like(exact), rest = exact, dense;
   for (std::int64_t i = 0; i < iterations; ++i) {
-    if (method == Method::kQpissa) product = best_product(rest, rank);
+    if (start == QuantStart::kQpissa) product = best_product(rest, rank);
     dense = quantize((exact - product).to(at::kFloat), {}).dequantize(at::kDouble);
     rest = exact - dense;
-    if (method == Method::kLoftq) product = best_product(rest, rank);
+    if (start == QuantStart::kLoftq) product = best_product(rest, rank);
   }
   return (exact - dense - product).norm().item<double>();
 }
@@ -89,13 +88,13 @@ double reference_error(const at::Tensor& weight, Method method, std::int64_t ran
 TEST(LowRankQuant, FollowsThePublishedAlgorithms) {
   for (const auto& [out, in] : {std::pair{192, 128}, {96, 192}}) {
     const at::Tensor weight = model_like(out, in, 3);
-    for (const auto method : {Method::kLoftq, Method::kQpissa}) {
+    for (const auto start : {QuantStart::kLoftq, QuantStart::kQpissa}) {
       for (const std::int64_t iterations : {1, 3}) {
         for (const bool warm : {false, true}) {
-          LowRankQuantOptions options = published(method, 12, iterations);
+          LowRankQuantOptions options = published(start, 12, iterations);
           options.warm_start = warm;
           const LowRankQuant result = quantize_with_low_rank(weight, options);
-          const double expected = reference_error(weight, method, 12, iterations);
+          const double expected = reference_error(weight, start, 12, iterations);
           // Codes next to a boundary change with the last bits. Rounds that start warm take
           // another path, to errors a little smaller or larger.
           const double tolerance = warm && iterations > 1 ? 1e-2 : 5e-4;
@@ -110,16 +109,16 @@ TEST(LowRankQuant, FollowsThePublishedAlgorithms) {
 TEST(LowRankQuant, StoredPairHasTheReportedError) {
   const at::Tensor weight = model_like(200, 130, 5);
   for (const auto type : {QuantType::kNf4, QuantType::kFp4, QuantType::kInt8}) {
-    for (const auto method : {Method::kPlain, Method::kLoftq, Method::kQpissa}) {
+    for (const auto start : {QuantStart::kNone, QuantStart::kLoftq, QuantStart::kQpissa}) {
       for (const auto dtype : {at::kFloat, at::kBFloat16, at::kDouble}) {
-        LowRankQuantOptions options = published(method, 8, 2);
+        LowRankQuantOptions options = published(start, 8, 2);
         options.quant.type = type;
         options.refit = true;
         const at::Tensor stored = weight.to(dtype);
         const LowRankQuant result = quantize_with_low_rank(stored, options);
         // fp32 differences of values a hundred times larger than int8's errors.
         EXPECT_NEAR(result.error / distance(stored, result), 1, 1e-4);
-        EXPECT_EQ(result.up.defined(), method != Method::kPlain);
+        EXPECT_EQ(result.up.defined(), start != QuantStart::kNone);
       }
     }
   }
@@ -128,11 +127,11 @@ TEST(LowRankQuant, StoredPairHasTheReportedError) {
 TEST(LowRankQuant, MoreRoundsAreNeverWorse) {
   const at::Tensor weight = model_like(300, 192, 7);
   const double plain =
-      distance(weight, quantize_with_low_rank(weight, published(Method::kPlain, 8, 1)));
-  for (const auto method : {Method::kLoftq, Method::kQpissa}) {
+      distance(weight, quantize_with_low_rank(weight, published(QuantStart::kNone, 8, 1)));
+  for (const auto start : {QuantStart::kLoftq, QuantStart::kQpissa}) {
     for (const auto choice : {ScaleChoice::kAbsmax, ScaleChoice::kSearch, ScaleChoice::kSigned}) {
       LowRankQuantOptions options;
-      options.method = method;
+      options.start = start;
       options.rank = 10;
       options.quant.scales = choice;
       double last = plain;
@@ -148,7 +147,7 @@ TEST(LowRankQuant, MoreRoundsAreNeverWorse) {
 
 TEST(LowRankQuant, KeepsTheBestRoundAndStops) {
   const at::Tensor weight = model_like(24, 64, 9);  // small enough to settle soon
-  LowRankQuantOptions options = published(Method::kQpissa, 4, 40);
+  LowRankQuantOptions options = published(QuantStart::kQpissa, 4, 40);
   options.keep_best = true;
   options.momentum = 0;
   const LowRankQuant best = quantize_with_low_rank(weight, options);
@@ -168,8 +167,8 @@ TEST(LowRankQuant, KeepsTheBestRoundAndStops) {
 
 TEST(LowRankQuant, EachOptionPays) {
   const at::Tensor weight = model_like(384, 256, 11);
-  const double qpissa = quantize_with_low_rank(weight, published(Method::kQpissa, 16, 5)).error;
-  LowRankQuantOptions refit = published(Method::kQpissa, 16, 5);
+  const double qpissa = quantize_with_low_rank(weight, published(QuantStart::kQpissa, 16, 5)).error;
+  LowRankQuantOptions refit = published(QuantStart::kQpissa, 16, 5);
   refit.refit = true;
   EXPECT_LT(quantize_with_low_rank(weight, refit).error, qpissa);
   LowRankQuantOptions slow = ours(16, 5);
@@ -219,10 +218,10 @@ TEST(LowRankQuant, RefusesWhatCannotBe) {
   EXPECT_THROW(quantize_with_low_rank(weight, ours(0, 1)), std::invalid_argument);
   EXPECT_THROW(quantize_with_low_rank(weight, ours(4, 0)), std::invalid_argument);
   EXPECT_THROW(quantize_with_low_rank(weight.to(at::kLong), ours(4, 1)), std::invalid_argument);
-  for (const auto method : {Method::kPlain, Method::kLoftq, Method::kQpissa}) {
+  for (const auto start : {QuantStart::kNone, QuantStart::kLoftq, QuantStart::kQpissa}) {
     at::Tensor broken = weight.clone();
     broken[3][4] = std::nan("");
-    EXPECT_THAT([&] { quantize_with_low_rank(broken, published(method, 4, 1)); },
+    EXPECT_THAT([&] { quantize_with_low_rank(broken, published(start, 4, 1)); },
                 ThrowsMessage<ModelError>(HasSubstr("not finite")));
   }
 }
@@ -245,10 +244,10 @@ TEST(RealWeights, ErrorReductionIsOrderedAsPublished) {
     at::Tensor weight = at::empty(info->shape, at::kFloat);
     gguf_dequantize(info->type, file.data(*info),
                     {weight.mutable_data_ptr<float>(), static_cast<std::size_t>(weight.numel())});
-    const double unit = quantize_with_low_rank(weight, published(Method::kPlain, 16, 1)).error;
+    const double unit = quantize_with_low_rank(weight, published(QuantStart::kNone, 16, 1)).error;
     plain += 1;
-    loftq += quantize_with_low_rank(weight, published(Method::kLoftq, 16, 5)).error / unit;
-    qpissa += quantize_with_low_rank(weight, published(Method::kQpissa, 16, 5)).error / unit;
+    loftq += quantize_with_low_rank(weight, published(QuantStart::kLoftq, 16, 5)).error / unit;
+    qpissa += quantize_with_low_rank(weight, published(QuantStart::kQpissa, 16, 5)).error / unit;
     best += quantize_with_low_rank(weight, ours(16, 5)).error / unit;
   }
   EXPECT_LT(loftq, plain);

@@ -36,7 +36,7 @@ std::vector<Task> plan_tasks(Model& model, const QuantizePlan& plan) {
   Network& net = *model.net;
   const std::vector<std::string> dense = dense_modules(model);
   std::set<std::string> adapted;
-  if (plan.method != LowRankQuantMethod::kPlain) {
+  if (plan.start != QuantStart::kNone) {
     check_every_target(net, plan.targets, plan.trained(plan.low_rank));
     const TargetSelection selection = select_targets(net, plan.targets);
     adapted.insert(selection.adapted.begin(), selection.adapted.end());
@@ -97,7 +97,7 @@ void spread_ranks(std::vector<Task>& tasks, QuantizePlan& plan) {
 
 void quantize_layer(Task& task, const QuantizePlan& plan, at::ScalarType stored) {
   LowRankQuantOptions options;
-  options.method = task.low_rank ? plan.method : LowRankQuantMethod::kPlain;
+  options.start = task.low_rank ? plan.start : QuantStart::kNone;
   options.rank = task.low_rank ? task.low_rank->rank : 1;
   options.iterations = plan.tuning.iters;
   options.quant = quant_config(plan.type, plan.tuning);
@@ -271,7 +271,7 @@ QuantizeReport quantize_model(Model& model, const QuantizePlan& given,
     for_each_task(tasks, {},
                   [&](Task& task) { measure_layer(task, plan, options.measure_nuclear); });
   }
-  report.has_adapter = plan.method != LowRankQuantMethod::kPlain;
+  report.has_adapter = plan.start != QuantStart::kNone;
   report.bytes = write_base(model, tasks, output.staging() / "base");
   if (report.has_adapter) write_adapter(model, tasks, plan, output.staging(), directory);
   for (Task& task : tasks) report.layers.push_back(std::move(task.report));

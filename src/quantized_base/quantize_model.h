@@ -79,7 +79,7 @@ QuantConfig quant_config(QuantType type, const QuantTuning& tuning);
 
 struct QuantizePlan {
   QuantType type = QuantType::kNf4;
-  LowRankQuantMethod method = LowRankQuantMethod::kPlain;
+  QuantStart start = QuantStart::kNone;
   QuantTuning tuning;
   LowRankConfig low_rank;  // of LoftQ and QPiSSA
   // The method that trains their low-rank part, given its final sizes.

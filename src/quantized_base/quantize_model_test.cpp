@@ -22,9 +22,9 @@ namespace quantize_model_test {
 using test::TempDirectory;
 using ::testing::HasSubstr;
 
-QuantizePlan plan_of(LowRankQuantMethod method, QuantType type = QuantType::kNf4) {
+QuantizePlan plan_of(QuantStart start, QuantType type = QuantType::kNf4) {
   QuantizePlan plan;
-  plan.method = method;
+  plan.start = start;
   plan.type = type;
   plan.low_rank.rank = 4;
   plan.low_rank.alpha = 8;
@@ -58,7 +58,7 @@ double distance(Model& dense, Model& other) {
 
 TEST_F(QuantizeModel, TheErrorReportedIsThatOfTheFiles) {
   Model model = dense();
-  QuantizePlan plan = plan_of(LowRankQuantMethod::kQpissa);
+  QuantizePlan plan = plan_of(QuantStart::kQpissa);
   const QuantizeReport report = quantize_model(model, plan, directory_ / "q");
   Model base = load_model(directory_ / "q" / "base");
   load_adapter(base, directory_ / "q" / "adapter");
@@ -76,7 +76,7 @@ TEST_F(QuantizeModel, TheErrorReportedIsThatOfTheFiles) {
 // Square ones among them: a matrix the wrong way round would pass for another one.
 TEST_F(QuantizeModel, MatricesStoredTheOtherWayRoundAreQuantisedAsTheyCompute) {
   Model model = dense({.family = "gpt2", .tied = true});
-  quantize_model(model, plan_of(LowRankQuantMethod::kQpissa), directory_ / "q");
+  quantize_model(model, plan_of(QuantStart::kQpissa), directory_ / "q");
   Model base = load_model(directory_ / "q" / "base");
   load_adapter(base, directory_ / "q" / "adapter");
   EXPECT_LT(distance(model, base), 0.2);  // NF4 is wrong by about 0.1 of such matrices
@@ -84,21 +84,21 @@ TEST_F(QuantizeModel, MatricesStoredTheOtherWayRoundAreQuantisedAsTheyCompute) {
 
 TEST_F(QuantizeModel, LowRankPartsBringTheModelNearer) {
   Model model = dense();
-  const auto error_of = [&](LowRankQuantMethod method) {
+  const auto error_of = [&](QuantStart start) {
     const QuantizeReport report =
-        quantize_into("d" + std::to_string(static_cast<int>(method)), plan_of(method));
+        quantize_into("d" + std::to_string(static_cast<int>(start)), plan_of(start));
     double sum = 0;
     for (const QuantizedLayer& layer : report.layers) sum += layer.frobenius;
     return sum;
   };
-  const double plain = error_of(LowRankQuantMethod::kPlain);
-  EXPECT_LT(error_of(LowRankQuantMethod::kLoftq), 0.97 * plain);
-  EXPECT_LT(error_of(LowRankQuantMethod::kQpissa), 0.97 * plain);
+  const double plain = error_of(QuantStart::kNone);
+  EXPECT_LT(error_of(QuantStart::kLoftq), 0.97 * plain);
+  EXPECT_LT(error_of(QuantStart::kQpissa), 0.97 * plain);
 }
 
 TEST_F(QuantizeModel, HeadEmbeddingAndNormsStayAsTheyAre) {
   Model model = dense({.family = "llama"});
-  quantize_into("q", plan_of(LowRankQuantMethod::kPlain, QuantType::kInt8));
+  quantize_into("q", plan_of(QuantStart::kNone, QuantType::kInt8));
   Model base = load_model(directory_ / "q" / "base");
   EXPECT_EQ(base.warnings, std::vector<std::string>{});
   EXPECT_TRUE(at::equal(base.net->head().base().dense(), model.net->head().base().dense()));
@@ -114,7 +114,7 @@ TEST_F(QuantizeModel, HeadEmbeddingAndNormsStayAsTheyAre) {
 }
 
 TEST_F(QuantizeModel, MergingWritesADenseModel) {
-  quantize_into("q", plan_of(LowRankQuantMethod::kQpissa));
+  quantize_into("q", plan_of(QuantStart::kQpissa));
   Model base = load_model(directory_ / "q" / "base");
   const LoadedAdapter loaded = load_adapter(base, directory_ / "q" / "adapter");
   merge_to_directory(base, loaded.adapters, directory_ / "merged");
@@ -125,7 +125,7 @@ TEST_F(QuantizeModel, MergingWritesADenseModel) {
 }
 
 TEST_F(QuantizeModel, SpreadRanksCostNoMoreParameters) {
-  QuantizePlan plan = plan_of(LowRankQuantMethod::kQpissa);
+  QuantizePlan plan = plan_of(QuantStart::kQpissa);
   plan.low_rank.alpha.reset();
   plan.tuning.spread_ranks = true;
   const QuantizeReport report = quantize_into("spread", plan);
@@ -147,7 +147,7 @@ TEST_F(QuantizeModel, SpreadRanksCostNoMoreParameters) {
 
 TEST_F(QuantizeModel, KeepsTheDtypeOfTheModel) {
   Model model = dense({.dtype = at::kBFloat16});
-  quantize_model(model, plan_of(LowRankQuantMethod::kQpissa), directory_ / "q");
+  quantize_model(model, plan_of(QuantStart::kQpissa), directory_ / "q");
   Model base = load_model(directory_ / "q" / "base", {at::kFloat});
   EXPECT_EQ(base.weights->stored_dtype(), at::kBFloat16);
   const LoadedAdapter loaded = load_adapter(base, directory_ / "q" / "adapter");
@@ -155,7 +155,7 @@ TEST_F(QuantizeModel, KeepsTheDtypeOfTheModel) {
 }
 
 TEST_F(QuantizeModel, AdapterIsRefusedOnAnotherQuantisation) {
-  QuantizePlan plan = plan_of(LowRankQuantMethod::kQpissa);
+  QuantizePlan plan = plan_of(QuantStart::kQpissa);
   quantize_into("first", plan);
   plan.tuning.iters = 1;
   quantize_into("second", plan);
@@ -166,7 +166,7 @@ TEST_F(QuantizeModel, AdapterIsRefusedOnAnotherQuantisation) {
 }
 
 TEST_F(QuantizeModel, RefusesWhatCannotBe) {
-  quantize_into("q", plan_of(LowRankQuantMethod::kPlain));
+  quantize_into("q", plan_of(QuantStart::kNone));
   Model base = load_model(directory_ / "q" / "base");
   const auto message = [&](auto&& work) {
     try {
@@ -176,25 +176,24 @@ TEST_F(QuantizeModel, RefusesWhatCannotBe) {
     }
     return std::string("nothing was thrown");
   };
-  EXPECT_THAT(message([&] {
-                quantize_model(base, plan_of(LowRankQuantMethod::kPlain), directory_ / "again");
-              }),
-              HasSubstr("quantised already"));
+  EXPECT_THAT(
+      message([&] { quantize_model(base, plan_of(QuantStart::kNone), directory_ / "again"); }),
+      HasSubstr("quantised already"));
   EXPECT_THAT(message([&] { attach(base, PissaConfig{}, {.target_modules = {"q_proj"}}); }),
               HasSubstr("self_attn.q_proj: PiSSA takes its start"));
   EXPECT_THAT(message([&] { attach(base, FullConfig{}, {}); }),
               HasSubstr("cannot train as a whole"));
-  QuantizePlan plan = plan_of(LowRankQuantMethod::kQpissa);
+  QuantizePlan plan = plan_of(QuantStart::kQpissa);
   plan.low_rank.rank = 17;
   EXPECT_THAT(message([&] { quantize_into("rank", plan); }), HasSubstr("k_proj: rank 17"));
-  plan = plan_of(LowRankQuantMethod::kPlain, QuantType::kInt8);
+  plan = plan_of(QuantStart::kNone, QuantType::kInt8);
   plan.tuning.double_quant = true;
   EXPECT_THAT(message([&] { quantize_into("int8", plan); }), HasSubstr("--double-quant"));
   EXPECT_FALSE(std::filesystem::exists(directory_ / "rank"));
 }
 
 TEST_F(QuantizeModel, DamagedFilesAreNamed) {
-  quantize_into("q", plan_of(LowRankQuantMethod::kPlain));
+  quantize_into("q", plan_of(QuantStart::kNone));
   const std::filesystem::path config = directory_ / "q" / "base" / "config.json";
   Json json = read_json_file(config);
   json["quantization_config"]["quant_method"] = "gptq";
@@ -226,15 +225,15 @@ TEST(QuantizedModelOracle, TransformersAndPeftLoadWhatSvtuneWrites) {
     test::write_tiny_model(
         directory / family,
         {.family = family, .tied = family == "qwen2", .hidden_size = kWholeBlocks});
-    for (const auto& [name, method, type, nested] :
-         {std::tuple{"nf4", LowRankQuantMethod::kPlain, QuantType::kNf4, false},
-          std::tuple{"nested", LowRankQuantMethod::kPlain, QuantType::kNf4, true},
-          std::tuple{"fp4", LowRankQuantMethod::kPlain, QuantType::kFp4, false},
-          std::tuple{"int8", LowRankQuantMethod::kPlain, QuantType::kInt8, false},
-          std::tuple{"qpissa", LowRankQuantMethod::kQpissa, QuantType::kNf4, false},
-          std::tuple{"loftq", LowRankQuantMethod::kLoftq, QuantType::kNf4, false}}) {
+    for (const auto& [name, start, type, nested] :
+         {std::tuple{"nf4", QuantStart::kNone, QuantType::kNf4, false},
+          std::tuple{"nested", QuantStart::kNone, QuantType::kNf4, true},
+          std::tuple{"fp4", QuantStart::kNone, QuantType::kFp4, false},
+          std::tuple{"int8", QuantStart::kNone, QuantType::kInt8, false},
+          std::tuple{"qpissa", QuantStart::kQpissa, QuantType::kNf4, false},
+          std::tuple{"loftq", QuantStart::kLoftq, QuantType::kNf4, false}}) {
       const std::string full_name = family + "-" + name;
-      QuantizePlan plan = plan_of(method, type);
+      QuantizePlan plan = plan_of(start, type);
       plan.tuning.double_quant = nested;
       Model model = load_model(directory / family);
       const QuantizeReport report = quantize_model(model, plan, directory / full_name);

@@ -36,11 +36,11 @@ QuantizePlan quantize_plan(const TrainOptions& options) {
   plan.tuning = options.tuning;
   plan.targets = options.targets;
   plan.seed = options.train.seed;
-  const QuantizedStart<MethodConfig> start = method_quantized_start(options.method);
-  plan.method = start.method;
-  if (start.method != LowRankQuantMethod::kPlain) {
-    plan.low_rank = start.low_rank;
-    plan.trained = start.trained;
+  const QuantizedStart<MethodConfig> wanted = method_quantized_start(options.method);
+  plan.start = wanted.kind;
+  if (plan.start != QuantStart::kNone) {
+    plan.low_rank = wanted.low_rank;
+    plan.trained = wanted.trained;
   }
   quant_config(plan.type, plan.tuning);
   return plan;
@@ -49,7 +49,7 @@ QuantizePlan quantize_plan(const TrainOptions& options) {
 MethodConfig trained_method(const TrainOptions& options) {
   if (!options.model.base_dtype) return options.method;
   const QuantizePlan plan = quantize_plan(options);
-  const bool other = plan.method != LowRankQuantMethod::kPlain;
+  const bool other = plan.start != QuantStart::kNone;
   return other ? plan.trained(plan.low_rank) : options.method;
 }
 

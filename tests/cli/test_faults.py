@@ -104,7 +104,7 @@ class Faults(harness.Base):
         yield "merge", *adapter, "--output"
         yield "export", *adapter, "--output"
         yield "export", *adapter, "--form", "residual", "--output"
-        yield ("quantize", "--model", self.model, "--method", "qpissa", "--rank", 4, "--output")
+        yield ("quantize", "--model", self.model, "--rank", 4, "--output")
         yield "convert", self.gguf
         yield ("eval", "--model", self.model, "--data", self.data, "--template", "alpaca",
                "--task", "exact-match", "--limit", 2, "--max-new-tokens", 2, "--answers")

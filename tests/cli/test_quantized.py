@@ -8,7 +8,7 @@ from harness import svtune
 
 class Quantized(harness.Base):
     def quantize(self, name, *more):
-        rank = ["--rank", 4] if {"loftq", "qpissa"} & set(more) else []
+        rank = [] if "none" in more else ["--rank", 4]
         result = svtune("quantize", "--model", self.model, *rank, "--output", self.root / name,
                         *more)
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -19,34 +19,36 @@ class Quantized(harness.Base):
         base, _, adapted = line.partition("base model ")[2].partition(", ")
         return float(base), float(adapted.rsplit(" ", 1)[1])
 
-    def test_every_method_writes_a_base_that_answers(self):
-        for method in ("nf4", "fp4", "int8", "loftq", "qpissa"):
-            output = self.quantize(method, "--method", method)
+    def test_every_start_writes_a_base_that_answers(self):
+        for codes, start in (("nf4", "none"), ("fp4", "none"), ("int8", "none"), ("nf4", "loftq"),
+                             ("nf4", "qpissa")):
+            name = f"{codes}-{start}"
+            output = self.quantize(name, "--base-dtype", codes, "--start", start)
             self.assertIn("Error below plain rounding", output)
-            adapter = self.root / method / "adapter"
-            self.assertEqual(adapter.exists(), method in ("loftq", "qpissa"))
+            adapter = self.root / name / "adapter"
+            self.assertEqual(adapter.exists(), start != "none")
             more = ["--adapter", adapter] if adapter.exists() else []
-            result = svtune("score", "--model", self.root / method / "base", *more,
+            result = svtune("score", "--model", self.root / name / "base", *more,
                             input='{"text": "How many?"}\n')
             self.assertEqual(result.returncode, 0, result.stderr)
 
     def test_inspect_says_how_weights_are_stored(self):
-        for method, more, expected in (
+        for codes, more, expected in (
                 ("nf4", ["--quant-scales", "absmax"], "nf4 in blocks of 64, "),
                 ("fp4", ["--quant-block-size", 128], "fp4 in blocks of 128, "),
                 ("nf4", ["--double-quant"], "nf4 in blocks of 64, scales in 8 bits, "),
                 ("int8", [], "int8 by row, ")):
-            name = "-".join(["shown", method, *map(str, more)])
-            self.quantize(name, "--method", method, *more)
+            name = "-".join(["shown", codes, *map(str, more)])
+            self.quantize(name, "--base-dtype", codes, "--start", "none", *more)
             shown = svtune("inspect", self.root / name / "base").stdout
             line = next(l for l in shown.splitlines() if l.startswith("Quantised: "))
             self.assertIn(expected, line)
             # Beside matrices as small as these, the maps weigh as much as the codes.
             bits = float(line.split(" bits per weight")[0].split(" ")[-1])
-            self.assertTrue(0 < bits - (8 if method == "int8" else 4) < 10, line)
+            self.assertTrue(0 < bits - (8 if codes == "int8" else 4) < 10, line)
 
     def test_base_and_adapter_train_on(self):
-        self.quantize("start", "--method", "qpissa")
+        self.quantize("start", "--start", "qpissa")
         arguments = self.train_arguments(self.root / "more")
         arguments[arguments.index("--method"):arguments.index("--template")] = [
             "--adapter", self.root / "start" / "adapter"]
@@ -149,7 +151,7 @@ class Quantized(harness.Base):
         self.assertNotEqual(weights(), weights("--base-compute", "int8"))
 
     def test_export_takes_the_residual_along(self):
-        self.quantize("residual", "--method", "qpissa")
+        self.quantize("residual")
         folder = self.root / "residual"
         result = svtune("export", "--model", folder / "base", "--adapter", folder / "adapter",
                         "--output", self.root / "served")
@@ -168,16 +170,20 @@ class Quantized(harness.Base):
         self.refused(svtune(*self.train_arguments(run, "--base-dtype", "nf4",
                                                   "--quant-block-size", 48)), 2, "48")
         self.assertFalse(run.exists())
-        self.quantize("once", "--method", "nf4")
+        self.quantize("once", "--start", "none")
         self.refused(svtune("quantize", "--model", self.root / "once" / "base", "--output",
                             self.root / "twice"), 1, "quantised already")
-        self.refused(svtune("quantize", "--model", self.model, "--method", "nf4", "--base-dtype",
-                            "int8", "--output", run), 2, "--base-dtype")
+        for more, named in (
+                (["--method", "nf4"], "--base-dtype and --start"),
+                (["--start", "none", "--rank", 4], "--start loftq or qpissa"),
+                (["--base-dtype", "int8", "--double-quant"], "--base-dtype nf4 or fp4")):
+            self.refused(svtune("quantize", "--model", self.model, *more, "--output", run), 2,
+                         named)
         arguments = self.train_arguments(run, method="pissa")
         arguments[2] = self.root / "once" / "base"
         self.refused(svtune(*arguments), 1, "q_proj", "quantised already")
-        self.refused(svtune("quantize", "--model", self.model, "--method", "qpissa", "--rank", 17,
-                            "--output", self.root / "rank"), 1, "k_proj", "17")
+        self.refused(svtune("quantize", "--model", self.model, "--rank", 17, "--output",
+                            self.root / "rank"), 1, "k_proj", "17")
 
 
 if __name__ == "__main__":

@@ -244,7 +244,7 @@ class WholeRun {
     plan.tuning.iters = 1;
     if (draw_.starts_quantized) {
       const auto* pissa = std::get_if<PissaConfig>(&draw_.method);
-      plan.method = pissa ? LowRankQuantMethod::kQpissa : LowRankQuantMethod::kLoftq;
+      plan.start = pissa ? QuantStart::kQpissa : QuantStart::kLoftq;
       plan.low_rank = pissa ? pissa->low_rank : std::get<LoraConfig>(draw_.method).low_rank;
     }
     Model dense = load_model(base_, {at::kFloat});

@@ -82,7 +82,7 @@ AdapterInit make_empty_adapter(const DoraConfig& config, const LayerSite& site) 
 QuantizedStart<DoraConfig> quantized_start(const DoraConfig& config) {
   if (config.init != DoraInit::kPissa) return {};
   const auto start = quantized_start(pissa_of(config));
-  return {start.method, start.low_rank,
+  return {start.kind, start.low_rank,
           [](const LowRankConfig& low_rank) { return DoraConfig{low_rank, DoraInit::kKaiming}; }};
 }
 

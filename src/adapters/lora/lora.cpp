@@ -156,7 +156,7 @@ AdapterInit make_adapter(const LoraConfig& config, const LayerSite& site) {
   }
   if (config.init == LoraInit::kLoftq) {
     throw ModelError(site.name + ": LoftQ starts where a base is quantised, not on a given one",
-                     "Quantise the model with the method loftq first.");
+                     "Quantise the model with svtune quantize --start loftq first.");
   }
   if (config.init == LoraInit::kOlora) return start_at_qr(shape, config, site);
   if (config.init == LoraInit::kOrthogonal) return start_orthogonal(shape, config, site);
@@ -176,7 +176,7 @@ AdapterInit make_empty_adapter(const LoraConfig& config, const LayerSite& site) 
 
 QuantizedStart<LoraConfig> quantized_start(const LoraConfig& config) {
   if (config.init != LoraInit::kLoftq) return {};
-  return {LowRankQuantMethod::kLoftq, config.low_rank,
+  return {QuantStart::kLoftq, config.low_rank,
           [ratio = config.b_rate_ratio](const LowRankConfig& low_rank) {
             return LoraConfig{low_rank, LoraInit::kKaiming, ratio};
           }};

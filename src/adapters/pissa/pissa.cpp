@@ -155,7 +155,7 @@ QuantizedStart<LoraConfig> quantized_start(const PissaConfig& config) {
     throw UsageError("a quantised PiSSA trains the principal singular values",
                      "Leave out --singular-values, or --base-dtype.");
   }
-  return {LowRankQuantMethod::kQpissa, config.low_rank,
+  return {QuantStart::kQpissa, config.low_rank,
           [](const LowRankConfig& low_rank) { return LoraConfig{low_rank, LoraInit::kKaiming}; }};
 }
 
