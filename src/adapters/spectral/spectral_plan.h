@@ -1,5 +1,6 @@
 // The family W + L C R: L and R are windows of W's singular vectors, C is small and trains, or one
-// of the sides trains itself. A method of the family is a plan; spectral_method.h makes it one.
+// of the sides trains itself. A method of the family is a folder with one header, a config struct
+// and spectral_plan(config); spectral_method.h makes its adapters, spectral_linear.h their product.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,8 @@ enum class SpectralPart {
   kRightSide  // R [r, in] instead of the window of V, from zero; C = 1
 };
 
-// Which layers train the same numbers. The first one in the model's order holds them.
+// Which layers train the same numbers. The run's state has the leaves; of each group the first
+// layer in the model's order lists its leaf as trained, the others only use it.
 enum class SpectralSharing {
   kNone,
   kKind,  // those whose paths end in the same name, and whose leaves have the same shape

@@ -1,5 +1,5 @@
 // SVFT: W + U M Vᵀ, U and V the singular vectors of W, M sparse and trained from zero.
-// Source: SVFT 2405.19597 section 3; what differs from the paper's code is in README.md.
+// Source: SVFT 2405.19597 section 3; what differs from the authors' code is in docs/methods.md.
 #pragma once
 
 #include <cstdint>
