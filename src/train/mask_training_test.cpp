@@ -18,6 +18,7 @@
 #include "text/tokenizer_test_util.h"
 #include "train/checkpoint.h"
 #include "train/label_run_test_util.h"
+#include "train/session_data.h"
 #include "train/training_run.h"
 
 namespace svtune {
@@ -87,6 +88,12 @@ class MaskTraining : public testing::Test {
 
   TempDirectory directory_;
 };
+
+TEST(TrainTasks, EveryNameHasItsRules) {
+  for (const auto& each : enum_names(TrainTask{})) {
+    EXPECT_EQ(rules_of(each.value).task, each.value) << each.name;
+  }
+}
 
 TEST_F(MaskTraining, HiddenWordsAreLearnedSavedAndMeasured) {
   TrainOptions options = wanted();

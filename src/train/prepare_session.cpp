@@ -8,7 +8,6 @@
 
 #include "adapter_files/adapter_vocabulary.h"
 #include "base/errors.h"
-#include "base/text_util.h"
 #include "io/load_tokenizer.h"
 #include "libtorch/prelude.h"
 #include "models/model_dropout.h"
@@ -41,25 +40,6 @@ std::optional<std::int64_t> wanted_words(const TrainSession& session) {
   return std::max<std::int64_t>(stored.count, session.tokenizer->vocab_size());
 }
 
-// Whether the loaded model learns what the run is about, and with which tensors of no checkpoint.
-void check_head(const TrainSession& session, RunObserver& observer) {
-  const Model& model = session.model;
-  if (session.options.data.task == TrainTask::kLanguage && !model.net->is_language_model()) {
-    if (model.net->predicts_words()) {
-      throw UsageError("the model finds hidden words and does not predict next ones",
-                       "Give --task mask.");
-    }
-    throw UsageError("the model has a head of labels, not of words",
-                     "Give --task classify, or --task regress for numbers.");
-  }
-  if (session.options.data.task != TrainTask::kMask || session.start_adapter) return;
-  if (model.made.empty()) return;
-  const bool biases = method_traits(session.options.method).biases_alone;
-  observer.warning(model.path.string() + " holds no " + join(model.made, ", ") +
-                   ": made from the seed, " +
-                   (biases ? "of which the biases alone train" : "they train beside the method"));
-}
-
 void check_options(const TrainOptions& options) {
   if (options.model.base_dtype) {
     quantize_plan(options);
@@ -74,15 +54,6 @@ void check_options(const TrainOptions& options) {
   }
 }
 
-// What a task measures beside its loss.
-std::vector<KeptMetric> metrics_of(TrainTask task) {
-  if (task == TrainTask::kClassify) {
-    return {KeptMetric::kAccuracy, KeptMetric::kF1, KeptMetric::kMatthews};
-  }
-  if (task == TrainTask::kRegress) return {KeptMetric::kPearson, KeptMetric::kSpearman};
-  return {};
-}
-
 void check_evaluation(const TrainSession& session) {
   const TrainConfig& train = session.options.train;
   if (!train.keep_best && !train.eval_each_epoch) return;
@@ -95,7 +66,7 @@ void check_evaluation(const TrainSession& session) {
   }
   if (!train.keep_best || *train.keep_best == KeptMetric::kLoss) return;
   const TrainTask task = session.options.data.task;
-  const std::vector<KeptMetric> measured = metrics_of(task);
+  const std::vector<KeptMetric>& measured = rules_of(task).metrics;
   if (std::ranges::find(measured, *train.keep_best) != measured.end()) return;
   std::string allowed = "loss";
   for (const KeptMetric each : measured) allowed += ", " + std::string(enum_name(each));
@@ -158,7 +129,7 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
   if (!begun) tell_renamed_labels(session, observer);
   check_vocabulary(session);
-  check_head(session, observer);
+  rules_of(session.options.data.task).check_model(session, observer);
   const TrainConfig& train = session.options.train;
   session.total_steps =
       total_steps(train, train.max_steps ? 0 : session.batches->stream().total_batches());

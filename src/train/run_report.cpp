@@ -56,8 +56,7 @@ const ExampleStore& sample_data(const TrainSession& session) {
 
 // Plain texts have no question.
 std::vector<SampleQuestion> questions_of(const TrainSession& session) {
-  // Neither labels nor hidden words are answers.
-  if (session.options.data.task != TrainTask::kLanguage) return {};
+  if (!session.prompt) return {};  // neither labels nor hidden words are answers
   const ExampleStore& store = sample_data(session);
   std::vector<SampleQuestion> questions;
   const std::int64_t count = std::min(session.options.run.samples, store.size());

@@ -1,6 +1,8 @@
 #include "train/session_data.h"
 
+#include <array>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +10,7 @@
 #include "adapter_files/adapter_head.h"
 #include "base/errors.h"
 #include "base/json.h"
+#include "base/text_util.h"
 #include "data/data_losses.h"
 #include "data/masked_store.h"
 #include "io/prompt_files.h"
@@ -127,12 +130,36 @@ void load_language(TrainSession& session, RunObserver& observer) {
   set_batches(session, session.data, session.eval_data);
 }
 
+void check_language_model(const TrainSession& session, RunObserver&) {
+  const Network& net = *session.model.net;
+  if (net.is_language_model()) return;
+  if (net.predicts_words()) {
+    throw UsageError("the model finds hidden words and does not predict next ones",
+                     "Give --task mask.");
+  }
+  throw UsageError("the model has a head of labels, not of words",
+                   "Give --task classify, or --task regress for numbers.");
+}
+
+// Every encoder can have the head; what was made of it is told.
+void check_masked_model(const TrainSession& session, RunObserver& observer) {
+  const Model& model = session.model;
+  if (session.start_adapter || model.made.empty()) return;
+  const bool biases = method_traits(session.options.method).biases_alone;
+  observer.warning(model.path.string() + " holds no " + join(model.made, ", ") +
+                   ": made from the seed, " +
+                   (biases ? "of which the biases alone train" : "they train beside the method"));
+}
+
+void take_any_model(const TrainSession&, RunObserver&) {}
+
 // An adapter that training goes on from brings its head along.
 void check_adapter_head(const TrainOptions& options) {
   const TrainTask task = options.data.task;
-  if (!options.model.adapter || task == TrainTask::kLanguage) return;
+  const HeadTask head = rules_of(task).head;
+  if (!options.model.adapter || head == HeadTask::kNextToken) return;
   const auto earlier = adapter_head(options.model.model, *options.model.adapter);
-  const bool masked = task == TrainTask::kMask;
+  const bool masked = head == HeadTask::kMasked;
   if (!earlier || (earlier->task == HeadTask::kMasked) == masked) return;
   throw UsageError("--task " + std::string(enum_name(task)) + " cannot go on from " +
                        options.model.adapter->string() + ", whose head " +
@@ -142,12 +169,31 @@ void check_adapter_head(const TrainOptions& options) {
 
 }  // namespace
 
+const TaskRules& rules_of(TrainTask task) {
+  using enum KeptMetric;
+  static const std::array<TaskRules, 4> list = {{
+      {TrainTask::kLanguage, HeadTask::kNextToken, load_language, check_language_model, {}},
+      {TrainTask::kClassify,
+       HeadTask::kDocument,
+       load_labels,
+       take_any_model,
+       {kAccuracy, kF1, kMatthews}},
+      {TrainTask::kRegress,
+       HeadTask::kDocument,
+       load_labels,
+       take_any_model,
+       {kPearson, kSpearman}},
+      {TrainTask::kMask, HeadTask::kMasked, load_masked, check_masked_model, {}},
+  }};
+  for (const TaskRules& each : list) {
+    if (each.task == task) return each;
+  }
+  throw std::out_of_range("a task that is not in the list");
+}
+
 void load_data(TrainSession& session, RunObserver& observer) {
   check_adapter_head(session.options);
-  const TrainTask task = session.options.data.task;
-  if (task == TrainTask::kLanguage) return load_language(session, observer);
-  if (task == TrainTask::kMask) return load_masked(session, observer);
-  load_labels(session, observer);
+  rules_of(session.options.data.task).load(session, observer);
 }
 
 }  // namespace svtune

@@ -26,7 +26,7 @@ struct TrainSession {
   std::optional<std::filesystem::path> start_adapter;
   std::optional<ImagePlan> images;                      // of a model that reads images
   std::optional<Tokenizer> tokenizer;                   // of the others
-  std::optional<TrainedPrompt> prompt;                  // as it will be kept with the result
+  std::optional<TrainedPrompt> prompt;                  // of language, kept with the result
   std::shared_ptr<const ExampleStore> data, eval_data;  // of tasks of words
   std::shared_ptr<const LabelledDocuments> labelled, eval_labelled;  // of tasks of labels
   std::optional<NewHead> head;                                       // of all but kLanguage
