@@ -102,12 +102,13 @@ at::Tensor exact_gelu_glu(const at::Tensor& gate, const at::Tensor& up) {
   return at::gelu(gate.to(at::kFloat)).mul_(up).to(gate.scalar_type());
 }
 
-// Of gate and up.
+// Of gate and up, one after the other, so that fp32 copies of half types do not all live at once.
 variable_list exact_gelu_glu_gradients(const at::Tensor& gate, const at::Tensor& up,
                                        const at::Tensor& grad_y) {
-  const at::Tensor wide = gate.to(at::kFloat), grad = grad_y.to(at::kFloat);
-  return {at::gelu_backward(grad * up, wide).to(gate.scalar_type()),
-          at::gelu(wide).mul_(grad).to(up.scalar_type())};
+  const at::Tensor wide = gate.to(at::kFloat);
+  const at::Tensor grad_up = at::gelu(wide).mul_(grad_y).to(up.scalar_type());
+  const at::Tensor grad_activated = grad_y.to(at::kFloat) * up;
+  return {at::gelu_backward(grad_activated, wide).to(gate.scalar_type()), grad_up};
 }
 
 struct Glu : torch::autograd::Function<Glu> {
