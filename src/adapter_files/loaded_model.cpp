@@ -124,7 +124,10 @@ LoadedModel load_with_adapters(const std::filesystem::path& model,
   LoadOptions own = options;
   if (!own.head && !adapters.empty()) own.head = adapter_head(model, adapters.front().path);
   LoadedModel loaded{load_model(model, own), std::nullopt, {}};
-  if (!loaded.model.net->is_language_model()) return load_apart(model, adapters, options);
+  if (!loaded.model.net->is_language_model()) {
+    loaded = LoadedModel();  // each adapter loads its own
+    return load_apart(model, adapters, options);
+  }
   const DeclaredWords words = stored_words(model);
   for (const NamedPath& each : adapters) {
     const auto count = adapter_vocab_size(each.path, words);
