@@ -31,8 +31,8 @@ struct MaskedWords {
   }
 };
 
-// Throws UsageError unless each model finds hidden words, ModelError for a tokenizer with more words
-// than one.
+// Throws UsageError unless each model finds hidden words, ModelError where the tokenizer has more
+// words than one of them.
 void check_model(const MaskedWords& task, const LoadedModel& loaded, const Tokenizer* tokenizer);
 EncodeOptions encoding_of(const MaskedWords& task);
 // Figures: loss (nats per hidden token), perplexity, accuracy (of 1), tokens (hidden). Throws
