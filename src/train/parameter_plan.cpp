@@ -89,18 +89,20 @@ Model declared_model(const Json& config, const std::string& source,
   return model;
 }
 
-// Mapped matrices that no product of the adapted model reads take no memory; rounded ones are not
-// mapped.
+// Mapped matrices that no product of the adapted model reads take no memory; copies and rounded
+// ones are not mapped.
 std::uint64_t unread_bytes(Model& model, const ParameterPlanOptions& options) {
-  if (options.base_dtype || model.weights->stored_dtype() != model.dtype()) return 0;
+  if (options.base_dtype) return 0;
+  const at::ScalarType mapped = model.weights->stored_dtype();
   const bool in_int8 = options.base_compute != BaseCompute::kExact;
   std::uint64_t bytes = 0;
   for (const Linear* layer : model.net->linears()) {
-    if (!layer->base().defined()) continue;
+    const BaseWeight& base = layer->base();
+    if (!base.defined() || base.stored().scalar_type() != mapped) continue;
     const Adapter* adapter = layer->adapter();
     const bool replaced = adapter && !adapter->memory(options.batch_tokens).reads_base;
     const bool as_int8 = in_int8 && layer != &model.net->head();
-    if (replaced || as_int8) bytes += static_cast<std::uint64_t>(layer->base().nbytes());
+    if (replaced || as_int8) bytes += static_cast<std::uint64_t>(base.nbytes());
   }
   return bytes;
 }

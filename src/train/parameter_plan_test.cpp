@@ -287,15 +287,17 @@ TEST(ParameterPlan, DropoutOfTheModelTakesMasks) {
 
 // A byte for each weight and a scale for each row, in place of the mapped matrices.
 TEST(ParameterPlan, ProductsInInt8TakeTheirCodes) {
-  const auto with = [](const MethodConfig& method) {
+  const auto with = [](const MethodConfig& method, at::ScalarType dtype = at::kBFloat16) {
     return plan_parameters(config_of(kLlama2_7B), "test", method, {},
-                           {.dtype = at::kBFloat16, .base_compute = BaseCompute::kInt8});
+                           {.dtype = dtype, .base_compute = BaseCompute::kInt8});
   };
   const ParameterPlan got = with(lora(8));
   const double matrices = 32.0 * (4 * 4096 * 4096 + 3 * 4096 * 11008), words = 2.0 * 32000 * 4096;
   EXPECT_NEAR(static_cast<double>(got.memory.items[1].bytes), matrices + 2 * words,
               0.01 * matrices);
   EXPECT_THAT(got.arithmetic, testing::HasSubstr("int8 products"));
+  // Under fp32 arithmetic matrices in bf16 are mapped as well.
+  EXPECT_EQ(with(lora(8), at::kFloat).memory.items[1].bytes, got.memory.items[1].bytes);
   EXPECT_THROW(with(FullConfig{}), UsageError);
 }
 
