@@ -16,8 +16,8 @@ namespace svtune {
 inline constexpr char kPeftConfigFile[] = "adapter_config.json";
 inline constexpr char kPeftWeightsFile[] = "adapter_model.safetensors";
 inline constexpr char kPeftPickledFile[] = "adapter_model.bin";  // what PEFT wrote before
-inline constexpr char kPeftKeyPrefix[] = "base_model.model.";  // of what belongs to a module
-inline constexpr char kPeftSharedPrefix[] = "base_model.";     // of what all modules share
+inline constexpr char kPeftKeyPrefix[] = "base_model.model.";    // of what belongs to a module
+inline constexpr char kPeftSharedPrefix[] = "base_model.";       // of what all modules share
 
 // The weights of an adapter in PEFT's form: kPeftPickledFile where kPeftWeightsFile is missing and
 // it is there. Neither need exist.

@@ -85,9 +85,8 @@ void add_bytes(Hasher64& hasher, const void* bytes, std::size_t size) {
 // Everything that the network reads of a batch, and what it learns from it.
 void add_batch(Hasher64& hasher, const Batch& batch) {
   add_bytes(hasher, batch.offsets.data(), batch.offsets.size() * sizeof(std::int32_t));
-  for (const at::Tensor& part :
-       {batch.tokens, batch.positions, batch.token_types, batch.images, batch.supervised,
-        batch.targets, batch.document_targets}) {
+  for (const at::Tensor& part : {batch.tokens, batch.positions, batch.token_types, batch.images,
+                                 batch.supervised, batch.targets, batch.document_targets}) {
     const at::Tensor values = part.defined() ? part.cpu().contiguous() : at::empty({0});
     add_bytes(hasher, values.const_data_ptr(), values.nbytes());
   }

@@ -43,8 +43,9 @@ std::int32_t adapter_of(const LoadedModel& loaded, const Json& row, const std::s
                         std::int32_t otherwise) {
   const std::int32_t adapter = loaded.adapter_of(row, place, otherwise);
   if (adapter != kNoAdapter || loaded.model.net->is_language_model()) return adapter;
-  throw FileError(place, "\"adapter\" is null, but the model alone is not measured beside adapters "
-                         "with heads of their own",
+  throw FileError(place,
+                  "\"adapter\" is null, but the model alone is not measured beside adapters "
+                  "with heads of their own",
                   "Name an adapter, or evaluate the model without --adapter.");
 }
 
@@ -154,8 +155,10 @@ std::unique_ptr<LabelledDocuments> read_documents(const LabelTask& task,
 void check_preprocessing(const LoadedModel& loaded) {
   for (std::size_t i = 0; i < loaded.apart.size(); ++i) {
     if (loaded.apart[i].model.preprocessor == loaded.model.preprocessor) continue;
-    throw UsageError(loaded.adapter_names[i + 1] + " was trained on images prepared in another way "
-                         "than those of " + loaded.adapter_names[0],
+    throw UsageError(loaded.adapter_names[i + 1] +
+                         " was trained on images prepared in another way "
+                         "than those of " +
+                         loaded.adapter_names[0],
                      "Evaluate them in turn.");
   }
 }
@@ -199,8 +202,7 @@ struct Evaluation {
 
   template <std::derived_from<LabelTask> Task>
   Score operator()(const Task& task) const {
-    return evaluate_labels(task, common_labels(task, loaded), loaded, tokenizer, options,
-                           observer);
+    return evaluate_labels(task, common_labels(task, loaded), loaded, tokenizer, options, observer);
   }
   template <class Task>
   Score operator()(const Task& task) const {

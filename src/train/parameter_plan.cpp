@@ -111,8 +111,8 @@ MemoryChoice forecast(Model& model, const AdapterSet& adapters, const TrainOptio
                       const ParameterPlanOptions& options) {
   Network& net = *model.net;
   MemoryRequest request;
-  request.weight_bytes = frozen_matrix_bytes(net, training, dense_modules(model)) -
-                         unread_bytes(model, options);
+  request.weight_bytes =
+      frozen_matrix_bytes(net, training, dense_modules(model)) - unread_bytes(model, options);
   request.weight_bytes += input_bytes(net);
   request.batch_tokens = options.batch_tokens;
   request.longest_document = std::min(options.max_length, options.batch_tokens);
