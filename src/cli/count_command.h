@@ -18,8 +18,9 @@ struct CountCommandOptions {
       .description =
           "Reads a model's config.json, or a directory that holds one, and no weights: shows the "
           "layers that the targets choose, the parameters that would train, and the memory that "
-          "training would take. The numbers are those of svtune train; --dry-run there also "
-          "measures the time of a step, on the model itself and the data.",
+          "training would take. The numbers are those of svtune train, where layers in front of a "
+          "head's output train as well if the weights lack them; --dry-run there also measures the "
+          "time of a step, on the model itself and the data.",
       .examples =
           "svtune count --model config.json --method pissa --rank 128\n"
           "svtune count --model model/ --method svft --pattern plain\n"

@@ -43,8 +43,9 @@ struct ParameterPlan {
 // The network and the adapters are made of tensors that have shapes and no storage, by the same
 // code that trains, so that nothing is counted twice or by a formula of its own. `source` names the
 // configuration in messages. A task of labels has a head of its own, that of hidden words what a
-// checkpoint of them has; with kLanguage the head is the configuration's. Without targets every
-// linear layer but the head is adapted, and by a method that trains matrices the whole model.
+// checkpoint of them has; with kLanguage the head is the configuration's. What a head has in front
+// of its output is taken as stored: training makes what is not, and trains it. Without targets
+// every linear layer but the head is adapted, and by a method that trains matrices the whole model.
 // Throws what training would throw before it reads weights: UsageError, FileError and ModelError,
 // and RunError for a max_memory that is too small.
 ParameterPlan plan_parameters(const Json& config, const std::string& source,
