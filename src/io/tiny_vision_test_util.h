@@ -6,23 +6,30 @@
 namespace svtune::test {
 
 struct TinyVision {
-  std::string family = "vit";  // or dinov2
+  std::string family = "vit";  // or dinov2, dinov2_with_registers
   std::int64_t labels = 3;
   bool bare = false;  // without the head and the prefix of the names, with tensors of no use here
   std::uint64_t seed = 1;
 };
 
-// Images of 16 x 16 pixels in squares of 4.
+// As transformers' classes of the family begin.
+inline std::string tiny_vision_class(const std::string& family) {
+  if (family == "vit") return "ViT";
+  return family == "dinov2" ? "Dinov2" : "Dinov2WithRegisters";
+}
+
+// Images of 16 x 16 pixels in squares of 4, two registers where the family has any.
 inline Json tiny_vision_config(const TinyVision& tiny) {
   Json json = parse_json(R"({"hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 2,
       "image_size": 16, "patch_size": 4, "num_channels": 3, "hidden_act": "gelu",
       "qkv_bias": true, "layer_norm_eps": 1e-06})",
                          "tiny");
   json["model_type"] = tiny.family;
-  const std::string kind = tiny.family == "vit" ? "ViT" : "Dinov2";
-  json["architectures"] = {kind + (tiny.bare ? "Model" : "ForImageClassification")};
+  json["architectures"] = {tiny_vision_class(tiny.family) +
+                           (tiny.bare ? "Model" : "ForImageClassification")};
   if (tiny.family == "vit") json["intermediate_size"] = 56;
-  if (tiny.family == "dinov2") json["mlp_ratio"] = 2;
+  if (tiny.family != "vit") json["mlp_ratio"] = 2;
+  if (tiny.family == "dinov2_with_registers") json["num_register_tokens"] = 2;
   if (tiny.bare) return json;
   for (std::int64_t i = 0; i < tiny.labels; ++i) {
     json["id2label"][std::to_string(i)] = "LABEL_" + std::to_string(i);
@@ -45,7 +52,7 @@ inline void write_tiny_vision(const std::filesystem::path& directory, const Tiny
   };
   Network net(parse_arch(tiny_vision_config(whole), "tiny"), add);
   const std::string& prefix = net.spec().base_prefix;
-  if (tiny.family == "dinov2") add(prefix + "embeddings.mask_token", {1, 32});
+  if (tiny.family != "vit") add(prefix + "embeddings.mask_token", {1, 32});
   if (tiny.bare) {
     if (tiny.family == "vit") add(prefix + "pooler.dense.weight", {32, 32});
     std::erase_if(tensors, [&](const NamedTensor& each) { return !each.name.starts_with(prefix); });
@@ -70,8 +77,8 @@ inline Batch image_batch(const at::Tensor& images, std::int64_t tokens) {
 }
 
 // Two images of the size that tiny_vision_config() says; classes 2 and 0.
-inline Batch two_images() {
-  Batch batch = image_batch(random_tensor({2, 3, 16, 16}, 1.0, 7), 17);
+inline Batch two_images(std::int64_t registers = 0) {
+  Batch batch = image_batch(random_tensor({2, 3, 16, 16}, 1.0, 7), 17 + registers);
   batch.document_targets =
       at::tensor(std::vector<std::int64_t>{2, 0}, at::TensorOptions().dtype(at::kLong));
   return batch;
@@ -79,7 +86,7 @@ inline Batch two_images() {
 
 inline at::Tensor image_logits_of(Model& model) {
   const at::NoGradGuard no_grad;
-  return model.net->document_logits(two_images());
+  return model.net->document_logits(two_images(model.spec().image->registers));
 }
 
 }  // namespace svtune::test

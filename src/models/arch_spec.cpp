@@ -38,7 +38,7 @@ std::int64_t image_tokens(const ImageInput& input, std::int64_t height, std::int
                          " pixels, the model reads squares of " + std::to_string(input.patch),
                      "Give a size that is a multiple of the patch.");
   }
-  return 1 + (height / input.patch) * (width / input.patch);
+  return 1 + input.registers + (height / input.patch) * (width / input.patch);
 }
 
 }  // namespace svtune

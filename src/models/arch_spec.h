@@ -33,10 +33,12 @@ struct ImageInput {
   std::int64_t height = 0, width = 0;  // pixels, that the position embeddings are made for
   std::int64_t patch = 0;              // pixels
   bool any_size = false;               // position embeddings are interpolated for other sizes
+  bool antialias = false;              // that interpolation averages what it makes smaller
+  std::int64_t registers = 0;          // learned tokens that no head reads
 };
 
-// Tokens of an image: one for the class and one for each patch. Throws ModelError for sizes that
-// are not whole patches.
+// Tokens of an image: one for the class, its registers and one for each patch. Throws ModelError
+// for sizes that are not whole patches.
 std::int64_t image_tokens(const ImageInput& input, std::int64_t height, std::int64_t width);
 
 // The end of a tensor's name that older files hold in place of today's.

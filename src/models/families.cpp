@@ -121,7 +121,9 @@ const std::vector<Family>& families() {
       {"deberta-v2", parse_deberta_v2, "DeBERTa V2 and V3", "DebertaV2"},
       {"modernbert", parse_modernbert, "", "ModernBert"},
       {"vit", parse_vit, "", "ViT", {}, true},
-      {"dinov2", parse_dinov2, "any size; no registers", "Dinov2", kDinov2Sizes, true},
+      {"dinov2", parse_dinov2, "any size", "Dinov2", kDinov2Sizes, true},
+      {"dinov2_with_registers", parse_dinov2_with_registers, "any size", "Dinov2WithRegisters",
+       kDinov2Sizes, true},
   };
   return list;
 }

@@ -61,6 +61,7 @@ void parse_deberta_v2(ConfigReader& config, ArchSpec& spec);
 void parse_modernbert(ConfigReader& config, ArchSpec& spec);
 void parse_vit(ConfigReader& config, ArchSpec& spec);
 void parse_dinov2(ConfigReader& config, ArchSpec& spec);
+void parse_dinov2_with_registers(ConfigReader& config, ArchSpec& spec);
 
 const std::vector<Family>& families();
 // The family of a config.json; null when its model_type is none of them.

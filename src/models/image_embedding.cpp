@@ -1,5 +1,6 @@
 #include "models/image_embedding.h"
 
+#include <ATen/ops/_upsample_bicubic2d_aa.h>
 #include <ATen/ops/upsample_bicubic2d.h>
 
 #include "base/errors.h"
@@ -54,10 +55,12 @@ at::Tensor ImageEmbedding::positions_of(std::int64_t rows, std::int64_t columns)
                               .reshape({1, own_rows, own_columns, hidden})
                               .permute({0, 3, 1, 2})
                               .to(wide);
-  const at::Tensor other = at::upsample_bicubic2d(grid, {rows, columns}, /*align_corners=*/false)
-                               .to(all.scalar_type())
-                               .permute({0, 2, 3, 1})
-                               .reshape({1, rows * columns, hidden});
+  const bool aligned = false;
+  const at::Tensor scaled = input.antialias
+                                ? at::_upsample_bicubic2d_aa(grid, {rows, columns}, aligned)
+                                : at::upsample_bicubic2d(grid, {rows, columns}, aligned);
+  const at::Tensor other =
+      scaled.to(all.scalar_type()).permute({0, 2, 3, 1}).reshape({1, rows * columns, hidden});
   return at::cat({all.narrow(1, 0, 1), other}, 1);
 }
 
@@ -73,11 +76,16 @@ at::Tensor ImageEmbedding::forward(const Batch& batch, at::ScalarType dtype) con
       1);
   const at::Tensor places =
       positions_of(images.size(2) / input.patch, images.size(3) / input.patch).to(dtype);
-  return (rows + places).view({-1, hidden});
+  const at::Tensor placed = rows + places;
+  if (!registers.exists()) return placed.view({-1, hidden});
+  const at::Tensor between = registers.tensor.to(dtype).expand({count, -1, hidden});
+  return at::cat({placed.narrow(1, 0, 1), between, placed.narrow(1, 1, placed.size(1) - 1)}, 1)
+      .view({-1, hidden});
 }
 
 void ImageEmbedding::parts(PartVisitor& visit) {
   visit(class_token);
+  visit(registers);
   visit(positions);
   visit(patch_weight);
   visit(patch_bias);

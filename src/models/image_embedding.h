@@ -1,5 +1,7 @@
-// Images to the rows of a backbone: one for the class, then one for each patch, row by row.
-// Source: Dosovitskiy et al., arXiv 2010.11929, section 3.1.
+// Images to the rows of a backbone: one for the class, registers if there are any, then one for
+// each patch, row by row.
+// Source: Dosovitskiy et al., arXiv 2010.11929, section 3.1; registers: Darcet et al., arXiv
+// 2309.16588, section 2.2.
 #pragma once
 
 #include "models/arch_spec.h"
@@ -13,11 +15,12 @@ struct ImageEmbedding {
   FreeTensor class_token;               // [1, 1, hidden]
   FreeTensor positions;                 // [1, 1 + patches, hidden], of the size of `input`
   FreeTensor patch_weight, patch_bias;  // [hidden, 3, patch, patch] and [hidden]
+  FreeTensor registers = {};            // [1, count, hidden], without positions; or none
 
   // Of S images [N, hidden] in `dtype`, N = S * image_tokens(). The positions of another size are
-  // interpolated: bicubic, in fp32 (fp64 for fp64), without aligned corners. Throws ModelError for
-  // a batch without images, for a size that the model does not take, and for documents of another
-  // length than their image gives.
+  // interpolated: bicubic, in fp32 (fp64 for fp64), without aligned corners, antialiased where
+  // `input` says so. Throws ModelError for a batch without images, for a size that the model does
+  // not take, and for documents of another length than their image gives.
   at::Tensor forward(const Batch& batch, at::ScalarType dtype) const;
   void parts(PartVisitor& visit);
 

@@ -15,7 +15,7 @@ enum class HeadActivation { kTanh, kRelu, kGelu };
 enum class Pooling {
   kFirst,         // the first row
   kMean,          // the mean of all
-  kFirstAndMean,  // the first, and beside it the mean of the others
+  kFirstAndMean,  // the first, and beside it the mean of the others but for registers
 };
 
 // output(act(dense(x))) of each document's pooled rows: what transformers' models for sequence

@@ -108,7 +108,8 @@ at::Tensor Network::document_rows(const Batch& batch, Pooling pooling, const Pas
     // Images of one batch have one size.
     const at::Tensor rows =
         parts_.backbone.finish(x).reshape({batch.num_documents(), -1, x.size(1)});
-    return at::cat({rows.select(1, 0), rows.narrow(1, 1, rows.size(1) - 1).mean(1)}, 1);
+    const std::int64_t ahead = 1 + (spec_.image ? spec_.image->registers : 0);
+    return at::cat({rows.select(1, 0), rows.narrow(1, ahead, rows.size(1) - ahead).mean(1)}, 1);
   }
   const at::Tensor places = at::tensor(first, at::TensorOptions().dtype(at::kLong)).to(x.device());
   return parts_.backbone.finish(x.index_select(0, places));

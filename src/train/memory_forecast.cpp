@@ -106,7 +106,7 @@ double head_bytes(const Network& net, const MemoryRequest& request, double eleme
 }
 
 // The pixels that the rows of a batch are made of, and the same as one row for each patch; one
-// patch too many for each image.
+// patch too many for each image, and for each of its registers.
 double image_bytes(const ArchSpec& spec, const MemoryRequest& request, double element) {
   const auto patch = static_cast<double>(spec.image->patch);
   return static_cast<double>(request.batch_tokens) * 3 * patch * patch * (kFp32 + element);

@@ -90,9 +90,9 @@ def wrong_gradients(source):
 def wrong_families(source):
     """The rows of README.md as the list of families says them, but for what stands behind them."""
     text = (source / "src/models/families.cpp").read_text("utf-8")
-    found = re.findall(r'^ +\{"([\w-]+)", parse_\w+, "([^"]*)"(?:, "(\w+)")?(.*)', text, re.M)
+    found = re.findall(r'^ +\{"([\w-]+)",\s+parse_\w+,\s+"([^"]*)"(?:,\s+"(\w+)")?(.*?)\},$', text, re.M | re.S)
     assert len(found) > 4, found
-    listed = [(name, note, "Images" if rest.endswith(", true},") else "Encoders" if encoder else "Families")
+    listed = [(name, note, "Images" if rest.endswith(", true") else "Encoders" if encoder else "Families")
               for name, note, encoder, rest in found]
     readme = (source / "README.md").read_text("utf-8")
     problems = []

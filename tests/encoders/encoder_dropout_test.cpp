@@ -120,7 +120,9 @@ TEST(ModelDropoutOfImages, LiesWhereTransformersHasIt) {
   };
   EXPECT_EQ(places_of("vit"),
             "embedding 0.1, attention weights 0.2, attention output 0.1, feed-forward output 0.1");
-  EXPECT_EQ(places_of("dinov2"), "embedding 0.1, attention weights 0.2");
+  for (const char* family : {"dinov2", "dinov2_with_registers"}) {
+    EXPECT_EQ(places_of(family), "embedding 0.1, attention weights 0.2");
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Encoders, ModelDropout, testing::ValuesIn(dropout_cases()),

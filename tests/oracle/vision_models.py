@@ -33,9 +33,12 @@ VARIANTS = {
     "vit_sized": ("ViT", dict(VIT, num_labels=3), (24, 12)),
     "dinov2": ("Dinov2", dict(DINO, num_labels=3), (16, 16)),
     "dinov2_sized": ("Dinov2", dict(DINO, num_labels=2), (12, 28)),
+    "registers": ("Dinov2WithRegisters", dict(DINO, num_labels=3, num_register_tokens=2), (16, 16)),
+    "registers_larger": ("Dinov2WithRegisters", dict(DINO, num_labels=2), (28, 20)),
+    "registers_smaller": ("Dinov2WithRegisters", dict(DINO, num_labels=3, use_swiglu_ffn=True), (12, 8)),
     "dinov2_gated": ("Dinov2", dict(DINO, num_labels=3, use_swiglu_ffn=True, qkv_bias=False), (16, 16)),
 }
-RUNNING = ("vit", "dinov2")
+RUNNING = ("vit", "dinov2", "registers")
 ADAPTERS = {
     "query_value": dict(r=2, target_modules=["q_proj", "v_proj"]),
     "all_linear": dict(r=3, lora_alpha=6, target_modules="all-linear", exclude_modules=["classifier"],
@@ -102,12 +105,12 @@ def write_models(output):
                   output / name / "expected.safetensors")
 
 
-def write_stored(source, target, dinov2):
+def write_stored(source, target):
     """The adapter as PEFT on transformers 4 writes it."""
     def stored(name):
         for now, before in STORED.items():
             name = name.replace(now, before)
-        return name if dinov2 else name.replace(".layers.", ".encoder.layer.")
+        return name.replace(".layers.", ".encoder.layer.")
 
     target.mkdir()
     config = json.loads((source / "adapter_config.json").read_text())
@@ -133,7 +136,7 @@ def write_adapters(models):
             name = f"{base}-{case}"
             model.save_pretrained(output / name)
             save_file({"logits": logits(model, pixels)}, output / f"{name}.safetensors")
-        write_stored(output / f"{base}-query_value", output / f"{base}-stored", base == "dinov2")
+        write_stored(output / f"{base}-query_value", output / f"{base}-stored")
         save_file(load_file(output / f"{base}-query_value.safetensors"), output / f"{base}-stored.safetensors")
 
 

@@ -43,6 +43,9 @@ class VisionFiles : public testing::TestWithParam<const char*> {
     return load_model(directory_ / name, options);
   }
   std::string prefix() const { return std::string(GetParam()) + "."; }
+  std::int64_t registers() const {
+    return std::string(GetParam()) == "dinov2_with_registers" ? 2 : 0;
+  }
 
   test::TempDirectory directory_;
 };
@@ -101,8 +104,8 @@ TEST_P(VisionFiles, RecomputedBlocksGiveTheSameGradients) {
   Model kept = load("model"), again = load("model");
   again.net->set_recompute(RecomputePlan::all());
   const Attached a = attach(kept, FullConfig{}, {}), b = attach(again, FullConfig{}, {});
-  kept.net->loss(test::two_images()).backward();
-  again.net->loss(test::two_images()).backward();
+  kept.net->loss(test::two_images(registers())).backward();
+  again.net->loss(test::two_images(registers())).backward();
   const auto left = a.adapters.trainables(), right = b.adapters.trainables();
   ASSERT_EQ(left.size(), right.size());
   for (std::size_t i = 0; i < left.size(); ++i) {
@@ -114,20 +117,23 @@ TEST_P(VisionFiles, RecomputedBlocksGiveTheSameGradients) {
 TEST_P(VisionFiles, RefuseWhatIsNoImageOfTheirs) {
   Model model = load("model");
   Network& net = *model.net;
-  const bool any_size = std::string(GetParam()) == "dinov2";
+  const bool any_size = std::string(GetParam()) != "vit";
+  const std::int64_t more = registers();
   const auto logits_of = [&](Batch batch) { return error_of([&] { net.document_logits(batch); }); };
   Batch text = test::without_types(test::two_documents());
   EXPECT_THAT(logits_of(text), HasSubstr("it reads no text"));
-  EXPECT_THAT(error_of([&] { net.log_probs(test::two_images()); }),
+  EXPECT_THAT(error_of([&] { net.log_probs(test::two_images(more)); }),
               HasSubstr("a model of labels of images: it predicts no tokens"));
-  Batch short_rows = test::two_images();
-  short_rows.offsets = {0, 16, 34};
-  EXPECT_THAT(logits_of(short_rows), HasSubstr("document 0 has 16 tokens, its image 17"));
-  Batch one = test::two_images();
+  Batch short_rows = test::two_images(more);
+  short_rows.offsets[1] -= 1;
+  const std::string counts = "document 0 has " + std::to_string(16 + more) + " tokens, its image " +
+                             std::to_string(17 + more);
+  EXPECT_THAT(logits_of(short_rows), HasSubstr(counts));
+  Batch one = test::two_images(more);
   one.images = one.images.narrow(0, 0, 1);
   EXPECT_THAT(logits_of(one), HasSubstr("needs images [2, 3, height, width]"));
-  const Batch wide = test::image_batch(at::zeros({1, 3, 16, 20}), 21);
-  const Batch odd = test::image_batch(at::zeros({1, 3, 16, 18}), 17);
+  const Batch wide = test::image_batch(at::zeros({1, 3, 16, 20}), 21 + more);
+  const Batch odd = test::image_batch(at::zeros({1, 3, 16, 18}), 17 + more);
   EXPECT_THAT(logits_of(wide), HasSubstr(any_size ? "" : "takes 16 x 16"));
   EXPECT_EQ(logits_of(wide).empty(), any_size);
   EXPECT_THAT(logits_of(odd), HasSubstr(any_size ? "squares of 4" : "takes 16 x 16"));
@@ -147,7 +153,8 @@ TEST_P(VisionFiles, RefuseWhatIsNoImageOfTheirs) {
               HasSubstr("a model of images does not have"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, VisionFiles, testing::Values("vit", "dinov2"),
+INSTANTIATE_TEST_SUITE_P(Families, VisionFiles,
+                         testing::Values("vit", "dinov2", "dinov2_with_registers"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(VisionInput, TextModelsReadNoImages) {
@@ -172,6 +179,7 @@ TEST(VisionConfig, RefusesWhatChangesTheComputation) {
                                      {"vit", "num_attention_heads", 5},
                                      {"vit", "problem_type", "multi_label_classification"},
                                      {"dinov2", "num_register_tokens", 4},
+                                     {"dinov2_with_registers", "num_register_tokens", 0},
                                      {"dinov2", "mlp_ratio", -1}};
   for (const Refused& each : list) {
     Json config = test::tiny_vision_config({.family = each.family});
@@ -182,9 +190,9 @@ TEST(VisionConfig, RefusesWhatChangesTheComputation) {
     EXPECT_THAT(error, HasSubstr(heads ? "5 heads" : each.key));
   }
   Json config = test::tiny_vision_config({});
-  config["model_type"] = "dinov2_with_registers";
+  config["model_type"] = "dinov3_vit";
   EXPECT_THAT(error_of([&] { parse_arch(config, "config.json"); }),
-              HasSubstr("\"dinov2_with_registers\" is not supported"));
+              HasSubstr("\"dinov3_vit\" is not supported"));
   config = test::tiny_vision_config({});
   config["image_size"] = {8, 16};
   const ArchSpec spec = parse_arch(config, "config.json");

@@ -56,17 +56,21 @@ Block make_block(const ArchSpec& spec, const VisionOptions& options, const Build
   return block;
 }
 
-ImageEmbedding make_embedding(const ArchSpec& spec, const Builder& at) {
+ImageEmbedding make_embedding(const ArchSpec& spec, const VisionOptions& options,
+                              const Builder& at) {
   const std::int64_t hidden = spec.hidden_size;
   const ImageInput& input = *spec.image;
-  const std::int64_t tokens = image_tokens(input, input.height, input.width);
+  const std::int64_t places = image_tokens(input, input.height, input.width) - input.registers;
   ImageEmbedding images;
   images.input = input;
   images.class_token = at.tensor("cls_token", {1, 1, hidden});
-  images.positions = at.tensor("position_embeddings", {1, tokens, hidden});
+  images.positions = at.tensor("position_embeddings", {1, places, hidden});
   const Builder patches = at.at("patch_embeddings.projection");
   images.patch_weight = patches.tensor("weight", {hidden, 3, input.patch, input.patch});
   images.patch_bias = patches.tensor("bias", {hidden});
+  if (!options.registers.empty()) {
+    images.registers = at.tensor(options.registers, {1, input.registers, hidden});
+  }
   return images;
 }
 
@@ -74,7 +78,7 @@ NetworkParts make_vision(const ArchSpec& spec, const VisionOptions& options, con
   const std::int64_t hidden = spec.hidden_size;
   const Builder at = root.at(options.root);
   NetworkParts parts;
-  parts.backbone.images = make_embedding(spec, at.at("embeddings"));
+  parts.backbone.images = make_embedding(spec, options, at.at("embeddings"));
   for (std::int64_t i = 0; i < spec.num_layers; ++i) {
     const Builder block = at.at("encoder.layer." + std::to_string(i));
     parts.backbone.blocks.push_back(make_block(spec, options, block));

@@ -16,7 +16,8 @@ struct VisionOptions {
   LayerNormSpec norm;
   Activation activation = Activation::kGelu;
   bool query_key_value_bias = true;
-  bool gated = false;  // the feed-forward part's `up` has the rows of a gate first
+  bool gated = false;          // the feed-forward part's `up` has the rows of a gate first
+  std::string registers = {};  // name of their tensor, below that of the embeddings; empty: none
   std::string attention_scale = {}, feed_forward_scale = {};  // of the branches; empty: none
   Pooling pooling = Pooling::kFirst;
 };
