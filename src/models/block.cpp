@@ -34,22 +34,25 @@ at::Tensor Block::forward(const at::Tensor& x, std::size_t index, const Pass& pa
         std::visit([&](auto& part) { return part.forward(input, inner); }, feed_forward);
     return dropped(y, pass.dropout.at(rates.feed_forward_output, "feed-forward output", index));
   };
-  const auto add = [this](const at::Tensor& sum, const at::Tensor& branch) {
-    return at::add(sum, branch, branch_scale);
+  const auto add = [&](const at::Tensor& sum, const at::Tensor& branch, const char* place) {
+    const Dropout depth = pass.dropout.at(rates.branches, place, index);
+    return at::add(sum, documents_dropped(branch, pass.offsets, depth), branch_scale);
   };
+  const char* const first = "attention branch";
+  const char* const second = "feed-forward branch";
   if (order == BlockOrder::kPostNorm) {
-    const at::Tensor y = attention_norm.forward(add(x, attend(x)));
-    return feed_forward_norm.forward(add(y, feed(y)));
+    const at::Tensor y = attention_norm.forward(add(x, attend(x), first));
+    return feed_forward_norm.forward(add(y, feed(y), second));
   }
   const at::Tensor normed = attention_norm.forward(x);
   const at::Tensor attended = attention_output_norm.forward(attend(normed));
-  const at::Tensor middle = add(x, scaled(attended, attention_scale));
+  const at::Tensor middle = add(x, scaled(attended, attention_scale), first);
   at::Tensor input = normed;
   if (order != BlockOrder::kParallelOneNorm) {
     input = feed_forward_norm.forward(order == BlockOrder::kParallel ? x : middle);
   }
   const at::Tensor fed = feed_forward_output_norm.forward(feed(input));
-  return add(middle, scaled(fed, feed_forward_scale));
+  return add(middle, scaled(fed, feed_forward_scale), second);
 }
 
 void Block::parts(PartVisitor& visit) {

@@ -21,6 +21,7 @@ constexpr DropoutPlace kDropoutPlaces[] = {
     {"convolution", &DropoutRates::convolution},
     {"head's input", &DropoutRates::head_input},
     {"head's output layer", &DropoutRates::head_output},
+    {"whole branches", &DropoutRates::branches},
 };
 
 }  // namespace

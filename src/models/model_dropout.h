@@ -23,6 +23,9 @@ struct DropoutRates {
   std::optional<double> convolution = {};              // DeBERTa V2's, before its activation
   std::optional<double> head_input = {};               // before a head's first of two layers
   std::optional<double> head_output = {};              // before a head's last layer
+  // Of a document's whole branch of a block, before its sum: stochastic depth. None also where
+  // config.json drops no branches, so that a rate for all places leaves them alone.
+  std::optional<double> branches = {};
 };
 
 // The same places, all with one rate.

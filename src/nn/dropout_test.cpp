@@ -56,6 +56,44 @@ TEST(Dropout, OfNothingIsTheInputItself) {
   EXPECT_FALSE(Dropout{}.at(3).active());
 }
 
+TEST(DroppedDocuments, StayOrGoAsAWhole) {
+  const Dropout dropout{0.4, 9};
+  std::vector<std::int32_t> offsets{0};
+  for (std::int32_t s = 0; s < 1000; ++s) offsets.push_back(offsets.back() + 1 + s % 3);
+  for (const at::ScalarType dtype : {at::kFloat, at::kDouble, at::kBFloat16}) {
+    const at::Tensor x = dropout_leaf({offsets.back(), 2}, dtype, 3);
+    const at::Tensor y = documents_dropped(x, offsets, dropout);
+    EXPECT_EQ(y.scalar_type(), dtype);
+    y.sum().backward();
+    std::int64_t stay = 0;
+    for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+      const std::int64_t begin = offsets[s], count = offsets[s + 1] - begin;
+      const at::Tensor factor = x.grad().narrow(0, begin, count);
+      const bool stays = factor[0][0].item<double>() != 0;
+      // bf16 keeps 8 bits.
+      const double wanted = stays ? 1 / 0.6 : 0;
+      EXPECT_NEAR(factor.min().item<double>(), wanted, dtype == at::kBFloat16 ? 0.008 : 1e-6);
+      EXPECT_EQ(factor.min().item<double>(), factor.max().item<double>());
+      stay += stays ? 1 : 0;
+    }
+    EXPECT_TRUE(at::equal(y.detach() != 0, x.grad() != 0));
+    // The share's deviation is sqrt(0.4 * 0.6 / 1000) = 0.016.
+    EXPECT_NEAR(static_cast<double>(stay) / 1000, 0.6, 0.08);
+  }
+}
+
+TEST(DroppedDocuments, DrawFromTheSeedAndTheirPlaceAlone) {
+  const at::Tensor x = at::ones({64, 3}, at::TensorOptions().dtype(at::kFloat));
+  std::vector<std::int32_t> single(65), triple{0, 1, 2, 64};
+  for (std::int32_t s = 0; s <= 64; ++s) single[static_cast<std::size_t>(s)] = s;
+  const at::Tensor y = documents_dropped(x, single, {0.5, 1});
+  EXPECT_TRUE(at::equal(y, documents_dropped(x, single, {0.5, 1})));
+  EXPECT_FALSE(at::equal(y, documents_dropped(x, single, {0.5, 2})));
+  const at::Tensor z = documents_dropped(x, triple, {0.5, 1});
+  EXPECT_TRUE(at::equal(y.narrow(0, 0, 3), z.narrow(0, 0, 3)));
+  EXPECT_TRUE(documents_dropped(x, single, {}).is_same(x));
+}
+
 // softmax(scale q·k), times the masks that the operator draws for its tiles of 128 queries, v.
 at::Tensor attention_with_masks(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                 const AttentionSpec& spec, const Dropout& document) {

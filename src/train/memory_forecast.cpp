@@ -21,7 +21,8 @@ double bytes_of(const Kept& kept, double tokens, double element) {
   return tokens * each + static_cast<double>(kept.once) * element;
 }
 
-// The masks within a block's branches and of their outputs, one byte for each element.
+// The masks within a block's branches and of their outputs, one byte for each element, or for each
+// row of whole ones.
 double mask_bytes(const Block& block, const DropoutRates& rates, double tokens) {
   const BlockWidths widths = block.widths();
   std::int64_t columns = 0;
@@ -29,6 +30,7 @@ double mask_bytes(const Block& block, const DropoutRates& rates, double tokens) 
     if (rate.value_or(0) > 0) columns += widths.hidden;
   }
   if (rates.feed_forward_activation.value_or(0) > 0) columns += widths.inner;
+  if (rates.branches.value_or(0) > 0) columns += 2;
   return tokens * static_cast<double>(columns);
 }
 

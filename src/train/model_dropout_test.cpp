@@ -105,12 +105,20 @@ TEST(ModelDropoutRun, CountsItsMasksInTheForecast) {
   const std::uint64_t inside = predict_memory(*rig.net, request).total();
   const auto inner = static_cast<double>(rig.net->spec().intermediate_size);
   EXPECT_NEAR(static_cast<double>(inside - with), 2 * 1000 * inner * 9 / 8, 4);
+  request.dropout = {.branches = 0.1};
+  const std::uint64_t depth = predict_memory(*rig.net, request).total();
+  // Both branches of two blocks, a byte for each row.
+  EXPECT_NEAR(static_cast<double>(depth - without), 2 * 2 * 1000 * 9.0 / 8, 4);
 }
 
 TEST(ModelDropoutRun, OfARateLeavesPlacesThatTheFamilyLacks) {
   DropoutRates own;
   own.attention_weights = 0.0;
   EXPECT_EQ(dropout_text(chosen_dropout("0.25", own)), "attention weights 0.25");
+  own.branches = 0.1;
+  EXPECT_EQ(dropout_text(chosen_dropout("0.25", own)),
+            "attention weights 0.25, whole branches 0.25");
+  EXPECT_EQ(dropout_text(chosen_dropout("off", own)), "");
 }
 
 }  // namespace model_dropout_test

@@ -126,7 +126,8 @@ void visit_model_dropout(Text& value, Visitor& visit) {
   visit(value,
         {.name = "model_dropout",
          .help = "Dropout of the model itself while it trains: config for the rates of its "
-                 "config.json, off, or one rate for every place where the family has dropout",
+                 "config.json, off, or one rate for every place where the family has dropout; "
+                 "whole branches are dropped only where config.json drops some",
          .value_name = "RATE"});
 }
 

@@ -4,6 +4,7 @@
 
 #include "adapters/methods.h"
 #include "attach/attach.h"
+#include "base/errors.h"
 #include "base/oracle_test_util.h"
 #include "io/tiny_encoder_test_util.h"
 #include "io/tiny_vision_test_util.h"
@@ -122,6 +123,66 @@ TEST(ModelDropoutOfImages, LiesWhereTransformersHasIt) {
             "embedding 0.1, attention weights 0.2, attention output 0.1, feed-forward output 0.1");
   for (const char* family : {"dinov2", "dinov2_with_registers"}) {
     EXPECT_EQ(places_of(family), "embedding 0.1, attention weights 0.2");
+    Json config = test::tiny_vision_config({.family = family});
+    config["drop_path_rate"] = 0.3;
+    EXPECT_EQ(dropout_text(parse_arch(config, "tiny").dropout), "whole branches 0.3");
+    config["drop_path_rate"] = 1;
+    EXPECT_THROW(parse_arch(config, "tiny"), FileError);
+  }
+}
+
+class StochasticDepth : public testing::Test {
+ protected:
+  void SetUp() override { test::write_tiny_vision(directory_.path(), {.family = "dinov2"}); }
+
+  Model load(double rate, at::ScalarType dtype = at::kFloat) const {
+    Model model = load_model(directory_.path(), {dtype});
+    model.net->set_dropout({.branches = rate});
+    return model;
+  }
+
+  static Attached attach_lora(Model& model) {
+    LoraConfig lora;
+    lora.low_rank.rank = 3;
+    Attached attached = attach(model, lora, {.target_modules = {"all-linear"}}, {.seed = 5});
+    test::disturb(attached.adapters);
+    return attached;
+  }
+
+  test::TempDirectory directory_;
+};
+
+// Where all branches go, blocks give their input, as with scales of zero.
+TEST_F(StochasticDepth, LeavesTheResidualSum) {
+  Model dropped = load(1 - 1e-9), scaled = load(0), kept = load(1e-9);
+  const at::NoGradGuard no_grad;
+  const double whole = scaled.net->loss(test::two_images()).item<double>();
+  for (NamedParameter& each : scaled.net->parameters()) {
+    if (each.name.ends_with("lambda1")) *each.tensor = at::zeros_like(*each.tensor);
+  }
+  const double without = scaled.net->loss(test::two_images()).item<double>();
+  EXPECT_EQ(dropped.net->loss(test::two_images(), 1).item<double>(), without);
+  EXPECT_NE(whole, without);
+  EXPECT_EQ(dropped.net->loss(test::two_images()).item<double>(), whole);
+  // 1 / (1 - 1e-9) is 1 in fp32.
+  EXPECT_EQ(kept.net->loss(test::two_images(), 1).item<double>(), whole);
+}
+
+TEST_F(StochasticDepth, GradientsBelongToTheDrawAlsoWhereBlocksRunAgain) {
+  Model model = load(0.5, at::kDouble);
+  const Attached attached = attach_lora(model);
+  const auto loss = [&] { return model.net->loss(test::two_images(), 3); };
+  EXPECT_GT(test::expect_gradients_of(loss, attached.adapters), 10);
+  Model kept = load(0.5), again = load(0.5);
+  again.net->set_recompute(RecomputePlan::all());
+  const Attached a = attach_lora(kept), b = attach_lora(again);
+  kept.net->loss(test::two_images(), 4).backward();
+  again.net->loss(test::two_images(), 4).backward();
+  const auto left = a.adapters.trainables(), right = b.adapters.trainables();
+  ASSERT_EQ(left.size(), right.size());
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    // The same operations on the same values.
+    EXPECT_TRUE(at::equal(left[i].tensor.grad(), right[i].tensor.grad())) << left[i].name;
   }
 }
 

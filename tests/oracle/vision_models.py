@@ -7,11 +7,13 @@ Exits with 77 when transformers or PEFT is not installed. Seeds are fixed; atten
 `models` writes expected.safetensors into each directory: images, labels, logits, loss, and grad.NAME
 of each parameter by its name in memory. A directory NAME-running beside some holds the tensors under
 those names. adapters/ has PEFT's directories with their logits as NAME.safetensors. `check` prints the
-largest difference of the logits per name, or the error.
+largest difference of the logits per name, or the error; for a file with `stays`, that of loss and
+gradients in training, where its rows say of which images each branch stays.
 """
 import json
 import pathlib
 import sys
+import unittest.mock
 import warnings
 
 try:
@@ -140,12 +142,27 @@ def write_adapters(models):
         save_file(load_file(output / f"{base}-query_value.safetensors"), output / f"{base}-stored.safetensors")
 
 
+def depth_difference(model, expected):
+    stays = iter(expected["stays"])
+    draws = unittest.mock.patch.object(torch, "rand", lambda shape, **_: next(stays).reshape(shape) * 0.999)
+    with draws:
+        result = model.train()(pixel_values=expected["images"], labels=expected["labels"].long())
+    result.loss.backward()
+    found = {"loss": result.loss.detach().reshape(1), **gradients(model)}
+    wanted = {name: each for name, each in expected.items() if name == "loss" or name.startswith("grad.")}
+    assert found.keys() == wanted.keys() and next(stays, None) is None
+    return max((found[name] - each).abs().max().item() for name, each in wanted.items())
+
+
 def check(cases):
     result = {}
     for case in cases:
         try:
             expected = load_file(case["expected"])
             model = read_model(case["base"], case["labels"])
+            if "stays" in expected:
+                result[case["name"]] = depth_difference(model, expected)
+                continue
             if case["adapter"]:
                 model = PeftModel.from_pretrained(model, case["adapter"]).eval()
             result[case["name"]] = (logits(model, expected["images"]) - expected["logits"]).abs().max().item()

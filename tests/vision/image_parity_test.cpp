@@ -14,6 +14,7 @@
 #include "io/tiny_vision_test_util.h"
 #include "libtorch/prelude.h"
 #include "merge/merge.h"
+#include "nn/ops/dropout.h"
 
 namespace svtune {
 namespace image_parity_test {
@@ -138,6 +139,55 @@ std::vector<Written> written() {
           {"oft", OftConfig{.block_size = 8}, all}};
 }
 
+// Of each branch in the order of the pass [branches, S], 1 where an image keeps it.
+at::Tensor staying(const PassDropout& dropout, std::size_t layers, std::int32_t images) {
+  std::vector<std::int32_t> offsets;
+  for (std::int32_t s = 0; s <= images; ++s) offsets.push_back(s);
+  std::vector<at::Tensor> rows;
+  for (std::size_t layer = 0; layer < layers; ++layer) {
+    for (const char* place : {"attention branch", "feed-forward branch"}) {
+      const Dropout drawn = dropout.at(dropout.rates.branches, place, layer);
+      const at::Tensor ones = at::ones({images, 1}, at::TensorOptions().dtype(at::kFloat));
+      rows.push_back(documents_dropped(ones, offsets, drawn).ne(0).to(at::kFloat).view({images}));
+    }
+  }
+  return at::stack(rows);
+}
+
+// A model that drops whole branches, with loss and gradients of a step in `out`; a case of "check".
+Json depth_case(const fs::path& out) {
+  test::write_tiny_vision(out, {.family = "dinov2"});
+  Json config = read_json_file(out / "config.json");
+  config["drop_path_rate"] = 0.4;
+  write_file_atomic(out / "config.json", dump_json(config));
+  Model model = load_model(out, {at::kFloat});
+  const Attached attached = attach(model, FullConfig{}, {});
+  const Batch batch = test::two_images();
+  PassDropout dropout{model.spec().dropout, 1};
+  at::Tensor stays = staying(dropout, 2, 2);
+  while (stays.min().item<double>() == stays.max().item<double>()) {  // all stay or all go
+    dropout.seed = *dropout.seed + 1;
+    stays = staying(dropout, 2, 2);
+  }
+  const at::Tensor loss = model.net->loss(batch, dropout.seed) / 2.0;
+  loss.backward();
+  std::vector<NamedTensor> tensors{{"images", batch.images},
+                                   {"labels", batch.document_targets.to(at::kFloat)},
+                                   {"stays", stays},
+                                   {"loss", loss.detach().reshape({1})}};
+  for (const Trainable& each : attached.adapters.trainables()) {
+    const std::string name = running_path(model.spec().running_names, each.name);
+    tensors.push_back({"grad." + name, each.tensor.grad()});
+  }
+  const fs::path expected = out / "expected.safetensors";
+  write_tensors(expected, tensors);
+  return {{"name", "depth"},
+          {"base", out.string()},
+          {"labels", nullptr},
+          {"adapter", ""},
+          {"expected", expected.string()}};
+}
+
 // Also onto models without a head, which then is in the adapter's files; and merged.
 TEST_F(VisionParity, TransformersAndPeftLoadWhatSvtuneWrites) {
   const TempDirectory out;
@@ -174,6 +224,7 @@ TEST_F(VisionParity, TransformersAndPeftLoadWhatSvtuneWrites) {
       }
     }
   }
+  cases.push_back(depth_case(out / "depth"));
   write_file_atomic(out / "cases.json", dump_json(cases));
   const std::string arguments = "check " + test::shell_quote((out / "cases.json").string());
   const Json result = parse_json(oracle(arguments), "oracle");

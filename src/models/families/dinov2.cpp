@@ -27,6 +27,9 @@ VisionOptions read_dinov2(ConfigReader& config, ArchSpec& spec, const std::strin
     spec.intermediate_size = gated_width(spec.intermediate_size);
     spec.running_names.push_back({"mlp.weights_out", "mlp.down_proj"});
   }
+  // As in transformers, one rate for all blocks.
+  const double rate = read_dropout(config, "drop_path_rate");
+  if (rate > 0) spec.dropout.branches = rate;
   spec.image->any_size = true;
   return options;
 }
