@@ -164,6 +164,21 @@ TEST(Rowwise, GluEqualsThePlainOne) {
   }
 }
 
+TEST(Rowwise, QuickGeluIsASigmoidOfItsInput) {
+  const auto formula = [](const at::Tensor& x) { return x * at::sigmoid(x * 1.702); };
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    expect_same(
+        {random_leaf({70, 33}, dtype, 1)}, dtype == at::kFloat ? kFp32 : kBf16,
+        [&](const Tensors& x) { return activate(x[0], Activation::kQuickGelu); },
+        [&](const Tensors& x) { return formula(x[0]); });
+    expect_same(
+        {random_leaf({70, 33}, dtype, 1), random_leaf({70, 33}, dtype, 2)},
+        dtype == at::kFloat ? kFp32 : kBf16,
+        [&](const Tensors& x) { return glu(x[0], x[1], Activation::kQuickGelu); },
+        [&](const Tensors& x) { return formula(x[0]) * x[1]; });
+  }
+}
+
 TEST(Rowwise, RopeEqualsThePlainOne) {
   const at::Tensor angle = random_leaf({50, 8}, at::kFloat, 4).detach();
   const at::Tensor cos = angle.cos(), sin = angle.sin();

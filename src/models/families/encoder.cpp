@@ -175,9 +175,11 @@ void read_labels(ConfigReader& config, ArchSpec& spec) {
 }
 
 Activation read_activation(ConfigReader& config, const std::string& key) {
-  require_activation(config, key, {"gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "silu"});
+  require_activation(config, key,
+                     {"gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "silu", "quick_gelu"});
   const std::string name = config.text_or(key, "gelu");
   if (name == "gelu") return Activation::kGelu;
+  if (name == "quick_gelu") return Activation::kQuickGelu;
   return name == "silu" ? Activation::kSilu : Activation::kGeluTanh;
 }
 

@@ -42,7 +42,7 @@ void rms_norm_backward(const RmsNormGradArgs<float>& args, std::int64_t begin, s
 void rms_norm_backward(const RmsNormGradArgs<Bf16>& args, std::int64_t begin, std::int64_t end);
 
 // The kernels know the first two.
-enum class Activation { kSilu, kGeluTanh, kGelu };
+enum class Activation { kSilu, kGeluTanh, kGelu, kQuickGelu };
 
 // y = act(gate) * up over elements [begin, end).
 template <class T>

@@ -19,13 +19,18 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps, b
   return (widen(normed.to(x.scalar_type())) * widen(weight)).to(x.scalar_type());
 }
 
+at::Tensor activate(const at::Tensor& x, kernels::Activation activation) {
+  using kernels::Activation;
+  if (activation == Activation::kSilu) return at::silu(x);
+  if (activation == Activation::kQuickGelu) {
+    constexpr double kSteepness = 1.702;
+    return at::silu(x * kSteepness) / kSteepness;  // saves one tensor
+  }
+  return at::gelu(x, activation == Activation::kGeluTanh ? "tanh" : "none");
+}
+
 at::Tensor glu(const at::Tensor& gate, const at::Tensor& up, kernels::Activation activation) {
-  const at::Tensor wide = widen(gate);
-  const bool tanh = activation == kernels::Activation::kGeluTanh;
-  const at::Tensor activated = activation == kernels::Activation::kSilu
-                                   ? at::silu(wide)
-                                   : at::gelu(wide, tanh ? "tanh" : "none");
-  return (activated * widen(up)).to(gate.scalar_type());
+  return (activate(widen(gate), activation) * widen(up)).to(gate.scalar_type());
 }
 
 at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {

@@ -189,13 +189,13 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, const RmsNorm
 }
 
 at::Tensor glu(const at::Tensor& gate, const at::Tensor& up, Activation activation) {
-  if (!has_row_kernel(gate)) return reference::glu(gate, up, activation);
+  const bool plain = !has_row_kernel(gate) || activation == Activation::kQuickGelu;
+  if (plain) return reference::glu(gate, up, activation);
   return Glu::apply(gate, up, static_cast<std::int64_t>(activation));
 }
 
 at::Tensor activate(const at::Tensor& x, Activation activation) {
-  if (activation == Activation::kSilu) return at::silu(x);
-  return at::gelu(x, activation == Activation::kGeluTanh ? "tanh" : "none");
+  return reference::activate(x, activation);
 }
 
 at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {

@@ -23,7 +23,7 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, const RmsNorm
 // act(gate) * up, elementwise; saves gate and up.
 at::Tensor glu(const at::Tensor& gate, const at::Tensor& up, Activation activation);
 
-// act(x) without a gate; saves x.
+// act(x) without a gate; saves one tensor of x's shape.
 at::Tensor activate(const at::Tensor& x, Activation activation);
 
 // Rotary embedding of the first R elements of each head of x [N, H, D] by angles given as cos,
