@@ -117,7 +117,7 @@ void check_kind(const LabelTask& task, const LoadedModel& loaded, const EvalOpti
   if (!images && std::filesystem::is_directory(options.data)) {
     throw UsageError(
         "--data " + options.data.string() + " is a folder of images, but " + model + " reads text",
-        "Give a file of texts, or a model that reads images (ViT, DINOv2).");
+        "Give a file of texts, or a model that reads images (ViT, DINOv2, CLIP).");
   }
 }
 

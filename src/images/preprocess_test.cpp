@@ -49,7 +49,7 @@ TEST(Preprocess, GivesThePixelsOfTransformers) {
     // The same operations in the same precisions: equal to the last bit of fp32.
     EXPECT_EQ(std::memcmp(pixels.data(), expected.data(), expected.size()), 0) << entry.path();
   }
-  EXPECT_EQ(cases, 56);
+  EXPECT_EQ(cases, 60);
 }
 
 Image grey(std::int32_t width, std::int32_t height, std::vector<int> values) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/errors.h"
@@ -165,6 +166,32 @@ void resize_words(Model& model, std::int64_t count) {
   model.added_words = std::max<std::int64_t>(0, count - words.count);
 }
 
+// What of the files the network does not read, but for what carries no information.
+void tell_unused(Model& model, const std::vector<std::string>& unused) {
+  const std::vector<std::string>& networks = model.spec().other_networks;
+  std::map<std::string, std::int64_t> others;  // tensors by the first parts of their names
+  for (const std::string& name : unused) {
+    const auto ends = [&](const std::string& end) { return name.ends_with(end); };
+    const auto begins = [&](const std::string& start) { return name.starts_with(start); };
+    if (std::ranges::any_of(model.spec().buffers, ends)) continue;
+    if (std::ranges::any_of(networks, begins)) {
+      others[name.substr(0, name.find('.'))] += 1;
+    } else {
+      model.warnings.push_back("unused tensor " + name);
+    }
+  }
+  if (others.empty()) return;
+  std::int64_t count = 0;
+  std::string names;
+  for (const auto& [name, tensors] : others) {
+    count += tensors;
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  model.warnings.push_back(std::to_string(count) + " tensors belong to other networks of the " +
+                           "checkpoint (" + names + "): they are not used, and models that are " +
+                           "saved are without them");
+}
+
 void make_head(Model& model, const NewHead& head) {
   const std::string source = (model.path / "config.json").string();
   model.config = with_head(std::move(model.config), head, source);
@@ -215,11 +242,7 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   };
   model.net = std::make_unique<Network>(spec, load);
   loader.finish();
-  for (const std::string& name : loader.unused()) {
-    const bool buffer = std::ranges::any_of(
-        model.spec().buffers, [&](const std::string& end) { return name.ends_with(end); });
-    if (!buffer) model.warnings.push_back("unused tensor " + name);
-  }
+  tell_unused(model, loader.unused());
   return model;
 }
 

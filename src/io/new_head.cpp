@@ -10,6 +10,15 @@ namespace svtune {
 
 namespace {
 
+// A part that was saved alone, as its whole describes it.
+Json as_whole(const Json& part, const Family& family) {
+  Json whole = {{"model_type", family.whole}, {family.whole_key, part}};
+  for (const char* key : {"quantization_config", "dtype", "torch_dtype"}) {
+    if (part.contains(key)) whole[key] = part.at(key);
+  }
+  return whole;
+}
+
 // Words are those of the embedding.
 Json with_masked_head(Json config, const Family& family, const std::string& source) {
   if (family.reads_images) {
@@ -28,8 +37,9 @@ Json with_head(Json config, const NewHead& head, const std::string& source) {
     const std::string kind = head.task == HeadTask::kMasked ? "hidden words" : "labels";
     throw FileError(source, "model_type " + type.dump() + " can have no head of " + kind,
                     "Give an encoder, BERT, RoBERTa, DistilBERT, DeBERTa V3 or ModernBERT, or an "
-                    "image model, ViT or DINOv2.");
+                    "image model, ViT, DINOv2 or CLIP.");
   }
+  if (!family->whole.empty()) return with_head(as_whole(config, *family), head, source);
   if (head.task == HeadTask::kMasked) return with_masked_head(std::move(config), *family, source);
   const auto count = static_cast<std::int64_t>(head.names.size());
   if (head.labels < 1 || (count > 0 && count != head.labels)) {

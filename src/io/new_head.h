@@ -18,7 +18,8 @@ struct NewHead {
   std::uint64_t seed = 0;               // of the weights that are made
 };
 
-// config.json of the model with the head: architectures, id2label, label2id, problem_type. Throws
+// config.json of the model with the head: architectures, id2label, label2id, problem_type; of a
+// part that was saved alone (CLIP's tower for images) that of the whole, which has the head. Throws
 // FileError naming `source` when the family has no such head, ModelError for numbers of
 // labels and names that do not fit.
 Json with_head(Json config, const NewHead& head, const std::string& source);

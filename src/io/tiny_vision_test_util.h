@@ -6,15 +6,17 @@
 namespace svtune::test {
 
 struct TinyVision {
-  std::string family = "vit";  // or dinov2, dinov2_with_registers
+  std::string family = "vit";  // or dinov2, dinov2_with_registers, clip
   std::int64_t labels = 3;
-  bool bare = false;  // without the head and the prefix of the names, with tensors of no use here
+  // Without the head and the prefix of the names, which CLIP's keep, with tensors of no use here.
+  bool bare = false;
   std::uint64_t seed = 1;
 };
 
 // As transformers' classes of the family begin.
 inline std::string tiny_vision_class(const std::string& family) {
   if (family == "vit") return "ViT";
+  if (family == "clip") return "CLIP";
   return family == "dinov2" ? "Dinov2" : "Dinov2WithRegisters";
 }
 
@@ -28,7 +30,16 @@ inline Json tiny_vision_config(const TinyVision& tiny) {
   json["architectures"] = {tiny_vision_class(tiny.family) +
                            (tiny.bare ? "Model" : "ForImageClassification")};
   if (tiny.family == "vit") json["intermediate_size"] = 56;
-  if (tiny.family != "vit") json["mlp_ratio"] = 2;
+  if (tiny.family == "clip") {
+    json.erase("hidden_act");
+    json["intermediate_size"] = 56;
+    const Json tower = json;
+    json = {{"model_type", "clip"}, {"vision_config", tower}};
+    json["architectures"] = tower.at("architectures");
+    json["vision_config"].erase("architectures");
+    json["vision_config"]["model_type"] = "clip_vision_model";
+  }
+  if (tiny.family.starts_with("dinov2")) json["mlp_ratio"] = 2;
   if (tiny.family == "dinov2_with_registers") json["num_register_tokens"] = 2;
   if (tiny.bare) return json;
   for (std::int64_t i = 0; i < tiny.labels; ++i) {
@@ -52,11 +63,20 @@ inline void write_tiny_vision(const std::filesystem::path& directory, const Tiny
   };
   Network net(parse_arch(tiny_vision_config(whole), "tiny"), add);
   const std::string& prefix = net.spec().base_prefix;
-  if (tiny.family != "vit") add(prefix + "embeddings.mask_token", {1, 32});
+  if (tiny.family.starts_with("dinov2")) add(prefix + "embeddings.mask_token", {1, 32});
+  if (tiny.family == "clip") {
+    for (const char* end : {"weight", "bias"}) add(prefix + "post_layernorm." + end, {32});
+  }
   if (tiny.bare) {
     if (tiny.family == "vit") add(prefix + "pooler.dense.weight", {32, 32});
     std::erase_if(tensors, [&](const NamedTensor& each) { return !each.name.starts_with(prefix); });
-    for (NamedTensor& each : tensors) each.name = each.name.substr(prefix.size());
+    if (tiny.family == "clip") {
+      add("text_model.embeddings.token_embedding.weight", {5, 8});
+      add("text_projection.weight", {6, 8});
+      add("logit_scale", {});
+    } else {
+      for (NamedTensor& each : tensors) each.name = each.name.substr(prefix.size());
+    }
   }
   write_tensors(directory / "model.safetensors", tensors);
 }

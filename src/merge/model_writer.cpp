@@ -47,7 +47,10 @@ std::vector<Output> list_unread(const Model& model) {
   if (!model.spec().image || !model.stored_names) return outputs;
   for (const std::string& end : model.spec().buffers) {
     const std::string name = model.spec().base_prefix + end;
-    const auto tensor = model.weights->read(model.stored_names->of(name), at::kFloat);
+    const std::string stored = model.stored_names->of(name);
+    const auto dtype = model.weights->dtype(stored);
+    if (dtype && !at::isFloatingType(*dtype)) continue;  // numbers of places
+    const auto tensor = model.weights->read(stored, at::kFloat);
     if (tensor) outputs.push_back({name, tensor->sizes().vec()});
   }
   return outputs;

@@ -80,6 +80,8 @@ struct ArchSpec {
   std::vector<RunningName> running_names;
   // Ends of names of tensors that older files hold and that carry no information.
   std::vector<std::string> buffers;
+  // Beginnings of names of tensors that other networks of the same checkpoint have.
+  std::vector<std::string> other_networks;
   // Ends of names of matrices that model directories hold as [in, out] (transformers' Conv1D); in
   // the network they are [out, in] as all others.
   std::vector<std::string> transposed;

@@ -70,7 +70,7 @@ void InputConvolution::parts(PartVisitor& visit) {
 }
 
 at::Tensor Backbone::embed(const Batch& batch, at::ScalarType dtype) const {
-  if (images) return images->forward(batch, dtype);
+  if (images) return embedding_norm.forward(images->forward(batch, dtype));
   at::Tensor x = embedding.forward(batch.tokens).to(dtype);
   if (embedding_scale != 1.0) x = x * at::scalar_tensor(embedding_scale, x.options());
   if (type_embedding.exists()) {

@@ -42,9 +42,9 @@ struct Backbone {
   Embedding position_embedding = {};  // learned, added; row first_position is the first token's
   std::int64_t first_position = 0;
   Embedding type_embedding = {};  // of Batch::token_types, added
-  Norm embedding_norm = {};       // of the sum
+  Norm embedding_norm = {};       // of the sum, or of images' rows
   std::vector<Block> blocks;
-  Norm final_norm;
+  Norm final_norm;           // may be none, as the head of an image model may read rows before it
   double final_scale = 1.0;  // of the normed rows
   std::optional<PlainModule> rotary_module = {};
   std::vector<RopeSpec> rotations = {};  // Attention::rotation chooses among them

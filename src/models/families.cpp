@@ -91,6 +91,7 @@ const std::vector<Family>& families() {
   static const SizeKeys kGpt2Sizes{"n_embd", "n_inner", "n_layer", "n_head", "n_positions", 4};
   static const SizeKeys kDistilBertSizes{
       .hidden = "dim", .inner = "hidden_dim", .layers = "n_layers", .heads = "n_heads"};
+  static const SizeKeys kUsualSizes{};
   static const SizeKeys kDinov2Sizes{.inner_by_hidden = 4};  // by mlp_ratio, which the family reads
   static const std::vector<Family> list = {
       {"llama", parse_llama, "1, 2, 3, 3.1, 3.2; SmolLM2"},
@@ -124,6 +125,9 @@ const std::vector<Family>& families() {
       {"dinov2", parse_dinov2, "any size", "Dinov2", kDinov2Sizes, true},
       {"dinov2_with_registers", parse_dinov2_with_registers, "any size", "Dinov2WithRegisters",
        kDinov2Sizes, true},
+      {"clip", parse_clip, "the tower for images", "CLIP", {}, true, clip_image_config},
+      {"clip_vision_model", parse_clip, "", "CLIPVision", kUsualSizes, true, clip_image_config,
+       "clip", "vision_config"},
   };
   return list;
 }
@@ -137,19 +141,21 @@ const Family* family_of(const Json& config) {
   return nullptr;
 }
 
-ArchSpec parse_arch(const Json& config, const std::string& source) {
+namespace {
+
+// The family of a config.json; FileError for those that are none or of no known one.
+const Family& known_family(const Json& config, const std::string& source) {
   ConfigReader reader(config, source);
   if (!config.is_object()) reader.problem("not a JSON object");
   reader.finish();
-  ArchSpec spec;
-  spec.family = reader.text_or("model_type", "");
+  const std::string type = reader.text_or("model_type", "");
   const Family* found = family_of(config);
   if (found == nullptr) {
     std::string known;
     for (const Family& family : families()) {
       known += (known.empty() ? "" : ", ") + family.model_type;
     }
-    reader.problem("model_type \"" + spec.family + "\" is not supported (" + known + " are)");
+    reader.problem("model_type \"" + type + "\" is not supported (" + known + " are)");
     if (const Json* text = reader.find("text_config"); text != nullptr && text->is_object()) {
       ConfigReader inner(*text, source);
       reader.problem("its text model (" + inner.text_or("model_type", "of no type") +
@@ -157,8 +163,19 @@ ArchSpec parse_arch(const Json& config, const std::string& source) {
     }
     reader.finish();
   }
-  parse_dimensions(reader, *found, spec);
-  found->parse(reader, spec);
+  return *found;
+}
+
+}  // namespace
+
+ArchSpec parse_arch(const Json& config, const std::string& source) {
+  const Family& family = known_family(config, source);
+  const Json whole = family.image_config == nullptr ? config : family.image_config(config, source);
+  ConfigReader reader(whole, source);
+  ArchSpec spec;
+  spec.family = family.model_type;
+  parse_dimensions(reader, family, spec);
+  family.parse(reader, spec);
   if (spec.task == HeadTask::kNextToken || spec.task == HeadTask::kMasked) {
     spec.dropout.head_input.reset();  // heads of words have none
     spec.dropout.head_output.reset();

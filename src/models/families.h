@@ -32,6 +32,11 @@ struct Family {
   std::string encoder_class = {};
   SizeKeys sizes = {};
   bool reads_images = false;  // its classes for labels end with ForImageClassification
+  // Of a config.json that describes several networks: one that describes the image model alone.
+  // Throws FileError naming `source`.
+  Json (*image_config)(const Json& config, const std::string& source) = nullptr;
+  // Of a part that was saved alone: the family that has it with a head, and the key it has there.
+  std::string whole = {}, whole_key = {};
 };
 
 void parse_llama(ConfigReader& config, ArchSpec& spec);
@@ -60,6 +65,8 @@ void parse_distilbert(ConfigReader& config, ArchSpec& spec);
 void parse_deberta_v2(ConfigReader& config, ArchSpec& spec);
 void parse_modernbert(ConfigReader& config, ArchSpec& spec);
 void parse_vit(ConfigReader& config, ArchSpec& spec);
+void parse_clip(ConfigReader& config, ArchSpec& spec);
+Json clip_image_config(const Json& config, const std::string& source);
 void parse_dinov2(ConfigReader& config, ArchSpec& spec);
 void parse_dinov2_with_registers(ConfigReader& config, ArchSpec& spec);
 

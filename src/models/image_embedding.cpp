@@ -48,7 +48,8 @@ void ImageEmbedding::check(const Batch& batch) const {
 at::Tensor ImageEmbedding::positions_of(std::int64_t rows, std::int64_t columns) const {
   const std::int64_t own_rows = input.height / input.patch, own_columns = input.width / input.patch;
   if (rows == own_rows && columns == own_columns) return positions.tensor;
-  const at::Tensor& all = positions.tensor;
+  const at::Tensor all =
+      positions.tensor.dim() == 2 ? positions.tensor.unsqueeze(0) : positions.tensor;
   const std::int64_t hidden = all.size(2);
   const at::ScalarType wide = all.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor grid = all.narrow(1, 1, own_rows * own_columns)
@@ -67,10 +68,12 @@ at::Tensor ImageEmbedding::positions_of(std::int64_t rows, std::int64_t columns)
 at::Tensor ImageEmbedding::forward(const Batch& batch, at::ScalarType dtype) const {
   check(batch);
   const at::Tensor& images = batch.images;
-  const std::int64_t count = images.size(0), hidden = class_token.tensor.size(2);
-  const at::Tensor patches =
-      at::addmm(patch_bias.tensor.to(dtype), unfolded(images.to(dtype), input.patch),
-                patch_weight.tensor.flatten(1).to(dtype).t());
+  const std::int64_t count = images.size(0), hidden = class_token.tensor.size(-1);
+  const at::Tensor pixels = unfolded(images.to(dtype), input.patch);
+  const at::Tensor matrix = patch_weight.tensor.flatten(1).to(dtype).t();
+  const at::Tensor patches = patch_bias.exists()
+                                 ? at::addmm(patch_bias.tensor.to(dtype), pixels, matrix)
+                                 : at::mm(pixels, matrix);
   const at::Tensor rows = at::cat(
       {class_token.tensor.to(dtype).expand({count, 1, hidden}), patches.view({count, -1, hidden})},
       1);

@@ -12,10 +12,11 @@ namespace svtune {
 
 struct ImageEmbedding {
   ImageInput input;
-  FreeTensor class_token;               // [1, 1, hidden]
-  FreeTensor positions;                 // [1, 1 + patches, hidden], of the size of `input`
-  FreeTensor patch_weight, patch_bias;  // [hidden, 3, patch, patch] and [hidden]
-  FreeTensor registers = {};            // [1, count, hidden], without positions; or none
+  FreeTensor class_token;      // [1, 1, hidden] or [hidden]
+  FreeTensor positions;        // [1, 1 + patches, hidden] of the size of `input`; may lack the 1
+  FreeTensor patch_weight;     // [hidden, 3, patch, patch]
+  FreeTensor patch_bias = {};  // [hidden], or none
+  FreeTensor registers = {};   // [1, count, hidden], without positions; or none
 
   // Of S images [N, hidden] in `dtype`, N = S * image_tokens(). The positions of another size are
   // interpolated: bicubic, in fp32 (fp64 for fp64), without aligned corners, antialiased where

@@ -15,7 +15,8 @@ enum class HeadActivation { kTanh, kRelu, kGelu };
 enum class Pooling {
   kFirst,         // the first row
   kMean,          // the mean of all
-  kFirstAndMean,  // the first, and beside it the mean of the others but for registers
+  kMeanOfOthers,  // the mean of those behind the first and the registers
+  kFirstAndMean,  // the first, and beside it that of the others
 };
 
 // output(act(dense(x))) of each document's pooled rows: what transformers' models for sequence

@@ -104,12 +104,13 @@ at::Tensor Network::document_rows(const Batch& batch, Pooling pooling, const Pas
   }
   const at::Tensor x = hidden_states(batch, nullptr, dropout);
   if (pooling == Pooling::kMean) return document_means(parts_.backbone.finish(x), batch.offsets);
-  if (pooling == Pooling::kFirstAndMean) {
+  if (pooling != Pooling::kFirst) {
     // Images of one batch have one size.
     const at::Tensor rows =
         parts_.backbone.finish(x).reshape({batch.num_documents(), -1, x.size(1)});
     const std::int64_t ahead = 1 + (spec_.image ? spec_.image->registers : 0);
-    return at::cat({rows.select(1, 0), rows.narrow(1, ahead, rows.size(1) - ahead).mean(1)}, 1);
+    const at::Tensor mean = rows.narrow(1, ahead, rows.size(1) - ahead).mean(1);
+    return pooling == Pooling::kMeanOfOthers ? mean : at::cat({rows.select(1, 0), mean}, 1);
   }
   const at::Tensor places = at::tensor(first, at::TensorOptions().dtype(at::kLong)).to(x.device());
   return parts_.backbone.finish(x.index_select(0, places));

@@ -28,8 +28,9 @@ void check_text_data(const TrainOptions& options, const std::string& option, con
   if (!folder && !(labels && fs::is_regular_file(path) && is_idx(path))) return;
   throw UsageError(option + " " + path.string() + " holds images, but " +
                        options.model.model.string() + " reads text",
-                   folder ? "Give a file of texts, or a model that reads images (ViT, DINOv2)."
-                          : "Give a model that reads images (ViT, DINOv2).");
+                   folder
+                       ? "Give a file of texts, or a model that reads images (ViT, DINOv2, CLIP)."
+                       : "Give a model that reads images (ViT, DINOv2, CLIP).");
 }
 
 void check_text_run(const TrainOptions& options) {

@@ -92,7 +92,7 @@ def wrong_families(source):
     text = (source / "src/models/families.cpp").read_text("utf-8")
     found = re.findall(r'^ +\{"([\w-]+)",\s+parse_\w+,\s+"([^"]*)"(?:,\s+"(\w+)")?(.*?)\},$', text, re.M | re.S)
     assert len(found) > 4, found
-    listed = [(name, note, "Images" if rest.endswith(", true") else "Encoders" if encoder else "Families")
+    listed = [(name, note, "Images" if re.search(r",\s+true\b", rest) else "Encoders" if encoder else "Families")
               for name, note, encoder, rest in found]
     readme = (source / "README.md").read_text("utf-8")
     problems = []

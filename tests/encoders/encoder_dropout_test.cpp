@@ -121,6 +121,7 @@ TEST(ModelDropoutOfImages, LiesWhereTransformersHasIt) {
   };
   EXPECT_EQ(places_of("vit"),
             "embedding 0.1, attention weights 0.2, attention output 0.1, feed-forward output 0.1");
+  EXPECT_EQ(places_of("clip"), "");  // it knows attention_dropout alone
   for (const char* family : {"dinov2", "dinov2_with_registers"}) {
     EXPECT_EQ(places_of(family), "embedding 0.1, attention weights 0.2");
     Json config = test::tiny_vision_config({.family = family});

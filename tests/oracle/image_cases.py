@@ -123,7 +123,9 @@ def configurations():
     yield "dinov2_small_crop", {**DINO, "size": {"shortest_edge": 31}}
     yield "dinov2_unsized", {**DINO, "do_resize": False}
     yield "deit", {"image_processor_type": "DeiTImageProcessor"}
-    yield "clip", {"image_processor_type": "CLIPImageProcessor", "size": 32, "crop_size": 32}
+    yield "clip", {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 32}, "resample": 3,
+                   "crop_size": {"height": 32, "width": 32}, "do_convert_rgb": True}
+    yield "clip_older", {"image_processor_type": "CLIPImageProcessor", "size": 32, "crop_size": 32}
 
 
 def preprocess(folder):

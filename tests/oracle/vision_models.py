@@ -27,6 +27,8 @@ except ImportError:
 SIZES = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, image_size=16, patch_size=4)
 VIT = dict(SIZES, intermediate_size=56)
 DINO = dict(SIZES, mlp_ratio=3)
+CLIP = dict(vision_config=VIT, text_config=dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+                                                intermediate_size=8, vocab_size=9))
 # Family, options, size of the images.
 VARIANTS = {
     "vit": ("ViT", dict(VIT, num_labels=3), (16, 16)),
@@ -38,9 +40,12 @@ VARIANTS = {
     "registers": ("Dinov2WithRegisters", dict(DINO, num_labels=3, num_register_tokens=2), (16, 16)),
     "registers_larger": ("Dinov2WithRegisters", dict(DINO, num_labels=2), (28, 20)),
     "registers_smaller": ("Dinov2WithRegisters", dict(DINO, num_labels=3, use_swiglu_ffn=True), (12, 8)),
+    "clip": ("CLIP", dict(CLIP, num_labels=3), (16, 16)),
+    "clip_sized": ("CLIP", dict(vision_config=dict(VIT, hidden_act="gelu"), num_labels=2), (24, 12)),
     "dinov2_gated": ("Dinov2", dict(DINO, num_labels=3, use_swiglu_ffn=True, qkv_bias=False), (16, 16)),
 }
 RUNNING = ("vit", "dinov2", "registers")
+NAMED_ALIKE = ("clip",)  # in memory and in files
 ADAPTERS = {
     "query_value": dict(r=2, target_modules=["q_proj", "v_proj"]),
     "all_linear": dict(r=3, lora_alpha=6, target_modules="all-linear", exclude_modules=["classifier"],
@@ -99,7 +104,7 @@ def write_models(output):
         model = read_model(output / name)
         count, pixels = model.config.num_labels, images(size)
         labels = torch.tensor([0.5, -1.0, 0.0]) if count == 1 else torch.tensor([i % count for i in (2, 0, 1)])
-        sized = {"interpolate_pos_encoding": True} if name == "vit_sized" else {}
+        sized = {"interpolate_pos_encoding": True} if name in ("vit_sized", "clip_sized") else {}
         result = model(pixel_values=pixels, labels=labels, **sized)
         result.loss.backward()
         save_file({"images": pixels, "labels": labels.float(), "logits": result.logits.detach().contiguous(),
@@ -125,9 +130,11 @@ def write_stored(source, target):
 def write_adapters(models):
     output = models / "adapters"
     output.mkdir()
-    for base in RUNNING:
+    for base in RUNNING + NAMED_ALIKE:
         pixels = load_file(models / base / "expected.safetensors")["images"]
         for case, options in ADAPTERS.items():
+            if base == "clip" and "bias" in options:  # "all" has that of a norm that no classifier reads
+                options = dict(options, bias="none")
             config = LoraConfig(modules_to_save=["classifier"], **options)
             model = get_peft_model(read_model(models / base), config).eval()
             torch.manual_seed(7)
@@ -138,6 +145,8 @@ def write_adapters(models):
             name = f"{base}-{case}"
             model.save_pretrained(output / name)
             save_file({"logits": logits(model, pixels)}, output / f"{name}.safetensors")
+        if base in NAMED_ALIKE:
+            continue
         write_stored(output / f"{base}-query_value", output / f"{base}-stored")
         save_file(load_file(output / f"{base}-query_value.safetensors"), output / f"{base}-stored.safetensors")
 

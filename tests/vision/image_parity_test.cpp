@@ -76,7 +76,8 @@ TEST_F(VisionParity, LogitsLossesAndGradientsEqualTransformers) {
     if (!fs::exists(answers)) continue;
     SCOPED_TRACE(entry.path().filename());
     LoadOptions options{at::kFloat};
-    options.any_image_size = entry.path().filename() == "vit_sized";
+    const std::string name = entry.path().filename().string();
+    options.any_image_size = name == "vit_sized" || name == "clip_sized";
     Model model = load_model(entry.path(), options);
     const Batch batch = batch_of(model, answers);
     const at::Tensor logits = logits_for(model, batch);
@@ -87,7 +88,7 @@ TEST_F(VisionParity, LogitsLossesAndGradientsEqualTransformers) {
     compare_gradients(model, batch, answers);
     ++variants;
   }
-  EXPECT_EQ(variants, 10);
+  EXPECT_EQ(variants, 12);
 }
 
 TEST_F(VisionParity, TensorsMayBeNamedAsInMemory) {
@@ -116,7 +117,7 @@ TEST_F(VisionParity, LoadsWhatPeftWrites) {
     EXPECT_GT(max_difference(logits_for(start, batch), wanted), 1e-2);
     ++cases;
   }
-  EXPECT_EQ(cases, 12);
+  EXPECT_EQ(cases, 15);
 }
 
 struct Written {
@@ -192,13 +193,14 @@ Json depth_case(const fs::path& out) {
 TEST_F(VisionParity, TransformersAndPeftLoadWhatSvtuneWrites) {
   const TempDirectory out;
   Json cases = Json::array();
-  for (const std::string family : {"vit", "dinov2", "dinov2_with_registers"}) {
+  for (const std::string family : {"vit", "dinov2", "dinov2_with_registers", "clip"}) {
     for (const bool bare : {false, true}) {
       const std::string base_name = family + (bare ? "-bare" : "");
       test::write_tiny_vision(out / base_name, {.family = family, .bare = bare});
       for (const Written& each : written()) {
-        // Its layers are those of DINOv2.
-        if (family == "dinov2_with_registers" && each.name != "lora") continue;
+        // The layers of the others are those of these two under other names.
+        const bool all = family == "vit" || family == "dinov2";
+        if (!all && each.name != "lora") continue;
         const std::string name = base_name + "-" + each.name;
         LoadOptions options{at::kFloat};
         if (bare) options.head = NewHead{.labels = 3, .seed = 2};

@@ -42,10 +42,11 @@ class VisionFiles : public testing::TestWithParam<const char*> {
     if (name == "bare") options.head = NewHead{HeadTask::kDocument, 3, {"cat", "dog", "ant"}, 4};
     return load_model(directory_ / name, options);
   }
-  std::string prefix() const { return std::string(GetParam()) + "."; }
-  std::int64_t registers() const {
-    return std::string(GetParam()) == "dinov2_with_registers" ? 2 : 0;
+  static bool is(const std::string& family) { return family == GetParam(); }
+  static std::string prefix() {
+    return is("clip") ? "vision_model." : std::string(GetParam()) + ".";
   }
+  static std::int64_t registers() { return is("dinov2_with_registers") ? 2 : 0; }
 
   test::TempDirectory directory_;
 };
@@ -53,10 +54,17 @@ class VisionFiles : public testing::TestWithParam<const char*> {
 TEST_P(VisionFiles, BareModelsGetANewHead) {
   const Model model = load("bare");
   EXPECT_THAT(model.made, testing::ElementsAre("classifier.bias", "classifier.weight"));
-  EXPECT_THAT(model.warnings, testing::IsEmpty());
+  if (is("clip")) {
+    EXPECT_THAT(model.warnings,
+                testing::ElementsAre(HasSubstr("3 tensors belong to other networks of the "
+                                               "checkpoint (logit_scale, text_model, "
+                                               "text_projection): they are not used")));
+  } else {
+    EXPECT_THAT(model.warnings, testing::IsEmpty());
+  }
   EXPECT_THAT(model.config.at("architectures").front().get<std::string>(),
               testing::EndsWith("ForImageClassification"));
-  EXPECT_EQ(model.net->head().in_features(), std::string(GetParam()) == "vit" ? 32 : 64);
+  EXPECT_EQ(model.net->head().in_features(), is("vit") || is("clip") ? 32 : 64);
   EXPECT_THAT(error_of([&] { load_model(directory_ / "bare"); }),
               HasSubstr("Model has no head of labels"));
   LoadOptions tokens;
@@ -94,8 +102,10 @@ TEST_P(VisionFiles, MergingKeepsEveryTensor) {
   // The products of fp32 matrices of 32 columns are summed in another order.
   EXPECT_LT(max_difference(test::image_logits_of(merged), expected), 1e-4);
   EXPECT_THAT(merged.weights->names(), testing::UnorderedElementsAreArray(model.weights->names()));
-  const std::string mask = prefix() + "embeddings.mask_token";
-  const std::string position = prefix() + "embeddings.position_embeddings";
+  const std::string mask =
+      prefix() + (is("clip") ? "post_layernorm.bias" : "embeddings.mask_token");
+  const std::string position = prefix() + (is("clip") ? "embeddings.position_embedding.weight"
+                                                      : "embeddings.position_embeddings");
   EXPECT_NE(merged.weights->hash(position), model.weights->hash(position));
   EXPECT_EQ(merged.weights->hash(mask), model.weights->hash(mask));
 }
@@ -117,7 +127,7 @@ TEST_P(VisionFiles, RecomputedBlocksGiveTheSameGradients) {
 TEST_P(VisionFiles, RefuseWhatIsNoImageOfTheirs) {
   Model model = load("model");
   Network& net = *model.net;
-  const bool any_size = std::string(GetParam()) != "vit";
+  const bool any_size = !is("vit") && !is("clip");
   const std::int64_t more = registers();
   const auto logits_of = [&](Batch batch) { return error_of([&] { net.document_logits(batch); }); };
   Batch text = test::without_types(test::two_documents());
@@ -148,13 +158,13 @@ TEST_P(VisionFiles, RefuseWhatIsNoImageOfTheirs) {
   EXPECT_THAT(error_of([&] { load_model(directory_ / "model", words); }), HasSubstr("no words"));
   EXPECT_THAT(error_of([&] {
                 attach(model, LoraConfig{},
-                       {.target_modules = {"query"}, .trainable_token_indices = {3}});
+                       {.target_modules = {"all-linear"}, .trainable_token_indices = {3}});
               }),
               HasSubstr("a model of images does not have"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, VisionFiles,
-                         testing::Values("vit", "dinov2", "dinov2_with_registers"),
+                         testing::Values("vit", "dinov2", "dinov2_with_registers", "clip"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(VisionInput, TextModelsReadNoImages) {
@@ -198,6 +208,81 @@ TEST(VisionConfig, RefusesWhatChangesTheComputation) {
   const ArchSpec spec = parse_arch(config, "config.json");
   EXPECT_EQ(spec.image->height, 8);
   EXPECT_EQ(spec.max_positions, 9);
+}
+
+Json tiny_clip_with(const std::string& key, const Json& value) {
+  Json config = test::tiny_vision_config({.family = "clip"});
+  config["vision_config"][key] = value;
+  return config;
+}
+
+TEST(ClipConfig, IsThatOfItsTowerForImages) {
+  const auto refusal = [](const Json& config) {
+    return error_of([&] { parse_arch(config, "config.json"); });
+  };
+  EXPECT_THAT(refusal(tiny_clip_with("hidden_act", "relu")),
+              HasSubstr("\"hidden_act\" = \"relu\""));
+  EXPECT_THAT(refusal(tiny_clip_with("patch_size", {4, 8})), HasSubstr("patch_size"));
+  Json config = tiny_clip_with("attention_dropout", 0.2);
+  config["text_config"] = {{"hidden_size", 8}, {"model_type", "clip_text_model"}};
+  const ArchSpec spec = parse_arch(config, "config.json");
+  EXPECT_EQ(dropout_text(spec.dropout), "attention weights 0.2");
+  EXPECT_EQ(spec.hidden_size, 32);
+  EXPECT_EQ(spec.num_labels, 3);
+  // As in transformers, with its defaults for what the older key leaves out.
+  config["vision_config_dict"] = {{"hidden_size", 96}, {"patch_size", 16}};
+  const ArchSpec older = parse_arch(config, "config.json");
+  EXPECT_EQ(older.hidden_size, 96);
+  EXPECT_EQ(older.num_layers, 12);
+  EXPECT_EQ(older.max_positions, 1 + 14 * 14);
+  config["vision_config_dict"] = 3;
+  EXPECT_THAT(refusal(config), HasSubstr("\"vision_config_dict\" is no object"));
+}
+
+// Files hold its names with the prefix or without.
+TEST(ClipTower, SavedAloneBecomesTheWholeWithAHead) {
+  test::TempDirectory directory;
+  test::write_tiny_vision(directory / "both", {.family = "clip", .bare = true});
+  Json config = read_json_file(directory / "both/config.json").at("vision_config");
+  config["architectures"] = {"CLIPVisionModel"};
+  const SafetensorsSource stored(directory / "both");
+  std::vector<NamedTensor> tensors;
+  const std::string prefix = "vision_model.";
+  for (const std::string& name : stored.names()) {
+    if (!name.starts_with(prefix)) continue;
+    tensors.push_back({name.substr(prefix.size()), stored.read(name, at::kFloat).value()});
+  }
+  std::filesystem::create_directories(directory / "tower");
+  write_file_atomic(directory / "tower/config.json", dump_json(config));
+  write_tensors(directory / "tower/model.safetensors", tensors);
+  LoadOptions options{at::kFloat};
+  options.head = NewHead{.labels = 3, .seed = 4};
+  Model both = load_model(directory / "both", options);
+  Model tower = load_model(directory / "tower", options);
+  EXPECT_THAT(tower.warnings, testing::IsEmpty());
+  EXPECT_EQ(max_difference(test::image_logits_of(tower), test::image_logits_of(both)), 0);
+  EXPECT_EQ(tower.config.at("model_type"), "clip");
+  EXPECT_EQ(tower.config.at("architectures").front(), "CLIPForImageClassification");
+  EXPECT_EQ(tower.config.at("vision_config").at("hidden_size"), 32);
+}
+
+// Integers, which older files hold, stay out of what is written.
+TEST(ClipTower, NumbersOfPlacesAreNotWritten) {
+  test::TempDirectory directory;
+  test::write_tiny_vision(directory / "model", {.family = "clip"});
+  const SafetensorsSource stored(directory / "model");
+  std::vector<NamedTensor> tensors;
+  for (const std::string& name : stored.names()) {
+    tensors.push_back({name, stored.read(name, at::kFloat).value().clone()});
+  }
+  const std::string places = "vision_model.embeddings.position_ids";
+  tensors.push_back({places, at::arange(17, at::TensorOptions().dtype(at::kLong))});
+  write_tensors(directory / "model/model.safetensors", tensors);
+  Model model = load_model(directory / "model");
+  EXPECT_THAT(model.warnings, testing::IsEmpty());
+  merge_to_directory(model, attach(model, FullConfig{}, {}).adapters, directory / "merged");
+  EXPECT_THAT(load_model(directory / "merged").weights->names(),
+              testing::Not(testing::Contains(places)));
 }
 
 TEST(VisionNames, GoToThoseInMemoryAndBack) {

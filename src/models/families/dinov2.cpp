@@ -47,7 +47,7 @@ void parse_dinov2(ConfigReader& config, ArchSpec& spec) {
 // Registers follow the class token and have no positions; the head reads none of them.
 void parse_dinov2_with_registers(ConfigReader& config, ArchSpec& spec) {
   VisionOptions options = read_dinov2(config, spec, "dinov2_with_registers", 16);
-  options.registers = "register_tokens";
+  options.tables.registers = "register_tokens";
   spec.image->registers = config.integer_or("num_register_tokens", 4);
   spec.image->antialias = true;
   spec.build = vision(options);

@@ -63,13 +63,17 @@ ImageEmbedding make_embedding(const ArchSpec& spec, const VisionOptions& options
   const std::int64_t places = image_tokens(input, input.height, input.width) - input.registers;
   ImageEmbedding images;
   images.input = input;
-  images.class_token = at.tensor("cls_token", {1, 1, hidden});
-  images.positions = at.tensor("position_embeddings", {1, places, hidden});
-  const Builder patches = at.at("patch_embeddings.projection");
+  const ImageTableNames& names = options.tables;
+  using Shape = std::vector<std::int64_t>;
+  images.class_token =
+      at.tensor(names.class_token, names.flat ? Shape{hidden} : Shape{1, 1, hidden});
+  images.positions =
+      at.tensor(names.positions, names.flat ? Shape{places, hidden} : Shape{1, places, hidden});
+  const Builder patches = at.at(names.patches);
   images.patch_weight = patches.tensor("weight", {hidden, 3, input.patch, input.patch});
-  images.patch_bias = patches.tensor("bias", {hidden});
-  if (!options.registers.empty()) {
-    images.registers = at.tensor(options.registers, {1, input.registers, hidden});
+  if (names.patch_bias) images.patch_bias = patches.tensor("bias", {hidden});
+  if (!names.registers.empty()) {
+    images.registers = at.tensor(names.registers, {1, input.registers, hidden});
   }
   return images;
 }
@@ -79,11 +83,16 @@ NetworkParts make_vision(const ArchSpec& spec, const VisionOptions& options, con
   const Builder at = root.at(options.root);
   NetworkParts parts;
   parts.backbone.images = make_embedding(spec, options, at.at("embeddings"));
+  if (!options.input_norm.empty()) {
+    parts.backbone.embedding_norm = at.layer_norm(options.input_norm, hidden, options.norm);
+  }
   for (std::int64_t i = 0; i < spec.num_layers; ++i) {
-    const Builder block = at.at("encoder.layer." + std::to_string(i));
+    const Builder block = at.at(options.blocks + "." + std::to_string(i));
     parts.backbone.blocks.push_back(make_block(spec, options, block));
   }
-  parts.backbone.final_norm = at.layer_norm("layernorm", hidden, options.norm);
+  if (!options.final_norm.empty()) {
+    parts.backbone.final_norm = at.layer_norm(options.final_norm, hidden, options.norm);
+  }
   DocumentHead head;
   head.pooling = options.pooling;
   const std::int64_t width = options.pooling == Pooling::kFirstAndMean ? 2 * hidden : hidden;

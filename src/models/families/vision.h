@@ -10,14 +10,25 @@
 
 namespace svtune {
 
+// What turns images into rows, below the path of the embeddings.
+struct ImageTableNames {
+  std::string class_token = "cls_token", positions = "position_embeddings";
+  std::string patches = "patch_embeddings.projection";
+  std::string registers = {};  // empty: none
+  bool patch_bias = true;
+  bool flat = false;  // the first two are [hidden] and [places, hidden], else with ones in front
+};
+
 struct VisionOptions {
-  std::string root;    // "vit"
-  EncoderNames names;  // the norms are those before the branches
+  std::string root;  // "vit"
+  std::string blocks = "encoder.layer";
+  ImageTableNames tables = {};
+  EncoderNames names;                                     // the norms are those before the branches
+  std::string input_norm = {}, final_norm = "layernorm";  // empty: none
   LayerNormSpec norm;
   Activation activation = Activation::kGelu;
   bool query_key_value_bias = true;
-  bool gated = false;          // the feed-forward part's `up` has the rows of a gate first
-  std::string registers = {};  // name of their tensor, below that of the embeddings; empty: none
+  bool gated = false;  // the feed-forward part's `up` has the rows of a gate first
   std::string attention_scale = {}, feed_forward_scale = {};  // of the branches; empty: none
   Pooling pooling = Pooling::kFirst;
 };
