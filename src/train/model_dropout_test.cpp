@@ -21,7 +21,7 @@ class QuietObserver final : public TrainObserver {
 };
 
 struct DropoutRun {
-  double rate = 0.2;  // of the configuration, at every place of a decoder
+  double rate = 0.2;  // of the configuration, at every place of a decoder, whole branches too
   std::string asked = "config";
   std::uint64_t seed = 1;
   std::optional<std::int64_t> recompute_blocks = {};
@@ -33,7 +33,8 @@ std::vector<at::Tensor> factors_of(const DropoutRun& run) {
   spec.dropout = {.embedding = run.rate,
                   .attention_weights = run.rate,
                   .attention_output = run.rate,
-                  .feed_forward_output = run.rate};
+                  .feed_forward_output = run.rate,
+                  .branches = run.rate};
   test::Rig rig{test::tiny_decoder(spec, at::kFloat), {}};
   LoraConfig lora;
   lora.low_rank.rank = 4;

@@ -37,13 +37,14 @@ TrainConfig config_of_run() {
   return config;
 }
 
-// With dropout at every place of a decoder, beside that of the adapters.
+// With dropout at every place of a decoder and of whole branches, beside that of the adapters.
 ArchSpec spec_with_dropout() {
   ArchSpec spec = test::tiny_spec();
   spec.dropout = {.embedding = 0.1,
                   .attention_weights = 0.1,
                   .attention_output = 0.1,
-                  .feed_forward_output = 0.1};
+                  .feed_forward_output = 0.1,
+                  .branches = 0.1};
   return spec;
 }
 
