@@ -12,6 +12,7 @@
 #include "data/delimited_rows.h"
 #include "data/labelled_columns.h"
 #include "formats/compressed.h"
+#include "formats/foreign_data.h"
 
 namespace svtune {
 namespace {
@@ -69,6 +70,7 @@ std::string row_problem(const DelimitedRow& row, const LabelledColumns& columns,
   }
   for (const std::string& cell : row.cells) {
     if (!is_valid_utf8(cell)) return "it is not valid UTF-8";
+    if (cell.find('\0') != std::string::npos) return "it holds a NUL byte";
   }
   if (trim(row.cells[columns.label_index]).empty()) return "the label is empty";
   return "";
@@ -89,6 +91,9 @@ void read_delimited(const std::filesystem::path& path, TableForm form,
                     const LabelledOptions& options, LabelledRecords& out) {
   const std::unique_ptr<ByteSource> source = open_byte_source(path);
   const std::string text = read_all(*source);
+  const std::string_view start = std::string_view(text).substr(0, kForeignBytes);
+  const auto foreign = recognise_foreign(start, source->name(), DataForm::kTable);
+  if (foreign) throw FileError(source->name(), foreign->what, foreign->hint);
   const bool csv = form == TableForm::kCsv;
   DelimitedRows rows(text, csv ? ',' : '\t', csv ? Quoting::kQuotedCells : Quoting::kNone);
   DelimitedRow row;

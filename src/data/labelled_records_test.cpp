@@ -116,6 +116,17 @@ TEST(LabelledRecords, BadRowsNameFileAndLineOrAreCounted) {
             1);
 }
 
+TEST(LabelledRecords, TablesOfOtherKindsAreNamed) {
+  const test::TempDirectory dir;
+  const auto error = [&](const std::string& text) {
+    return error_of([&] { read(dir, "a.csv", text); });
+  };
+  EXPECT_THAT(error(std::string("\xFF\xFEt\0", 4)), HasSubstr("a.csv: is UTF-16 text"));
+  EXPECT_THAT(error("PK\3\4"), HasSubstr("a.csv: is a zip archive or a spreadsheet"));
+  EXPECT_THAT(error(std::string("text,label\na\0b,1\n", 17)),
+              HasSubstr("a.csv:2: it holds a NUL byte"));
+}
+
 TEST(LabelledRecords, HeldOutRecordsFollowFromTheSeed) {
   const test::TempDirectory dir;
   std::string text = "sentence,label\n";

@@ -143,6 +143,20 @@ TEST_F(RecordIndexTest, NamesFilesOfOtherKinds) {
               HasSubstr("is a Git LFS pointer"));
   EXPECT_THAT(error_named("BZh91AY", "d"), HasSubstr("bzip2"));
   EXPECT_THAT(error_named("PK\3\4", "d"), HasSubstr("zip"));
+  EXPECT_THAT(error_named("\xFF\xFE\0\0{\0\0\0"s, "d"), HasSubstr("d: is UTF-32 text"));
+}
+
+TEST_F(RecordIndexTest, LinesOfAnotherEncodingAreNamedAndPagesAreText) {
+  using namespace std::string_literals;
+  RecordIndexOptions lines = any_object();
+  lines.any_lines = true;
+  try {
+    RecordIndex(file("a\0b\0\n\0"s, "d"), lines);
+    FAIL() << "a byte of zero stands in every character";
+  } catch (const FileError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("d: is UTF-16 text"));
+  }
+  EXPECT_EQ(RecordIndex(file("<html>\na,b\nc,d\n", "d.csv"), lines).size(), 3);
 }
 
 TEST_F(RecordIndexTest, FingerprintIsOfAllRecords) {

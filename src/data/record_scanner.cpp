@@ -6,7 +6,7 @@
 
 #include "base/errors.h"
 #include "base/text_util.h"
-#include "data/foreign_data.h"
+#include "formats/foreign_data.h"
 
 namespace svtune {
 namespace {
@@ -75,7 +75,8 @@ bool RecordScanner::detect() {
   const std::string_view start = std::string_view(buffer_).substr(0, kForeignBytes);
   texts_ = lines_ == LineKind::kTexts ||
            (lines_ == LineKind::kTextsUnlessJson && !starts_as_json(start));
-  const auto foreign = texts_ ? std::nullopt : recognise_foreign(start, source_.name());
+  const DataForm wanted = texts_ ? DataForm::kLines : DataForm::kJson;
+  const auto foreign = recognise_foreign(start, source_.name(), wanted);
   if (foreign) throw FileError(source_.name(), foreign->what, foreign->hint);
   if (buffer_.starts_with(kByteOrderMark)) position_ = kByteOrderMark.size();
   if (!skip_blank()) return false;

@@ -38,7 +38,7 @@ class RecordScanner {
 
   // False at the end. Blank lines are left out, a byte order mark is skipped. Throws FileError
   // for an array that is not closed or is followed by other text, and for a file of another
-  // kind (data/foreign_data.h), which it names.
+  // kind (formats/foreign_data.h), which it names.
   bool next(ScannedRecord& record);
   // Whether the lines are texts; known after the first next().
   bool reads_texts() const { return texts_; }

@@ -3,14 +3,27 @@
 #include <array>
 #include <iostream>
 #include <string>
+#include <string_view>
 
 #include "base/errors.h"
 #include "formats/compressed.h"
+#include "formats/foreign_data.h"
 
 namespace svtune {
 namespace {
 
 constexpr std::size_t kMaxLineBytes = std::size_t{64} << 20;
+
+// `start`: the first kForeignBytes of the file or more, or all of it.
+void refuse_other_kinds(std::string_view start, const std::string& source) {
+  const auto foreign = recognise_foreign(start.substr(0, kForeignBytes), source, DataForm::kJson);
+  if (foreign) throw FileError(source, foreign->what, foreign->hint);
+  if (start.starts_with("\xEF\xBB\xBF")) start.remove_prefix(3);
+  const std::size_t first = start.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos || start[first] != '[') return;
+  throw FileError(source, "is a JSON array, need a JSON object on each line",
+                  "Make lines of it, e.g. with: jq -c '.[]' FILE > NEWFILE.");
+}
 
 void handle_line(const std::string& line, std::int64_t number, const std::string& source,
                  const std::function<void(std::int64_t, Json)>& each) {
@@ -38,9 +51,10 @@ void for_each_json_line(const std::filesystem::path& path,
   std::string pending;
   std::array<char, 1 << 16> buffer;
   std::int64_t number = 0;
-  for (;;) {
+  for (bool started = false;; started = true) {
     const std::size_t got = source->read(buffer);
     pending.append(buffer.data(), got);
+    if (!started) refuse_other_kinds(pending, source->name());
     std::size_t begin = 0, end;
     while ((end = pending.find('\n', begin)) != std::string::npos) {
       handle_line(pending.substr(begin, end - begin), ++number, source->name(), each);

@@ -1,4 +1,4 @@
-#include "data/foreign_data.h"
+#include "formats/foreign_data.h"
 
 #include <algorithm>
 #include <vector>
@@ -14,13 +14,15 @@ struct Signature {
   std::string_view start;
   const char* what;
   const char* hint;
+  bool is_text = false;
 };
 
 constexpr const char* kPandasHint =
     "Make JSON lines of it, e.g. with pandas: "
     "pd.read_FORMAT(\"FILE\").to_json(\"data.jsonl\", orient=\"records\", lines=True).";
 constexpr const char* kUnpackHint = "Unpack it first; .gz and .zst are read as they are.";
-constexpr const char* kUtf8Hint = "Convert it: iconv -f UTF-16 -t UTF-8 FILE > data.jsonl.";
+constexpr const char* kUtf8Hint = "Convert it: iconv -f UTF-16 -t UTF-8 FILE > NEWFILE.";
+constexpr const char* kUtf32Hint = "Convert it: iconv -f UTF-32 -t UTF-8 FILE > NEWFILE.";
 
 constexpr Signature kSignatures[] = {
     {"PAR1"sv, "is a Parquet file",
@@ -33,6 +35,8 @@ constexpr Signature kSignatures[] = {
     {"version https://git-lfs"sv,
      "is a Git-LFS pointer: a few lines that stand for a file which was not downloaded",
      "Fetch the file itself, e.g. with: git lfs pull."},
+    {"\xFF\xFE\0\0"sv, "is UTF-32 text", kUtf32Hint},
+    {"\0\0\xFE\xFF"sv, "is UTF-32 text", kUtf32Hint},
     {"\xFF\xFE"sv, "is UTF-16 text", kUtf8Hint},
     {"\xFE\xFF"sv, "is UTF-16 text", kUtf8Hint},
     {"BZh"sv, "is compressed with bzip2", kUnpackHint},
@@ -42,8 +46,8 @@ constexpr Signature kSignatures[] = {
     {"PK\x03\x04"sv, "is a zip archive or a spreadsheet", kUnpackHint},
     {"SQLite format 3\0"sv, "is an SQLite database", kPandasHint},
     {"\x89HDF"sv, "is an HDF5 file", kPandasHint},
-    {"<!DOCTYPE"sv, "is an HTML page, not the data", "Download the file itself."},
-    {"<html"sv, "is an HTML page, not the data", "Download the file itself."},
+    {"<!DOCTYPE"sv, "is an HTML page, not the data", "Download the file itself.", true},
+    {"<html"sv, "is an HTML page, not the data", "Download the file itself.", true},
 };
 
 // UTF-16 without its mark: ASCII text has a zero in every other byte.
@@ -66,7 +70,7 @@ bool is_named_table(std::string_view name, std::string_view start) {
   return !json && !text.empty() && (name.ends_with(".csv") || name.ends_with(".tsv"));
 }
 
-ForeignData table(char separator) {
+ForeignData delimited(char separator) {
   const std::string shown = separator == '\t' ? "\\t" : std::string(1, separator);
   return {"looks like " + std::string(separator == '\t' ? "TSV" : "CSV") + ", not like JSON lines",
           "Make JSON lines of it, e.g. with pandas: pd.read_csv(\"FILE\", sep=\"" + shown +
@@ -88,16 +92,19 @@ bool looks_like_table(std::string_view start, char separator) {
 
 }  // namespace
 
-std::optional<ForeignData> recognise_foreign(std::string_view start, std::string_view name) {
+std::optional<ForeignData> recognise_foreign(std::string_view start, std::string_view name,
+                                             DataForm wanted) {
   for (const Signature& each : kSignatures) {
+    if (each.is_text && wanted == DataForm::kLines) continue;
     if (start.starts_with(each.start)) return ForeignData{each.what, each.hint};
   }
   if (looks_utf16(start)) return ForeignData{"is UTF-16 text", kUtf8Hint};
+  if (wanted != DataForm::kJson) return std::nullopt;
   if (start.starts_with("\xEF\xBB\xBF")) start.remove_prefix(3);
   for (const char separator : {',', '\t', ';'}) {
-    if (looks_like_table(start, separator)) return table(separator);
+    if (looks_like_table(start, separator)) return delimited(separator);
   }
-  if (is_named_table(name, start)) return table(name.find(".tsv") != name.npos ? '\t' : ',');
+  if (is_named_table(name, start)) return delimited(name.find(".tsv") != name.npos ? '\t' : ',');
   return std::nullopt;
 }
 
