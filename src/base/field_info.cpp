@@ -187,6 +187,9 @@ std::string check_field(const FieldInfo& info, const Json& value) {
   }
   if (!value.is_object()) return "got " + quoted(value) + ", need pairs of name and value";
   for (const auto& [key, part] : value.items()) {
+    if (part.is_array() && part.size() > 1) {
+      return key + ": got " + quoted(part[0]) + " and " + quoted(part[1]) + ", need one value";
+    }
     const std::string problem = check_scalar(info, part);
     if (!problem.empty()) return key + ": " + problem;
   }
@@ -206,7 +209,12 @@ Json parse_field_text(const FieldInfo& info, const std::vector<std::string>& tex
     for (const std::string& part : split_parts(info, texts)) {
       const std::size_t at = part.rfind('=');
       if (at == std::string::npos) return part;
-      map[part.substr(0, at)] = parse_scalar(info, part.substr(at + 1));
+      const std::string key = part.substr(0, at);
+      const Json read = parse_scalar(info, part.substr(at + 1));
+      // Two values of one name are refused by check_field().
+      const bool twice = map.contains(key) && map.at(key) != read;
+      map[key] = twice ? Json::array({map.at(key), read}) : read;
+      if (twice) return map;
     }
     return map;
   }

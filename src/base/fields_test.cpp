@@ -263,6 +263,10 @@ TEST(Fields, TextsBecomeTypedValues) {
             "got \"8x\", need an integer");
   EXPECT_EQ(check_field(info_of("alpha_pattern"), from_text(info_of("alpha_pattern"), {"a"})),
             "got \"a\", need pairs of name and value");
+  EXPECT_EQ(from_text(info_of("alpha_pattern"), {"a=2", "a=2"}), (Json{{"a", 2}}));
+  EXPECT_EQ(check_field(info_of("alpha_pattern"),
+                        from_text(info_of("alpha_pattern"), {"a=2,b=1", "a=3"})),
+            "a: got 2 and 3, need one value");
 }
 
 TEST(Fields, RequiredMeansNotEmpty) {

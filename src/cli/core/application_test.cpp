@@ -90,6 +90,13 @@ TEST(Application, LastOfARepeatedFlagWins) {
   EXPECT_EQ(options["max_steps"], nullptr);
 }
 
+TEST(Application, ValuesOfARepeatedFlagThatDoNotCountAreNamed) {
+  EXPECT_EQ(call({"fit", "m", "--rank", "1", "--rank", "2", "--rank", "3", "--max-steps", "5",
+                  "--max-steps", "5", "--stop", "a", "--stop", "b"})
+                .err,
+            "warning: --rank is given several times: \"3\" counts, not \"1\", \"2\"\n");
+}
+
 TEST(Application, ArgumentsAfterTwoDashesAreNoOptions) {
   EXPECT_EQ(options_of({"fit", "--rank", "2", "--", "--model"})["model"], "--model");
   EXPECT_THAT(usage_failure({"fit", "--", "a", "--rank"}), HasSubstr("unexpected argument"));

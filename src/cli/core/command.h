@@ -54,6 +54,7 @@ int run_command(const std::vector<std::string>& args, CommandContext& context) {
     print_command_help(*find_command(context.commands, Options::kCommand.name), context.out);
     return 0;
   }
+  for (const std::string& each : line.warnings) context.warn(each);
   Options options;
   FieldPresets presets;
   if constexpr (requires { Options::presets(line.inputs); }) presets = Options::presets;

@@ -38,6 +38,23 @@ class Binding {
     return out;
   }
 
+  // One sentence for each option that takes one value and was given several.
+  std::vector<std::string> overridden() const {
+    std::vector<std::string> out;
+    for (const auto& bound : bound_) {
+      const FieldShape shape = bound.info.shape;
+      const bool collects = shape == FieldShape::kList || shape == FieldShape::kMap;
+      if (collects || is_switch(bound.info) || bound.option->count() < 2) continue;
+      std::vector<std::string> texts = bound.option->results();
+      const std::string last = texts.back();
+      std::erase(texts, last);
+      if (texts.empty()) continue;
+      out.push_back(label(bound.info) + " is given several times: \"" + last + "\" counts, not \"" +
+                    join(texts, "\", \"") + "\"");
+    }
+    return out;
+  }
+
   // Throws UsageError when an argument that CLI11 left over looks like an option.
   void refuse_option(const std::string& text) const {
     if (text.size() < 2 || text[0] != '-') return;
@@ -236,6 +253,7 @@ ParsedLine parse_line(const std::vector<FieldInfo>& known, const std::vector<std
     refuse_parse(error, binding);
   }
   line.inputs = binding.inputs();
+  line.warnings = binding.overridden();
   std::vector<std::string> extras = app.remaining();
   for (const std::string& text : extras) binding.refuse_option(text);
   if (end != args.end()) extras.insert(extras.end(), end + 1, args.end());

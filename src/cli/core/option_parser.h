@@ -16,6 +16,7 @@ struct ParsedLine {
   bool help = false;
   std::string config;  // path of --config, or empty
   std::vector<FieldInput> inputs;
+  std::vector<std::string> warnings;  // of what was given and does not count
 };
 
 // Throws UsageError for an unknown option (the hint names the nearest), a missing value or a
