@@ -1,13 +1,14 @@
 #include "cli/generate_command.h"
 
 #include <functional>
-#include <set>
 
 #include "base/errors.h"
 #include "cli/core/progress.h"
 #include "cli/questions.h"
+#include "data/data_losses.h"
 #include "data/encode.h"
 #include "formats/json_lines.h"
+#include "infer/generate.h"
 #include "io/load_tokenizer.h"
 
 namespace svtune {
@@ -31,41 +32,29 @@ void answer_prompts(LoadedModel& loaded, const ExampleEncoder& encoder, TextOpti
   }
 }
 
-// Tells once of each part that questions have and the prompt's template has no place for.
-class UnreadParts {
- public:
-  explicit UnreadParts(CommandContext& context) : context_(context) {}
-
-  void look_at(const Example& example, const PromptTemplate& prompt, const std::string& place) {
-    tell("system", !example.system.empty(), prompt, place);
-    tell("history", !example.history.is_null(), prompt, place);
-    tell("tools", !example.tools.is_null(), prompt, place);
-  }
-
- private:
-  void tell(const std::string& part, bool present, const PromptTemplate& prompt,
-            const std::string& place) {
-    if (!present || prompt.reads(part) || !told_.insert(part).second) return;
-    context_.warn(place + ": the prompt's template has no place for " + part +
-                  ", which is not used, here and on other lines");
-  }
-
-  CommandContext& context_;
-  std::set<std::string> told_;
-};
+// What the lines of --input hold beside what makes their prompts.
+void tell_columns(const QuestionReader& reader, const GenerateCommandOptions& options,
+                  const LoadedModel& loaded, const PromptTemplate& prompt,
+                  CommandContext& context) {
+  reader.check_mapped_columns();
+  const char* routing = loaded.routed() ? kAdapterField : "";
+  const std::string unused = unused_columns(reader.column_counts(), prompt, routing);
+  const std::string name = *options.input == "-" ? "standard input" : options.input->string();
+  if (!unused.empty()) context.warn(name + ": " + unused);
+}
 
 // The questions of --input, one after another.
 void for_each_question(const GenerateCommandOptions& options, const LoadedModel& loaded,
-                       const ExampleEncoder& encoder, UnreadParts& unread,
+                       const ExampleEncoder& encoder, QuestionReader& reader,
                        const std::function<void(Question)>& each) {
-  QuestionReader reader(options.columns);
+  const std::int64_t vocab = loaded.model.spec().vocab_size;
   for_each_json_line(*options.input, [&](std::int64_t number, Json line) {
     const std::string place = line_place(*options.input, number);
     const Example example = reader.question(line, place);
-    unread.look_at(example, encoder.prompt(), place);
     std::vector<std::int32_t> ids;
     try {
       ids = encoder.encode_prompt(example);
+      require_prompt(ids, vocab);
     } catch (const UsageError&) {
       throw;
     } catch (const Error& error) {
@@ -78,10 +67,13 @@ void for_each_question(const GenerateCommandOptions& options, const LoadedModel&
 
 void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions text,
                  const GenerateCommandOptions& options, CommandContext& context) {
-  UnreadParts unread(context);
-  // A malformed line is found before hours of answers, not after them.
-  if (can_reread(*options.input))
-    for_each_question(options, loaded, encoder, unread, [](const Question&) {});
+  const bool twice = can_reread(*options.input);
+  if (twice) {
+    // A malformed line is found before hours of answers, not after them.
+    QuestionReader reader(options.columns);
+    for_each_question(options, loaded, encoder, reader, [](const Question&) {});
+    tell_columns(reader, options, loaded, encoder.prompt(), context);
+  }
   Progress progress({.label = "generate", .unit = "prompt"});
   write_json_lines(options.output, [&](JsonLinesWriter& writer) {
     std::vector<Question> waiting;
@@ -101,11 +93,14 @@ void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions
       progress.update({.done = static_cast<std::int64_t>(text.tokens.first_index)});
       waiting.clear();
     };
-    for_each_question(options, loaded, encoder, unread, [&](Question question) {
+    QuestionReader reader(options.columns);
+    for_each_question(options, loaded, encoder, reader, [&](Question question) {
       waiting.push_back(std::move(question));
       if (static_cast<std::int64_t>(waiting.size()) == options.batch_size) flush();
     });
     flush();
+    progress.finish();
+    if (!twice) tell_columns(reader, options, loaded, encoder.prompt(), context);
   });
 }
 

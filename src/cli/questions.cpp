@@ -1,5 +1,6 @@
 #include "cli/questions.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/errors.h"
@@ -46,6 +47,25 @@ Example QuestionReader::question(Json line, const std::string& place) {
   const std::string problem = reader.problem(line);
   if (!problem.empty()) throw FileError(place, problem);
   return reader.example(line);
+}
+
+std::vector<ColumnCount> QuestionReader::column_counts() const {
+  std::vector<ColumnCount> all = prompts_.column_counts();
+  for (const ColumnCount& other : others_.column_counts()) {
+    const auto same = std::ranges::find(all, other.name, &ColumnCount::name);
+    if (same == all.end()) {
+      all.push_back(other);
+      continue;
+    }
+    same->rows += other.rows;
+    if (same->part.empty()) same->part = other.part;
+  }
+  return all;
+}
+
+void QuestionReader::check_mapped_columns() const {
+  const std::vector<ColumnCount> counts = column_counts();
+  if (!counts.empty()) require_mapped_columns(columns_, counts, /*answers=*/false);
 }
 
 }  // namespace svtune

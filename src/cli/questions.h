@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "data/record_format.h"
 
@@ -15,6 +16,11 @@ class QuestionReader {
   // with a text in the column of the prompt is a prompt, others go by the format of the first.
   // Throws FileError naming `place` when the line holds no prompt.
   Example question(Json line, const std::string& place);
+
+  // What the lines until now hold.
+  std::vector<ColumnCount> column_counts() const;
+  // Throws UsageError for a mapped column that none of them has.
+  void check_mapped_columns() const;
 
  private:
   bool has_prompt(const Json& line) const;

@@ -38,11 +38,10 @@ class LineReader {
 
  private:
   std::vector<std::int32_t> read(const Json& value, const std::string& place) {
-    if (!value.contains("ids") && value.contains("text")) {
-      if (!tokenizer_) tokenizer_ = load_tokenizer(options_.model.model);
-      return tokenizer_->encode(text_of(value, place), true);
-    }
-    std::vector<std::int32_t> ids = ids_of(value, place);
+    const bool is_text = !value.contains("ids") && value.contains("text");
+    if (is_text && !tokenizer_) tokenizer_ = load_tokenizer(options_.model.model);
+    std::vector<std::int32_t> ids =
+        is_text ? tokenizer_->encode(text_of(value, place), true) : ids_of(value, place);
     for (const std::int32_t id : ids) {
       if (id < vocab_) continue;
       throw ModelError(place + ": has token id " + std::to_string(id) + ", the model knows 0 to " +

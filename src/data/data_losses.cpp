@@ -1,7 +1,5 @@
 #include "data/data_losses.h"
 
-#include <utility>
-
 namespace svtune {
 namespace {
 
@@ -14,12 +12,14 @@ void list_rows(std::string& list, const std::string& what, std::int64_t rows) {
   list += (list.empty() ? "" : ", ") + what + " (" + counted(rows, "row") + ")";
 }
 
-// "columns not used: history (120 rows), id (3 rows)", or "".
-std::string unused_columns(const ExampleStore& store, std::string_view field) {
+}  // namespace
+
+std::string unused_columns(const std::vector<ColumnCount>& columns, const PromptTemplate& prompt,
+                           std::string_view field) {
   std::string list, unread;
-  for (const ColumnCount& column : store.reader().column_counts()) {
-    if (column.rows == 0 || column.name == field) continue;
-    const bool read = !column.part.empty() && store.encoder().prompt().reads(column.part);
+  for (const ColumnCount& column : columns) {
+    if (column.rows == 0 || (!field.empty() && column.name == field)) continue;
+    const bool read = !column.part.empty() && prompt.reads(column.part);
     if (read) continue;
     list_rows(list, column.name, column.rows);
     if (!column.part.empty()) unread += (unread.empty() ? "" : " and ") + column.name;
@@ -27,10 +27,8 @@ std::string unused_columns(const ExampleStore& store, std::string_view field) {
   if (list.empty()) return "";
   const std::string why =
       unread.empty() ? "" : "; the prompt's template has no place for " + unread;
-  return store.records().name() + ": columns not used: " + list + why;
+  return "columns not used: " + list + why;
 }
-
-}  // namespace
 
 std::vector<std::string> data_losses(const ExampleStore& store, std::string_view field) {
   const EncodeStats& stats = store.stats();
@@ -53,9 +51,9 @@ std::vector<std::string> data_losses(const ExampleStore& store, std::string_view
       losses.back() += "\n  " + name + ":" + bad.place + ": " + bad.problem;
     }
   }
-  if (std::string columns = unused_columns(store, field); !columns.empty()) {
-    losses.push_back(std::move(columns));
-  }
+  const std::string unused =
+      unused_columns(store.reader().column_counts(), store.encoder().prompt(), field);
+  if (!unused.empty()) losses.push_back(name + ": " + unused);
   if (!stats.unread_fields.empty()) {
     std::string list;
     for (const auto& [field, rows] : stats.unread_fields) list_rows(list, field, rows);

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "data/example_store.h"
+#include "data/prompt_template.h"
+#include "data/record_format.h"
 
 namespace svtune {
 
@@ -13,5 +15,10 @@ namespace svtune {
 // lines of their own, columns that are not used, and what the chat template cannot show. Empty
 // when all is used. `field`, where one is given, is a column that someone else reads.
 std::vector<std::string> data_losses(const ExampleStore& store, std::string_view field = "");
+
+// "columns not used: history (120 rows), id (3 rows)", with the reason where the template has no
+// place for one; "" when all are used. `field` as above.
+std::string unused_columns(const std::vector<ColumnCount>& columns, const PromptTemplate& prompt,
+                           std::string_view field);
 
 }  // namespace svtune

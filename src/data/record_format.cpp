@@ -264,11 +264,16 @@ std::vector<ColumnCount> RecordReader::column_counts() const {
 
 void RecordReader::check_mapped_columns() const {
   if (!settled_ || seen_.empty()) return;
+  require_mapped_columns(options_.columns, column_counts(), options_.answers);
+}
+
+void require_mapped_columns(const ColumnMap& mapped, const std::vector<ColumnCount>& counts,
+                            bool answers) {
   std::vector<std::string> present;
-  for (const Seen& each : seen_) present.push_back(each.name);
-  for (const auto& [part, column] : options_.columns) {
+  for (const ColumnCount& each : counts) present.push_back(each.name);
+  for (const auto& [part, column] : mapped) {
     if (std::find(present.begin(), present.end(), column) != present.end()) continue;
-    if (part == "completion" && !options_.answers) continue;
+    if (part == "completion" && !answers) continue;
     throw UsageError("--columns " + part + "=" + column + ": no record has the column \"" + column +
                          "\"" + nearest_column(column, present),
                      "Name a column that is there, or leave " + part + " out.");

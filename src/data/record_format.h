@@ -28,6 +28,11 @@ struct RecordReaderOptions {
   bool answers = true;
 };
 
+// Throws UsageError for a mapped column that none of the counted ones is; one of the answers may
+// be missing where these are not wanted.
+void require_mapped_columns(const ColumnMap& mapped, const std::vector<ColumnCount>& counts,
+                            bool answers);
+
 class RecordReader {
  public:
   // Throws UsageError for an unknown part.

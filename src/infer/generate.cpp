@@ -22,12 +22,8 @@ Batch prompt_batch(const std::vector<std::vector<std::int32_t>>& prompts, std::i
   Batch batch;
   batch.offsets.push_back(0);
   for (const auto& prompt : prompts) {
-    if (prompt.empty()) throw ModelError("cannot generate from an empty prompt");
+    require_prompt(prompt, vocab);
     for (std::size_t i = 0; i < prompt.size(); ++i) {
-      if (prompt[i] < 0 || prompt[i] >= vocab) {
-        throw ModelError("prompt has token id " + std::to_string(prompt[i]) +
-                         ", the model knows 0 to " + std::to_string(vocab - 1));
-      }
       tokens.push_back(prompt[i]);
       positions.push_back(static_cast<std::int64_t>(i));
     }
@@ -103,6 +99,18 @@ void extend(std::vector<Running>& running, const at::Tensor& logits, KvCache& ca
 }
 
 }  // namespace
+
+void require_prompt(const std::vector<std::int32_t>& ids, std::int64_t vocab) {
+  if (ids.empty()) {
+    throw ModelError("cannot generate from an empty prompt", "Give one of at least one token.");
+  }
+  for (const std::int32_t id : ids) {
+    if (id >= 0 && id < vocab) continue;
+    throw ModelError("prompt has token id " + std::to_string(id) + ", the model knows 0 to " +
+                         std::to_string(vocab - 1),
+                     "Do model and tokenizer belong together?");
+  }
+}
 
 std::vector<Generated> generate(Network& net, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, const TokenCallback& on_token) {

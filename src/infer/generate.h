@@ -32,10 +32,12 @@ struct Generated {
 // Called for each new token of prompt `index`; false ends that sequence (kStopped).
 using TokenCallback = std::function<bool(std::size_t index, std::int32_t id)>;
 
+// Throws ModelError for an empty prompt or ids outside a vocabulary of that many tokens.
+void require_prompt(const std::vector<std::int32_t>& ids, std::int64_t vocab);
+
 // Continues every prompt. All prompts run as one batch; each draws from its own random
 // stream, derived from the seed and its number, so results do not depend on the company.
-// Throws ModelError for an empty prompt or ids outside the vocabulary, RunError for logits that
-// are not finite.
+// Throws what require_prompt() does, and RunError for logits that are not finite.
 std::vector<Generated> generate(Network& net, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, const TokenCallback& on_token = {});
 

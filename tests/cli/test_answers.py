@@ -1,5 +1,6 @@
 """Answers and evaluations as a user meets them."""
 import json
+import shutil
 
 import fixture
 import harness
@@ -48,6 +49,36 @@ class Answers(harness.Base):
         question = {"question": "Name it.", "answer": "blue"}
         self.assertEqual(self.answers([question]), [without])
         self.assertEqual(self.answers([{"question": "Name it."}]), [without])
+
+    def test_columns_of_prompts_are_used_or_named(self):
+        ask = write_rows(self.root / "columns.jsonl",
+                         [{"prompt": "a", "context": "b"}, {"instruction": "c", "id": 3}])
+        arguments = ["generate", "--model", self.model, "--max-new-tokens", 1, "--input"]
+        for source, name, text in ((ask, str(ask), None), ("-", "standard input", ask.read_text())):
+            result = svtune(*arguments, source, input=text)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn(f"{name}: columns not used: context (1 row), id (1 row)", result.stderr)
+            self.refused(svtune(*arguments, source, "--columns", "input=contxt", input=text), 2,
+                         "--columns input=contxt", "context")
+
+    def test_prompts_that_cannot_be_are_named_with_their_line(self):
+        folder = self.root / "larger-tokenizer"
+        shutil.copytree(self.model, folder)
+        whole = json.loads((folder / "tokenizer.json").read_text())
+        for i in range(257, fixture.VOCAB + 1):
+            whole["added_tokens"].append(whole["added_tokens"][0] |
+                                         {"id": i, "content": f"<|new-{i}|>"})
+        (folder / "tokenizer.json").write_text(json.dumps(whole))
+        ask = write_rows(self.root / "far.jsonl", [{"prompt": "a"}, {"prompt": "b<|new-260|>"}])
+        raw = ("--template", "raw")
+        self.refused(svtune("generate", "--model", folder, "--input", ask, *raw), 1,
+                     "far.jsonl:2", "token id 260", "0 to 259")
+        empty = write_rows(self.root / "empty.jsonl", [{"prompt": "a"}, {"prompt": ""}])
+        self.refused(svtune("generate", "--model", folder, "--input", empty, *raw), 1,
+                     "empty.jsonl:2", "empty prompt")
+        lines = write_rows(self.root / "far-text.jsonl", [{"text": "a"}, {"text": "b<|new-260|>"}])
+        self.refused(svtune("score", "--model", folder, "--input", lines), 1,
+                     "far-text.jsonl:2", "token id 260")
 
     def test_malformed_line_is_refused_before_any_answer(self):
         for command, good in (("generate", {"prompt": "abc"}), ("score", {"ids": [1, 2, 3]})):
