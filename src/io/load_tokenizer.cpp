@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "base/errors.h"
@@ -40,16 +41,20 @@ class ScratchDirectory {
   std::filesystem::path path_;
 };
 
-void add_ids(const Json& config, std::vector<std::int32_t>& ids) {
+// One id, a list of them, or none. `source`: the file.
+void add_ids(const Json& config, const std::string& source, std::vector<std::int32_t>& ids) {
+  if (!config.is_object()) throw FileError(source, "not a JSON object");
   const auto found = config.find("eos_token_id");
-  if (found == config.end()) return;
-  const auto add = [&](const Json& value) {
-    if (value.is_number_integer()) ids.push_back(value.get<std::int32_t>());
-  };
-  if (found->is_array()) {
-    for (const Json& each : *found) add(each);
-  } else {
-    add(*found);
+  if (found == config.end() || found->is_null()) return;
+  const Json listed = found->is_array() ? *found : Json::array({*found});
+  for (const Json& each : listed) {
+    if (each == -1) continue;  // how some files write that there is none
+    const std::int64_t id = each.is_number_integer() ? each.get<std::int64_t>() : -1;
+    if (id < 0 || id > std::numeric_limits<std::int32_t>::max()) {
+      throw FileError(source, "eos_token_id: got " + dump_json(each) + ", need token ids",
+                      "Answers end at these tokens: correct the file, or take the key out.");
+    }
+    ids.push_back(static_cast<std::int32_t>(id));
   }
 }
 
@@ -83,10 +88,11 @@ std::vector<std::int32_t> end_tokens(const std::filesystem::path& model,
                                      const Tokenizer& tokenizer) {
   std::vector<std::int32_t> ids;
   if (is_gguf(model)) {
-    add_ids(generation_config_from_gguf(GgufFile(model)), ids);
+    add_ids(generation_config_from_gguf(GgufFile(model)), model.string(), ids);
   } else {
     for (const char* name : {"generation_config.json", "config.json"}) {
-      if (std::filesystem::exists(model / name)) add_ids(read_json_file(model / name), ids);
+      const std::filesystem::path file = model / name;
+      if (std::filesystem::exists(file)) add_ids(read_json_file(file), file.string(), ids);
     }
   }
   if (tokenizer.eos_id()) ids.push_back(*tokenizer.eos_id());

@@ -258,6 +258,17 @@ class Models(Refusing):
         self.refused_score(self.model_with("config-half", config_json=b'{"model_type": '),
                            "config.json", "1:16")
 
+    def test_end_tokens_that_are_none_are_refused(self):
+        folder = self.model_with("ends")
+        for text, part in (("[]", "not a JSON object"), ('{"eos_token_id": "x"}', '"x"'),
+                           ('{"eos_token_id": [256, 1.5]}', "1.5")):
+            (folder / "generation_config.json").write_text(text)
+            self.refused(svtune("generate", "--model", folder, "--prompt", "a"), 1,
+                         "generation_config.json", part)
+        (folder / "generation_config.json").write_text('{"eos_token_id": null}')
+        result = svtune("generate", "--model", folder, "--prompt", "a", "--max-new-tokens", 1)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
     def test_tokenizers_that_are_malformed_or_do_not_fit_are_refused(self):
         whole = json.loads((self.model / "tokenizer.json").read_text())
         for name, content, part in (
