@@ -65,8 +65,11 @@ LoadedAdapter load_weights(Model& model, const std::filesystem::path& directory,
     return load_own_adapter(model, *side, directory, cache);
   }
   if (!std::filesystem::exists(directory / kPeftConfigFile)) {
+    const std::filesystem::path inside = directory / "adapter";  // of a run
     throw FileError(directory.string(), "holds neither adapter_config.json nor svtune.json",
-                    "Give the directory that an adapter was saved to.");
+                    std::filesystem::is_directory(inside)
+                        ? "Give " + inside.string() + "."
+                        : "Give the directory that an adapter was saved to.");
   }
   return load_peft_adapter(model, side, directory, cache);
 }
@@ -75,7 +78,10 @@ LoadedAdapter load_weights(Model& model, const std::filesystem::path& directory,
 
 LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory, SvdCache* cache) {
   if (!std::filesystem::is_directory(directory)) {
-    throw FileError(directory.string(), "no such adapter directory");
+    throw FileError(directory.string(),
+                    std::filesystem::exists(directory) ? "is a file, need an adapter directory"
+                                                       : "no such adapter directory",
+                    "Give the directory that an adapter was saved to.");
   }
   LoadedAdapter loaded = load_weights(model, directory, cache);
   loaded.record.prompt = read_trained_prompt(directory);

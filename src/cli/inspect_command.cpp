@@ -139,7 +139,9 @@ void inspect_run(const InspectOptions& options, std::ostream& out) {
 
 int run(const InspectOptions& options, CommandContext& context) {
   const std::filesystem::path& path = options.path;
-  if (!std::filesystem::exists(path)) throw FileError(path.string(), "no such file or directory");
+  if (!std::filesystem::exists(path)) {
+    throw FileError(path.string(), "no such file or directory", "check the spelling of the path");
+  }
   if (options.spectrum) return inspect_spectrum(path, options.tensors, options.drawing, context);
   if (!options.compare.empty()) {
     return inspect_compare(path, options.compare, options.tensors, options.drawing,

@@ -202,7 +202,7 @@ std::unique_ptr<RawInput> open_raw(const std::filesystem::path& path) {
   struct stat info{};
   if (::fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
     ::close(fd);
-    throw FileError(path.string(), "is a directory, need a file");
+    throw FileError(path.string(), "is a directory, need a file", "Give one of its files.");
   }
   return std::make_unique<RawInput>(fd, true, path.string());
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -208,10 +209,42 @@ void make_head(Model& model, const NewHead& head) {
 
 }  // namespace
 
-void require_model_path(const std::filesystem::path& path) {
-  if (path.extension() == ".gguf" || std::filesystem::is_directory(path)) return;
+namespace {
+
+[[noreturn]] void refuse_path(const std::filesystem::path& path) {
+  const std::string hint = "Give a Hugging Face model directory or a .gguf file";
+  if (std::filesystem::exists(path)) {
+    throw FileError(path.string(), "is a file, need a model directory", hint + ".");
+  }
+  const bool hub = path.is_relative() && std::distance(path.begin(), path.end()) == 2 &&
+                   !std::filesystem::exists(path.parent_path());
   throw FileError(path.string(), "no such model directory",
-                  "Give a Hugging Face model directory or a .gguf file.");
+                  hint + (hub ? "; nothing is downloaded, so get the files of a model of the Hub "
+                                "first."
+                              : "."));
+}
+
+// Of what svtune writes, the directories that stand nearest to a model.
+void refuse_run_or_adapter(const std::filesystem::path& path) {
+  const auto holds = [&](const char* name) { return std::filesystem::exists(path / name); };
+  if (holds("metrics.jsonl") && (holds("adapter") || holds("model"))) {
+    throw FileError(path.string(), "is a run, need a model directory",
+                    holds("model") ? "Give " + (path / "model").string() + "."
+                                   : "Give the model that was trained, and " +
+                                         (path / "adapter").string() + " as --adapter.");
+  }
+  const bool adapter = holds("adapter_config.json") || holds("svtune_state.safetensors");
+  if (!adapter || holds("config.json")) return;
+  throw FileError(path.string(), "is an adapter, need a model directory",
+                  "Give it as --adapter, and the model that it belongs to as --model.");
+}
+
+}  // namespace
+
+void require_model_path(const std::filesystem::path& path) {
+  if (path.extension() == ".gguf") return;
+  if (!std::filesystem::is_directory(path)) refuse_path(path);
+  refuse_run_or_adapter(path);
 }
 
 Model load_model(const std::filesystem::path& path, const LoadOptions& options) {

@@ -86,7 +86,8 @@ struct Model {
   std::uint64_t fingerprint() const;
 };
 
-// Throws FileError unless `path` is a directory or names a .gguf file.
+// Throws FileError unless `path` names a .gguf file or is a directory that is neither a run nor an
+// adapter.
 void require_model_path(const std::filesystem::path& path);
 
 // `path`: a Hugging Face model directory or a .gguf file. Weights of matching dtype are

@@ -375,6 +375,19 @@ class Directories(Refusing):
         self.assertEqual(os.listdir(taken), ["notes.txt"])
         self.refused(svtune(*self.train_arguments(taken / "notes.txt")), 1, "notes.txt")
 
+    def test_what_training_wrote_is_told_from_models_and_adapters(self):
+        run = self.root / "told-apart"
+        self.train(run, steps=1)
+        for model, part in ((run, "is a run"), (run / "adapter", "is an adapter"),
+                            (self.data, "is a file"), ("who/what", "nothing is downloaded")):
+            with self.subTest(model=model):
+                self.refused(svtune("score", "--model", model, input=""), 1, part)
+        for adapter, part in ((run, f"Give {run / 'adapter'}"), (self.data, "is a file"),
+                              (self.model, "holds neither"), ("nowhere", "no such adapter")):
+            with self.subTest(adapter=adapter):
+                self.refused(svtune("score", "--model", self.model, "--adapter", adapter,
+                                    input=""), 1, part)
+
     def test_second_run_in_the_same_directory_is_refused(self):
         run = self.root / "shared"
         first = subprocess.Popen(harness.command(*self.train_arguments(run, steps=10 ** 6)),
