@@ -24,6 +24,9 @@ class Parser {
 
   Json parse() {
     if (text_.starts_with("\xEF\xBB\xBF")) pos_ = 3;
+    if (text_.starts_with("\xFF\xFE") || text_.starts_with("\xFE\xFF")) {
+      fail("the text is UTF-16, need UTF-8");
+    }
     if (const auto bad = find_invalid_utf8(text_); bad != std::string_view::npos) {
       pos_ = bad;
       fail("invalid UTF-8");

@@ -78,6 +78,18 @@ TEST(Json, ErrorsNameLineAndColumn) {
   }
 }
 
+TEST(Json, Utf16IsNamed) {
+  for (const std::string_view text :
+       {std::string_view("\xFF\xFE{\0}\0", 6), std::string_view("\xFE\xFF\0{", 4)}) {
+    try {
+      parse_json(text, "a.json");
+      FAIL() << "UTF-16 was read";
+    } catch (const FileError& error) {
+      EXPECT_STREQ(error.what(), "a.json:1:1: malformed JSON: the text is UTF-16, need UTF-8");
+    }
+  }
+}
+
 TEST(Json, DepthIsLimited) {
   const std::string deep = std::string(65, '[') + std::string(65, ']');
   EXPECT_EQ(error_of(deep), "");

@@ -19,6 +19,7 @@ struct Line {
   Json value;
   std::vector<std::int32_t> ids;
   std::int32_t adapter = 0;
+  std::int64_t number = 0;
 };
 
 // One line of the input as token ids that the model knows.
@@ -27,12 +28,12 @@ class LineReader {
   LineReader(const ScoreOptions& options, const LoadedModel& loaded)
       : options_(options), loaded_(loaded), vocab_(loaded.model.spec().vocab_size) {}
 
-  void for_each(const std::function<void(std::int64_t number, Line line)>& each) {
+  void for_each(const std::function<void(Line line)>& each) {
     for_each_json_line(options_.input, [&](std::int64_t number, Json value) {
       const std::string place = line_place(options_.input, number);
       std::vector<std::int32_t> ids = read(value, place);
       const std::int32_t adapter = loaded_.routed() ? loaded_.adapter_of(value, place) : 0;
-      each(number, {std::move(value), std::move(ids), adapter});
+      each({std::move(value), std::move(ids), adapter, number});
     });
   }
 
@@ -57,7 +58,7 @@ class LineReader {
   std::optional<Tokenizer> tokenizer_;
 };
 
-void flush(LoadedModel& loaded, std::vector<Line>& lines, std::int64_t batch_tokens,
+void flush(LoadedModel& loaded, std::vector<Line>& lines, const ScoreOptions& options,
            JsonLinesWriter& writer) {
   std::vector<std::vector<std::int32_t>> sequences;
   std::vector<std::int32_t> adapters;
@@ -65,7 +66,9 @@ void flush(LoadedModel& loaded, std::vector<Line>& lines, std::int64_t batch_tok
     sequences.push_back(line.ids);
     if (loaded.routed()) adapters.push_back(line.adapter);
   }
-  const auto scores = score_sequences(*loaded.model.net, sequences, batch_tokens, adapters);
+  const auto scores =
+      score_sequences(*loaded.model.net, sequences, options.batch_tokens, adapters,
+                      [&](std::size_t i) { return line_place(options.input, lines[i].number); });
   for (std::size_t i = 0; i < lines.size(); ++i) {
     lines[i].value["ids"] = lines[i].ids;
     lines[i].value["logprobs"] = scores[i];
@@ -80,17 +83,18 @@ int run(const ScoreOptions& options, CommandContext& context) {
   LoadedModel loaded = load_for_command(options.model, context);
   LineReader reader(options, loaded);
   // A malformed line is found before the work, not after it.
-  if (can_reread(options.input)) reader.for_each([](std::int64_t, const Line&) {});
+  if (can_reread(options.input)) reader.for_each([](const Line&) {});
   Progress progress({.label = "score", .unit = "line"});
   write_json_lines(options.output, [&](JsonLinesWriter& writer) {
     std::vector<Line> lines;
-    reader.for_each([&](std::int64_t number, Line line) {
+    reader.for_each([&](Line line) {
+      const std::int64_t number = line.number;
       lines.push_back(std::move(line));
       if (lines.size() < kLinesAtATime) return;
-      flush(loaded, lines, options.batch_tokens, writer);
+      flush(loaded, lines, options, writer);
       progress.update({.done = number});
     });
-    flush(loaded, lines, options.batch_tokens, writer);
+    flush(loaded, lines, options, writer);
   });
   return 0;
 }

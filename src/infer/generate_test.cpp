@@ -180,6 +180,13 @@ TEST(Score, RefusesLogProbabilitiesThatAreNotFinite) {
   } catch (const RunError& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("sequence 1"));
   }
+  try {
+    score_sequences(*net, {{1, 2, 3}, {64, 65, 66}}, kScoreBatchTokens, {},
+                    [](std::size_t i) { return "line " + std::to_string(7 + i); });
+    FAIL() << "NaN was returned";
+  } catch (const RunError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("line 8: the log-probability of token"));
+  }
 }
 
 }  // namespace generate_test

@@ -10,11 +10,13 @@ namespace {
 
 using Sequences = std::vector<std::vector<std::int32_t>>;
 
-void check_ids(const Sequences& sequences, std::int64_t vocab) {
+std::string default_name(std::size_t index) { return "sequence " + std::to_string(index); }
+
+void check_ids(const Sequences& sequences, std::int64_t vocab, const SequenceName& name_of) {
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     for (const std::int32_t id : sequences[s]) {
       if (id < 0 || id >= vocab) {
-        throw ModelError("sequence " + std::to_string(s) + " has token id " + std::to_string(id) +
+        throw ModelError(name_of(s) + " has token id " + std::to_string(id) +
                              ", the model knows 0 to " + std::to_string(vocab - 1),
                          "Was the text tokenised for another model?");
       }
@@ -22,11 +24,10 @@ void check_ids(const Sequences& sequences, std::int64_t vocab) {
   }
 }
 
-void check_finite(const std::vector<float>& log_probs, std::size_t sequence) {
+void check_finite(const std::vector<float>& log_probs, const std::string& name) {
   for (std::size_t i = 0; i < log_probs.size(); ++i) {
     if (std::isfinite(log_probs[i])) continue;
-    throw RunError("sequence " + std::to_string(sequence) + ": the log-probability of token " +
-                       std::to_string(i + 1) + " is " +
+    throw RunError(name + ": the log-probability of token " + std::to_string(i + 1) + " is " +
                        (std::isnan(log_probs[i]) ? "NaN" : "infinite"),
                    "the weights hold NaN or infinity, or overflow in this dtype; try --dtype fp32");
   }
@@ -62,8 +63,10 @@ Batch pack(const Sequences& sequences, std::size_t first, std::size_t last) {
 
 std::vector<std::vector<float>> score_sequences(Network& net, const Sequences& sequences,
                                                 std::int64_t max_batch_tokens,
-                                                const std::vector<std::int32_t>& adapters) {
-  check_ids(sequences, net.spec().vocab_size);
+                                                const std::vector<std::int32_t>& adapters,
+                                                const SequenceName& name_of) {
+  const SequenceName name = name_of ? name_of : SequenceName(default_name);
+  check_ids(sequences, net.spec().vocab_size, name);
   std::vector<std::vector<float>> result(sequences.size());
   std::size_t first = 0;
   while (first < sequences.size()) {
@@ -84,7 +87,7 @@ std::vector<std::vector<float>> score_sequences(Network& net, const Sequences& s
       for (std::size_t s = first; s < last; ++s) {
         const std::size_t count = sequences[s].empty() ? 0 : sequences[s].size() - 1;
         result[s].assign(next, next + count);
-        check_finite(result[s], s);
+        check_finite(result[s], name(s));
         next += count;
       }
     }

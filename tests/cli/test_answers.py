@@ -117,7 +117,7 @@ class Answers(harness.Base):
             with self.subTest(command=command):
                 self.refused(svtune(*command), 1, "NaN")
         result = svtune("score", "--model", model, input='{"ids": [1, 2, 3]}\n')
-        self.refused(result, 1, "NaN", "sequence 0")
+        self.refused(result, 1, "NaN", "standard input:1")
 
 
 class Evaluations(harness.Base):
