@@ -274,6 +274,27 @@ TEST_F(AdapterFile, EveryMismatchIsReportedAtOnce) {
   EXPECT_THAT(error, HasSubstr("more"));
 }
 
+TEST_F(AdapterFile, HintFitsNumbersThatAreNotFinite) {
+  LoraConfig lora;
+  make("lora", lora);
+  std::filesystem::copy(directory_ / "lora", directory_ / "nan");
+  const SafetensorsSource file(directory_ / "lora" / kPeftWeightsFile);
+  std::vector<NamedTensor> tensors;
+  for (const std::string& name : file.names()) {
+    tensors.push_back({name, file.read(name, at::kFloat)->clone()});
+  }
+  tensors[0].tensor.fill_(std::nan(""));
+  write_tensors(directory_ / "nan" / kPeftWeightsFile, tensors);
+  Model model = load_model(base());
+  try {
+    load_adapter(model, directory_ / "nan");
+    FAIL() << "NaN was read";
+  } catch (const FileError& error) {
+    EXPECT_THAT(error.what(), HasSubstr(tensors[0].name + " holds NaN or infinity"));
+    EXPECT_THAT(error.hint(), HasSubstr("diverged"));
+  }
+}
+
 TEST_F(AdapterFile, KeysThatChangeTheMathematicsAreNamed) {
   LoraConfig lora;
   make("lora", lora);

@@ -32,6 +32,7 @@ void TensorFiller::fill(const std::string& key, const at::Tensor& into) {
             shape_text(into.sizes()));
   } else if (!std::isfinite(tensor->sum(at::kDouble).item<double>())) {
     problem(key + " holds NaN or infinity");
+    ++not_finite_;
   } else {
     into.detach().copy_(*tensor);
   }
@@ -48,7 +49,9 @@ void TensorFiller::finish() {
   constexpr std::size_t kShown = 8;
   throw FileError(
       path_.string(), join_some(problems_, "; ", kShown),
-      "Does the adapter belong to this base model, and its configuration to its weights?");
+      not_finite_ == problems_.size()
+          ? "The training that wrote it diverged, or the file was damaged; take an earlier one."
+          : "Does the adapter belong to this base model, and its configuration to its weights?");
 }
 
 }  // namespace svtune

@@ -43,6 +43,7 @@ class TensorFiller {
   std::map<std::string, std::string> stored_;  // key -> key in the file
   std::set<std::string> unread_;
   std::vector<std::string> problems_;
+  std::size_t not_finite_ = 0;  // among them
 };
 
 }  // namespace svtune

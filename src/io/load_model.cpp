@@ -57,6 +57,7 @@ class CheckedLoader {
     }
     if (check_finite_ && !is_finite(*tensor)) {
       add_problem(name, "holds NaN or infinity");
+      ++not_finite_;
     }
     return *tensor;
   }
@@ -96,7 +97,9 @@ class CheckedLoader {
                      (elsewhere ? " (" + problem.place.filename().string() + ")" : ""));
     }
     throw FileError(path.string(), join_some(list, "; ", kShown),
-                    "The weights do not fit config.json; was the download complete?");
+                    not_finite_ == problems_.size()
+                        ? "The training that wrote them diverged, or the file was damaged."
+                        : "The weights do not fit config.json; was the download complete?");
   }
 
   std::vector<std::string> unused() const {
@@ -135,6 +138,7 @@ class CheckedLoader {
     std::string text;
   };
   std::vector<Problem> problems_;
+  std::size_t not_finite_ = 0;  // among them
   std::set<std::string> used_;
 };
 

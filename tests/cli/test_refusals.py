@@ -233,7 +233,7 @@ class Models(Refusing):
         tensors["model.layers.0.mlp.up_proj.weight"][1][7] = float("nan")
         broken = fixture.write_model(self.root / "nan", tensors=tensors)
         self.refused_train(1, "model.layers.0.mlp.up_proj.weight", model=broken)
-        self.refused_score(broken, "model.layers.0.mlp.up_proj.weight")
+        self.refused_score(broken, "model.layers.0.mlp.up_proj.weight", "diverged")
 
     def test_configurations_that_would_be_computed_wrongly_are_refused(self):
         cases = {
