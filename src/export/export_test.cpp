@@ -298,6 +298,36 @@ TEST_F(Export, NonFiniteMergeIsRefusedAndLeavesNothing) {
   EXPECT_FALSE(std::filesystem::exists(directory_ / "merged"));
 }
 
+TEST_F(Export, UnchangedTensorsBeyondTheTypeAreRefused) {
+  test::write_tiny_model(directory_ / "m", {});
+  std::vector<NamedTensor> tensors = test::tiny_tensors({});
+  for (const NamedTensor& each : tensors) {
+    if (each.name == "model.embed_tokens.weight") each.tensor.view(-1)[5].fill_(1e5);
+  }
+  write_tensors(directory_ / "m" / "model.safetensors", tensors);
+  Model model = load_model(directory_ / "m");
+  const Attached attached = attach(model, LoraConfig{}, {}, {});
+  try {
+    merge_to_directory(model, attached.adapters, directory_ / "merged", {.dtype = at::kHalf});
+    FAIL() << "infinity was written";
+  } catch (const ModelError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("model.embed_tokens.weight would hold infinity"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "merged"));
+}
+
+TEST_F(Export, AHeadOfItsOwnIsMergedThoughConfigCallsItTied) {
+  test::write_tiny_model(directory_ / "m", {});
+  test::call_head_tied(directory_ / "m");
+  Model model = load_model(directory_ / "m");
+  const Attached attached = attach(model, LoraConfig{}, kAllLinear, {});
+  test::disturb(attached.adapters);
+  merge_to_directory(model, attached.adapters, directory_ / "merged");
+  Model merged = load_model(directory_ / "merged");
+  EXPECT_FALSE(merged.net->head_is_tied());
+  EXPECT_LT(test::max_difference(test::logits_of(merged), test::logits_of(model)), 1e-5);
+}
+
 TEST_F(Export, MergeCarriesTheTokenizerAlong) {
   Model model = load({});
   write_file_atomic(directory_ / "m" / "tokenizer.json", "{}");

@@ -89,6 +89,31 @@ TEST(LoadModel, NamesTheShardOfAMisshapenTensorAndTheIndexOfAMissingOne) {
               EndsWith("tensor model.norm.weight is missing (model.safetensors.index.json)"));
 }
 
+TEST(LoadModel, AStoredHeadIsUsedWhereItDiffersThoughConfigCallsItTied) {
+  const test::TempDirectory directory;
+  test::write_tiny_model(directory.path(), {});
+  Model untied = load_model(directory.path());
+  test::call_head_tied(directory.path());
+  Model called = load_model(directory.path());
+  EXPECT_FALSE(called.net->head_is_tied());
+  EXPECT_TRUE(test::logits_of(called).equal(test::logits_of(untied)));
+}
+
+TEST(LoadModel, AStoredCopyOfTheEmbeddingIsATiedHead) {
+  const test::TempDirectory directory;
+  const test::TinyModel tiny{.tied = true};
+  test::write_tiny_model(directory.path(), tiny);
+  Model tied = load_model(directory.path());
+  const at::Tensor wanted = test::logits_of(tied);
+  std::vector<NamedTensor> tensors = test::tiny_tensors(tiny);
+  const at::Tensor embedding = tied.net->embedding().weight().clone();
+  tensors.push_back({"lm_head.weight", embedding});
+  write_tensors(directory.path() / "model.safetensors", tensors);
+  Model twice = load_model(directory.path());
+  EXPECT_TRUE(twice.net->head_is_tied());
+  EXPECT_TRUE(test::logits_of(twice).equal(wanted));
+}
+
 class AddedWords : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(AddedWords, AreTheMeanOfTheStoredOnes) {

@@ -160,6 +160,13 @@ inline void write_tiny_model(const std::filesystem::path& directory, const TinyM
   write_tensors(directory / "model.safetensors", tensors);
 }
 
+// Has config.json say that embedding and head are one, whatever is stored.
+inline void call_head_tied(const std::filesystem::path& directory) {
+  Json config = read_json_file(directory / "config.json");
+  config["tie_word_embeddings"] = true;
+  write_file_atomic(directory / "config.json", dump_json(config, 2));
+}
+
 inline std::vector<std::int64_t> tiny_tokens() {
   std::vector<std::int64_t> tokens;
   for (std::int64_t i = 0; i < 17; ++i) tokens.push_back((i * 7 + 3) % kTinyVocab);

@@ -127,6 +127,7 @@ struct Draw {
   bool branch_bias = false;  // LoRA only
   std::optional<QuantType> quantized;
   bool starts_quantized = false;  // QPiSSA and LoftQ
+  bool called_tied = false;       // by config.json, beside a head of its own
 };
 
 Draw draw(std::uint64_t seed) {
@@ -148,12 +149,14 @@ Draw draw(std::uint64_t seed) {
   }
   const auto* lora = std::get_if<LoraConfig>(&out.method);
   out.branch_bias = lora != nullptr && !out.starts_quantized && dice.one_in(3);
+  out.called_tied = !out.tiny.tied && out.tiny.family != "gemma" && dice.one_in(3);
   return out;
 }
 
 std::string describe(const Draw& draw) {
   std::ostringstream out;
-  out << draw.tiny.family << (draw.tiny.tied ? " tied " : " ") << draw.tiny.dtype
+  out << draw.tiny.family
+      << (draw.tiny.tied ? " tied " : draw.called_tied ? " called tied " : " ") << draw.tiny.dtype
       << (draw.branch_bias ? " lora_bias " : " ")
       << (draw.quantized ? (draw.starts_quantized ? "starts quantised " : "quantised ") : "")
       << options_to_json(draw.method, draw.targets).dump();
@@ -227,6 +230,7 @@ class WholeRun {
   void start() {
     base_ = directory_ / "model";
     test::write_tiny_model(base_, draw_.tiny);
+    if (draw_.called_tied) test::call_head_tied(base_);
     if (draw_.quantized) quantize();
     model_ = load_model(base_, {at::kFloat});
     if (draw_.starts_quantized) {
