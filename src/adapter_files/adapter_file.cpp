@@ -1,6 +1,9 @@
 #include "adapter_files/adapter_file.h"
 
+#include <utility>
+
 #include "adapter_files/adapter_load.h"
+#include "adapter_files/adapter_vocabulary.h"
 #include "adapter_files/low_rank_export.h"
 #include "adapter_files/peft_directory.h"
 #include "adapter_files/side_file.h"
@@ -84,6 +87,9 @@ LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory,
                     "Give the directory that an adapter was saved to.");
   }
   LoadedAdapter loaded = load_weights(model, directory, cache);
+  if (std::string other = other_words_text(model, directory); !other.empty()) {
+    loaded.warnings.push_back(std::move(other));
+  }
   loaded.record.prompt = read_trained_prompt(directory);
   return loaded;
 }

@@ -445,17 +445,35 @@ TEST_F(AdapterFile, AddedWordsComeBackWithTheAdapter) {
 
 TEST_F(AdapterFile, WordsThatTheFileLeavesOpenAreRefused) {
   make_on_more_words("lora", LoraConfig{});
+  make_on_more_words("svft", SvftConfig{.bandwidth = 1});
+  const auto check = [&](const std::string& name) {
+    LoadOptions load;
+    load.vocab_size = test::kTinyVocab + 4;  // one more than the rows of the file
+    Model model = load_model(base(), load);
+    try {
+      load_adapter(model, directory_ / name);
+      FAIL() << "word 51 has no row";
+    } catch (const FileError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("model.embed_tokens for word 51"));
+    }
+    EXPECT_FALSE(model.net->embedding().rows().any());
+  };
+  check("lora");
+  check("svft");
   std::filesystem::remove(directory_ / "lora" / kSideFile);
-  LoadOptions load;
-  load.vocab_size = test::kTinyVocab + 4;  // one more than the rows of the file
-  Model model = load_model(base(), load);
-  try {
-    load_adapter(model, directory_ / "lora");
-    FAIL() << "word 51 has no row";
-  } catch (const FileError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("model.embed_tokens for word 51"));
-  }
-  EXPECT_FALSE(model.net->embedding().rows().any());
+  check("lora");
+}
+
+TEST_F(AdapterFile, WordsOfALargerBaseStay) {
+  LoadOptions larger;
+  larger.vocab_size = test::kTinyVocab + 2;
+  Model grown = load_model(base(), larger);
+  const Attached untrained = attach(grown, LoraConfig{}, {}, {.seed = 5});
+  merge_to_directory(grown, untrained.adapters, directory_ / "larger");
+  make("lora", LoraConfig{});
+  const LoadedModel loaded = load_with_adapter(directory_ / "larger", directory_ / "lora", {});
+  EXPECT_EQ(loaded.model.spec().vocab_size, test::kTinyVocab + 2);
+  EXPECT_THAT(loaded.warnings, Contains(HasSubstr("48 words, this one has 50")));
 }
 
 TEST_F(AdapterFile, TrainedRowsOfAWholeMatrixAreRefused) {

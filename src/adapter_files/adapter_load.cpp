@@ -143,6 +143,7 @@ LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
   for (const Trainable& each : attached.adapters.trainables()) filler.fill(each.name, each.tensor);
   filler.finish();
   require_made_head(model, attached.adapters, directory / kStateFile);
+  require_added_words(model, attached.adapters, directory / kStateFile);
   attached.adapters.refresh();
   snapshot.keep();
   return {std::move(attached.adapters), side.record, {}};
@@ -180,9 +181,7 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   Attached attached = attach_empty(model, method, targets, options, config_path);
   fill_from_peft(model, attached.adapters, config, embedding, weights);
   require_made_head(model, attached.adapters, weights);
-  if (!side && model.added_words > 0) {
-    require_added_words(model, attached.adapters, weights);
-  }
+  require_added_words(model, attached.adapters, weights);
   snapshot.keep();
   loaded.adapters = std::move(attached.adapters);
   loaded.record = side ? side->record : attached.record;

@@ -104,7 +104,9 @@ void skip_copy(TensorFiller& file, const std::string& copy, const std::string& o
 std::optional<std::int64_t> adapter_vocab_size(const fs::path& adapter,
                                                const DeclaredWords& stored) {
   try {
-    if (const auto told = rows_of_side_file(adapter)) return told;
+    // Fewer words than the base has belong to another base, unless the file holds them.
+    const auto told = rows_of_side_file(adapter);
+    if (told && *told >= stored.count) return told;
     if (const auto rows = rows_of(stored.embedding, peft_weights_file(adapter))) return rows;
     if (!fs::exists(adapter / kPeftConfigFile)) return std::nullopt;
     return end_of_rows(read_json_file(adapter / kPeftConfigFile), stored.count);
@@ -153,6 +155,7 @@ void skip_word_copies(const Model& model, TensorFiller& file) {
 }
 
 void require_added_words(const Model& model, const AdapterSet& adapters, const fs::path& weights) {
+  if (model.added_words == 0) return;
   const std::int64_t vocab = model.spec().vocab_size;
   std::vector<std::string> modules{model.net->embedding().name()};
   const Network& net = *model.net;
@@ -164,9 +167,18 @@ void require_added_words(const Model& model, const AdapterSet& adapters, const f
                       "its model has " + std::to_string(vocab) + " words, the base " +
                           std::to_string(vocab - model.added_words) + ", and the file holds no " +
                           module + " for word " + std::to_string(id),
-                      "Save the adapter with its embedding layers (save_embedding_layers=True).");
+                      "Give the model that it was trained on, or save the adapter with its "
+                      "embedding layers (save_embedding_layers=True).");
     }
   }
+}
+
+std::string other_words_text(const Model& model, const fs::path& adapter) {
+  const std::int64_t words = model.spec().vocab_size;
+  const auto told = rows_of_side_file(adapter);
+  if (!told || *told == words) return "";
+  return adapter.string() + " was trained on a model of " + std::to_string(*told) +
+         " words, this one has " + std::to_string(words);
 }
 
 }  // namespace svtune

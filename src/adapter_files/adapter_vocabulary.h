@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "adapter_files/adapter_config.h"
 #include "adapter_files/tensor_filler.h"
@@ -14,8 +15,9 @@ namespace svtune {
 
 // The number of words that the adapter's model has, for LoadOptions::vocab_size: from svtune.json,
 // else from an embedding in the adapter's file, else from trained rows that lie directly behind the
-// base's words, `stored`. Nothing when none of these tells; files that cannot be read are the
-// loader's to report.
+// base's words, `stored`. Nothing when none of these tells, or where svtune.json speaks of fewer
+// words than the base has and the file does not hold them: it is of another base then. Files that
+// cannot be read are the loader's to report.
 std::optional<std::int64_t> adapter_vocab_size(const std::filesystem::path& adapter,
                                                const DeclaredWords& stored);
 
@@ -30,5 +32,8 @@ void skip_word_copies(const Model& model, TensorFiller& file);
 // Throws FileError when the file leaves the value of an added word open.
 void require_added_words(const Model& model, const AdapterSet& adapters,
                          const std::filesystem::path& weights);
+
+// A warning where svtune.json says that the adapter's model had another number of words; else "".
+std::string other_words_text(const Model& model, const std::filesystem::path& adapter);
 
 }  // namespace svtune

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import termios
 import tty
+import unittest.mock
 
 import fixture
 import harness
@@ -225,6 +226,30 @@ class Results(harness.Base):
             got = self.scores(*arguments)
             # fp32 everywhere; the merged weights are rounded once more.
             self.assertLess(max(abs(a - b) for a, b in zip(wanted, got)), 1e-3, arguments)
+
+    def test_adapter_leaves_the_words_of_a_larger_base(self):
+        run, merged = self.root / "words-run", self.root / "words-kept"
+        self.train(run, steps=1)
+        with unittest.mock.patch.object(fixture, "VOCAB", fixture.VOCAB + 4):
+            larger = fixture.write_model(self.root / "larger")
+        result = svtune("merge", "--model", larger, "--adapter", run / "adapter",
+                        "--output", merged)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("trained on a model of 260 words, this one has 264", result.stderr)
+        self.assertEqual(json.loads((merged / "config.json").read_text())["vocab_size"], 264)
+        # The other way round there are words that nobody has trained.
+        with unittest.mock.patch.object(fixture, "VOCAB", fixture.VOCAB - 4):
+            smaller = fixture.write_model(self.root / "smaller")
+        self.refused(svtune("merge", "--model", smaller, "--adapter", run / "adapter",
+                            "--output", self.root / "words-added"), 1, "260 words, the base 256")
+
+    def test_export_says_what_servers_refuse(self):
+        run = self.root / "saving-modules"
+        self.train(run, "--modules-to-save", "norm", steps=1)
+        result = svtune("export", "--model", self.model, "--adapter", run / "adapter",
+                        "--output", self.root / "with-modules")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, r"holds modules_to_save \(.*norm.*\): .* vLLM")
 
     def test_gguf_file_serves_as_model_and_is_converted(self):
         gguf, converted = fixture.write_gguf(self.root / "model.gguf"), self.root / "converted"
