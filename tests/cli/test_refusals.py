@@ -375,6 +375,18 @@ class Directories(Refusing):
         self.assertEqual(os.listdir(taken), ["notes.txt"])
         self.refused(svtune(*self.train_arguments(taken / "notes.txt")), 1, "notes.txt")
 
+    def test_demo_data_leave_other_files_alone(self):
+        folder = self.root / "problems"
+        command = ("demo-data", "--train", 5, "--test", 2, "--output")
+        for _ in range(2):
+            result = svtune(*command, folder)
+            self.assertEqual(result.returncode, 0, result.stderr)
+        (folder / "test.jsonl").write_text("mine")
+        before = contents(folder)
+        self.refused(svtune(*command, folder), 1, "test.jsonl: exists already")
+        self.assertEqual(contents(folder), before)
+        self.refused(svtune(*command, self.data / "below"), 1, "cannot create the directory")
+
     def test_what_training_wrote_is_told_from_models_and_adapters(self):
         run = self.root / "told-apart"
         self.train(run, steps=1)
