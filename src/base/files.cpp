@@ -79,6 +79,14 @@ void discard(const std::filesystem::path& temporary) {
   temporaries.forget(temporary);
 }
 
+// Where a link to a file leads; other paths as they are.
+std::filesystem::path link_target(const std::filesystem::path& path) {
+  std::error_code failed;
+  if (!std::filesystem::is_symlink(path, failed)) return path;
+  const std::filesystem::path target = std::filesystem::canonical(path, failed);
+  return failed ? path : target;
+}
+
 bool rename_temporary(const std::filesystem::path& temporary, const std::filesystem::path& path) {
   detail::Temporaries temporaries;
   if (::rename(temporary.c_str(), path.c_str()) != 0) return false;
@@ -173,11 +181,19 @@ std::size_t remove_stale_temporaries(const std::filesystem::path& directory) {
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   if (!path_.has_filename()) throw FileError(path_.string(), "is not a file name");
   std::error_code ignored;
-  if (std::filesystem::is_directory(path_, ignored)) {
-    throw FileError(path_.string(), "is a directory, cannot be replaced by a file");
+  const std::filesystem::file_status status = std::filesystem::status(path_, ignored);
+  if (std::filesystem::is_directory(status)) {
+    throw FileError(path_.string(), "is a directory, cannot be replaced by a file",
+                    "Name a file in it.");
   }
-  detail::remove_stale_siblings(path_);
-  temporary_ = detail::temporary_sibling(path_);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    fd_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd_ < 0) throw_errno(path_, "cannot open");
+    return;
+  }
+  target_ = link_target(path_);
+  detail::remove_stale_siblings(target_);
+  temporary_ = detail::temporary_sibling(target_);
   detail::Temporaries temporaries;
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd_ < 0) throw_errno(path_, "cannot create");
@@ -188,14 +204,14 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
   ::close(fd_);
-  discard(temporary_);
+  if (!in_place()) discard(temporary_);
 }
 
 void AtomicFile::fail(const char* doing) {
   const int error = errno;
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
-  discard(temporary_);
+  if (!in_place()) discard(temporary_);
   errno = error;
   throw_errno(path_, doing);
 }
@@ -227,7 +243,7 @@ void AtomicFile::write(const void* data, std::size_t size) {
   bytes_written_ += size;
 }
 
-void AtomicFile::commit(bool sync) { commit_as(path_, sync); }
+void AtomicFile::commit(bool sync) { commit_as(target_, sync); }
 
 void AtomicFile::commit_as(const std::filesystem::path& path, bool sync) {
   if (fd_ < 0) throw FileError(path_.string(), "is already closed");
@@ -235,6 +251,7 @@ void AtomicFile::commit_as(const std::filesystem::path& path, bool sync) {
   if (sync && ::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) fail("cannot flush to disk");
   const int fd = std::exchange(fd_, -1);
   if (::close(fd) != 0) fail("cannot close");
+  if (in_place()) return;
   if (!rename_temporary(temporary_, path)) fail("cannot replace");
   if (sync) detail::sync_path(path.parent_path());
 }

@@ -26,7 +26,8 @@ std::size_t remove_stale_temporaries(const std::filesystem::path& directory);
 
 // A file that replaces `path` when commit() is called; otherwise the destructor removes the
 // temporary and `path` stays as it was. The parent folder must exist. What killed processes left
-// behind of the same target is removed first.
+// behind of the same target is removed first. A link stays and what it leads to is replaced; a
+// device or a pipe, which has no content to keep, is written to as it is.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -39,10 +40,12 @@ class AtomicFile {
   // Flushes, syncs, renames. No write may follow. Without `sync` a power failure may leave an
   // empty or partial file: for what can be made again and is checked on reading.
   void commit(bool sync = true);
-  // The same under another name, e.g. for the part that was written before an error.
+  // The same under another name, e.g. for the part that was written before an error. Not for
+  // one that is written in place.
   void commit_as(const std::filesystem::path& path, bool sync = true);
   std::uint64_t bytes_written() const noexcept { return bytes_written_; }
   const std::filesystem::path& path() const noexcept { return path_; }
+  bool in_place() const noexcept { return temporary_.empty(); }
 
  private:
   void flush();
@@ -50,7 +53,8 @@ class AtomicFile {
   void write_out(const char* data, std::size_t size);
 
   std::filesystem::path path_;
-  std::filesystem::path temporary_;
+  std::filesystem::path target_;     // what is replaced
+  std::filesystem::path temporary_;  // empty: in place
   std::vector<char> buffer_;
   std::uint64_t bytes_written_ = 0;
   int fd_ = -1;

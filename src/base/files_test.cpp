@@ -1,10 +1,12 @@
 // Files: round trips, atomic replacement, refusal of anything that is not a regular file.
 #include "base/files.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
@@ -70,6 +72,27 @@ TEST_F(Files, UncommittedFileLeavesTheOldContent) {
   }
   EXPECT_EQ(read_file(root_ / "f", 100), "old");
   EXPECT_EQ(entries(), 1U);
+}
+
+TEST_F(Files, LinksAndPipesStayWhatTheyAre) {
+  write_file_atomic(root_ / "f", "old");
+  std::filesystem::create_symlink(root_ / "f", root_ / "link");
+  write_file_atomic(root_ / "link", "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(root_ / "link"));
+  EXPECT_EQ(read_file(root_ / "f", 100), "new");
+
+  const std::filesystem::path pipe = root_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  write_file_atomic(pipe, "through");
+  char got[16];
+  const ssize_t count = ::read(reader, got, sizeof got);
+  ::close(reader);
+  ASSERT_GE(count, 0);
+  EXPECT_EQ(std::string_view(got, static_cast<std::size_t>(count)), "through");
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  EXPECT_EQ(entries(), 3U);
 }
 
 TEST_F(Files, ReadRefusesMissingLargeAndSpecialFiles) {

@@ -92,6 +92,7 @@ std::optional<std::filesystem::path> JsonLinesWriter::keep_partial() {
   } catch (const FileError&) {
     return std::nullopt;  // e.g. of a full disk, which is what failed before
   }
+  if (file_->in_place()) return std::nullopt;  // it went where it was to go
   return path;
 }
 
