@@ -32,10 +32,13 @@ BY_LAYER = dict(full_attention=dict(YARN_ROPE, rope_theta=20000.0),
                 sliding_attention=dict(rope_type="default", rope_theta=3000.0))
 PARTIAL_ROPE = dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.75)
 EXPERTS = dict(num_experts=5, num_experts_per_tok=2, moe_intermediate_size=48)
+# config.json says that head and embedding are one, and both are stored with values of their own.
+CALLED_TIED = "llama_called_tied"
 VARIANTS = {
     "llama": ("Llama", {}),
     "llama_biases_tied": ("Llama", dict(attention_bias=True, mlp_bias=True,
                                         tie_word_embeddings=True, head_dim=24)),
+    CALLED_TIED: ("Llama", dict(tie_word_embeddings=False)),
     "llama31_rope": ("Llama", dict(rope_parameters=LLAMA3_ROPE)),
     "llama_linear_rope": ("Llama", dict(rope_parameters=LINEAR_ROPE)),
     "llama_yarn": ("Llama", dict(rope_parameters=YARN_ROPE)),
@@ -130,6 +133,9 @@ def main():
             else:
                 parameter.data.add_(torch.randn_like(parameter) * 0.1)
         model.save_pretrained(output / name)
+        if name == CALLED_TIED:
+            path = output / name / "config.json"
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"tie_word_embeddings": True}))
         model = model_class.from_pretrained(output / name, dtype=torch.float32,
                                             attn_implementation="eager").eval()
         ids = [torch.randint(0, 300, (length,)).tolist() for length in LENGTHS]
