@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "adapter_files/named_path.h"
 #include "base/errors.h"
@@ -84,6 +85,8 @@ int inspect_compare(const std::filesystem::path& base, const std::vector<std::st
                     bool each, const SpectrumCommandOptions& common,
                     const CompareCommandOptions& options, CommandContext& context) {
   const std::vector<NamedPath> named = parse_named_paths(candidates, "--compare");
+  std::optional<AtomicFile> page;  // begun before the work, which a wrong path would waste
+  if (common.output) page.emplace(*common.output);
   ModelOptions base_options;
   base_options.model = base;
   base_options.threads = common.threads;
@@ -117,12 +120,13 @@ int inspect_compare(const std::filesystem::path& base, const std::vector<std::st
   for (std::size_t a = 0; a < input.adapters.size(); ++a) {
     print_adapter(input, a, each, context.out);
   }
-  if (!common.output) return 0;
+  if (!page) return 0;
   input.title =
       "Updates of " + (base.filename().empty() ? base.parent_path() : base).filename().string();
   input.subtitle = join(input.adapters, ", ");
   input.footer = context.program.name + " " + context.program.version;
-  write_file_atomic(*common.output, render_comparison(input));
+  page->write(render_comparison(input));
+  page->commit();
   context.out << common.output->string() << "\n";
   return 0;
 }

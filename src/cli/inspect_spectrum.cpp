@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 #include "base/errors.h"
 #include "base/files.h"
@@ -137,6 +138,8 @@ std::string sparkline(const std::vector<double>& values) {
 int inspect_spectrum(const std::filesystem::path& path, bool each,
                      const SpectrumCommandOptions& options, CommandContext& context) {
   const Subject subject = subject_of(path, options);
+  std::optional<AtomicFile> page;  // begun before the work, which a wrong path would waste
+  if (options.output) page.emplace(*options.output);
   const LoadedModel loaded = load_for_command(subject.model, context);
   const auto cache = options.svd_cache ? open_user_svd_cache() : nullptr;
   Progress progress({.label = "decompose", .unit = "layer"});
@@ -157,7 +160,7 @@ int inspect_spectrum(const std::filesystem::path& path, bool each,
     }
   }
   print_table(input.layers, each, subject.rank, context.out);
-  if (!options.output) return 0;
+  if (!page) return 0;
   const std::filesystem::path& model = subject.model.model;
   input.title =
       "Spectrum of " + (model.filename().empty() ? model.parent_path() : model).filename().string();
@@ -165,7 +168,8 @@ int inspect_spectrum(const std::filesystem::path& path, bool each,
   input.footer = context.program.name + " " + context.program.version;
   input.rank = subject.rank;
   input.facts = facts_of(input);
-  write_file_atomic(*options.output, render_spectrum(input));
+  page->write(render_spectrum(input));
+  page->commit();
   context.out << options.output->string() << "\n";
   return 0;
 }

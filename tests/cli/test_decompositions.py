@@ -124,6 +124,10 @@ class Decompositions(harness.Base):
         self.assertIn(f"{self.WEIGHTS} decompositions read", each.stdout)
         self.assertIn("model.layers.1.mlp.up_proj", each.stdout)
         self.assertNotIn("medium", each.stdout)
+        for more in (("--spectrum",), ("--compare", self.root / "drawn")):
+            nowhere = svtune("inspect", self.model, *more, "--output", self.root / "no" / "p.html")
+            self.refused(nowhere, 1, "p.html: cannot create")
+            self.assertEqual(nowhere.stdout, "", "nothing is computed for a page without a place")
         self.refused(svtune("inspect", self.model, "--rank", 3), 2,
                      "--rank: applies only with --spectrum")
 
