@@ -94,17 +94,23 @@ std::optional<LabelSet> labels_of(const Classification& task, const Model& model
 
 Score run_label_task(const LabelTask& task, const LabelInput& input) {
   LabelMeter meter(input.data.num_classes());
-  const std::vector<std::int64_t> places = predict(input, meter);
-  if (!std::isfinite(meter.loss())) {
+  std::vector<std::int64_t> places;
+  const auto measure = [&] {
+    places = predict(input, meter);
+    if (std::isfinite(meter.loss())) return;
     throw RunError("the loss is not finite",
                    "the weights hold NaN or infinity, or overflow in this dtype; try --dtype fp32");
-  }
+  };
   if (task.predictions) {
+    // Begun before the work, which a wrong path would waste.
     write_json_lines(*task.predictions, [&](JsonLinesWriter& writer) {
+      measure();
       for (std::int64_t i = 0; i < input.count; ++i) {
         writer.write(prediction(input.data, meter, i, places[static_cast<std::size_t>(i)]));
       }
     });
+  } else {
+    measure();
   }
   const std::vector<Measured> metrics =
       meter.metrics({task.bootstrap, static_cast<std::uint64_t>(task.seed)});

@@ -68,6 +68,10 @@ class Learning(Images):
                 self.assertTrue(all(1 / 3 <= row["probability"] <= 1 for row in rows))
                 table = test_formats.Table(test_formats.sections("formats.md")["Lines of eval --predictions"])
                 self.assertEqual({name for row in rows for name in table.fields_of(row)} - table.all, set())
+                lost = svtune("eval", "--task", "classify", *trained, "--data", self.test_images,
+                              "--predictions", self.root / "no" / "rows.jsonl")
+                self.refused(lost, 1, "rows.jsonl: cannot create")
+                self.assertNotIn("eval  ", lost.stderr, "nothing is measured for a lost file")
 
     def test_report_shows_confusions_and_pictures(self):
         run = self.root / "reported"
