@@ -95,5 +95,28 @@ TEST_F(FamilyParity, GreedyTokensEqualTransformers) {
   EXPECT_EQ(models, 44);
 }
 
+// A trained model, whose distributions are peaked as random ones' are not.
+TEST(SmolLm2, GreedyTokensEqualTransformers) {
+  const char* path = std::getenv("SVTUNE_SMOLLM2_GGUF");
+  if (path == nullptr) GTEST_SKIP() << "SVTUNE_SMOLLM2_GGUF does not name the GGUF file";
+  const std::filesystem::path output = std::filesystem::path(testing::TempDir()) /
+                                       ("smollm2-" + std::to_string(::getpid()) + ".json");
+  const std::string command = "'" + oracle_python() +
+                              "' '" SVTUNE_SOURCE_DIR "/tests/oracle/smollm2_greedy.py' '" +
+                              std::string(path) + "' '" + output.string() + "'";
+  const int code = std::system(command.c_str());
+  if (code == 77 * 256 || code == 127 * 256) GTEST_SKIP() << "no Python with transformers, gguf";
+  ASSERT_EQ(code, 0);
+  const Json expected = read_json_file(output);
+  std::filesystem::remove(output);
+  const auto ids = expected.at("ids").get<std::vector<std::vector<std::int32_t>>>();
+  const auto wanted = expected.at("greedy").get<std::vector<std::vector<std::int32_t>>>();
+  Model model = load_model(path, {at::kFloat});
+  GenerateOptions options;
+  options.max_new_tokens = static_cast<std::int64_t>(wanted.at(0).size());
+  const auto together = generate(*model.net, ids, options);
+  for (std::size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(together[i].ids, wanted[i]) << i;
+}
+
 }  // namespace family_test
 }  // namespace svtune
