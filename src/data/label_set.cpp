@@ -22,6 +22,11 @@ std::optional<std::int64_t> whole_number(const std::string& text) {
   return number;
 }
 
+std::string unused_columns_text(const LabelledRecords& records) {
+  if (records.unused_columns.empty()) return "";
+  return "; columns not used: " + join_some(records.unused_columns, ", ");
+}
+
 std::string known_names(const LabelSet& labels) {
   constexpr std::size_t kShown = 20;
   const std::vector<std::string>& all = labels.names();
@@ -136,7 +141,7 @@ std::string class_summary(const LabelledRecords& records, const LabelSet& labels
             format_count(static_cast<std::uint64_t>(counts[i])) + " (" +
             percent(static_cast<double>(counts[i]) / total) + ")";
   }
-  return text;
+  return text + unused_columns_text(records);
 }
 
 double number_of(const LabelledRecords& records, const LabelledRecord& record) {
@@ -163,7 +168,7 @@ std::string number_summary(const LabelledRecords& records) {
   const double variance = std::max(0.0, squares / count - mean * mean);
   return records.name + ": " + format_count(records.records.size()) + " records; targets from " +
          general(low, 4) + " to " + general(high, 4) + ", mean " + general(mean, 4) +
-         ", deviation " + general(std::sqrt(variance), 4);
+         ", deviation " + general(std::sqrt(variance), 4) + unused_columns_text(records);
 }
 
 }  // namespace svtune

@@ -106,8 +106,12 @@ void read_delimited(const std::filesystem::path& path, TableForm form,
                     "Is the file of another kind, or in another encoding? iconv converts those.");
   }
   const std::size_t width = row.cells.size();
-  const LabelledColumns columns =
-      choose_columns(options.header ? row.cells : numbered(width), options, first_place);
+  const std::vector<std::string> names = options.header ? row.cells : numbered(width);
+  const LabelledColumns columns = choose_columns(names, options, first_place);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const bool read = i == columns.label_index || std::ranges::count(columns.text_indices, i) > 0;
+    if (!read) out.unused_columns.push_back(names[i]);
+  }
   out.text_columns = names_of(columns.texts);
   out.label_column = columns.label;
   if (options.header) more = rows.next(row);
@@ -142,6 +146,7 @@ class JsonLabels {
       if (!options_.skip_bad_lines) throw;
       return "its columns are not known";
     }
+    for (const auto& [key, value] : record.items()) see(key);
     for (const std::string& text : columns_->texts) {
       const auto found = record.find(text);
       if (found == record.end() || found->is_null()) return "column " + text + " is missing";
@@ -173,8 +178,16 @@ class JsonLabels {
   }
 
   const std::optional<LabelledColumns>& columns() const { return columns_; }
+  const std::vector<std::string>& unused() const { return unused_; }
 
  private:
+  void see(const std::string& key) {
+    constexpr std::size_t kMostColumns = 1000;
+    if (unused_.size() == kMostColumns) return;
+    if (key == columns_->label || std::ranges::count(columns_->texts, key) > 0) return;
+    if (std::ranges::count(unused_, key) == 0) unused_.push_back(key);
+  }
+
   LabelledColumns columns_of(const Json& record) const {
     std::vector<std::string> names;
     for (const auto& [key, value] : record.items()) names.push_back(key);
@@ -190,6 +203,7 @@ class JsonLabels {
   const LabelledOptions& options_;
   std::string name_;
   std::optional<LabelledColumns> columns_;
+  std::vector<std::string> unused_;
 };
 
 void read_json(const std::filesystem::path& path, const LabelledOptions& options,
@@ -206,6 +220,7 @@ void read_json(const std::filesystem::path& path, const LabelledOptions& options
   if (!labels.columns()) return;
   out.text_columns = names_of(labels.columns()->texts);
   out.label_column = labels.columns()->label;
+  out.unused_columns = labels.unused();
 }
 
 }  // namespace
@@ -228,6 +243,7 @@ LabelledRecords LabelledRecords::without_records() const {
   out.name = name;
   out.text_columns = text_columns;
   out.label_column = label_column;
+  out.unused_columns = unused_columns;
   return out;
 }
 

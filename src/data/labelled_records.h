@@ -25,7 +25,8 @@ struct LabelledRecords {
   std::vector<LabelledRecord> records;
   std::vector<BadRecord> bad;  // 20 at most
   std::int64_t num_bad = 0;
-  std::string text_columns, label_column;  // that were read
+  std::string text_columns, label_column;   // that were read
+  std::vector<std::string> unused_columns;  // that are there beside them
 
   std::string place(const LabelledRecord& record) const {
     return record.line == 0 ? record.first : name + ":" + std::to_string(record.line);

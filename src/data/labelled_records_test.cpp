@@ -17,7 +17,9 @@ namespace labelled_records_test {
 
 using test::error_of;
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
+using testing::Not;
 
 LabelledRecords read(const test::TempDirectory& dir, const std::string& name,
                      const std::string& text, const LabelledOptions& options = {}) {
@@ -143,6 +145,19 @@ TEST(LabelledRecords, HeldOutRecordsFollowFromTheSeed) {
   };
   EXPECT_EQ(split(1), split(1));
   EXPECT_NE(split(1), split(2));
+}
+
+TEST(LabelSet, SummariesNameColumnsThatAreNotUsed) {
+  const test::TempDirectory dir;
+  const auto table = read(dir, "a.csv", "id,text,title,label\n1,a,x,0\n2,b,y,1\n");
+  EXPECT_THAT(class_summary(table, LabelSet::of(table)), EndsWith("; columns not used: id, title"));
+  EXPECT_THAT(number_summary(table), EndsWith("; columns not used: id, title"));
+  const auto lines = read(dir, "a.jsonl",
+                          "{\"text\": \"a\", \"label\": 0}\n"
+                          "{\"text\": \"b\", \"label\": 1, \"lang\": \"en\"}\n");
+  EXPECT_THAT(class_summary(lines, LabelSet::of(lines)), EndsWith("; columns not used: lang"));
+  const auto all = read(dir, "b.csv", "text,label\na,0\nb,1\n");
+  EXPECT_THAT(class_summary(all, LabelSet::of(all)), Not(HasSubstr("not used")));
 }
 
 TEST(LabelSet, NumbersAndWordsAreOrdered) {
