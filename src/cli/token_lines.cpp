@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/errors.h"
+#include "base/text_util.h"
 
 namespace svtune {
 
@@ -15,7 +16,11 @@ std::string text_of(const Json& line, const std::string& place) {
 std::vector<std::int32_t> ids_of(const Json& line, const std::string& place) {
   const auto found = line.find("ids");
   if (found == line.end() || !found->is_array()) {
-    throw FileError(place, "need \"text\" or a list \"ids\"");
+    std::vector<std::string> keys;
+    for (const auto& [key, value] : line.items()) keys.push_back(key);
+    const std::string there = keys.empty() ? "none" : join_some(keys, ", ");
+    throw FileError(place, "need \"text\" or a list \"ids\", there is " + there,
+                    "Give each line a text under \"text\", or its token ids.");
   }
   std::vector<std::int32_t> ids;
   for (const Json& each : *found) {

@@ -135,6 +135,8 @@ TEST(Application, UnknownOptionNamesTheNearest) {
   EXPECT_EQ(
       usage_failure({"fit", "m", "--iterations-of-the-svd"}),
       "error: unknown option --iterations-of-the-svd\nhint: did you mean --svd-iterations?\n");
+  EXPECT_EQ(usage_failure({"fit", "m", "--lr", "1e-4"}),
+            "error: unknown option --lr\nhint: did you mean --learning-rate?\n");
   EXPECT_EQ(usage_failure({"fit", "m", "--zzzzzzzz=3"}),
             "error: unknown option --zzzzzzzz\nhint: --help lists the options\n");
 }

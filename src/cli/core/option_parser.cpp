@@ -63,6 +63,7 @@ class Binding {
     if (!renamed.empty()) throw UsageError("unknown option " + name, renamed);
     std::string nearest = nearest_name(name, flags());
     if (nearest.empty()) nearest = flag_with_words_of(name);
+    if (nearest.empty()) nearest = flag_with_initials(name);
     throw UsageError("unknown option " + name, nearest.empty() ? "--help lists the options"
                                                                : "did you mean " + nearest + "?");
   }
@@ -83,6 +84,17 @@ class Binding {
       }
     }
     return best;
+  }
+
+  // --lr means --learning-rate.
+  std::string flag_with_initials(const std::string& name) const {
+    for (const std::string& flag : flags()) {
+      const std::vector<std::string_view> words = split(std::string_view(flag).substr(2), '-');
+      std::string initials;
+      for (const std::string_view word : words) initials += word.substr(0, 1);
+      if (words.size() > 1 && initials == std::string_view(name).substr(2)) return flag;
+    }
+    return "";
   }
 
   // What is no option goes to the positional fields in order; a list takes all that is left.
