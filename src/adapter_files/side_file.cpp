@@ -40,8 +40,9 @@ std::optional<SideFile> read_side_file(const std::filesystem::path& directory) {
     throw FileError(path.string(), "\"format\" must be 1 or 2",
                     "A newer svtune may have written it.");
   }
-  // Beside weights in a form of PEFT's own the file tells of the prompts only.
-  if (json.contains("prompt") && !json.contains("options")) return std::nullopt;
+  // Beside weights in a form of PEFT's own the file tells of the prompts or the head only.
+  const bool tells = json.contains("prompt") || json.contains("head");
+  if (tells && !json.contains("options")) return std::nullopt;
   try {
     return SideFile{format.get<std::int64_t>(), record_from_json(json, path.string()),
                     read_hashes(json, path.string())};
@@ -63,6 +64,14 @@ void write_side_file(const Model& model, const AdapterSet& adapters, const Adapt
   for (const Linear* layer : adapted_layers(adapters)) {
     json["base_hashes"][layer->name()] = base_hash(model, layer->name() + ".weight");
   }
+  write_file_atomic(directory / kSideFile, dump_json(json, {.indent = 2, .final_newline = true}));
+}
+
+void write_head_alone(const Model& model, const std::filesystem::path& directory) {
+  if (model.net->is_language_model()) return;
+  Json json = Json::object();
+  json["format"] = kOrdinary;
+  json["head"] = head_json(model);
   write_file_atomic(directory / kSideFile, dump_json(json, {.indent = 2, .final_newline = true}));
 }
 

@@ -21,12 +21,16 @@ struct SideFile {
   std::map<std::string, std::string> base_hashes;  // adapted layer -> hash of its stored weight
 };
 
-// nullopt when the directory has none, or one that tells of the prompts only. Throws FileError when
+// nullopt when the directory has none, or one that tells of the prompts or the head only. Throws FileError when
 // it is malformed or newer.
 std::optional<SideFile> read_side_file(const std::filesystem::path& directory);
 
 void write_side_file(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,
                      const std::filesystem::path& directory);
+
+// What PEFT's own form has no place for: the head of labels or of hidden words. Nothing for a
+// language model.
+void write_head_alone(const Model& model, const std::filesystem::path& directory);
 
 // Throws ModelError naming the layers whose stored base weight has another hash, or that the
 // model does not have.

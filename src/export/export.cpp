@@ -4,6 +4,7 @@
 #include "adapter_files/peft_directory.h"
 #include "adapter_files/side_file.h"
 #include "base/errors.h"
+#include "io/preprocessor_file.h"
 #include "io/prompt_files.h"
 #include "libtorch/prelude.h"
 #include "merge/model_writer.h"
@@ -30,7 +31,12 @@ LoraExportReport export_lora(const Model& model, const AdapterSet& adapters,
   }
   const std::filesystem::path target = record.needs_its_base ? staging / "adapter" : staging;
   LoraExportReport report = write_lora_export(model, adapters, record, target, options);
-  if (record.needs_its_base) write_side_file(model, adapters, record, target);
+  if (record.needs_its_base) {
+    write_side_file(model, adapters, record, target);
+  } else {
+    write_head_alone(model, target);
+  }
+  write_preprocessor(target, model.preprocessor);
   if (record.prompt) {
     if (record.needs_its_base) write_prompt_files(staging / "base", *record.prompt, model.path);
     write_prompt_files(target, *record.prompt, model.path);

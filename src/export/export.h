@@ -15,7 +15,8 @@ namespace svtune {
 
 // A LoRA for the untouched base: scale baked into B, alpha = r, use_rslora false, one rank, no
 // patterns. Works for every method that leaves the base's shape alone. An adapter that needs its
-// own quantised base is written to directory/adapter with that base in directory/base. Throws
+// own quantised base is written to directory/adapter with that base in directory/base. The names of
+// labels and the preparation of images stand beside it, as beside a saved adapter. Throws
 // UsageError for `full` (merge it instead).
 LoraExportReport export_lora(const Model& model, const AdapterSet& adapters,
                              const AdapterRecord& record, const std::filesystem::path& directory,

@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "adapter_files/adapter_file.h"
+#include "adapter_files/adapter_head.h"
 #include "adapter_files/low_rank_export.h"
 #include "adapters/low_rank/low_rank_adapter.h"
 #include "attach/attach.h"
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
+#include "io/preprocessor_file.h"
+#include "io/tiny_encoder_test_util.h"
 #include "io/tiny_model_test_util.h"
 #include "libtorch/prelude.h"
 #include "merge/merge.h"
@@ -127,6 +130,42 @@ TEST_F(Export, RankLimitReportsItsError) {
     const double error = frobenius(whole.effective_weight() - cut.effective_weight());
     EXPECT_NEAR(error, report.layers[i].error, 1e-5 * (1 + error)) << whole.name();
   }
+}
+
+// No file of PEFT's has a place for them.
+TEST_F(Export, NamesOfLabelsAndPreparationStandBesideTheLora) {
+  test::write_tiny_encoder(directory_ / "e", {.bare = true});
+  LoadOptions headed;
+  headed.head = NewHead{HeadTask::kDocument, 3, {"cat", "dog", "fox"}, 4};
+  Model model = load_model(directory_ / "e", headed);
+  model.preprocessor = parse_json(R"({"size": 56})", "test");
+  const Attached attached = attach(model, LoraConfig{.low_rank = {.rank = 2}}, kAllLinear, {});
+  test::disturb(attached.adapters);
+  export_lora(model, attached.adapters, attached.record, directory_ / "lora");
+  EXPECT_EQ(read_preprocessor(directory_ / "lora"), model.preprocessor);
+  LoadOptions told;
+  told.head = adapter_head(directory_ / "e", directory_ / "lora");
+  ASSERT_TRUE(told.head);
+  EXPECT_EQ(told.head->names, headed.head->names);
+  Model again = load_model(directory_ / "e", told);
+  load_adapter(again, directory_ / "lora");
+  EXPECT_LT(test::max_difference(test::document_logits_of(again), test::document_logits_of(model)),
+            1e-5);
+}
+
+TEST_F(Export, HeadOfHiddenWordsIsToldBesideTheLora) {
+  test::write_tiny_encoder(directory_ / "e", {.bare = true});
+  LoadOptions headed;
+  headed.head = NewHead{HeadTask::kMasked};
+  Model model = load_model(directory_ / "e", headed);
+  const Attached attached = attach(model, LoraConfig{.low_rank = {.rank = 2}}, kAllLinear, {});
+  export_lora(model, attached.adapters, attached.record, directory_ / "lora");
+  const auto told = adapter_head(directory_ / "e", directory_ / "lora");
+  ASSERT_TRUE(told);
+  EXPECT_EQ(told->task, HeadTask::kMasked);
+  headed.head = told;
+  Model again = load_model(directory_ / "e", headed);
+  EXPECT_NO_THROW(load_adapter(again, directory_ / "lora"));
 }
 
 TEST_F(Export, OnlyPissaHasAResidual) {
