@@ -16,6 +16,7 @@
 #include "data/image_store.h"
 #include "data/labelled_store.h"
 #include "data/trained_prompt.h"
+#include "eval/document_lengths.h"
 #include "io/load_tokenizer.h"
 #include "io/preprocessor_file.h"
 #include "libtorch/prelude.h"
@@ -88,6 +89,10 @@ Score evaluate_language(const Task& task, LoadedModel& loaded, const Tokenizer& 
   const std::string_view field = loaded.routed() ? kAdapterField : "";
   for (const std::string& loss : data_losses(data, field)) observer.warning(loss);
   const std::int64_t count = count_of(options, data.size());
+  // Others cut nothing, and read no more than the questions.
+  if constexpr (requires { task.max_length; }) {
+    require_positions(*loaded.model.net, data, count, options.data.string());
+  }
   const bool language = loaded.model.net->is_language_model();
   const EvalInput input{*loaded.model.net,
                         data,
@@ -170,8 +175,9 @@ Score evaluate_labels(const LabelTask& task, std::optional<LabelSet> labels, Loa
   check_preprocessing(loaded);
   const auto data = read_documents(task, std::move(labels), loaded, tokenizer, options);
   for (const std::string& loss : data->losses()) observer.warning(loss);
-  LabelInput input{nets_of(loaded), *data, count_of(options, data->size()), options.batch_size,
-                   observer};
+  const std::int64_t count = count_of(options, data->size());
+  require_positions(*loaded.model.net, *data, count, options.data.string());
+  LabelInput input{nets_of(loaded), *data, count, options.batch_size, observer};
   if (!loaded.model.net->is_language_model()) {
     input.adapters = adapters_of(loaded, data->records(), input.count, options.adapter);
   }

@@ -76,11 +76,16 @@ at::Tensor Backbone::embed(const Batch& batch, at::ScalarType dtype) const {
   if (type_embedding.exists()) {
     x = x + embedded_types(type_embedding, batch.token_types, x.size(0)).to(dtype);
   }
-  if (position_embedding.exists()) {
-    check_positions(batch, position_embedding.weight().size(0) - first_position);
+  if (const auto positions = longest_document()) {
+    check_positions(batch, *positions);
     x = x + position_embedding.forward(batch.positions + first_position).to(dtype);
   }
   return embedding_norm.forward(x);
+}
+
+std::optional<std::int64_t> Backbone::longest_document() const {
+  if (!position_embedding.exists()) return std::nullopt;
+  return position_embedding.weight().size(0) - first_position;
 }
 
 at::Tensor Backbone::finish(const at::Tensor& hidden) const {

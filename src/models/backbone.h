@@ -57,6 +57,8 @@ struct Backbone {
   // ImageEmbedding::forward does.
   at::Tensor forward(const Batch& batch, at::ScalarType dtype, KvCache* cache,
                      RecomputePlan recompute, const PassDropout& dropout);
+  // Tokens of the longest document that forward() takes; nullopt where positions have no table.
+  std::optional<std::int64_t> longest_document() const;
   // The rows that the head reads of hidden states [M, hidden].
   at::Tensor finish(const at::Tensor& hidden) const;
   void parts(PartVisitor& visit);

@@ -38,6 +38,11 @@ class Network {
   // Whether its head has a row for each word: it predicts next words or finds hidden ones.
   bool predicts_words() const { return is_language_model() || spec_.task == HeadTask::kMasked; }
 
+  // See Backbone::longest_document.
+  std::optional<std::int64_t> longest_document() const {
+    return parts_.backbone.longest_document();
+  }
+
   // See Backbone::forward. Throws ModelError for a cache where attention goes both ways, for images
   // where the model reads text, and for none where it reads images.
   at::Tensor forward(const Batch& batch, KvCache* cache = nullptr);

@@ -105,6 +105,36 @@ TEST_F(LabelTraining, ClassesAreLearnedSavedAndMeasured) {
   EXPECT_THAT(predictions, HasSubstr(R"("label": "yes")"));
 }
 
+// The tiny encoder has 64 positions. Nothing short of the last record is too long.
+TEST_F(LabelTraining, DocumentsBeyondThePositionsAreRefusedBeforeAnyWork) {
+  TrainOptions options = wanted(TrainTask::kClassify);
+  std::string records = test::labelled_pairs(64, false) + "w1";
+  for (int i = 0; i < 90; ++i) records += " w2";
+  write_file_atomic(directory_ / "train.tsv", records + "\tw3\tyes\n");
+  RunObserver observer;
+  try {
+    static_cast<void>(prepare_session(options, observer));
+    FAIL() << "a document without positions was taken";
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("1 of 65 documents have more tokens than the model has "
+                                        "positions, 64; the longest has 95"));
+    EXPECT_THAT(error.hint(), HasSubstr("--max-length 64"));
+  }
+  options.train.batch.max_length = 64;
+  EXPECT_NO_THROW(static_cast<void>(prepare_session(options, observer)));
+  LoadOptions headed;
+  headed.head = NewHead{HeadTask::kDocument, 2, {"no", "yes"}};
+  LoadedModel loaded = load_with_adapter(directory_ / "model", std::nullopt, headed);
+  const std::optional<Tokenizer> tokenizer = tokenizer_for(loaded);
+  EvalObserver silent;
+  EvalOptions what;
+  what.data = directory_ / "train.tsv";
+  what.task = Classification{};
+  EXPECT_THROW(evaluate(loaded, &*tokenizer, what, silent), UsageError);
+  what.limit = 64;
+  EXPECT_EQ(evaluate(loaded, &*tokenizer, what, silent).figure("documents"), 64);
+}
+
 TEST_F(LabelTraining, NumbersAreLearnedSavedAndMeasured) {
   RunObserver observer;
   run_training(wanted(TrainTask::kRegress), observer);

@@ -31,6 +31,17 @@ void check_vocabulary(const TrainSession& session) {
   }
 }
 
+// Before any work: the long document may be the last one.
+void check_lengths(const TrainSession& session) {
+  const DataFileOptions& data = session.options.data;
+  const auto check = [&](const StreamSource& source, const std::filesystem::path& path) {
+    const DocumentStore& documents = source.stream().store();
+    require_positions(*session.model.net, documents, documents.size(), path.string());
+  };
+  check(*session.batches, data.data);
+  if (session.eval_batches) check(*session.eval_batches, data.eval_data.value_or(data.data));
+}
+
 // As many words as the run's model has, where these are not those that its base is stored with.
 std::optional<std::int64_t> wanted_words(const TrainSession& session) {
   const TrainModelOptions& base = session.options.model;
@@ -130,6 +141,7 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   if (!begun) tell_renamed_labels(session, observer);
   check_vocabulary(session);
   rules_of(session.options.data.task).check_model(session, observer);
+  check_lengths(session);
   const TrainConfig& train = session.options.train;
   session.total_steps =
       total_steps(train, train.max_steps ? 0 : session.batches->stream().total_batches());
