@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/errors.h"
+#include "base/text_util.h"
 
 namespace svtune {
 namespace {
@@ -63,6 +64,13 @@ bool is_name_of_a_split(const std::string& name) {
   return std::ranges::find(kSplits, name) != kSplits.end();
 }
 
+// Names of classes go into JSON files, which hold nothing else.
+void require_utf8(const fs::path& folder) {
+  if (is_valid_utf8(folder.filename().string())) return;
+  throw FileError(folder.string(), "the folder's name, which is that of a class, is no UTF-8",
+                  "Rename the folder; convmv does so for many.");
+}
+
 void require_classes(const fs::path& path, const std::vector<fs::path>& folders) {
   if (folders.empty()) {
     throw FileError(path.string(), "the folder has no sub folders; their names are the classes",
@@ -100,6 +108,7 @@ LabelledRecords read_image_folder(const fs::path& path, bool skip) {
   }
   std::vector<fs::path> above = {real_path(path)};
   for (const fs::path& folder : folders) {
+    require_utf8(folder);
     std::vector<fs::path> files;
     add_files(folder, above, files);
     if (files.empty()) throw FileError(folder.string(), "the folder of this class has no file");

@@ -62,6 +62,9 @@ TEST_F(ImageData, FoldersThatAreNoClassesAreNamed) {
   add("splits/train/cat/a.png");
   add("splits/test/cat/a.png");
   EXPECT_THAT(refusal("splits"), HasSubstr("parts of a data set"));
+  add("latin/caf\xE9/a.png");
+  add("latin/dog/a.png");
+  EXPECT_THAT(refusal("latin"), HasSubstr("is no UTF-8"));
   add("ring/cat/a.png");
   fs::create_directory_symlink(folder_ / "ring", folder_ / "ring/cat/again");
   EXPECT_THAT(refusal("ring"), HasSubstr("ring/cat/again: this link leads back"));

@@ -47,7 +47,12 @@ std::optional<std::size_t> number_of(const std::string& text, std::size_t column
 
 std::size_t named_index(const Names& names, const std::string& name, const char* option,
                         const std::string& place) {
-  if (const auto index = index_of(names, name)) return *index;
+  if (const auto index = index_of(names, name)) {
+    if (std::ranges::count(names, name) == 1) return *index;
+    throw FileError(place, "several columns are called \"" + name + "\"",
+                    "Say which one is meant by its number, from 1, with " + std::string(option) +
+                        ".");
+  }
   if (const auto index = number_of(name, names.size())) return *index;
   throw UsageError(std::string(option) + ": " + place + " has no column \"" + name + "\"; it has " +
                        join(names, ", "),

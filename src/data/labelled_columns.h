@@ -21,7 +21,7 @@ struct LabelledColumns {
 // Of the columns `names`: those that the options name, by name or by number from 1, else those of
 // GLUE's tasks and their like; the adapter's where there is one. Throws UsageError for a column
 // that is not there or more than two texts, FileError naming `place` when there is nothing to go
-// by.
+// by, and for a name that several have.
 LabelledColumns choose_columns(const std::vector<std::string>& names,
                                const LabelledOptions& options, const std::string& place);
 

@@ -54,6 +54,16 @@ TEST(LabelledRecords, ColumnsByNumberOfAFileWithoutHeader) {
               HasSubstr("no column \"5\"; it has 1, 2, 3, 4"));
 }
 
+TEST(LabelledRecords, ANameOfSeveralColumnsIsNoChoice) {
+  const test::TempDirectory dir;
+  const std::string rows = "text,label,label\nA,yes,1\nB,no,0\n";
+  EXPECT_THAT(error_of([&] { read(dir, "a.csv", rows); }),
+              HasSubstr("several columns are called \"label\""));
+  LabelledOptions options;
+  options.label_column = "3";
+  EXPECT_EQ(read(dir, "a.csv", rows, options).records[1].label, "0");
+}
+
 TEST(LabelledRecords, JsonLabelsAreWordsOrNumbers) {
   const test::TempDirectory dir;
   const auto records = read(dir, "a.jsonl",

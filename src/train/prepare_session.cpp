@@ -8,6 +8,7 @@
 
 #include "adapter_files/adapter_vocabulary.h"
 #include "base/errors.h"
+#include "eval/document_lengths.h"
 #include "io/load_tokenizer.h"
 #include "libtorch/prelude.h"
 #include "models/model_dropout.h"
