@@ -1,7 +1,6 @@
 #include "data/label_set.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <set>
 #include <utility>
@@ -14,13 +13,6 @@ namespace svtune {
 namespace {
 
 constexpr std::size_t kMostClasses = 1000;
-
-std::optional<std::int64_t> whole_number(const std::string& text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 std::string unused_columns_text(const LabelledRecords& records) {
   if (records.unused_columns.empty()) return "";
@@ -41,10 +33,12 @@ LabelSet::LabelSet(std::vector<std::string> names) : names_(std::move(names)) {
   if (names_.size() < 2) throw UsageError("a classification needs two labels at least");
   for (std::size_t i = 0; i < names_.size(); ++i) {
     if (names_[i].empty()) throw UsageError("a label is empty");
-    sorted_.emplace_back(names_[i], static_cast<std::int64_t>(i));
-    numeric_ = numeric_ || whole_number(names_[i]).has_value();
+    const auto id = static_cast<std::int64_t>(i);
+    sorted_.emplace_back(names_[i], id);
+    if (const auto number = parse_decimal(names_[i])) numbers_.emplace_back(*number, id);
   }
   std::ranges::sort(sorted_);
+  std::ranges::sort(numbers_);
   const auto same = std::ranges::adjacent_find(
       sorted_, [](const auto& a, const auto& b) { return a.first == b.first; });
   if (same != sorted_.end()) throw UsageError("the label \"" + same->first + "\" is given twice");
@@ -70,8 +64,9 @@ LabelSet LabelSet::of(const LabelledRecords& records) {
                     "Name all classes with --labels where other files have them.");
   }
   std::vector<std::string> names(seen.begin(), seen.end());
-  if (std::ranges::all_of(names, [](const auto& name) { return whole_number(name).has_value(); })) {
-    std::ranges::stable_sort(names, {}, [](const auto& name) { return *whole_number(name); });
+  const auto is_number = [](const std::string& name) { return parse_decimal(name).has_value(); };
+  if (std::ranges::all_of(names, is_number)) {
+    std::ranges::stable_sort(names, {}, [](const auto& name) { return *parse_decimal(name); });
   }
   return LabelSet(std::move(names));
 }
@@ -80,9 +75,16 @@ std::optional<std::int64_t> LabelSet::find(const std::string& label) const {
   const auto found = std::ranges::lower_bound(
       sorted_, label, {}, [](const auto& entry) { return std::string_view(entry.first); });
   if (found != sorted_.end() && found->first == label) return found->second;
-  const auto number = numeric_ ? std::nullopt : whole_number(label);
-  if (number && *number >= 0 && *number < size()) return *number;
-  return std::nullopt;
+  const std::optional<double> number = parse_decimal(label);
+  if (!number) return std::nullopt;
+  if (numbers_.empty()) {
+    const bool is_id = *number >= 0 && *number < static_cast<double>(size()) &&
+                       *number == std::floor(*number);
+    return is_id ? std::optional(static_cast<std::int64_t>(*number)) : std::nullopt;
+  }
+  const auto same = std::ranges::equal_range(numbers_, *number, {},
+                                             [](const auto& entry) { return entry.first; });
+  return same.size() == 1 ? std::optional(same.front().second) : std::nullopt;
 }
 
 std::vector<std::string> id2label_names(const Json& config) {

@@ -16,12 +16,13 @@ class LabelSet {
  public:
   // In this order. Throws UsageError for fewer than two names, an empty one and one given twice.
   explicit LabelSet(std::vector<std::string> names);
-  // Those that occur, whole numbers in their order, words in that of their bytes. Throws FileError
+  // Those that occur, numbers in their order, words in that of their bytes. Throws FileError
   // when there is only one class, or so many that the column surely holds no classes.
   static LabelSet of(const LabelledRecords& records);
 
-  // The id of a label: of its name, else the label itself where it is a whole number and no name
-  // is one, as data sets with ids write it. nullopt when it is unknown.
+  // The id of a label: of its name, else of the one name that is the same number (1 and 1.0), else
+  // the label itself where it is a whole number and no name is a number, as data sets with ids
+  // write it. nullopt when it is unknown.
   std::optional<std::int64_t> find(const std::string& label) const;
   std::int64_t size() const { return static_cast<std::int64_t>(names_.size()); }
   const std::vector<std::string>& names() const { return names_; }
@@ -29,7 +30,7 @@ class LabelSet {
  private:
   std::vector<std::string> names_;
   std::vector<std::pair<std::string, std::int64_t>> sorted_;
-  bool numeric_ = false;  // some name is a whole number
+  std::vector<std::pair<double, std::int64_t>> numbers_;  // of names that are numbers, sorted
 };
 
 // The classes that a config.json names under id2label, in the order of their ids; empty where it

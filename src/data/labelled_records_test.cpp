@@ -176,6 +176,8 @@ TEST(LabelSet, NumbersAndWordsAreOrdered) {
   EXPECT_THAT(LabelSet::of(numbers).names(), ElementsAre("9", "10"));
   EXPECT_THAT(class_summary(numbers, LabelSet::of(numbers)),
               HasSubstr("3 records; labels: 9 1 (33.3 %), 10 2 (66.7 %)"));
+  const auto parts = read(dir, "d.csv", "text,label\na,10.0\nb,9.5\n");
+  EXPECT_THAT(LabelSet::of(parts).names(), ElementsAre("9.5", "10.0"));
   const auto words = read(dir, "b.csv", "text,label\na,no\nb,maybe\n");
   EXPECT_THAT(LabelSet::of(words).names(), ElementsAre("maybe", "no"));
   const auto one = read(dir, "c.csv", "text,label\na,no\nb,no\n");
@@ -190,6 +192,16 @@ TEST(LabelSet, IdsStandForNamesThatAreWords) {
   const LabelSet numbers({"5", "1"});
   EXPECT_EQ(numbers.find("1"), 1);
   EXPECT_EQ(numbers.find("0"), std::nullopt);
+  // As tables with empty cells spell whole numbers once they have been read and written.
+  EXPECT_EQ(words.find("1.0"), 1);
+  EXPECT_EQ(words.find("0.5"), std::nullopt);
+  EXPECT_EQ(numbers.find("1.0"), 1);
+  const LabelSet stars({"1.0", "2.0", "3.0"});
+  EXPECT_EQ(stars.find("1"), 0);
+  EXPECT_EQ(stars.find("0"), std::nullopt);
+  const LabelSet sections({"1.1", "1.10"});
+  EXPECT_EQ(sections.find("1.10"), 1);
+  EXPECT_EQ(sections.find("1.100"), std::nullopt);
   EXPECT_THAT(error_of([] { LabelSet({"a", "a"}); }), HasSubstr("\"a\" is given twice"));
   EXPECT_TRUE(are_placeholders({"LABEL_0", "LABEL_1"}));
   EXPECT_FALSE(are_placeholders({"LABEL_1", "LABEL_0"}));
