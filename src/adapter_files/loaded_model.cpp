@@ -119,6 +119,17 @@ LoadedModel load_apart(const std::filesystem::path& model, const std::vector<Nam
 
 }  // namespace
 
+void require_no_own_head(const std::filesystem::path& model,
+                         const std::vector<NamedPath>& adapters) {
+  for (const NamedPath& each : adapters) {
+    const std::optional<NewHead> head = adapter_head(model, each.path);
+    if (!head || head->task == HeadTask::kMasked) continue;
+    throw FileError(each.path.string(),
+                    "brings a head of labels, which several adapters cannot share",
+                    "Use it alone, or merge it alone into a model.");
+  }
+}
+
 LoadedModel load_with_adapters(const std::filesystem::path& model,
                                const std::vector<NamedPath>& adapters, const LoadOptions& options) {
   LoadOptions own = options;

@@ -46,6 +46,10 @@ LoadedModel load_with_adapter(const std::filesystem::path& model,
                               const std::optional<std::filesystem::path>& adapter,
                               const LoadOptions& options);
 
+// Throws FileError naming the first adapter with a head of labels, of which a model has one.
+void require_no_own_head(const std::filesystem::path& model,
+                         const std::vector<NamedPath>& adapters);
+
 // Several adapters, of any methods, on one model: every layer that one of them changes carries a
 // RoutedAdapter, and `adapter` is the first, for its record. They may not train whole tensors,
 // biases or rows of the embedding, which documents of a batch share (FileError). Those with a head

@@ -35,6 +35,7 @@ ConversionInput load_conversion(const AdapterConversion& options, CommandContext
     return input;
   }
   const std::vector<double> weights = weights_of(options, adapters);
+  require_no_own_head(options.model, adapters);
   prepare_torch(0);
   LoadOptions load;
   load.check_finite = true;

@@ -106,6 +106,16 @@ bool are_placeholders(const std::vector<std::string>& names) {
   return true;
 }
 
+std::string renamed_labels(const std::vector<std::string>& earlier,
+                           const std::vector<std::string>& names) {
+  if (earlier.size() != names.size()) return "";
+  std::vector<std::string> pairs;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (earlier[i] != names[i]) pairs.push_back(earlier[i] + " -> " + names[i]);
+  }
+  return join_some(pairs, ", ");
+}
+
 std::int64_t require_class(const LabelledRecords& records, const LabelledRecord& record,
                            const LabelSet& labels) {
   if (const auto id = labels.find(record.label)) return *id;

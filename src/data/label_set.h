@@ -39,6 +39,11 @@ std::vector<std::string> id2label_names(const Json& config);
 // What transformers calls classes without names, "LABEL_0" and so on, says nothing of their order.
 bool are_placeholders(const std::vector<std::string>& names);
 
+// "cat -> dog, dog -> cat": the outputs of a head that are called otherwise now, the first few of
+// them. "" where none is, where the earlier names are not known and where the numbers differ.
+std::string renamed_labels(const std::vector<std::string>& earlier,
+                           const std::vector<std::string>& names);
+
 // The id of a record's label. Throws FileError naming file and line when `labels` does not have it.
 std::int64_t require_class(const LabelledRecords& records, const LabelledRecord& record,
                            const LabelSet& labels);

@@ -200,6 +200,17 @@ std::optional<LabelSet> common_labels(const Task& task, const LoadedModel& loade
   return labels;
 }
 
+// Which may be meant, where the data call the classes otherwise, or a wrong order.
+void tell_renamed_labels(const std::vector<std::string>& names, const Model& model,
+                         EvalObserver& observer) {
+  const std::vector<std::string> stored = id2label_names(model.config);
+  if (are_placeholders(stored)) return;
+  const std::string renamed = renamed_labels(stored, names);
+  if (renamed.empty()) return;
+  observer.warning("--labels calls the outputs of " + model.path.string() +
+                   " otherwise than its config.json or the adapter does: " + renamed);
+}
+
 struct Evaluation {
   LoadedModel& loaded;
   const Tokenizer* tokenizer;
@@ -208,6 +219,11 @@ struct Evaluation {
 
   template <std::derived_from<LabelTask> Task>
   Score operator()(const Task& task) const {
+    if constexpr (requires { task.labels; }) {
+      for (const Model* model : loaded.models()) {
+        tell_renamed_labels(task.labels, *model, observer);
+      }
+    }
     return evaluate_labels(task, common_labels(task, loaded), loaded, tokenizer, options, observer);
   }
   template <class Task>

@@ -80,6 +80,11 @@ std::optional<LabelSet> labels_of(const Classification& task, const Model& model
                      "Give one, or with --adapter an adapter that was trained with such a head.");
   }
   const std::int64_t outputs = model.net->head().out_features();
+  if (outputs == 1) {
+    throw UsageError("--task classify needs a head with an output for each class; that of " +
+                         model.path.string() + " has one, which gives a number",
+                     "Give --task regress.");
+  }
   std::vector<std::string> labels = names.empty() ? id2label_names(model.config) : names;
   if (static_cast<std::int64_t>(labels.size()) != outputs && !names.empty()) {
     throw UsageError("--labels names " + std::to_string(names.size()) +
@@ -89,7 +94,13 @@ std::optional<LabelSet> labels_of(const Classification& task, const Model& model
     labels.clear();
     for (std::int64_t id = 0; id < outputs; ++id) labels.push_back(std::to_string(id));
   }
-  return LabelSet(std::move(labels));
+  if (!names.empty()) return LabelSet(std::move(labels));
+  try {
+    return LabelSet(std::move(labels));
+  } catch (const UsageError& error) {  // the same name twice
+    throw FileError((model.path / "config.json").string(),
+                    std::string("id2label: ") + error.what(), "Name the classes with --labels.");
+  }
 }
 
 Score run_label_task(const LabelTask& task, const LabelInput& input) {

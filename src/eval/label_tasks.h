@@ -54,7 +54,8 @@ struct Classification : LabelTask {
   static void fields(Self& self, Visitor& visit) {
     LabelTask::fields(self, visit);
     visit(self.labels, {.name = "labels",
-                        .help = "Classes in the order of the model's outputs, where it names none",
+                        .help = "Classes in the order of the model's outputs; by default it names "
+                                "them itself",
                         .value_name = "NAME,..."});
   }
 };
@@ -68,7 +69,8 @@ struct Regression : LabelTask {
 
 // The classes of a model's head: the task's names where there are some, else id2label of its
 // configuration, else "0", "1" and so on. Throws UsageError when their number is not that of the
-// head's outputs. Numbers have none.
+// head's outputs, or the head gives one number, FileError for an id2label with the same name twice.
+// Numbers have none.
 std::optional<LabelSet> labels_of(const Classification& task, const Model& model);
 std::optional<LabelSet> labels_of(const Regression& task, const Model& model);
 

@@ -144,6 +144,49 @@ TEST_F(LabelTraining, NumbersAreLearnedSavedAndMeasured) {
   const Score score = evaluate_adapter(Regression{});
   EXPECT_NEAR(score.figure("pearson"), *points.back().eval_pearson, 1e-5);
   EXPECT_NEAR(score.figure("mean_squared_error"), *points.back().eval_loss, 1e-5);
+
+  // Neither evaluation nor further training takes its head for one of classes.
+  const auto refusal = [](const auto& action) -> std::string {
+    try {
+      action();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(refusal([&] { evaluate_adapter(Classification{}); }),
+              HasSubstr("has one, which gives a number"));
+  TrainOptions classes = wanted(TrainTask::kClassify);
+  classes.model.adapter = directory_ / "run" / "adapter";
+  EXPECT_THAT(refusal([&] { static_cast<void>(prepare_session(classes, observer)); }),
+              HasSubstr("has 1 output, which gives a number"));
+  const NamedPath one{"one", *classes.model.adapter}, other{"other", *classes.model.adapter};
+  EXPECT_THAT(refusal([&] { require_no_own_head(directory_ / "model", {one, other}); }),
+              HasSubstr("brings a head of labels"));
+}
+
+TEST_F(LabelTraining, AnEvaluationTellsOfOtherNamesThanTheModels) {
+  struct Said final : EvalObserver {
+    void warning(const std::string& text) override { all += text; }
+    std::string all;
+  };
+  static_cast<void>(wanted(TrainTask::kClassify));  // writes the data
+  LoadOptions headed;
+  headed.head = NewHead{HeadTask::kDocument, 2, {"no", "yes"}};
+  LoadedModel loaded = load_with_adapter(directory_ / "model", std::nullopt, headed);
+  const std::optional<Tokenizer> tokenizer = tokenizer_for(loaded);
+  const auto said_with = [&](const std::vector<std::string>& labels) {
+    Classification task;
+    task.labels = labels;
+    EvalOptions what;
+    what.data = directory_ / "dev.tsv";
+    what.task = task;
+    Said said;
+    evaluate(loaded, &*tokenizer, what, said);
+    return said.all;
+  };
+  EXPECT_EQ(said_with({"no", "yes"}), "");
+  EXPECT_THAT(said_with({"yes", "no"}), HasSubstr("no -> yes, yes -> no"));
 }
 
 // AdamW's first step depends on the rate and on the sign of the gradient: with a rate of its own

@@ -10,7 +10,6 @@
 #include "adapter_files/adapter_head.h"
 #include "base/errors.h"
 #include "base/json.h"
-#include "base/text_util.h"
 #include "data/image_store.h"
 #include "data/labelled_sample.h"
 #include "data/labelled_store.h"
@@ -90,6 +89,15 @@ LabelSet choose_labels(const std::vector<std::string>& given, const StoredLabels
   if (!given.empty()) return LabelSet(given);
   if (earlier && !are_placeholders(earlier->names)) return LabelSet(earlier->names);
   return stored.names.empty() ? named_by_data(stored, records) : named_by_model(stored, records);
+}
+
+[[noreturn]] void refuse_head(const TrainOptions& options, std::int64_t outputs,
+                              const std::string& wanted) {
+  throw UsageError("the head of " + options.model.adapter->string() + " has " +
+                       std::to_string(outputs) + (outputs == 1 ? " output, " : " outputs, ") +
+                       wanted,
+                   "Merge the adapter into its model with svtune merge, and train on that one; "
+                   "there --labels data makes a new head for other classes.");
 }
 
 // Records, with the pixels of those that are no files.
@@ -202,16 +210,6 @@ class PartLoader {
 
 }  // namespace
 
-std::string renamed_labels(const std::vector<std::string>& earlier,
-                           const std::vector<std::string>& names) {
-  if (earlier.size() != names.size()) return "";
-  std::vector<std::string> pairs;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (earlier[i] != names[i]) pairs.push_back(earlier[i] + " -> " + names[i]);
-  }
-  return join_some(pairs, ", ");
-}
-
 LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* tokenizer,
                                 const ImagePlan* images, RunObserver& observer) {
   Parts parts = read_parts(options, images);
@@ -222,6 +220,7 @@ LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* to
   data.head.labels = 1;
   data.head.seed = static_cast<std::uint64_t>(options.train.seed);
   if (options.data.task == TrainTask::kClassify) {
+    if (earlier && earlier->labels == 1) refuse_head(options, 1, "which gives a number");
     StoredLabels stored = earlier_labels(options, earlier);
     labels = choose_labels(options.data.labels, stored, earlier, parts.train.records);
     require_every_class(parts.train.records, *labels);
@@ -229,6 +228,10 @@ LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* to
     data.head.names = labels->names();
     const bool named = earlier && !are_placeholders(earlier->names);
     data.earlier_labels = named ? earlier->names : std::move(stored.names);
+  }
+  if (earlier && earlier->labels != data.head.labels) {
+    refuse_head(options, earlier->labels,
+                options.data.data.string() + " needs " + std::to_string(data.head.labels));
   }
   const PartLoader loader(options, tokenizer, images, observer);
   data.train = loader.load(std::move(parts.train), labels);

@@ -30,9 +30,4 @@ struct LabelledData {
 LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* tokenizer,
                                 const ImagePlan* images, RunObserver& observer);
 
-// "cat -> dog, dog -> cat": the outputs of a head that are called otherwise now, the first few of
-// them. "" where none is, where the earlier names are not known and where the numbers differ.
-std::string renamed_labels(const std::vector<std::string>& earlier,
-                           const std::vector<std::string>& names);
-
 }  // namespace svtune

@@ -193,7 +193,8 @@ std::size_t read_head_class(ConfigReader& config, const std::vector<std::string>
     if (name.ends_with(ends[i])) return i;
   }
   config.problem((name.empty() ? "\"architectures\" is missing" : name + " has no head of labels") +
-                 ", and no number of labels for a new head was given");
+                 ": training with --task classify, regress or mask makes one, and the adapter of "
+                 "such a run brings it along");
   return 0;
 }
 
