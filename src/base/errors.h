@@ -15,8 +15,12 @@ class Error : public std::runtime_error {
   explicit Error(const std::string& message, std::string hint = "")
       : std::runtime_error(message), hint_(std::move(hint)) {}
   const std::string& hint() const noexcept { return hint_; }
-  // For a function that lets the error pass and knows what else helps.
-  void add_to_hint(const std::string& sentence) { hint_ += (hint_.empty() ? "" : " ") + sentence; }
+  // For a function that lets the error pass and knows what else helps. A hint without a full stop
+  // gets one in front of it.
+  void add_to_hint(const std::string& sentence) {
+    if (!hint_.empty()) hint_ += hint_.ends_with('.') || hint_.ends_with('?') ? " " : ". ";
+    hint_ += sentence;
+  }
 
  private:
   std::string hint_;

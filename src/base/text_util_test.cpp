@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/errors.h"
+
 namespace svtune {
 namespace text_util_test {
 
@@ -99,6 +101,17 @@ TEST(TextUtil, SizesAreBytes) {
   for (const char* text : {"", "G", "4X", "4Gi", "4 G B", "-1G", "4G5", "9e18K", "1,5G", "0x10"}) {
     EXPECT_FALSE(parse_size(text)) << text;
   }
+}
+
+TEST(ErrorHint, WhatIsAddedIsASentenceOfItsOwn) {
+  const auto hint_of = [](const char* first) {
+    Error error("it broke", first);
+    error.add_to_hint("Leave it out.");
+    return error.hint();
+  };
+  EXPECT_EQ(hint_of(""), "Leave it out.");
+  EXPECT_EQ(hint_of("check the path"), "check the path. Leave it out.");
+  EXPECT_EQ(hint_of("Check the path."), "Check the path. Leave it out.");
 }
 
 }  // namespace text_util_test
