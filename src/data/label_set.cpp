@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -25,6 +26,20 @@ std::string known_names(const LabelSet& labels) {
   const std::vector<std::string> shown(
       all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(kShown, all.size())));
   return join(shown, ", ") + (all.size() > kShown ? ", ..." : "");
+}
+
+// Nothing where a name is no number. Throws FileError for two forms of one number.
+void sort_numbers(std::vector<std::string>& names, const std::string& source) {
+  const auto is_number = [](const std::string& name) { return parse_decimal(name).has_value(); };
+  if (!std::ranges::all_of(names, is_number)) return;
+  const auto value = [](const std::string& name) { return *parse_decimal(name); };
+  std::ranges::stable_sort(names, {}, value);
+  const auto same = std::ranges::adjacent_find(names, {}, value);
+  if (same == names.end()) return;
+  throw FileError(
+      source,
+      "the labels \"" + *same + "\" and \"" + *std::next(same) + "\" are the same number",
+      "--task regress learns numbers; where they are classes, --labels names them.");
 }
 
 }  // namespace
@@ -64,10 +79,7 @@ LabelSet LabelSet::of(const LabelledRecords& records) {
                     "Name all classes with --labels where other files have them.");
   }
   std::vector<std::string> names(seen.begin(), seen.end());
-  const auto is_number = [](const std::string& name) { return parse_decimal(name).has_value(); };
-  if (std::ranges::all_of(names, is_number)) {
-    std::ranges::stable_sort(names, {}, [](const auto& name) { return *parse_decimal(name); });
-  }
+  sort_numbers(names, records.name);
   return LabelSet(std::move(names));
 }
 

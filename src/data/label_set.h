@@ -17,7 +17,8 @@ class LabelSet {
   // In this order. Throws UsageError for fewer than two names, an empty one and one given twice.
   explicit LabelSet(std::vector<std::string> names);
   // Those that occur, numbers in their order, words in that of their bytes. Throws FileError
-  // when there is only one class, or so many that the column surely holds no classes.
+  // when there is only one class, or so many that the column surely holds no classes, and for two
+  // forms of one number.
   static LabelSet of(const LabelledRecords& records);
 
   // The id of a label: of its name, else of the one name that is the same number (1 and 1.0), else

@@ -178,6 +178,9 @@ TEST(LabelSet, NumbersAndWordsAreOrdered) {
               HasSubstr("3 records; labels: 9 1 (33.3 %), 10 2 (66.7 %)"));
   const auto parts = read(dir, "d.csv", "text,label\na,10.0\nb,9.5\n");
   EXPECT_THAT(LabelSet::of(parts).names(), ElementsAre("9.5", "10.0"));
+  const auto forms = read(dir, "e.csv", "text,label\na,0\nb,1\nc,0.00\n");
+  EXPECT_THAT(error_of([&] { LabelSet::of(forms); }),
+              HasSubstr("the labels \"0\" and \"0.00\" are the same number"));
   const auto words = read(dir, "b.csv", "text,label\na,no\nb,maybe\n");
   EXPECT_THAT(LabelSet::of(words).names(), ElementsAre("maybe", "no"));
   const auto one = read(dir, "c.csv", "text,label\na,no\nb,no\n");
