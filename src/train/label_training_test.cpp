@@ -439,6 +439,26 @@ TEST(RenamedLabels, TheFirstFewAreNamed) {
       "1 -> a, 2 -> b, 3 -> c, 4 -> d, 5 -> e and 2 more");
 }
 
+TEST_F(LabelTraining, AClassThatChanceHoldsOutWholeIsNamed) {
+  TrainOptions options = wanted(TrainTask::kClassify);
+  std::string rare = "sentence\tlabel\n";
+  for (int i = 0; i < 12; ++i) rare += i == 5 ? "w1\tyes\n" : "w2\tno\n";
+  write_file_atomic(directory_ / "train.tsv", rare);
+  options.data.eval_data.reset();
+  options.data.eval_share = 0.9;  // one record of twelve is learnt from, so that a class has none
+  RunObserver observer;
+  int held_out = 0;
+  for (options.train.seed = 1; options.train.seed <= 3; ++options.train.seed) {
+    try {
+      static_cast<void>(prepare_session(options, observer));
+    } catch (const FileError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("--eval-share holds out every record of the class"));
+      ++held_out;
+    }
+  }
+  EXPECT_EQ(held_out, 3);
+}
+
 TEST_F(LabelTraining, ALabelOfTheEvaluationAloneIsAnError) {
   TrainOptions options = wanted(TrainTask::kClassify);
   write_file_atomic(directory_ / "dev.tsv", "sentence1\tsentence2\tlabel\nw1\tw2\tperhaps\n");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -136,6 +137,20 @@ RecordCheck check_of(const TrainOptions& options, const ImagePlan* images, const
           std::min(kMostDecoders, at::get_num_threads())};
 }
 
+// A class may be so rare that chance holds out all of it.
+void require_learnable(const LabelledRecords& train, const LabelledRecords& held_out) {
+  std::set<std::string> learnt;
+  for (const LabelledRecord& record : train.records) learnt.insert(record.label);
+  for (const LabelledRecord& record : held_out.records) {
+    if (learnt.contains(record.label)) continue;
+    throw FileError(train.name,
+                    "--eval-share holds out every record of the class \"" + record.label +
+                        "\", so that it cannot be learned",
+                    "Give another --seed, a smaller share, or --eval-shots, which takes as many of "
+                    "each class.");
+  }
+}
+
 Parts read_parts(const TrainOptions& options, const ImagePlan* images) {
   const DataFileOptions& data = options.data;
   const auto seed = static_cast<std::uint64_t>(options.train.seed);
@@ -146,6 +161,7 @@ Parts read_parts(const TrainOptions& options, const ImagePlan* images) {
     parts.eval = read_part(*data.eval_data, reading, images != nullptr);
   } else if (data.eval_share > 0) {
     parts.eval = Part{hold_out(records, data.eval_share, seed), parts.train.idx};
+    if (data.task == TrainTask::kClassify) require_learnable(records, parts.eval->records);
   }
   if (!parts.train.is_table && !(data.eval_data && parts.eval->is_table)) {
     refuse_table_options(reading, data.data);
