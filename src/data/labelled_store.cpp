@@ -13,6 +13,13 @@ constexpr std::int64_t kRecordsAStep = 4096;  // records
 
 }  // namespace
 
+std::string unframed_warning(const Tokenizer& tokenizer) {
+  const SpecialFrame& frame = tokenizer.frame();
+  if (!frame.prefix.empty() || !frame.suffix.empty()) return "";
+  return "the tokenizer puts no special tokens around a text, as [CLS] and [SEP]: the model sees "
+         "other input than it was trained with. Is its post_processor, or a file, missing?";
+}
+
 LabelledStore::LabelledStore(LabelledRecords records, const Tokenizer& tokenizer,
                              LabelledStoreOptions options, const Progress& progress)
     : options_(std::move(options)), records_(std::move(records)) {

@@ -20,6 +20,10 @@ struct LabelledStoreOptions {
   bool skip_bad_lines = false;          // leave out what the tokenizer refuses
 };
 
+// A warning where the tokenizer puts no special tokens around a text, which encoders are trained
+// with; "" where it does.
+std::string unframed_warning(const Tokenizer& tokenizer);
+
 class LabelledStore final : public LabelledDocuments {
  public:
   // Records done, of how many.

@@ -57,6 +57,12 @@ TEST(LabelledStore, PairsHaveTypesAndClasses) {
   EXPECT_THAT(stream.next()->tokens, ElementsAre(5, 1, 1, 1, 4, 2, 2, 2, 4));
 }
 
+TEST(LabelledStore, ATokenizerWithoutAFrameIsTold) {
+  EXPECT_EQ(unframed_warning(pair_tokenizer()), "");
+  EXPECT_THAT(unframed_warning(test::make_tokenizer(test::small_tokenizer_json())),
+              HasSubstr("no special tokens around a text"));
+}
+
 TEST(LabelledStore, NumbersAreTargetsOfRegression) {
   const test::TempDirectory dir;
   const auto store =

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/text_util.h"
 #include "data/data_losses.h"
+#include "data/labelled_store.h"
 #include "data/masked_store.h"
 #include "io/prompt_files.h"
 #include "libtorch/prelude.h"
@@ -67,10 +68,16 @@ void set_batches(TrainSession& session, std::shared_ptr<const DocumentStore> tra
   session.eval_batches = std::make_unique<StreamSource>(eval_stream(std::move(eval), config));
 }
 
+void tell_unframed(const Tokenizer& tokenizer, RunObserver& observer) {
+  const std::string warning = unframed_warning(tokenizer);
+  if (!warning.empty()) observer.warning(warning);
+}
+
 void load_labels(TrainSession& session, RunObserver& observer) {
   LabelledData data =
       load_labelled_data(session.options, session.tokenizer ? &*session.tokenizer : nullptr,
                          session.images ? &*session.images : nullptr, observer);
+  if (session.tokenizer) tell_unframed(*session.tokenizer, observer);
   session.labelled = std::move(data.train);
   session.eval_labelled = std::move(data.eval);
   session.head = std::move(data.head);
@@ -95,6 +102,7 @@ void load_examples(TrainSession& session, const std::shared_ptr<const ExampleEnc
 
 void load_masked(TrainSession& session, RunObserver& observer) {
   const Tokenizer& tokenizer = *session.tokenizer;
+  tell_unframed(tokenizer, observer);
   const auto seed = static_cast<std::uint64_t>(session.options.train.seed);
   const auto masks_of = [&](MaskedPart part) {
     return TokenMasks(tokenizer, session.options.data.masks, mask_seed(seed, part));
