@@ -32,12 +32,19 @@ std::size_t asked(const std::optional<std::int64_t>& number, const char* option)
   return static_cast<std::size_t>(*number);
 }
 
+std::string need_of(const SampleOptions& options, std::size_t wanted) {
+  const std::string each = std::to_string(wanted) + " of each";
+  if (!options.shots) return "--eval-shots needs " + each + ", one of them to learn from";
+  return options.eval_shots ? "--shots and --eval-shots need " + each : "--shots needs " + each;
+}
+
 [[noreturn]] void too_few(const LabelledRecords& records, const std::string& label, std::size_t has,
-                          std::size_t bad, std::size_t wanted) {
+                          std::size_t bad, const std::string& need) {
   const std::string of_them = bad == 0 ? "" : ", " + std::to_string(bad) + " of them bad";
-  throw FileError(records.name, "the class \"" + label + "\" has " + std::to_string(has) +
-                                    " records" + of_them + "; --shots and --eval-shots need " +
-                                    std::to_string(wanted) + " of each");
+  throw FileError(
+      records.name,
+      "the class \"" + label + "\" has " + std::to_string(has) + " records" + of_them + "; " + need,
+      "Ask for fewer, or leave the class out of the data.");
 }
 
 std::vector<std::optional<BadRecord>> problems_of(const LabelledRecords& records,
@@ -91,7 +98,8 @@ LabelledRecords take_shots(LabelledRecords& records, const SampleOptions& option
     random.shuffle(std::span<std::size_t>(places));
     const std::vector<std::size_t> good = first_good(records, places, wanted, check, uses);
     if (good.size() < wanted) {
-      too_few(records, label, places.size(), places.size() - good.size(), wanted);
+      too_few(records, label, places.size(), places.size() - good.size(),
+              need_of(options, wanted));
     }
     for (std::size_t i = 0; i < shots; ++i) uses[good[i]] = Use::kTrain;
     for (std::size_t i = 0; i < eval_shots; ++i) uses[good[shots + i]] = Use::kEval;

@@ -112,8 +112,7 @@ TEST(TakeShots, ABadOneIsNotLearnedWithTheRest) {
     FAIL();
   } catch (const FileError& error) {
     EXPECT_STREQ(error.what(),
-                 "set: the class \"b\" has 20 records, 10 of them bad; --shots and --eval-shots "
-                 "need 11 of each");
+                 "set: the class \"b\" has 20 records, 10 of them bad; --shots needs 11 of each");
   }
 }
 
@@ -125,6 +124,14 @@ TEST(TakeShots, RefusesClassesThatHaveTooFew) {
   } catch (const FileError& error) {
     EXPECT_STREQ(error.what(),
                  "set: the class \"b\" has 20 records; --shots and --eval-shots need 21 of each");
+  }
+  try {
+    take_shots(train, {.eval_shots = 20}, 1);
+    FAIL();
+  } catch (const FileError& error) {
+    EXPECT_STREQ(error.what(),
+                 "set: the class \"b\" has 20 records; --eval-shots needs 21 of each, one of them "
+                 "to learn from");
   }
   EXPECT_THROW(take_shots(train, {.shots = 0}, 1), UsageError);
 }
