@@ -162,11 +162,13 @@ void plan_token_rows(Network& net, const TargetOptions& targets, const MethodCon
   const auto is_embedding = [&](const NamedParameter& each) {
     return each.tensor == &net.embedding().weight();
   };
-  const bool head = std::ranges::count(plan.layers, &net.head()) > 0;
+  // A head of labels has no rows of words, and always trains whole.
+  const bool words = net.predicts_words();
+  const bool head = words && std::ranges::count(plan.layers, &net.head()) > 0;
   if (head || std::ranges::any_of(plan.extras, is_embedding)) {
     refuse("cannot train rows of what trains whole or has an adapter",
-           "Leave " + last_part(net.embedding().name()) + " and " + net.head().name() +
-               " out of targets and modules_to_save.");
+           "Leave " + last_part(net.embedding().name()) +
+               (words ? " and " + net.head().name() : "") + " out of targets and modules_to_save.");
   }
   const std::optional<PeftForm> form = method_peft_form(method, {});
   if (form && form->complete && !form->keys.contains("trainable_token_indices")) {

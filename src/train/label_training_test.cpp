@@ -189,6 +189,20 @@ TEST_F(LabelTraining, AnEvaluationTellsOfOtherNamesThanTheModels) {
   EXPECT_THAT(said_with({"yes", "no"}), HasSubstr("no -> yes, yes -> no"));
 }
 
+// The checkpoint has neither the head nor the row.
+TEST_F(LabelTraining, AddedWordsTrainBesideTheHead) {
+  const fs::path vocabulary = directory_ / "model" / "vocab.txt";
+  write_file_atomic(vocabulary, read_file(vocabulary, 1 << 16) + "w43\n");
+  TrainOptions options = wanted(TrainTask::kClassify);
+  options.model.resize_embeddings = true;
+  options.train.max_steps = 3;
+  RunObserver observer;
+  run_training(options, observer);
+  const auto points = read_metrics(directory_ / "run" / "metrics.jsonl").points;
+  const Score score = evaluate_adapter(Classification{});
+  EXPECT_NEAR(score.figure("loss"), *points.back().eval_loss, 1e-5);
+}
+
 // AdamW's first step depends on the rate and on the sign of the gradient: with a rate of its own
 // the head goes where a run at that rate brings it, and all else where the other rate does.
 TEST_F(LabelTraining, TheHeadLearnsAtItsOwnRate) {

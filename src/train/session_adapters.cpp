@@ -40,7 +40,8 @@ TargetOptions with_added_words(const TrainSession& session, TargetOptions target
   }
   if (embedding) return targets;
   std::vector<std::int64_t>& ids = targets.trainable_token_indices;
-  for (std::int64_t id = stored_words(session.options.model.model).count; id < vocab; ++id) {
+  const DeclaredWords stored = stored_words(session.options.model.model, session.head);
+  for (std::int64_t id = stored.count; id < vocab; ++id) {
     if (std::ranges::count(ids, id) == 0) ids.push_back(id);
   }
   targets.trainable_token_head = !ids.empty() && !labels;
