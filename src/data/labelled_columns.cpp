@@ -109,6 +109,11 @@ LabelledColumns choose_columns(const Names& names, const LabelledOptions& option
     columns.text_indices.push_back(named_index(names, text, option, place));
   }
   columns.label_index = named_index(names, columns.label, "--label-column", place);
+  if (std::ranges::count(columns.text_indices, columns.label_index) > 0) {
+    throw UsageError(std::string(option) + ": column " + columns.label +
+                         " is that of the label, so that nothing would be left to learn",
+                     "Name another column, here or with --label-column.");
+  }
   if (!options.adapter_column.empty()) {
     columns.adapter_index = index_of(names, options.adapter_column);
   }

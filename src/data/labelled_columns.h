@@ -20,8 +20,8 @@ struct LabelledColumns {
 
 // Of the columns `names`: those that the options name, by name or by number from 1, else those of
 // GLUE's tasks and their like; the adapter's where there is one. Throws UsageError for a column
-// that is not there or more than two texts, FileError naming `place` when there is nothing to go
-// by, and for a name that several have.
+// that is not there, more than two texts or one that is the label, FileError naming `place` when
+// there is nothing to go by, and for a name that several have.
 LabelledColumns choose_columns(const std::vector<std::string>& names,
                                const LabelledOptions& options, const std::string& place);
 

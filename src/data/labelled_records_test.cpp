@@ -60,6 +60,9 @@ TEST(LabelledRecords, ANameOfSeveralColumnsIsNoChoice) {
   EXPECT_THAT(error_of([&] { read(dir, "a.csv", rows); }),
               HasSubstr("several columns are called \"label\""));
   LabelledOptions options;
+  options.label_column = "1";
+  EXPECT_THAT(error_of([&] { read(dir, "a.csv", rows, options); }),
+              HasSubstr("--text-columns: column 1 is that of the label"));
   options.label_column = "3";
   EXPECT_EQ(read(dir, "a.csv", rows, options).records[1].label, "0");
 }
