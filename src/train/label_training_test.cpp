@@ -453,6 +453,19 @@ TEST(RenamedLabels, TheFirstFewAreNamed) {
       "1 -> a, 2 -> b, 3 -> c, 4 -> d, 5 -> e and 2 more");
 }
 
+TEST_F(LabelTraining, PairsAreNotMeasuredOnSingleTexts) {
+  const TrainOptions options = wanted(TrainTask::kClassify);
+  write_file_atomic(directory_ / "dev.tsv", "sentence\tlabel\nw1\tyes\n");
+  RunObserver observer;
+  try {
+    static_cast<void>(prepare_session(options, observer));
+    FAIL() << "no error";
+  } catch (const FileError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("dev.tsv: holds single texts (sentence), "));
+    EXPECT_THAT(error.what(), HasSubstr("pairs of texts (sentence1 and sentence2)"));
+  }
+}
+
 TEST_F(LabelTraining, AClassThatChanceHoldsOutWholeIsNamed) {
   TrainOptions options = wanted(TrainTask::kClassify);
   std::string rare = "sentence\tlabel\n";

@@ -151,6 +151,22 @@ void require_learnable(const LabelledRecords& train, const LabelledRecords& held
   }
 }
 
+// A head learnt on texts alone says nothing of pairs, nor the other way round.
+void require_same_form(const LabelledRecords& train, const LabelledRecords& eval) {
+  const auto has_pairs = [](const LabelledRecords& records) {
+    return !records.records.empty() && records.records.front().second.has_value();
+  };
+  const bool pairs = has_pairs(train);
+  if (pairs == has_pairs(eval)) return;
+  const auto said = [](const LabelledRecords& records, bool paired) {
+    return std::string(paired ? "pairs of texts (" : "single texts (") + records.text_columns + ")";
+  };
+  throw FileError(eval.name,
+                  "holds " + said(eval, !pairs) + ", " + train.name + " " + said(train, pairs),
+                  "Name the columns of both with --text-columns, or give evaluation data of the "
+                  "same form.");
+}
+
 Parts read_parts(const TrainOptions& options, const ImagePlan* images) {
   const DataFileOptions& data = options.data;
   const auto seed = static_cast<std::uint64_t>(options.train.seed);
@@ -159,6 +175,7 @@ Parts read_parts(const TrainOptions& options, const ImagePlan* images) {
   LabelledRecords& records = parts.train.records;
   if (data.eval_data) {
     parts.eval = read_part(*data.eval_data, reading, images != nullptr);
+    require_same_form(records, parts.eval->records);
   } else if (data.eval_share > 0) {
     parts.eval = Part{hold_out(records, data.eval_share, seed), parts.train.idx};
     if (data.task == TrainTask::kClassify) require_learnable(records, parts.eval->records);
