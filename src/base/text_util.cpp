@@ -233,6 +233,15 @@ std::uint32_t decode_utf8(std::string_view text, std::size_t& pos) {
   return code;
 }
 
+std::string without_controls(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\n') || byte == 0x7F) c = ' ';
+  }
+  return out;
+}
+
 std::string format_bytes(std::uint64_t bytes) {
   constexpr const char* kUnits[] = {" B", " KiB", " MiB", " GiB", " TiB", " PiB"};
   if (bytes < 1024) return std::to_string(bytes) + kUnits[0];

@@ -42,6 +42,10 @@ void append_utf8(std::string& out, std::uint32_t code_point);
 // Code point at `pos` of valid UTF-8; moves `pos` behind it.
 std::uint32_t decode_utf8(std::string_view text, std::size_t& pos);
 
+// Spaces in the place of control characters but line breaks: text out of files, which could drive
+// the terminal that it is shown in.
+std::string without_controls(std::string_view text);
+
 // "0 B", "1.50 KiB", "3.21 GiB".
 std::string format_bytes(std::uint64_t bytes);
 // Bytes of "4G", "1.5 GiB", "900M", "4GB" or "4294967296": K, M, G and T, with iB or without, are

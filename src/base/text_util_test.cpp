@@ -32,6 +32,10 @@ TEST(TextUtil, TrimReplaceLower) {
   EXPECT_EQ(to_lower_ascii("AbÉ"), "abÉ");
 }
 
+TEST(TextUtil, ControlCharactersBecomeSpaces) {
+  EXPECT_EQ(without_controls("a\x1B[31m\tb\n c\x7F\u00E9"), "a [31m b\n c \u00E9");
+}
+
 TEST(TextUtil, NearestNameFindsTyposOnly) {
   const std::vector<std::string> names = {"--learning-rate", "--rank", "--target-modules"};
   EXPECT_EQ(nearest_name("--learnig-rate", names), "--learning-rate");

@@ -49,7 +49,7 @@ class Terminal final : public RunObserver {
 
   void warning(const std::string& text) override {
     if (progress_) {
-      progress_->print("warning: " + text);
+      progress_->print("warning: " + without_controls(text));
     } else {
       context_.warn(text);
     }
@@ -57,7 +57,7 @@ class Terminal final : public RunObserver {
 
   void note(const std::string& text) override {
     progress_.reset();
-    context_.out << text << std::endl;
+    context_.out << without_controls(text) << std::endl;
   }
 
   void progress(RunPhase phase, std::int64_t done, std::int64_t total) override {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "base/text_util.h"
 #include "cli/core/command_info.h"
 #include "cli/core/documents.h"
 #include "cli/core/option_parser.h"
@@ -32,8 +33,8 @@ struct CommandContext {
   std::ostream& out;
   std::ostream& err;
 
-  // One line on `err`.
-  void warn(std::string_view text) const { err << "warning: " << text << '\n'; }
+  // On `err`, without control characters.
+  void warn(std::string_view text) const { err << "warning: " << without_controls(text) << '\n'; }
 };
 
 struct Command {
