@@ -21,8 +21,8 @@ struct SideFile {
   std::map<std::string, std::string> base_hashes;  // adapted layer -> hash of its stored weight
 };
 
-// nullopt when the directory has none, or one that tells of the prompts or the head only. Throws FileError when
-// it is malformed or newer.
+// nullopt when the directory has none, or one that tells of the prompts or the head only. Throws
+// FileError when it is malformed or newer.
 std::optional<SideFile> read_side_file(const std::filesystem::path& directory);
 
 void write_side_file(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,
