@@ -37,8 +37,7 @@ void sort_numbers(std::vector<std::string>& names, const std::string& source) {
   const auto same = std::ranges::adjacent_find(names, {}, value);
   if (same == names.end()) return;
   throw FileError(
-      source,
-      "the labels \"" + *same + "\" and \"" + *std::next(same) + "\" are the same number",
+      source, "the labels \"" + *same + "\" and \"" + *std::next(same) + "\" are the same number",
       "--task regress learns numbers; where they are classes, --labels names them.");
 }
 
@@ -90,8 +89,8 @@ std::optional<std::int64_t> LabelSet::find(const std::string& label) const {
   const std::optional<double> number = parse_decimal(label);
   if (!number) return std::nullopt;
   if (numbers_.empty()) {
-    const bool is_id = *number >= 0 && *number < static_cast<double>(size()) &&
-                       *number == std::floor(*number);
+    const bool is_id =
+        *number >= 0 && *number < static_cast<double>(size()) && *number == std::floor(*number);
     return is_id ? std::optional(static_cast<std::int64_t>(*number)) : std::nullopt;
   }
   const auto same = std::ranges::equal_range(numbers_, *number, {},

@@ -49,9 +49,9 @@ std::size_t named_index(const Names& names, const std::string& name, const char*
                         const std::string& place) {
   if (const auto index = index_of(names, name)) {
     if (std::ranges::count(names, name) == 1) return *index;
-    throw FileError(place, "several columns are called \"" + name + "\"",
-                    "Say which one is meant by its number, from 1, with " + std::string(option) +
-                        ".");
+    throw FileError(
+        place, "several columns are called \"" + name + "\"",
+        "Say which one is meant by its number, from 1, with " + std::string(option) + ".");
   }
   if (const auto index = number_of(name, names.size())) return *index;
   throw UsageError(std::string(option) + ": " + place + " has no column \"" + name + "\"; it has " +

@@ -98,8 +98,7 @@ LabelledRecords take_shots(LabelledRecords& records, const SampleOptions& option
     random.shuffle(std::span<std::size_t>(places));
     const std::vector<std::size_t> good = first_good(records, places, wanted, check, uses);
     if (good.size() < wanted) {
-      too_few(records, label, places.size(), places.size() - good.size(),
-              need_of(options, wanted));
+      too_few(records, label, places.size(), places.size() - good.size(), need_of(options, wanted));
     }
     for (std::size_t i = 0; i < shots; ++i) uses[good[i]] = Use::kTrain;
     for (std::size_t i = 0; i < eval_shots; ++i) uses[good[shots + i]] = Use::kEval;

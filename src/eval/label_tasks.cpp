@@ -98,8 +98,8 @@ std::optional<LabelSet> labels_of(const Classification& task, const Model& model
   try {
     return LabelSet(std::move(labels));
   } catch (const UsageError& error) {  // the same name twice
-    throw FileError((model.path / "config.json").string(),
-                    std::string("id2label: ") + error.what(), "Name the classes with --labels.");
+    throw FileError((model.path / "config.json").string(), std::string("id2label: ") + error.what(),
+                    "Name the classes with --labels.");
   }
 }
 

@@ -156,8 +156,10 @@ Draw draw(std::uint64_t seed) {
 std::string describe(const Draw& draw) {
   std::ostringstream out;
   out << draw.tiny.family
-      << (draw.tiny.tied ? " tied " : draw.called_tied ? " called tied " : " ") << draw.tiny.dtype
-      << (draw.branch_bias ? " lora_bias " : " ")
+      << (draw.tiny.tied     ? " tied "
+          : draw.called_tied ? " called tied "
+                             : " ")
+      << draw.tiny.dtype << (draw.branch_bias ? " lora_bias " : " ")
       << (draw.quantized ? (draw.starts_quantized ? "starts quantised " : "quantised ") : "")
       << options_to_json(draw.method, draw.targets).dump();
   return out.str();
