@@ -149,7 +149,7 @@ TEST_F(RecordIndexTest, NamesFilesOfOtherKinds) {
 TEST_F(RecordIndexTest, LinesOfAnotherEncodingAreNamedAndPagesAreText) {
   using namespace std::string_literals;
   RecordIndexOptions lines = any_object();
-  lines.any_lines = true;
+  lines.lines = LineKind::kTexts;
   try {
     RecordIndex(file("a\0b\0\n\0"s, "d"), lines);
     FAIL() << "a byte of zero stands in every character";
