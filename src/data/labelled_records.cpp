@@ -109,7 +109,8 @@ void read_delimited(const std::filesystem::path& path, TableForm form,
   const std::vector<std::string> names = options.header ? row.cells : numbered(width);
   const LabelledColumns columns = choose_columns(names, options, first_place);
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const bool read = i == columns.label_index || std::ranges::count(columns.text_indices, i) > 0;
+    const bool read = i == columns.label_index || columns.adapter_index == i ||
+                      std::ranges::count(columns.text_indices, i) > 0;
     if (!read) out.unused_columns.push_back(names[i]);
   }
   out.text_columns = names_of(columns.texts);
@@ -184,6 +185,7 @@ class JsonLabels {
   void see(const std::string& key) {
     constexpr std::size_t kMostColumns = 1000;
     if (unused_.size() == kMostColumns) return;
+    if (!options_.adapter_column.empty() && key == options_.adapter_column) return;
     if (key == columns_->label || std::ranges::count(columns_->texts, key) > 0) return;
     if (std::ranges::count(unused_, key) == 0) unused_.push_back(key);
   }

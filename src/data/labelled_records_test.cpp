@@ -93,12 +93,16 @@ TEST(LabelledRecords, AdaptersAreNamedByAColumnOfTheirOwn) {
     for (const LabelledRecord& record : of.records) list.push_back(record.adapter);
     return list;
   };
-  EXPECT_THAT(names(read(dir, "a.csv", table, options)), ElementsAre("b", ""));
+  const LabelledRecords asked = read(dir, "a.csv", table, options);
+  EXPECT_THAT(names(asked), ElementsAre("b", ""));
+  EXPECT_TRUE(asked.unused_columns.empty());
   EXPECT_THAT(names(read(dir, "a.csv", table)), ElementsAre("", ""));  // not asked for
   EXPECT_THAT(names(read(dir, "b.csv", "text,label\nx,1\n", options)), ElementsAre(""));
   const std::string lines =
       "{\"text\": \"x\", \"label\": 1, \"adapter\": \"b\"}\n{\"text\": \"y\", \"label\": 0}\n";
-  EXPECT_THAT(names(read(dir, "a.jsonl", lines, options)), ElementsAre("b", ""));
+  const LabelledRecords listed = read(dir, "a.jsonl", lines, options);
+  EXPECT_THAT(names(listed), ElementsAre("b", ""));
+  EXPECT_TRUE(listed.unused_columns.empty());
   const std::string none = "{\"text\": \"x\", \"label\": 1, \"adapter\": null}\n";
   EXPECT_THAT(error_of([&] { read(dir, "c.jsonl", none, options); }),
               HasSubstr("column adapter must name an adapter"));

@@ -1,6 +1,6 @@
 // A network of any supported family: packed tokens or images in, hidden states, losses or logits
-// out. It
-// is made of parts (nn/parts.h) that a family builds and names, and knows no adaptation method.
+// out. It is made of parts (nn/parts.h) that a family builds and names, and knows no adaptation
+// method.
 #pragma once
 
 #include <cstdint>
