@@ -78,7 +78,7 @@ class Options(Refusing):
             arguments = self.train_arguments(run, "--samples", 2)
             result = svtune(*arguments, *more)
             self.refused(result, 1 if "--rank" in more else 2, part)
-            self.assertNotIn("sample", result.stderr)
+            self.assertNotIn("sample", result.stderr.replace("--samples", ""))
             self.assertFalse(run.exists())
 
     def test_options_without_a_meaning_here_say_where_they_have_one(self):
