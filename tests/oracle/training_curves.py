@@ -1,10 +1,10 @@
 """Trains with transformers and PEFT what a case file describes, and prints the losses.
 
-usage: training_curves.py CASE.json. Its keys: base (model directory), adapter (directory or null:
-the whole model trains), steps (for each step its micro-batches, lists of documents of token ids),
-rates (learning rate of each step), betas, epsilon, max_grad_norm. Prints the loss of every step,
-the mean over all of its predicted tokens before the update, as a JSON list. Exits with 77 when
-transformers or PEFT is not installed.
+usage: training_curves.py CASES.json, a list. The keys of a case: base (model directory), adapter
+(directory or null: the whole model trains), steps (for each step its micro-batches, lists of
+documents of token ids), rates (learning rate of each step), betas, epsilon, max_grad_norm. Prints a
+JSON list of the cases' losses: of every step the mean over all of its predicted tokens before the
+update. Exits with 77 when transformers or PEFT is not installed.
 """
 import json
 import pathlib
@@ -37,9 +37,7 @@ def backward(model, documents, count):
     return share
 
 
-def main():
-    case = json.loads(pathlib.Path(sys.argv[1]).read_text())
-    torch.set_num_threads(1)
+def losses_of(case):
     model = load(case)
     leaves = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(leaves, betas=case["betas"], eps=case["epsilon"], weight_decay=0)
@@ -52,7 +50,13 @@ def main():
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.step()
-    print(json.dumps(losses))
+    return losses
+
+
+def main():
+    cases = json.loads(pathlib.Path(sys.argv[1]).read_text())
+    torch.set_num_threads(1)
+    print(json.dumps([losses_of(case) for case in cases]))
 
 
 main()

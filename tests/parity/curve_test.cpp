@@ -94,31 +94,33 @@ class TrainingCurve : public testing::Test {
     test::write_tiny_model(directory_ / "base", {.family = "llama"});
   }
 
-  // Trains on and holds the curve against the oracle's from `base` and `adapter` ("": whole model).
-  void expect_same(const Curve& curve, const std::string& base, const std::string& adapter) {
+  // A curve to compare with the oracle's from `base` and `adapter` ("": the whole model trains).
+  void add(const std::string& name, Curve curve, const std::string& base,
+           const std::string& adapter) {
     const OptimizerConfig optimizer = config().optimizer;
-    const Json what{{"base", (directory_ / base).string()},
-                    {"adapter", adapter.empty() ? Json() : Json((directory_ / adapter).string())},
-                    {"steps", batches_of_steps()},
-                    {"rates", curve.rates},
-                    {"betas", {optimizer.beta1, optimizer.beta2}},
-                    {"epsilon", optimizer.epsilon},
-                    {"max_grad_norm", optimizer.max_grad_norm}};
-    write_file_atomic(directory_ / "case.json", dump_json(what));
-    const auto run = test::run_command(test::shell_quote(python_) +
-                                       " " SVTUNE_SOURCE_DIR "/tests/oracle/training_curves.py " +
-                                       test::shell_quote((directory_ / "case.json").string()));
-    ASSERT_EQ(run.status, 0);
-    const auto wanted = parse_json(run.output, "oracle").get<std::vector<double>>();
-    ASSERT_EQ(curve.losses.size(), wanted.size());
-    double largest = 0;
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-      EXPECT_NEAR(curve.losses[i], wanted[i], kTolerance * wanted[i]) << "step " << i + 1;
-      largest = std::max(largest, std::abs(curve.losses[i] / wanted[i] - 1));
+    const Json adapter_path = adapter.empty() ? Json() : Json((directory_ / adapter).string());
+    cases_.push_back({{"base", (directory_ / base).string()},
+                      {"adapter", adapter_path},
+                      {"steps", batches_of_steps()},
+                      {"rates", curve.rates},
+                      {"betas", {optimizer.beta1, optimizer.beta2}},
+                      {"epsilon", optimizer.epsilon},
+                      {"max_grad_norm", optimizer.max_grad_norm}});
+    curves_.emplace_back(name, std::move(curve));
+  }
+
+  // One oracle for all that were added: it takes longer to start than to train.
+  void expect_same() {
+    write_file_atomic(directory_ / "cases.json", dump_json(cases_));
+    const std::string list = test::shell_quote((directory_ / "cases.json").string());
+    const Json wanted =
+        parse_json(test::run_oracle_file(python_, "training_curves.py", list), "oracle");
+    ASSERT_EQ(wanted.size(), curves_.size());
+    for (std::size_t i = 0; i < curves_.size(); ++i) {
+      SCOPED_TRACE(curves_[i].first);
+      expect_losses(curves_[i].second, wanted[i].get<std::vector<double>>());
     }
-    RecordProperty("largest_relative_difference", std::to_string(largest));
-    EXPECT_LT(curve.losses.back(), 0.98 * curve.losses.front()) << "nothing was learnt";
-    EXPECT_GT(curve.clipped, 0) << "no gradient was clipped";
+    RecordProperty("largest_relative_difference", std::to_string(largest_));
   }
 
   Attached started(Model& model, const MethodConfig& method) {
@@ -126,52 +128,57 @@ class TrainingCurve : public testing::Test {
   }
 
   TempDirectory directory_;
+
+ private:
+  void expect_losses(const Curve& curve, const std::vector<double>& wanted) {
+    ASSERT_EQ(curve.losses.size(), wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      EXPECT_NEAR(curve.losses[i], wanted[i], kTolerance * wanted[i]) << "step " << i + 1;
+      largest_ = std::max(largest_, std::abs(curve.losses[i] / wanted[i] - 1));
+    }
+    EXPECT_LT(curve.losses.back(), 0.98 * curve.losses.front()) << "nothing was learnt";
+    EXPECT_GT(curve.clipped, 0) << "no gradient was clipped";
+  }
+
   std::string python_;
+  Json cases_ = Json::array();
+  std::vector<std::pair<std::string, Curve>> curves_;
+  double largest_ = 0;
 };
 
-TEST_F(TrainingCurve, OfLoraEqualsPeft) {
-  Model model = load_model(directory_ / "base", {at::kFloat});
-  Attached attached = started(model, LoraConfig{.low_rank = {.rank = 4, .alpha = 8}});
-  save_adapter(model, attached.adapters, attached.record, directory_ / "adapter");
-  expect_same(curve_of(model, attached.adapters), "base", "adapter");
-}
-
-// The difference form beside PEFT's, which changes the base into the residual.
-TEST_F(TrainingCurve, OfPissaEqualsPeftOnTheResidual) {
-  Model model = load_model(directory_ / "base", {at::kFloat});
-  Attached attached = started(model, PissaConfig{.low_rank = {.rank = 4}});
-  export_residual(model, attached.adapters, attached.record, directory_ / "residual");
-  expect_same(curve_of(model, attached.adapters), "residual/base", "residual/adapter");
-}
-
-TEST_F(TrainingCurve, OfPissaInResidualFormEqualsPeft) {
+TEST_F(TrainingCurve, OfAdaptersEqualsPeft) {
   {
     Model model = load_model(directory_ / "base", {at::kFloat});
-    const Attached attached = started(model, PissaConfig{.low_rank = {.rank = 4}});
+    Attached attached = started(model, LoraConfig{.low_rank = {.rank = 4, .alpha = 8}});
+    save_adapter(model, attached.adapters, attached.record, directory_ / "adapter");
+    add("LoRA", curve_of(model, attached.adapters), "base", "adapter");
+  }
+  {
+    Model model = load_model(directory_ / "base", {at::kFloat});
+    Attached attached = started(model, PissaConfig{.low_rank = {.rank = 4}});
     export_residual(model, attached.adapters, attached.record, directory_ / "residual");
+    add("the difference form of PiSSA, beside PEFT's on the residual",
+        curve_of(model, attached.adapters), "residual/base", "residual/adapter");
   }
   Model model = load_model(directory_ / "residual/base", {at::kFloat});
   LoadedAdapter loaded = load_adapter(model, directory_ / "residual/adapter");
-  expect_same(curve_of(model, loaded.adapters), "residual/base", "residual/adapter");
-}
-
-TEST_F(TrainingCurve, OfFullFineTuningEqualsTransformers) {
-  Model model = load_model(directory_ / "base", {at::kFloat});
-  Attached attached = attach(model, FullConfig{}, {}, {.seed = 3});
-  expect_same(curve_of(model, attached.adapters), "base", "");
+  add("PiSSA in residual form", curve_of(model, loaded.adapters), "residual/base",
+      "residual/adapter");
+  expect_same();
 }
 
 // Every tensor trains, so that every gradient of these families is compared.
-TEST_F(TrainingCurve, OfFullFineTuningEqualsTransformersInOtherShapes) {
+TEST_F(TrainingCurve, OfFullFineTuningEqualsTransformers) {
   for (const char* family :
-       {"gpt_neox", "mixtral", "gpt2", "phi", "phi3", "olmo2", "olmo3", "olmoe", "qwen2_moe",
-        "qwen3_moe", "gemma3_text", "smollm3", "granite", "starcoder2"}) {
+       {"llama", "gpt_neox", "mixtral", "gpt2", "phi", "phi3", "olmo2", "olmo3", "olmoe",
+        "qwen2_moe", "qwen3_moe", "gemma3_text", "smollm3", "granite", "starcoder2"}) {
     SCOPED_TRACE(family);
     test::write_tiny_model(directory_ / family, {.family = family});
     Model model = load_model(directory_ / family, {at::kFloat});
     Attached attached = attach(model, FullConfig{}, {}, {.seed = 3});
-    expect_same(curve_of(model, attached.adapters), family, "");
+    add(family, curve_of(model, attached.adapters), family, "");
   }
+  expect_same();
 }
 
 }  // namespace curve_test
