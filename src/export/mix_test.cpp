@@ -37,50 +37,58 @@ constexpr char kPeft[] = R"(
 import sys, json, warnings, numpy as np, torch
 warnings.simplefilter("ignore")
 from peft.utils import merge_utils as m
-folder, rule, density, sign = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4]
-t = [torch.from_numpy(np.fromfile(f"{folder}/{i}", np.float32).reshape(12, 9)) for i in range(3)]
+folder, mixes = sys.argv[1], []
 w = torch.tensor([0.7, -0.4, 1.5])
-if rule == "ties": r = m.ties(t, w, density, sign)
-elif rule == "linear": r = m.task_arithmetic(t, w)
-elif rule == "dare_ties": r = m.dare_ties(t, w, 1.0, sign)
-else: r = m.dare_linear(t, w, 1.0)
-print(json.dumps(r.flatten().tolist()))
+for rule, density, sign in (case.split(",") for case in sys.argv[2:]):
+    t = [torch.from_numpy(np.fromfile(f"{folder}/{i}", np.float32)).view(12, 9) for i in range(3)]
+    if rule == "ties": r = m.ties(t, w, float(density), sign)
+    elif rule == "linear": r = m.task_arithmetic(t, w)
+    elif rule == "dare_ties": r = m.dare_ties(t, w, float(density), sign)
+    else: r = m.dare_linear(t, w, float(density))
+    mixes.append(r.flatten().tolist())
+print(json.dumps(mixes))
 )";
 
-at::Tensor peft_mix(const std::string& python, const std::vector<at::Tensor>& changes,
-                    const std::string& rule, double density, const std::string& sign) {
+std::string text_of(const MixConfig& config) {
+  return std::string(enum_name(config.rule)) + "," + std::to_string(config.density) + "," +
+         std::string(enum_name(config.majority_sign));
+}
+
+// What PEFT makes of the changes in each way.
+std::vector<at::Tensor> peft_mixes(const std::string& python,
+                                   const std::vector<at::Tensor>& changes,
+                                   const std::vector<MixConfig>& configs) {
   const test::TempDirectory folder;
   for (std::size_t i = 0; i < changes.size(); ++i) {
     std::ofstream(folder / std::to_string(i), std::ios::binary)
         .write(static_cast<const char*>(changes[i].const_data_ptr()),
                static_cast<std::streamsize>(changes[i].nbytes()));
   }
-  const Json values =
-      parse_json(test::run_oracle(python, kPeft,
-                                  {folder.path().string(), rule, std::to_string(density), sign}),
-                 "peft");
-  return at::tensor(values.get<std::vector<double>>()).to(at::kFloat).view({12, 9});
+  std::vector<std::string> arguments = {folder.path().string()};
+  for (const MixConfig& config : configs) arguments.push_back(text_of(config));
+  std::vector<at::Tensor> mixes;
+  for (const Json& values : parse_json(test::run_oracle(python, kPeft, arguments), "peft")) {
+    const at::Tensor flat = at::tensor(values.get<std::vector<double>>());
+    mixes.push_back(flat.to(at::kFloat).view({12, 9}));
+  }
+  return mixes;
 }
 
 TEST(Mix, RulesArePefts) {
   const std::string python = test::oracle_python("peft,numpy");
   if (python.empty()) GTEST_SKIP() << "no Python with PEFT";
-  const std::vector<at::Tensor> changes = three_changes();
-  const std::vector<std::uint64_t> seeds = {1, 2, 3};
+  std::vector<MixConfig> configs = {{}, {MixRule::kDareLinear, 1.0}};
   for (const MajoritySign sign : {MajoritySign::kTotal, MajoritySign::kFrequency}) {
-    const std::string sign_name(enum_name(sign));
-    for (const double density : {0.2, 0.5, 1.0}) {
-      const at::Tensor got = mix_changes(changes, kWeights, {MixRule::kTies, density, sign}, seeds);
-      const at::Tensor wanted = peft_mix(python, changes, "ties", density, sign_name);
-      EXPECT_TRUE(at::allclose(got, wanted, 1e-5, 1e-6)) << sign_name << density;  // order of sums
-    }
-    EXPECT_TRUE(at::allclose(mix_changes(changes, kWeights, {MixRule::kDareTies, 1.0, sign}, seeds),
-                             peft_mix(python, changes, "dare_ties", 1, sign_name), 1e-5, 1e-6));
+    for (const double density : {0.2, 0.5, 1.0}) configs.push_back({MixRule::kTies, density, sign});
+    configs.push_back({MixRule::kDareTies, 1.0, sign});
   }
-  EXPECT_TRUE(at::allclose(mix_changes(changes, kWeights, {}, seeds),
-                           peft_mix(python, changes, "linear", 1, "total"), 1e-5, 1e-6));
-  EXPECT_TRUE(at::allclose(mix_changes(changes, kWeights, {MixRule::kDareLinear, 1.0}, seeds),
-                           peft_mix(python, changes, "dare_linear", 1, "total"), 1e-5, 1e-6));
+  const std::vector<at::Tensor> changes = three_changes();
+  const std::vector<at::Tensor> wanted = peft_mixes(python, changes, configs);
+  ASSERT_EQ(wanted.size(), configs.size());
+  for (std::size_t i = 0; i < configs.size(); ++i) {
+    const at::Tensor got = mix_changes(changes, kWeights, configs[i], {1, 2, 3});
+    EXPECT_TRUE(at::allclose(got, wanted[i], 1e-5, 1e-6)) << text_of(configs[i]);  // order of sums
+  }
 }
 
 // PEFT draws with torch's generator, so below density 1 the definition is the oracle: an entry is
