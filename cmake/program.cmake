@@ -7,6 +7,7 @@ function(svtune_program)
   add_executable(svtune_program ${ARG_SOURCES})
   add_executable(svtune::cli ALIAS svtune_program)
   target_link_libraries(svtune_program PRIVATE svtune_flags ${ARG_DEPS})
+  svtune_precompile(svtune_program torch)
   set_target_properties(svtune_program PROPERTIES
     OUTPUT_NAME svtune
     EXPORT_NAME cli
