@@ -60,6 +60,9 @@ set(svtune_plain_headers
   <utility> <variant> <vector>)
 set(svtune_torch_headers "${PROJECT_SOURCE_DIR}/src/libtorch/prelude.h" <nlohmann/json.hpp>)
 set(svtune_test_headers <gmock/gmock.h> <gtest/gtest.h>)
+# What a test itself computes is little, what its macros expand to is much; the folders under test
+# keep the optimisation of the build. Their precompiled headers need the same option.
+set(svtune_test_options $<$<CONFIG:Release>:-O1>)
 
 # svtune_precompile(target plain|torch) gives a library or a program the headers of its kind,
 # svtune_precompile(target plain|torch TESTS) a test program GoogleTest's too. Each of the four sets
@@ -90,6 +93,7 @@ function(svtune_precompile target kind)
     endif()
     if("TESTS" IN_LIST ARGN)
       target_link_libraries(${pch} PRIVATE GTest::gmock)
+      target_compile_options(${pch} PRIVATE ${svtune_test_options})
     endif()
     target_precompile_headers(${pch} PRIVATE ${headers})
   endif()
@@ -129,6 +133,7 @@ function(svtune_test name)
   add_executable(${target} ${ARG_SOURCES})
   target_link_libraries(${target} PRIVATE svtune_flags ${ARG_DEPS} GTest::gmock)
   target_compile_definitions(${target} PRIVATE SVTUNE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_compile_options(${target} PRIVATE ${svtune_test_options})
   if(ARG_TORCH)
     target_link_libraries(${target} PRIVATE svtune_torch_test_main)
     svtune_use_torch(${target})
