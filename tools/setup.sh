@@ -100,7 +100,17 @@ make_venv() {
     "install the venv module of that Python, or put another python3 first on PATH"
 }
 
-pip_install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
+# Without bytecode: of torch the build takes the libraries only, and pip compiles on one core.
+pip_install() {
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile "$@"
+}
+
+# The bytecode of what the tests import, on all cores; packages' own tests are left out. Some files
+# are templates and no Python, which is no failure.
+compile_oracles() {
+  .venv/bin/python -m compileall -q -j 0 -x '/tests/' .venv/lib/python3*/site-packages \
+    >/dev/null 2>&1 || true
+}
 
 torch_version_in_venv() {
   local version_file
@@ -131,6 +141,7 @@ install_oracles() {
   say "installing the tests' oracles from tests/requirements.txt into .venv"
   pip_install -r tests/requirements.txt || fail "pip could not install tests/requirements.txt" \
     "check pip's configuration; the packages are pinned in that file"
+  compile_oracles
   cp tests/requirements.txt "$stamp"
 }
 
