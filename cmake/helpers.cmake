@@ -117,19 +117,24 @@ function(svtune_library name)
   set_property(GLOBAL APPEND PROPERTY SVTUNE_LIBRARIES ${target})
 endfunction()
 
-# svtune_test(name [TORCH] [SHARDS n [ALONE suites...]] [TOGETHER suites...] SOURCES files...
-#             [DEPS targets...])
+# svtune_test(name [TORCH] [SHARDS n [ALONE suites...]] [TOGETHER suites...] [COST seconds]
+#             SOURCES files... [DEPS targets...])
 # Defines the program svtune_<name>_tests and one ctest entry per GoogleTest case. A suite named by
 # TOGETHER is one entry of its name: its cases share what SetUpTestSuite() makes, often by Python.
 # With SHARDS n the other cases are shared among n entries, for programs of many short ones:
 # LibTorch takes half a second to load. Suites named by ALONE keep an entry per case: they change
 # the process or measure it. The sanitizers' processes start and end slowly: two shards each.
+# Entries with a COST start before those without, the longest first: none is left for the end.
 function(svtune_test name)
   if(NOT SVTUNE_BUILD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(ARG "TORCH" "SHARDS" "ALONE;TOGETHER;SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH" "SHARDS;COST" "ALONE;TOGETHER;SOURCES;DEPS" ${ARGN})
   set(target svtune_${name}_tests)
+  set(cost "")
+  if(ARG_COST)
+    set(cost COST ${ARG_COST})
+  endif()
   add_executable(${target} ${ARG_SOURCES})
   target_link_libraries(${target} PRIVATE svtune_flags ${ARG_DEPS} GTest::gmock)
   target_compile_definitions(${target} PRIVATE SVTUNE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
@@ -149,13 +154,13 @@ function(svtune_test name)
     message(FATAL_ERROR "svtune_test(${name}): ALONE means nothing without SHARDS")
   endif()
   foreach(suite ${ARG_TOGETHER})
-    svtune_test_entry(${suite} ${target} "${suite}.*")
+    svtune_test_entry(${suite} ${target} "${suite}.*" ${cost})
   endforeach()
   svtune_suites_filter(rest "*" "-" ${ARG_TOGETHER} ${ARG_ALONE})
   if(ARG_SHARDS)
     foreach(shard RANGE 1 ${ARG_SHARDS})
       math(EXPR index "${shard} - 1")
-      svtune_test_entry(${target}.${shard} ${target} "${rest}")
+      svtune_test_entry(${target}.${shard} ${target} "${rest}" ${cost})
       set_tests_properties(${target}.${shard} PROPERTIES
         ENVIRONMENT "GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${index}")
     endforeach()
@@ -166,13 +171,15 @@ function(svtune_test name)
   endif()
   include(GoogleTest)
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                       TEST_FILTER "${rest}" PROPERTIES TIMEOUT 600)
+                       TEST_FILTER "${rest}" PROPERTIES TIMEOUT 600 ${cost})
 endfunction()
 
-# A ctest entry of the cases that GoogleTest's `filter` chooses; none at all is a failure.
+# A ctest entry of the cases that GoogleTest's `filter` chooses; none at all is a failure. More
+# properties may follow.
 function(svtune_test_entry name target filter)
   add_test(NAME ${name} COMMAND ${target} "--gtest_filter=${filter}")
-  set_tests_properties(${name} PROPERTIES TIMEOUT 1200 FAIL_REGULAR_EXPRESSION "Running 0 tests")
+  set_tests_properties(${name} PROPERTIES
+    TIMEOUT 1200 FAIL_REGULAR_EXPRESSION "Running 0 tests" ${ARGN})
 endfunction()
 
 # GoogleTest's filter for all cases of the suites, `none` where there are no suites.
