@@ -47,6 +47,7 @@ if(SVTUNE_SANITIZE)
   target_compile_options(svtune_flags INTERFACE
     -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all
     -fno-omit-frame-pointer -g1)
+  target_compile_definitions(svtune_flags INTERFACE SVTUNE_SANITIZED)
   target_link_options(svtune_flags INTERFACE -fsanitize=address,undefined)
 endif()
 if(SVTUNE_BUILD_FUZZERS)
