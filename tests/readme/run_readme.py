@@ -1,8 +1,8 @@
-"""Runs the command blocks of README.md on a tiny model.
+"""Runs the command blocks of README.md and docs/session.md on a tiny model.
 
 usage: run_readme.py SOURCE_DIR PROGRAM
 Lines that start with `make` or set PATH are checked against the Makefile and the build presets;
-all other lines of a block run as they stand, in order, in one temporary directory that holds
+all other lines of an `sh` block run as they stand, in order, in one temporary directory that holds
 model/, vit/, pets/, model.gguf, train.jsonl and test.jsonl. ```python blocks run in the same place.
 Exit status 77 (skipped) when there is no Python with transformers to make the model.
 """
@@ -19,12 +19,12 @@ MODULES = ("torch", "transformers", "tokenizers", "peft")
 # To find them takes no time, to import them five seconds.
 FIND = f"import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, {MODULES})))"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
-LINK = re.compile(r"\]\(([^)#]+)\)")
+DOCUMENTS = ("README.md", "docs/session.md")
 
 
 def blocks(text):
     found = BLOCK.findall(text)
-    assert text.count("```") == 2 * len(found), "a block of README.md names no language"
+    assert text.count("```") == 2 * len(found), "a block names no language"
     return found
 
 
@@ -71,18 +71,14 @@ def make_fixture(source, python, directory):
 
 
 def main(source, program):
-    text = (source / "README.md").read_text("utf-8")
-    missing = [link for link in LINK.findall(text) if not (source / link).exists()]
-    if missing:
-        sys.exit(f"README.md links to files that are not there: {missing}")
-    found = blocks(text)
+    found = [block for name in DOCUMENTS for block in blocks((source / name).read_text("utf-8"))]
     lines = [line for kind, body in found if kind == "sh" for line in body.splitlines()]
     wrong = [f"{line}: {problem}" for line in filter(is_build_line, lines)
              if (problem := check_build_line(line, source))]
     if wrong:
         sys.exit("\n".join(wrong))
     if not any("svtune train" in line for line in lines):
-        sys.exit("README.md has no training command")
+        sys.exit("there is no training command")
 
     python = oracle_python(source)
     if python is None:
