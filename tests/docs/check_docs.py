@@ -6,8 +6,11 @@ code in ```cpp blocks behind a line `<!-- from FILE -->`: the quoted lines must 
 order; and it needs a section per folder of src/ and a drawing in the order of tools/check_layers.py.
 The gradients written by hand are those of its table. README.md's table of families is the list of
 src/models/families.cpp. Code quoted in README.md is checked likewise. Shapes in comments use the letters
-of docs/notation.md. SECURITY.md names every target of fuzz/.
+of docs/notation.md. SECURITY.md names every target of fuzz/. Links between pages lead to files and headings
+that are there, and README.md leads to every page of docs/. A command of the tree that a page shows is a
+file that can be run.
 """
+import os
 import pathlib
 import re
 import sys
@@ -131,11 +134,52 @@ def wrong_fuzzers(source):
             for name in sorted(built ^ named)]
 
 
+def anchors(text):
+    """Names of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def wrong_links(source):
+    pages = sorted(source.glob("*.md")) + sorted((source / "docs").glob("*.md"))
+    problems, linked = [], set()
+    for page in pages:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+            if re.match(r"\w+:", link):
+                continue
+            name, _, anchor = link.partition("#")
+            target = (page.parent / name).resolve() if name else page.resolve()
+            if page.name == "README.md":
+                linked.add(target)
+            if not target.exists() or anchor and anchor not in anchors(target.read_text("utf-8")):
+                problems.append(f"{page.relative_to(source)}: {link} is not there")
+    return problems + [f"README.md: no link to docs/{page.name}" for page in pages
+                       if page.parent.name == "docs" and page.resolve() not in linked]
+
+
+def wrong_commands(source):
+    """Of a path behind python the file must be there, of one with arguments also be executable."""
+    problems = []
+    for page in sorted(source.glob("*.md")) + sorted((source / "docs").glob("*.md")):
+        text = page.read_text("utf-8")
+        shown = re.findall(r"`([^`\n]+)`", text)
+        for block in re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S):
+            shown += block.splitlines()
+        for command in shown:
+            found = re.match(r"(\S*python3? )?((?:bench|tests|tools)/[\w./]+\w)(?= |$)", command)
+            if not found:
+                continue
+            path = source / found[2]
+            if not path.exists() or not (found[1] or found[2] == command or os.access(path, os.X_OK)):
+                problems.append(f"{page.relative_to(source)}: {command} cannot be run")
+    return problems
+
+
 def main(source):
     problems = (missing_methods(source) + missing_quotes(source, "docs/architecture.md", 1)
                 + missing_folders(source) + missing_quotes(source, "README.md", 1)
                 + wrong_drawing(source) + wrong_gradients(source) + wrong_families(source) + wrong_fuzzers(source)
-                + unknown_letters(source))
+                + unknown_letters(source) + wrong_links(source) + wrong_commands(source))
     print("\n".join(problems) or "docs: they name every method and folder, quotations are current")
     sys.exit(bool(problems))
 
