@@ -49,12 +49,12 @@ std::vector<Variant> variants() {
     return spec;
   };
   DecoderOptions window, capped, normed;
-  window.windows = {0, 9};
-  capped.attention_softcap = 5;
-  capped.logit_softcap = 8;
-  capped.norm_place = NormPlace::kAround;
-  capped.norm.plus_one = true;
-  normed.head_norm = HeadNorm::kEachHead;
+  window.layers.windows = {0, 9};
+  capped.scales.attention_cap = 5;
+  capped.scales.logit_cap = 8;
+  capped.norms.place = NormPlace::kAround;
+  capped.norms.rms.plus_one = true;
+  normed.norms.heads = HeadNorm::kEachHead;
   return {{"plain", with({})},
           {"window", with(window)},
           {"capped", with(capped)},

@@ -11,17 +11,19 @@ namespace {
 
 Norm make_norm(const std::string& name, std::int64_t width, const DecoderOptions& options,
                const Builder& at) {
-  return options.layer_norm ? at.layer_norm(name, width, *options.layer_norm)
-                            : at.rms_norm(name, width, options.norm);
+  return options.norms.layer ? at.layer_norm(name, width, *options.norms.layer)
+                             : at.rms_norm(name, width, options.norms.rms);
 }
 
 std::int64_t window_of(const DecoderOptions& options, std::int64_t layer) {
-  return options.windows.empty() ? 0 : options.windows[static_cast<std::size_t>(layer)];
+  const std::vector<std::int64_t>& windows = options.layers.windows;
+  return windows.empty() ? 0 : windows[static_cast<std::size_t>(layer)];
 }
 
 std::optional<std::size_t> rotation_of(const ArchSpec& spec, const DecoderOptions& options,
                                        std::int64_t layer) {
-  if (!options.turns.empty() && !options.turns[static_cast<std::size_t>(layer)]) return {};
+  const std::vector<bool>& turns = options.layers.turns;
+  if (!turns.empty() && !turns[static_cast<std::size_t>(layer)]) return {};
   return spec.window_rope && window_of(options, layer) > 0 ? 1 : 0;
 }
 
@@ -29,7 +31,7 @@ void add_projections(Attention& attention, std::int64_t hidden, const DecoderOpt
                      const Builder& at) {
   const HeadShape& heads = attention.heads;
   const std::int64_t queries = heads.queries * heads.width, keys = heads.keys * heads.width;
-  const bool bias = options.query_key_value_bias;
+  const bool bias = options.biases.query_key_value;
   if (options.one_matrix) {
     attention.project = FusedInTurn{at.linear("qkv_proj", queries + 2 * keys, hidden, bias)};
   } else {
@@ -39,7 +41,7 @@ void add_projections(Attention& attention, std::int64_t hidden, const DecoderOpt
     projections.value = at.linear("v_proj", keys, hidden, bias);
     attention.project = std::move(projections);
   }
-  attention.output = at.linear("o_proj", hidden, queries, options.output_bias);
+  attention.output = at.linear("o_proj", hidden, queries, options.biases.output);
 }
 
 Attention make_attention(const ArchSpec& spec, const DecoderOptions& options, const Builder& at,
@@ -48,17 +50,17 @@ Attention make_attention(const ArchSpec& spec, const DecoderOptions& options, co
   Attention attention;
   attention.heads = {spec.num_heads, spec.num_kv_heads, width};
   add_projections(attention, spec.hidden_size, options, at);
-  if (options.head_norm != HeadNorm::kNone) {
-    const bool all = options.head_norm == HeadNorm::kAllHeads;
+  if (options.norms.heads != HeadNorm::kNone) {
+    const bool all = options.norms.heads == HeadNorm::kAllHeads;
     attention.query_norm =
-        at.rms_norm("q_norm", all ? spec.num_heads * width : width, options.norm);
+        at.rms_norm("q_norm", all ? spec.num_heads * width : width, options.norms.rms);
     attention.key_norm =
-        at.rms_norm("k_norm", all ? spec.num_kv_heads * width : width, options.norm);
+        at.rms_norm("k_norm", all ? spec.num_kv_heads * width : width, options.norms.rms);
   }
   attention.rotation = rotation_of(spec, options, layer);
-  const double scale = options.attention_scale;
+  const double scale = options.scales.attention;
   attention.spec = {scale > 0 ? scale : 1.0 / std::sqrt(static_cast<double>(width)),
-                    options.attention_softcap, window_of(options, layer)};
+                    options.scales.attention_cap, window_of(options, layer)};
   return attention;
 }
 
@@ -67,19 +69,19 @@ Block make_block(const ArchSpec& spec, const DecoderOptions& options,
   const auto norm = [&](const char* name) {
     return make_norm(name, spec.hidden_size, options, at);
   };
-  const bool after = options.norm_place != NormPlace::kBefore;
+  const bool after = options.norms.place != NormPlace::kBefore;
   Block block;
-  if (options.norm_place != NormPlace::kAfter) block.attention_norm = norm("input_layernorm");
+  if (options.norms.place != NormPlace::kAfter) block.attention_norm = norm("input_layernorm");
   block.attention = make_attention(spec, options, at.at("self_attn"), layer);
   // The same name stands for another place where there are norms after the branches.
   (after ? block.attention_output_norm : block.feed_forward_norm) =
       norm("post_attention_layernorm");
-  if (options.norm_place == NormPlace::kAround) {
+  if (options.norms.place == NormPlace::kAround) {
     block.feed_forward_norm = norm("pre_feedforward_layernorm");
   }
   if (after) block.feed_forward_output_norm = norm("post_feedforward_layernorm");
   block.feed_forward = feed_forward(spec, at, layer);
-  block.branch_scale = options.branch_scale;
+  block.branch_scale = options.scales.branch;
   return block;
 }
 
@@ -89,20 +91,20 @@ NetworkParts make_decoder(const ArchSpec& spec, const DecoderOptions& options,
   Backbone& backbone = parts.backbone;
   const Builder at = root.at("model");
   backbone.embedding = at.embedding("embed_tokens", spec.vocab_size, spec.hidden_size);
-  backbone.embedding_scale = options.embedding_scale;
+  backbone.embedding_scale = options.scales.embedding;
   for (std::int64_t i = 0; i < spec.num_layers; ++i) {
     const Builder block = at.at("layers." + std::to_string(i));
     backbone.blocks.push_back(make_block(spec, options, feed_forward, block, i));
   }
   backbone.final_norm = make_norm("norm", spec.hidden_size, options, at);
-  backbone.final_scale = options.final_scale;
+  backbone.final_scale = options.scales.final_states;
   backbone.rotary_module = at.module("rotary_emb");
   backbone.rotations = {spec.rope};
   if (spec.window_rope) backbone.rotations.push_back(*spec.window_rope);
   parts.head =
       LanguageHead{spec.tied_head ? root.tied("lm_head", backbone.embedding)
                                   : root.linear("lm_head", spec.vocab_size, spec.hidden_size),
-                   {options.logit_softcap}};
+                   {options.scales.logit_cap}};
   return parts;
 }
 
@@ -119,9 +121,9 @@ std::function<NetworkParts(const ArchSpec&, const Builder&)> decoder(
 FeedForward gated_mlp(std::int64_t hidden, std::int64_t inner, const DecoderOptions& options,
                       const Builder& at) {
   GatedMlp mlp;
-  mlp.gate = at.linear("gate_proj", inner, hidden, options.mlp_bias);
-  mlp.up = at.linear("up_proj", inner, hidden, options.mlp_bias);
-  mlp.down = at.linear("down_proj", hidden, inner, options.mlp_bias);
+  mlp.gate = at.linear("gate_proj", inner, hidden, options.biases.mlp);
+  mlp.up = at.linear("up_proj", inner, hidden, options.biases.mlp);
+  mlp.down = at.linear("down_proj", hidden, inner, options.biases.mlp);
   mlp.activation = options.activation;
   mlp.activation_module = at.module("act_fn");
   return mlp;
@@ -139,15 +141,16 @@ DecoderOptions read_decoder(ConfigReader& config, ArchSpec& spec) {
   spec.default_targets = {"q_proj", "v_proj"};
   spec.buffers = {"rotary_emb.inv_freq"};
   DecoderOptions options;
-  options.norm.eps = config.number_or("rms_norm_eps", options.norm.eps);
-  if (!(options.norm.eps >= 0)) config.problem("rms_norm_eps is negative");
+  options.norms.rms.eps = config.number_or("rms_norm_eps", options.norms.rms.eps);
+  if (!(options.norms.rms.eps >= 0)) config.problem("rms_norm_eps is negative");
   spec.dropout.attention_weights = read_dropout(config, "attention_dropout");
   return options;
 }
 
 void read_attention_bias(ConfigReader& config, ArchSpec& spec, DecoderOptions& options) {
   spec.bias_keys.push_back({"attention_bias", ".self_attn."});
-  options.query_key_value_bias = options.output_bias = config.boolean_or("attention_bias", false);
+  const bool bias = config.boolean_or("attention_bias", false);
+  options.biases.query_key_value = options.biases.output = bias;
 }
 
 void require_activation(ConfigReader& config, const std::string& key,

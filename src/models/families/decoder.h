@@ -21,24 +21,41 @@ enum class NormPlace {
 // RMSNorm of query and key before the rotation.
 enum class HeadNorm { kNone, kEachHead, kAllHeads };
 
+struct DecoderNorms {
+  RmsNormSpec rms;
+  std::optional<LayerNormSpec> layer = {};  // instead of `rms`, but for query and key
+  NormPlace place = NormPlace::kBefore;
+  HeadNorm heads = HeadNorm::kNone;
+};
+
+struct DecoderScales {
+  double attention = 0.0;  // 0: 1 / sqrt(head_dim)
+  double embedding = 1.0;
+  double branch = 1.0;         // Block::branch_scale
+  double final_states = 1.0;   // Backbone::final_scale
+  double attention_cap = 0.0;  // soft caps; 0 = off
+  double logit_cap = 0.0;
+};
+
+// One entry for each layer.
+struct DecoderLayers {
+  std::vector<std::int64_t> windows = {};  // tokens; 0 = no window; empty: none anywhere
+  std::vector<bool> turns = {};            // whether positions turn it; empty: all
+};
+
+struct DecoderBiases {
+  bool query_key_value = false;
+  bool output = false;  // of attention
+  bool mlp = false;
+};
+
 struct DecoderOptions {
-  RmsNormSpec norm;
-  std::optional<LayerNormSpec> layer_norm = {};  // instead of `norm`, everywhere
-  double attention_scale = 0.0;                  // 0: 1 / sqrt(head_dim)
-  double attention_softcap = 0.0;                // 0 = off
-  double logit_softcap = 0.0;                    // 0 = off
-  double embedding_scale = 1.0;
-  double branch_scale = 1.0;               // Block::branch_scale
-  double final_scale = 1.0;                // Backbone::final_scale
-  std::vector<std::int64_t> windows = {};  // per layer, tokens; 0 = no window; empty: none anywhere
-  std::vector<bool> turns = {};            // per layer, whether positions turn it; empty: all
+  DecoderNorms norms;
+  DecoderScales scales;
+  DecoderLayers layers;
+  DecoderBiases biases;
   Activation activation = Activation::kSilu;
-  bool query_key_value_bias = false;
-  bool output_bias = false;
-  bool mlp_bias = false;
   bool one_matrix = false;  // query, key and value in turn
-  NormPlace norm_place = NormPlace::kBefore;
-  HeadNorm head_norm = HeadNorm::kNone;
 };
 
 // The builder of such a decoder.

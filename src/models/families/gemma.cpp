@@ -11,8 +11,8 @@ namespace {
 
 DecoderOptions read_common(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_decoder(config, spec);
-  options.norm.plus_one = true;
-  options.embedding_scale = std::sqrt(static_cast<double>(spec.hidden_size));
+  options.norms.rms.plus_one = true;
+  options.scales.embedding = std::sqrt(static_cast<double>(spec.hidden_size));
   options.activation = Activation::kGeluTanh;
   spec.tied_head = config.boolean_or("tie_word_embeddings", true);
   spec.head_dim = config.integer_or("head_dim", 256);
@@ -33,29 +33,29 @@ void parse_gemma(ConfigReader& config, ArchSpec& spec) {
 
 void parse_gemma2(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_common(config, spec);
-  options.norm_place = NormPlace::kAround;
-  options.attention_scale = 1.0 / std::sqrt(config.number_or("query_pre_attn_scalar", 256));
-  options.attention_softcap =
+  options.norms.place = NormPlace::kAround;
+  options.scales.attention = 1.0 / std::sqrt(config.number_or("query_pre_attn_scalar", 256));
+  options.scales.attention_cap =
       config.is_null("attn_logit_softcapping") ? 0 : config.number_or("attn_logit_softcapping", 50);
-  options.logit_softcap = config.is_null("final_logit_softcapping")
-                              ? 0
-                              : config.number_or("final_logit_softcapping", 30);
+  options.scales.logit_cap = config.is_null("final_logit_softcapping")
+                                 ? 0
+                                 : config.number_or("final_logit_softcapping", 30);
   require_activation(config, "hidden_activation", {"gelu_pytorch_tanh"});
-  options.windows = read_windows(config, spec, config.integer_or("sliding_window", 4096),
-                                 [](std::int64_t layer) { return layer % 2 == 0; });
+  options.layers.windows = read_windows(config, spec, config.integer_or("sliding_window", 4096),
+                                        [](std::int64_t layer) { return layer % 2 == 0; });
   spec.build = decoder(options);
 }
 
 void parse_gemma3_text(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_common(config, spec);
-  options.norm_place = NormPlace::kAround;
-  options.head_norm = HeadNorm::kEachHead;
-  options.attention_scale = 1.0 / std::sqrt(config.number_or("query_pre_attn_scalar", 256));
-  options.attention_softcap = config.number_or("attn_logit_softcapping", 0);
-  options.logit_softcap = config.number_or("final_logit_softcapping", 0);
+  options.norms.place = NormPlace::kAround;
+  options.norms.heads = HeadNorm::kEachHead;
+  options.scales.attention = 1.0 / std::sqrt(config.number_or("query_pre_attn_scalar", 256));
+  options.scales.attention_cap = config.number_or("attn_logit_softcapping", 0);
+  options.scales.logit_cap = config.number_or("final_logit_softcapping", 0);
   require_activation(config, "hidden_activation", {"gelu_pytorch_tanh"});
   const std::int64_t pattern = config.integer_or("sliding_window_pattern", 6);
-  options.windows =
+  options.layers.windows =
       read_windows(config, spec, config.integer_or("sliding_window", 4096),
                    [pattern](std::int64_t layer) { return (layer + 1) % pattern != 0; });
   spec.rope.theta = 1000000.0;

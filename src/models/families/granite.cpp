@@ -8,17 +8,17 @@ void parse_granite(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_decoder(config, spec);
   read_attention_bias(config, spec, options);
   spec.bias_keys.push_back({"mlp_bias", ".mlp."});
-  options.mlp_bias = config.boolean_or("mlp_bias", false);
+  options.biases.mlp = config.boolean_or("mlp_bias", false);
   require_activation(config, "hidden_act", {"silu", "swish"});
   reject_softcaps(config);
-  options.embedding_scale = config.number_or("embedding_multiplier", 1.0);
-  options.attention_scale = config.number_or("attention_multiplier", 1.0);
-  options.branch_scale = config.number_or("residual_multiplier", 1.0);
+  options.scales.embedding = config.number_or("embedding_multiplier", 1.0);
+  options.scales.attention = config.number_or("attention_multiplier", 1.0);
+  options.scales.branch = config.number_or("residual_multiplier", 1.0);
   const double logits = config.number_or("logits_scaling", 1.0);
-  if (!(options.attention_scale > 0) || !(logits > 0)) {
+  if (!(options.scales.attention > 0) || !(logits > 0)) {
     config.problem("attention_multiplier and logits_scaling must be positive");
   }
-  options.final_scale = 1.0 / logits;
+  options.scales.final_states = 1.0 / logits;
   spec.build = decoder(options);
 }
 

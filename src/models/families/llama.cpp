@@ -8,7 +8,7 @@ void parse_llama(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_decoder(config, spec);
   read_attention_bias(config, spec, options);
   spec.bias_keys.push_back({"mlp_bias", ".mlp."});
-  options.mlp_bias = config.boolean_or("mlp_bias", false);
+  options.biases.mlp = config.boolean_or("mlp_bias", false);
   require_activation(config, "hidden_act", {"silu", "swish"});
   reject_softcaps(config);
   spec.build = decoder(options);

@@ -12,7 +12,7 @@ void parse_mistral(ConfigReader& config, ArchSpec& spec) {
   // null switches the window off, a missing key means 4096: two different things.
   const bool given = config.has("sliding_window");
   const std::int64_t window = config.integer_or("sliding_window", given ? 0 : 4096);
-  options.windows = read_windows(config, spec, window, [](std::int64_t) { return true; });
+  options.layers.windows = read_windows(config, spec, window, [](std::int64_t) { return true; });
   spec.build = decoder(options);
 }
 

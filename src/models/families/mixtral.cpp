@@ -9,7 +9,7 @@ void parse_mixtral(ConfigReader& config, ArchSpec& spec) {
   require_activation(config, "hidden_act", {"silu", "swish"});
   reject_softcaps(config);
   const std::int64_t window = config.integer_or("sliding_window", 0);
-  options.windows = read_windows(config, spec, window, [](std::int64_t) { return true; });
+  options.layers.windows = read_windows(config, spec, window, [](std::int64_t) { return true; });
   ExpertOptions experts{.count = 8,
                         .per_token = 2,
                         .inner = spec.intermediate_size,

@@ -9,8 +9,8 @@ namespace {
 
 DecoderOptions read_olmo(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_decoder(config, spec);
-  options.norm.eps = config.number_or("rms_norm_eps", 1e-5);
-  options.head_norm = HeadNorm::kAllHeads;
+  options.norms.rms.eps = config.number_or("rms_norm_eps", 1e-5);
+  options.norms.heads = HeadNorm::kAllHeads;
   read_attention_bias(config, spec, options);
   require_activation(config, "hidden_act", {"silu", "swish"});
   reject_softcaps(config);
@@ -21,15 +21,15 @@ DecoderOptions read_olmo(ConfigReader& config, ArchSpec& spec) {
 
 void parse_olmo2(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_olmo(config, spec);
-  options.norm_place = NormPlace::kAfter;
+  options.norms.place = NormPlace::kAfter;
   spec.build = decoder(options);
 }
 
 void parse_olmo3(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_olmo(config, spec);
-  options.norm_place = NormPlace::kAfter;
-  options.windows = read_windows(config, spec, config.integer_or("sliding_window", 4096),
-                                 [](std::int64_t layer) { return (layer + 1) % 4 != 0; });
+  options.norms.place = NormPlace::kAfter;
+  options.layers.windows = read_windows(config, spec, config.integer_or("sliding_window", 4096),
+                                        [](std::int64_t layer) { return (layer + 1) % 4 != 0; });
   spec.rope.theta = config.number_or("rope_theta", 500000.0);
   spec.window_rope.emplace().theta = spec.rope.theta;
   spec.build = decoder(options);

@@ -31,14 +31,14 @@ void refuse_yarn(ConfigReader& config) {
 
 void parse_phi3(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_decoder(config, spec);
-  options.norm.eps = config.number_or("rms_norm_eps", 1e-5);
+  options.norms.rms.eps = config.number_or("rms_norm_eps", 1e-5);
   options.one_matrix = true;
   require_activation(config, "hidden_act", {"silu", "swish"});
   reject_softcaps(config);
   require_false(config, {"attention_bias", "mlp_bias", "lm_head_bias"});
   refuse_yarn(config);
-  options.windows = read_windows(config, spec, config.integer_or("sliding_window", 0),
-                                 [](std::int64_t) { return true; });
+  options.layers.windows = read_windows(config, spec, config.integer_or("sliding_window", 0),
+                                        [](std::int64_t) { return true; });
   spec.rope.width = turned_width(config, spec, "partial_rotary_factor", 1.0);
   spec.max_positions = config.integer_or("max_position_embeddings", 4096);
   spec.default_targets = {"qkv_proj"};

@@ -9,7 +9,7 @@ void read_window(ConfigReader& config, const ArchSpec& spec, DecoderOptions& opt
   if (!config.boolean_or("use_sliding_window", false)) return;
   const std::int64_t window = config.integer_or("sliding_window", 4096);
   const std::int64_t first = config.integer_or_zero("max_window_layers", 28);
-  options.windows =
+  options.layers.windows =
       read_windows(config, spec, window, [first](std::int64_t layer) { return layer >= first; });
 }
 
@@ -17,7 +17,7 @@ void read_window(ConfigReader& config, const ArchSpec& spec, DecoderOptions& opt
 
 void parse_qwen2(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_decoder(config, spec);
-  options.query_key_value_bias = true;
+  options.biases.query_key_value = true;
   require_activation(config, "hidden_act", {"silu", "swish"});
   reject_softcaps(config);
   read_window(config, spec, options);
@@ -26,7 +26,7 @@ void parse_qwen2(ConfigReader& config, ArchSpec& spec) {
 
 void parse_qwen3(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_decoder(config, spec);
-  options.head_norm = HeadNorm::kEachHead;
+  options.norms.heads = HeadNorm::kEachHead;
   spec.head_dim = config.integer_or("head_dim", 128);
   read_attention_bias(config, spec, options);
   require_activation(config, "hidden_act", {"silu", "swish"});

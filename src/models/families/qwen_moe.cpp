@@ -66,9 +66,9 @@ std::function<NetworkParts(const ArchSpec&, const Builder&)> built(const QwenMoe
 void parse_qwen2_moe(ConfigReader& config, ArchSpec& spec) {
   QwenMoe qwen = read_common(config, spec, {.count = 60, .per_token = 4, .inner = 1408});
   qwen.experts.shared = config.integer_or("shared_expert_intermediate_size", 5632);
-  qwen.options.query_key_value_bias = config.boolean_or("qkv_bias", true);
+  qwen.options.biases.query_key_value = config.boolean_or("qkv_bias", true);
   const std::int64_t last = config.integer_or_zero("max_window_layers", 28);
-  qwen.options.windows =
+  qwen.options.layers.windows =
       read_windows(config, spec, read_window(config),
                    [last](std::int64_t layer) { return layer % 2 == 0 && layer < last; });
   spec.build = built(qwen);
@@ -76,10 +76,10 @@ void parse_qwen2_moe(ConfigReader& config, ArchSpec& spec) {
 
 void parse_qwen3_moe(ConfigReader& config, ArchSpec& spec) {
   QwenMoe qwen = read_common(config, spec, {.count = 128, .per_token = 8, .inner = 768});
-  qwen.options.head_norm = HeadNorm::kEachHead;
+  qwen.options.norms.heads = HeadNorm::kEachHead;
   read_attention_bias(config, spec, qwen.options);
   const std::int64_t window = read_window(config);
-  qwen.options.windows =
+  qwen.options.layers.windows =
       std::vector<std::int64_t>(static_cast<std::size_t>(spec.num_layers), window);
   spec.build = built(qwen);
 }

@@ -30,14 +30,14 @@ void parse_smollm3(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_decoder(config, spec);
   read_attention_bias(config, spec, options);
   spec.bias_keys.push_back({"mlp_bias", ".mlp."});
-  options.mlp_bias = config.boolean_or("mlp_bias", false);
+  options.biases.mlp = config.boolean_or("mlp_bias", false);
   require_activation(config, "hidden_act", {"silu", "swish"});
   reject_softcaps(config);
-  options.turns = read_turns(config, spec);
+  options.layers.turns = read_turns(config, spec);
   if (config.boolean_or("use_sliding_window", false)) {
-    options.windows = read_windows(
+    options.layers.windows = read_windows(
         config, spec, config.integer_or("sliding_window", 0),
-        [&](std::int64_t layer) { return !options.turns[static_cast<std::size_t>(layer)]; });
+        [&](std::int64_t layer) { return !options.layers.turns[static_cast<std::size_t>(layer)]; });
   }
   spec.tied_head = config.boolean_or("tie_word_embeddings", true);
   spec.rope.theta = 2000000.0;

@@ -18,14 +18,14 @@ FeedForward make_feed_forward(const ArchSpec& spec, bool bias, const Builder& at
 
 void parse_starcoder2(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_decoder(config, spec);
-  options.layer_norm = LayerNormSpec{config.number_or("norm_epsilon", 1e-5)};
+  options.norms.layer = LayerNormSpec{config.number_or("norm_epsilon", 1e-5)};
   const bool bias = config.boolean_or("use_bias", true);
   spec.bias_keys = {{"use_bias", ".self_attn."}, {"use_bias", ".mlp."}};
-  options.query_key_value_bias = options.output_bias = bias;
+  options.biases.query_key_value = options.biases.output = bias;
   require_activation(config, "hidden_act", {"gelu_pytorch_tanh", "gelu_new", "gelu_fast"});
   reject_softcaps(config);
-  options.windows = read_windows(config, spec, config.integer_or("sliding_window", 0),
-                                 [](std::int64_t) { return true; });
+  options.layers.windows = read_windows(config, spec, config.integer_or("sliding_window", 0),
+                                        [](std::int64_t) { return true; });
   spec.tied_head = config.boolean_or("tie_word_embeddings", true);
   spec.dropout.embedding = read_dropout(config, "embedding_dropout");
   spec.dropout.attention_output = read_dropout(config, "residual_dropout");
