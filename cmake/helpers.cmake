@@ -19,16 +19,18 @@ if(SVTUNE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 # Most of a compilation goes into what every file's headers instantiate: files of one target are
-# compiled eight at a time, a third of the time, and sixteen at a time in the smaller files without
-# LibTorch. The presets dev and tidy compile each by itself, which is quicker after a small change
-# and shows what a file forgot to include.
+# compiled eight at a time, a third of the time, test files ten at a time, and the smaller files
+# without LibTorch sixteen. The presets dev and tidy compile each by itself, which is quicker after a
+# small change and shows what a file forgot to include.
 if(NOT DEFINED CMAKE_UNITY_BUILD)
   set(CMAKE_UNITY_BUILD ON)
 endif()
 if(DEFINED CMAKE_UNITY_BUILD_BATCH_SIZE)
+  set(svtune_test_batch_size ${CMAKE_UNITY_BUILD_BATCH_SIZE})
   set(svtune_plain_batch_size ${CMAKE_UNITY_BUILD_BATCH_SIZE})
 else()
   set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+  set(svtune_test_batch_size 10)
   set(svtune_plain_batch_size 16)
 endif()
 
@@ -140,6 +142,7 @@ function(svtune_test name)
   target_link_libraries(${target} PRIVATE svtune_flags ${ARG_DEPS} GTest::gmock)
   target_compile_definitions(${target} PRIVATE SVTUNE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_compile_options(${target} PRIVATE ${svtune_test_options})
+  set_target_properties(${target} PROPERTIES UNITY_BUILD_BATCH_SIZE ${svtune_test_batch_size})
   if(ARG_TORCH)
     target_link_libraries(${target} PRIVATE svtune_torch_test_main)
     svtune_use_torch(${target})
