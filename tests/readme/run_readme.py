@@ -2,8 +2,8 @@
 
 usage: run_readme.py SOURCE_DIR PROGRAM
 Lines that start with `make` or set PATH are checked against the Makefile and the build presets;
-all other lines of an `sh` block run as they stand, in order, in one temporary directory that holds
-model/, vit/, pets/, model.gguf, train.jsonl and test.jsonl. ```python blocks run in the same place.
+all other lines of an `sh` block run as they stand, in order. Each page has a temporary directory of
+its own with model/, vit/, pets/, model.gguf, train.jsonl and test.jsonl; ```python blocks run there too.
 Exit status 77 (skipped) when there is no Python with transformers to make the model.
 """
 import json
@@ -70,9 +70,19 @@ def make_fixture(source, python, directory):
     shutil.copy(source / "fuzz/corpus/gguf/llama.gguf", directory / "model.gguf")
 
 
+def run_blocks(found, directory, environment, python):
+    for kind, body in found:
+        if kind == "python":
+            run([python, "-c", body], directory, environment)
+        elif kind == "sh":
+            for line in filter(lambda each: not is_build_line(each), body.splitlines()):
+                run(["bash", "-o", "pipefail", "-c", line], directory, environment)
+
+
 def main(source, program):
-    found = [block for name in DOCUMENTS for block in blocks((source / name).read_text("utf-8"))]
-    lines = [line for kind, body in found if kind == "sh" for line in body.splitlines()]
+    found = {name: blocks((source / name).read_text("utf-8")) for name in DOCUMENTS}
+    lines = [line for document in found.values() for kind, body in document if kind == "sh"
+             for line in body.splitlines()]
     wrong = [f"{line}: {problem}" for line in filter(is_build_line, lines)
              if (problem := check_build_line(line, source))]
     if wrong:
@@ -85,19 +95,17 @@ def main(source, program):
         print(f"skipped: no Python with {', '.join(MODULES)} (make test installs one)")
         sys.exit(77)
     with tempfile.TemporaryDirectory() as name:
-        directory = pathlib.Path(name)
-        make_fixture(source, python, directory)
-        (directory / "bin").mkdir()
-        (directory / "bin/svtune").symlink_to(program)
-        environment = dict(os.environ, PATH=f"{directory / 'bin'}:{os.environ['PATH']}",
+        root = pathlib.Path(name)
+        (root / "fixture").mkdir()
+        make_fixture(source, python, root / "fixture")
+        (root / "bin").mkdir()
+        (root / "bin/svtune").symlink_to(program)
+        environment = dict(os.environ, PATH=f"{root / 'bin'}:{os.environ['PATH']}",
                            HF_HUB_OFFLINE="1", OMP_WAIT_POLICY="passive")
-        for kind, body in found:
-            if kind == "python":
-                run([python, "-c", body], directory, environment)
-            elif kind == "sh":
-                for line in filter(lambda each: not is_build_line(each), body.splitlines()):
-                    run(["bash", "-o", "pipefail", "-c", line], directory, environment)
-        print(f"ran {len(lines)} lines of {len(found)} blocks")
+        for number, document in enumerate(found.values()):
+            directory = shutil.copytree(root / "fixture", root / str(number))
+            run_blocks(document, directory, environment, python)
+        print(f"ran {len(lines)} lines of {', '.join(DOCUMENTS)}")
 
 
 if __name__ == "__main__":
