@@ -220,5 +220,16 @@ TEST(Application, HelpNamesDefaultsUnitsAndRanges) {
   EXPECT_THAT(call({"--help"}).out, HasSubstr("  fit         Fit a model\n"));
 }
 
+TEST(OptionFacts, OfAnOptionThatSaysItsDefaultHaveNoOther) {
+  FieldInfo info;
+  info.name = "alpha";
+  info.kind = FieldKind::kNumber;
+  info.shape = FieldShape::kOptional;
+  info.help = "Numerator of the scaling";
+  EXPECT_EQ(option_facts(info), "default none");
+  info.help = "Numerator of the scaling (default: the rank)";
+  EXPECT_EQ(option_facts(info), "");
+}
+
 }  // namespace application_test
 }  // namespace svtune

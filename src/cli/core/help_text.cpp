@@ -98,9 +98,11 @@ std::string option_signature(const FieldInfo& info) {
 
 std::string option_facts(const FieldInfo& info) {
   std::vector<std::string> facts;
+  // "Numerator of the scaling (default: the rank)" says already what stands in for none.
+  const bool told = info.value.is_null() && info.help.find("(default: ") != std::string::npos;
   if (info.required) {
     facts.push_back("required");
-  } else if (!field_value_text(info, info.value).empty()) {
+  } else if (!told && !field_value_text(info, info.value).empty()) {
     const bool on_off = info.kind == FieldKind::kBool && info.value.is_boolean();
     facts.push_back("default " + (on_off ? std::string(info.value.get<bool>() ? "on" : "off")
                                          : field_value_text(info, info.value)));
