@@ -8,7 +8,7 @@ The gradients written by hand are those of its table. README.md's table of famil
 src/models/families.cpp. Code quoted in README.md is checked likewise. Shapes in comments use the letters
 of docs/notation.md. SECURITY.md names every target of fuzz/. Links between pages lead to files and headings
 that are there, and README.md leads to every page of docs/. A command of the tree that a page shows is a
-file that can be run.
+file that can be run. Names of the code in docs/architecture.md are in the code.
 """
 import os
 import pathlib
@@ -175,11 +175,27 @@ def wrong_commands(source):
     return problems
 
 
+def unknown_names(source):
+    text = (source / "docs/architecture.md").read_text("utf-8")
+    code = "".join(path.read_text("utf-8") for folder in ("src", "include") for path in (source / folder).rglob("*")
+                   if path.suffix in (".h", ".cpp"))
+    code += "".join(path.read_text("utf-8") for path in (source / "tools").glob("*.py"))
+    known = set(re.findall(r"\w+", code))
+    problems = []
+    for span in re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)):
+        if re.search(r"[ /*]|^-|^svtune$", span):  # sentences, paths, options
+            continue
+        problems += [f"docs/architecture.md: {span}: the code has no {name}"
+                     for name in re.findall(r"[A-Za-z_]\w{3,}", span) if name not in known]
+    return problems
+
+
 def main(source):
     problems = (missing_methods(source) + missing_quotes(source, "docs/architecture.md", 1)
                 + missing_folders(source) + missing_quotes(source, "README.md", 1)
                 + wrong_drawing(source) + wrong_gradients(source) + wrong_families(source) + wrong_fuzzers(source)
-                + unknown_letters(source) + wrong_links(source) + wrong_commands(source))
+                + unknown_letters(source) + wrong_links(source) + wrong_commands(source)
+                + unknown_names(source))
     print("\n".join(problems) or "docs: they name every method and folder, quotations are current")
     sys.exit(bool(problems))
 
