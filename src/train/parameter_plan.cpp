@@ -15,6 +15,7 @@
 #include "nn/narrow_product.h"
 #include "train/memory_plan.h"
 #include "train/quantize_plan.h"
+#include "train/session_data.h"
 
 namespace svtune {
 namespace {
@@ -48,9 +49,9 @@ at::ScalarType stored_dtype(const Json& config) {
 // What config.json says of the model that learns the task.
 Json config_for_task(const Json& config, const std::string& source,
                      const ParameterPlanOptions& options) {
-  if (options.task == TrainTask::kLanguage) return config;
-  NewHead head;
-  if (options.task == TrainTask::kMask) head.task = HeadTask::kMasked;
+  const HeadTask task = rules_of(options.task).head;
+  if (task == HeadTask::kNextToken) return config;
+  NewHead head{.task = task};
   if (options.task == TrainTask::kRegress) head.labels = 1;
   if (options.task == TrainTask::kClassify) {
     head.names = options.labels.empty() ? id2label_names(config) : options.labels;
