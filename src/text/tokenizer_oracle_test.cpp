@@ -99,9 +99,8 @@ std::string script_command(const std::string& python, const std::string& script,
   return command;
 }
 
-// Every case of folder/cases.bin with the tokenizer of folder/model; stops at the third failure.
-void compare_cases(const fs::path& folder, const TokenizerOptions& options, std::uint32_t count) {
-  const Tokenizer tokenizer = Tokenizer::load(folder / "model", options);
+// Every case of folder/cases.bin; stops at the third failure.
+void compare_cases(const Tokenizer& tokenizer, const fs::path& folder, std::uint32_t count) {
   const std::string content = read_file(folder / "cases.bin", std::uint64_t{1} << 30);
   CaseReader cases(content);
   ASSERT_EQ(cases.number(), count);
@@ -119,8 +118,7 @@ void compare_cases(const fs::path& folder, const TokenizerOptions& options, std:
 }
 
 // Without bytes that are not UTF-8, streaming gives the text of decode().
-void compare_streaming(const fs::path& folder, const TokenizerOptions& options) {
-  const Tokenizer tokenizer = Tokenizer::load(folder / "model", options);
+void compare_streaming(const Tokenizer& tokenizer, const fs::path& folder) {
   const std::string content = read_file(folder / "cases.bin", std::uint64_t{1} << 30);
   CaseReader cases(content);
   const std::uint32_t count = cases.number();
@@ -132,8 +130,7 @@ void compare_streaming(const fs::path& folder, const TokenizerOptions& options) 
 }
 
 // One text or two in the model's form, cut to a length: ids and types.
-void compare_pairs(const fs::path& folder) {
-  const Tokenizer tokenizer = Tokenizer::load(folder / "model");
+void compare_pairs(const Tokenizer& tokenizer, const fs::path& folder) {
   const std::string content = read_file(folder / "pairs.bin", std::uint64_t{1} << 30);
   CaseReader cases(content);
   const std::uint32_t count = cases.number();
@@ -186,9 +183,10 @@ TEST_P(TokenizerOracle, IdsAndTextEqualThePyPiPackage) {
   if (std::string_view(family.name).ends_with("-transformers5")) {
     options.sentencepiece = SentencePieceRule::kTransformers5;
   }
-  compare_cases(folder.path(), options, kStrings);
-  compare_streaming(folder.path(), options);
-  if (fs::exists(folder / "pairs.bin")) compare_pairs(folder.path());
+  const Tokenizer tokenizer = Tokenizer::load(folder / "model", options);
+  compare_cases(tokenizer, folder.path(), kStrings);
+  compare_streaming(tokenizer, folder.path());
+  if (fs::exists(folder / "pairs.bin")) compare_pairs(tokenizer, folder.path());
 }
 
 // The tokenizers that the script writes into folders 1 to `count`, each with `strings` cases.
@@ -202,7 +200,8 @@ void compare_pipelines(const std::string& script, std::vector<std::string> argum
   ASSERT_EQ(test::run_command(command).status, 0) << command;
   for (int number = 1; number <= count; ++number) {
     SCOPED_TRACE("pipeline " + std::to_string(number));
-    compare_cases(folder / std::to_string(number), {}, strings);
+    const fs::path pipeline = folder / std::to_string(number);
+    compare_cases(Tokenizer::load(pipeline / "model"), pipeline, strings);
   }
 }
 
