@@ -37,6 +37,7 @@ class Faults(harness.Base):
         assert result.returncode == 0, result.stderr
         cls.lines = cls.root / "lines.jsonl"
         cls.lines.write_text('{"ids": [1, 2, 3]}\n')
+        cls.surveys = {}
 
     def environment(self, at, **more):
         return os.environ | {"LD_PRELOAD": LIBRARY, "FAULT_ROOT": str(self.area),
@@ -63,19 +64,29 @@ class Faults(harness.Base):
         return {path: content for path, content in contents(self.root).items()
                 if not path.startswith(str(self.area)) and path != str(self.log)}
 
-    def each_fault(self, arguments, prepare=lambda: None):
-        """Yields (result, failed path) of the command for each call that fails, in a fresh area."""
+    def survey(self, arguments, prepare=lambda: None):
+        """How many calls the command makes, and what it leaves in a fresh area where none fails."""
         self.fresh_area()
         prepare()
         result, calls = self.faulty(arguments, 0, every=True)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertGreater(len(calls), 3)
+        return len(calls), contents(self.area)
+
+    def survey_once(self, command):
+        key = tuple(map(str, command))
+        if key not in self.surveys:
+            self.surveys[key] = self.survey(command)
+        return self.surveys[key]
+
+    def each_fault(self, arguments, count, prepare=lambda: None):
+        """Yields (result, failed path) of the command for each call that fails, in a fresh area."""
         beside = self.beside()
-        for at in self.points(len(calls)):
+        for at in self.points(count):
             self.fresh_area()
             prepare()
             result, [failed] = self.faulty(arguments, at)
-            with self.subTest(command=str(arguments[0]), call=at, of=len(calls), failed=failed):
+            with self.subTest(command=str(arguments[0]), call=at, of=count, failed=failed):
                 yield result, failed.split(" ", 1)[1]
                 self.assertEqual(self.beside(), beside)
 
@@ -86,12 +97,9 @@ class Faults(harness.Base):
 
     def check_output(self, *arguments):
         """The output is whole or not there at all, whatever fails."""
-        output = self.area / "out"
-        command = [*arguments, output]
-        self.fresh_area()
-        self.assertEqual(svtune(*command).returncode, 0)
-        whole = contents(self.area)
-        for result, failed in self.each_fault(command):
+        command = [*arguments, self.area / "out"]
+        count, whole = self.survey_once(command)
+        for result, failed in self.each_fault(command, count):
             if result.returncode == 0:  # what may fail: flushing a folder, an exchange of names
                 self.assertEqual(contents(self.area), whole)
             else:
@@ -127,15 +135,12 @@ class Faults(harness.Base):
     def check_signals(self, *arguments):
         output = self.area / "out"
         command = [*arguments, output]
-        self.fresh_area()
-        self.log.unlink(missing_ok=True)
-        result, calls = self.faulty(command, 0, every=True)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        whole, beside = contents(self.area), self.beside()
-        for turn, at in enumerate(self.points(len(calls))):
+        count, whole = self.survey_once(command)
+        beside = self.beside()
+        for turn, at in enumerate(self.points(count)):
             self.fresh_area()
             number = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)[turn % 3]
-            with self.subTest(command=str(arguments[0]), call=at, of=len(calls), signal=number):
+            with self.subTest(command=str(arguments[0]), call=at, of=count, signal=number):
                 self.assertEqual(self.ended_by(number, command, at), 128 + number)
                 left = list(self.area.iterdir())
                 self.assertIn(left, ([], [output]))
@@ -164,12 +169,10 @@ class Faults(harness.Base):
             shorter[shorter.index("--max-steps") + 1] = 2
             self.assertEqual(svtune(*shorter).returncode, 0)
             shutil.copytree(run, kept)
-        self.fresh_area()
-        prepare()
-        self.assertEqual(svtune(*arguments).returncode, 0)
+        count, _ = self.survey(arguments, prepare)
         result_name = "model" if method == "full" else "adapter"
         whole = contents(run / result_name)
-        for result, failed in self.each_fault(arguments, prepare):
+        for result, failed in self.each_fault(arguments, count, prepare):
             if result.returncode != 0:
                 self.named(result, failed)
                 again = svtune(*arguments)
