@@ -1,6 +1,7 @@
-"""Decompositions as a user meets them: cached, of any range, drawn."""
+"""Decompositions as a user meets them: cached, of any range, drawn, and too coarse in 16 bits."""
 import json
 import os
+import random
 from unittest import mock
 
 import fixture
@@ -130,6 +131,75 @@ class Decompositions(harness.Base):
             self.assertEqual(nowhere.stdout, "", "nothing is computed for a page without a place")
         self.refused(svtune("inspect", self.model, "--rank", 3), 2,
                      "--rank: applies only with --spectrum")
+
+
+def cancelling_tensors(seed=2):
+    """A model whose inputs cancel the strong direction of one weight: entries of each word's
+    embedding come in pairs of opposite signs, and those of v_proj are 16 and a little. Every number
+    is one of bf16, so that x Wᵀ is exact; U and V rounded to bf16 no longer cancel."""
+    rng = random.Random(seed)
+    tensors = fixture.model_tensors(seed)
+    shape, values = tensors["model.embed_tokens.weight"]
+    for i in range(0, len(values), 2):
+        values[i] = rng.randint(-12, 12) / 64
+        values[i + 1] = -values[i]
+    values = tensors["model.layers.0.self_attn.v_proj.weight"][1]
+    values[:] = [16 + rng.randint(-3, 3) / 8 for _ in values]
+    # Larger logits: what a layer is off by shows in the loss.
+    head = tensors["lm_head.weight"][1]
+    head[:] = [round(64 * value) / 8 for value in head]
+    return tensors
+
+
+class FactoredSvft(harness.Base):
+    """The products of U and V alone, where their rounding moves the loss."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ordinary = cls.model, cls.data
+        cls.model = fixture.write_model(cls.root / "cancelling", tensors=cancelling_tensors())
+        # The same word over and over: tokens are off alike, and their mean is no scatter.
+        cls.data = cls.root / "words.jsonl"
+        cls.data.write_text("".join(
+            json.dumps({"query": "b", "response": "a" * length}) + "\n"
+            for length in range(40, 56)))
+
+    def started(self, name, *more, source=None):
+        arguments = self.train_arguments(self.root / name, *more, method="svft", steps=2)
+        model, data = source or (self.model, self.data)
+        arguments[arguments.index("--model") + 1] = model
+        arguments[arguments.index("--data") + 1] = data
+        result = svtune(*arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        line = next(l for l in result.stdout.splitlines() if l.startswith("Loss before step 1"))
+        base, adapted = line.split("base model ")[1].split(", svft ")
+        record = json.loads((self.root / name / "adapter" / "svtune.json").read_text())
+        shown = result.stdout + result.stderr
+        return float(base), float(adapted), record["options"]["product"], shown
+
+    KEPT = "products keep the base's weights"
+
+    def test_products_of_rounded_factors_give_way_where_the_loss_moves(self):
+        base, adapted, product, shown = self.started("moved", "--dtype", "bf16")
+        self.assertIn(self.KEPT, shown)
+        self.assertEqual((adapted, product), (base, "delta"))
+        # The same from the first on, to the bit, in the adapter and in what follows from it.
+        self.started("asked", "--dtype", "bf16", "--product", "delta")
+        self.same_files(self.root / "moved" / "adapter", self.root / "asked" / "adapter")
+        losses = [svtune("eval", "--model", self.model, "--data", self.data, "--template", "alpaca",
+                         "--adapter", self.root / name / "adapter", "--dtype", "bf16").stdout
+                  for name in ("moved", "asked")]
+        self.assertTrue(losses[0])
+        self.assertEqual(*losses)
+
+    def test_elsewhere_they_stay(self):
+        for name, dtype, source in (("wide", "fp32", None), ("ordinary", "bf16", self.ordinary)):
+            with self.subTest(name):
+                base, adapted, product, shown = self.started(name, "--dtype", dtype, source=source)
+                self.assertNotIn(self.KEPT, shown)
+                self.assertEqual(product, "auto")
+                self.assertAlmostEqual(adapted, base, delta=5e-3 * base)
 
 
 if __name__ == "__main__":
