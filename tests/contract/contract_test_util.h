@@ -23,6 +23,26 @@ struct ContractCase {
 // Without it GoogleTest shows the bytes.
 inline void PrintTo(const ContractCase& one, std::ostream* out) { *out << one.name; }
 
+// Those between singular vectors.
+inline void add_spectral_cases(std::vector<ContractCase>& list) {
+  list.push_back({"lora_xs", LoraXsConfig{.rank = 6}});
+  list.push_back({"svf", SvfConfig{}});
+  list.push_back({"svfit", SvfitConfig{.rank = 8}});
+  PicaConfig pica{.rank = 3};
+  list.push_back({"pica", pica});
+  pica.share_kinds = false;
+  list.push_back({"pica_alone", pica});
+  pica.frozen_side = PicaSide::kOutputs;
+  list.push_back({"pica_outputs_alone", pica});
+  pica.share_kinds = true;
+  list.push_back({"pica_outputs", pica});
+  list.push_back({"mica", MicaConfig{.rank = 3, .alpha = 6.0}});
+  list.push_back({"psoft", PsoftConfig{.rank = 6}});
+  list.push_back({"tinylora", TinyloraConfig{.rank = 4, .numbers = 9}});
+  list.push_back(
+      {"tinylora_tied", TinyloraConfig{.rank = 4, .numbers = 9, .tie = TinyloraTie::kAll}});
+}
+
 inline std::vector<ContractCase> contract_cases() {
   std::vector<ContractCase> list;
   LoraConfig lora;
@@ -97,16 +117,7 @@ inline std::vector<ContractCase> contract_cases() {
   MiloraConfig milora;
   milora.low_rank.rank = 3;
   list.push_back({"milora", milora});
-  list.push_back({"lora_xs", LoraXsConfig{.rank = 6}});
-  list.push_back({"svf", SvfConfig{}});
-  list.push_back({"svfit", SvfitConfig{.rank = 8}});
-  list.push_back({"pica", PicaConfig{.rank = 3}});
-  list.push_back({"pica_shared", PicaConfig{.rank = 3, .share_kinds = true}});
-  list.push_back({"mica", MicaConfig{.rank = 3, .alpha = 6.0}});
-  list.push_back({"psoft", PsoftConfig{.rank = 6}});
-  list.push_back({"tinylora", TinyloraConfig{.rank = 4, .numbers = 9}});
-  list.push_back(
-      {"tinylora_tied", TinyloraConfig{.rank = 4, .numbers = 9, .tie = TinyloraTie::kAll}});
+  add_spectral_cases(list);
   list.push_back({"sorsa", SorsaConfig{.rank = 4, .orthogonal_weight = 0.1}});
   KasaConfig kasa;
   kasa.low_rank.rank = 3;

@@ -12,13 +12,13 @@
 namespace svtune {
 
 struct SpectralBasis {
-  at::Tensor L, R;  // [out, r], [r, in] in the compute dtype; R undefined where that side trains
+  at::Tensor L, R;  // [out, r], [r, in] in the compute dtype; undefined is the side that trains
   at::Tensor P;     // [count, r, r] of kNumbers, else undefined
 };
 
-// Of what trains in a layer with r triplets and `in` inputs.
+// Of what trains in a layer with r triplets.
 std::vector<std::int64_t> spectral_leaf_shape(const SpectralPlan& plan, std::int64_t r,
-                                              std::int64_t in);
+                                              const BaseWeight& base);
 
 // A leaf that several layers train; one of them owns it.
 struct SharedLeaf {
@@ -34,10 +34,11 @@ class SpectralAdapter final : public Adapter {
 
   at::Tensor forward(const at::Tensor& x, const BaseWeight& base) override;
   at::Tensor merged_weight(const BaseWeight& base) const override;
-  // spectral_c, spectral_C, spectral_v, spectral_Q (and spectral_a, spectral_b) or spectral_R;
-  // nothing in layers that share what another one owns.
+  // spectral_c, spectral_C, spectral_v, spectral_Q (and spectral_a, spectral_b), spectral_L or
+  // spectral_R; nothing in layers that share what another one owns.
   std::vector<Trainable> trainables() override;
-  // L and C R; none for all triplets, whose factors are larger than the weight.
+  // L and C R, in the leaves' dtype; none for all triplets, whose factors are larger than the
+  // weight.
   std::optional<LowRankDelta> low_rank_delta() const override;
   std::vector<NamedTensor> frozen_state() const override;  // spectral_L, spectral_R, spectral_P
   AdapterMemory memory(std::int64_t tokens) const override;
@@ -46,12 +47,13 @@ class SpectralAdapter final : public Adapter {
  private:
   // C [r, r], or its diagonal [r], of the leaves. Differentiable.
   at::Tensor core() const;
+  at::Tensor left() const;  // L [out, r] in its own dtype
   // C R [r, in] in the leaves' dtype.
   at::Tensor right() const;
 
   SpectralPlan plan_;
   SpectralBasis basis_;
-  std::int64_t in_;
+  std::int64_t rank_, in_;
   at::Tensor leaf_;  // what trains, see SpectralPart
   bool owns_ = true;
   at::Tensor a_, b_;  // leaves [r] or undefined

@@ -52,7 +52,32 @@ struct CoreLinear : torch::autograd::Function<CoreLinear> {
   }
 };
 
-struct SideLinear : torch::autograd::Function<SideLinear> {
+struct LeftLinear : torch::autograd::Function<LeftLinear> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& left,
+                            const std::optional<at::Tensor>& mask, const BaseWeight& base,
+                            const SpectralSides& sides) {
+    const at::Tensor L = left.to(x.scalar_type());
+    const at::Tensor hidden = at::mm(mask ? x * *mask : x, sides.R.t());
+    ctx->save_for_backward({hidden, L, sides.R, mask.value_or(at::Tensor())});
+    ctx->saved_data["leaf_dtype"] = left.scalar_type();
+    keep_base(ctx, base, sides.scale, x);
+    return base.matmul(x, {.left = hidden, .right = L.t(), .scale = sides.scale});
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    const at::Tensor &hidden = saved[0], &L = saved[1], &R = saved[2], &mask = saved[3];
+    const at::Tensor& grad = grads[0];
+    const double scale = ctx->saved_data["scale"].toDouble();
+    const at::Tensor grad_left = at::mm(grad.t(), hidden)
+                                     .to(ctx->saved_data["leaf_dtype"].toScalarType())
+                                     .mul_(scale);
+    const at::Tensor back = at::mm(grad, L).mul_(scale);
+    return {grad_input(ctx, grad, back, R, mask), grad_left, at::Tensor(), at::Tensor(),
+            at::Tensor()};
+  }
+};
+
+struct RightLinear : torch::autograd::Function<RightLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& right,
                             const std::optional<at::Tensor>& mask, const BaseWeight& base,
                             const SpectralSides& sides) {
@@ -83,10 +108,16 @@ at::Tensor spectral_core_linear(const at::Tensor& x, const BaseWeight& base,
   return CoreLinear::apply(x, core, present(mask), base, sides);
 }
 
-at::Tensor spectral_side_linear(const at::Tensor& x, const BaseWeight& base,
-                                const SpectralSides& sides, const at::Tensor& right,
+at::Tensor spectral_left_linear(const at::Tensor& x, const BaseWeight& base,
+                                const SpectralSides& sides, const at::Tensor& left,
                                 const at::Tensor& mask) {
-  return SideLinear::apply(x, right, present(mask), base, sides);
+  return LeftLinear::apply(x, left, present(mask), base, sides);
+}
+
+at::Tensor spectral_right_linear(const at::Tensor& x, const BaseWeight& base,
+                                 const SpectralSides& sides, const at::Tensor& right,
+                                 const at::Tensor& mask) {
+  return RightLinear::apply(x, right, present(mask), base, sides);
 }
 
 }  // namespace svtune

@@ -19,9 +19,15 @@ at::Tensor spectral_core_linear(const at::Tensor& x, const BaseWeight& base,
                                 const SpectralSides& sides, const at::Tensor& core,
                                 const at::Tensor& mask);
 
-// C = 1, and the leaf `right` [r, in] stands for sides.R. Gradients go to x and right.
-at::Tensor spectral_side_linear(const at::Tensor& x, const BaseWeight& base,
-                                const SpectralSides& sides, const at::Tensor& right,
+// C = 1, and the leaf `left` [out, r] stands for sides.L. Gradients go to x and left; x is not kept
+// here either.
+at::Tensor spectral_left_linear(const at::Tensor& x, const BaseWeight& base,
+                                const SpectralSides& sides, const at::Tensor& left,
                                 const at::Tensor& mask);
+
+// C = 1, and the leaf `right` [r, in] stands for sides.R. Gradients go to x and right.
+at::Tensor spectral_right_linear(const at::Tensor& x, const BaseWeight& base,
+                                 const SpectralSides& sides, const at::Tensor& right,
+                                 const at::Tensor& mask);
 
 }  // namespace svtune

@@ -65,7 +65,7 @@ class SharedLeaves final : public MethodState {
       const bool kinds = plan.sharing == SpectralSharing::kKind;
       const auto [group, first] =
           groups.try_emplace({kinds ? last_part(site.name) : std::string(),
-                              spectral_leaf_shape(plan, r, site.base.in_features())});
+                              spectral_leaf_shape(plan, r, site.base)});
       if (first) {
         group->second = at::zeros(group->first.second, factor_options(site.base));
         group->second.requires_grad_(true);
@@ -111,12 +111,15 @@ AdapterInit make_spectral_adapter(const SpectralPlan& plan, const LayerSite& sit
     return plan.rank == 0 ? all_triplets(site, init.report)
                           : some_triplets(plan, site, init.report);
   });
-  SpectralBasis basis{scaled(window.U, window.S, plan.left_power, site.base).contiguous(), {}, {}};
+  SpectralBasis basis;
+  if (plan.trains != SpectralPart::kLeftSide) {
+    basis.L = scaled(window.U, window.S, plan.left_power, site.base).contiguous();
+  }
   if (plan.trains != SpectralPart::kRightSide) {
     basis.R = scaled(window.V, window.S, plan.right_power, site.base).t().contiguous();
   }
   if (plan.trains == SpectralPart::kNumbers) basis.P = fixed_numbers(plan, site);
-  init.report["rank"] = basis.L.size(1);
+  init.report["rank"] = window.S.size(0);
   init.adapter =
       std::make_unique<SpectralAdapter>(plan, std::move(basis), site.base, shared_leaf(site));
   return init;
@@ -125,7 +128,10 @@ AdapterInit make_spectral_adapter(const SpectralPlan& plan, const LayerSite& sit
 AdapterInit make_empty_spectral_adapter(const SpectralPlan& plan, const LayerSite& site) {
   const std::int64_t r = plan.rank == 0 ? triplets(site.base) : plan.rank;
   const auto compute = at::TensorOptions().dtype(site.base.dtype()).device(site.base.device());
-  SpectralBasis basis{at::zeros({site.base.out_features(), r}, compute), {}, {}};
+  SpectralBasis basis;
+  if (plan.trains != SpectralPart::kLeftSide) {
+    basis.L = at::zeros({site.base.out_features(), r}, compute);
+  }
   if (plan.trains != SpectralPart::kRightSide) {
     basis.R = at::zeros({r, site.base.in_features()}, compute);
   }

@@ -15,6 +15,7 @@ enum class SpectralPart {
   kBlock,     // C itself
   kNumbers,   // v [count]: C = Σ v_i P_i, P_i [r, r] fixed, normal with variance 1 / r
   kRotation,  // Q [r(r-1)/2]: C = R - 1, R = (1 + Q)(1 - Q)⁻¹
+  kLeftSide,  // L [out, r] instead of the window of U, from zero; C = 1
   kRightSide  // R [r, in] instead of the window of V, from zero; C = 1
 };
 

@@ -99,8 +99,20 @@ TEST_F(Spectral, LoraXsCountIsThePapers) {
   EXPECT_EQ(layers * count(*init.adapter), 3'670'016);
 }
 
-TEST_F(Spectral, PicaUpdatesLieInThePrincipalColumnSpace) {
+// The authors' layer is x Wᵀ + (x Pᵀ) Mᵀ with P the first rows of Vᵀ and M [out, r].
+TEST_F(Spectral, PicaUpdatesActOnWhatThePrincipalVectorsSeeOfTheInput) {
   const auto adapter = make(PicaConfig{.rank = 3});
+  const at::Tensor M = seeded({14, 3}, 2);
+  adapter->trainables()[0].tensor.detach().copy_(M);
+  const at::Tensor V = Vh_.narrow(0, 0, 3).t(), delta = change(*adapter);
+  EXPECT_LT(largest(delta - delta.mm(V).mm(V.t())), kSvdTolerance);
+  // Orthonormal rows keep M's length.
+  EXPECT_NEAR(delta.norm().item<double>(), M.norm().item<double>(), 1e-5);
+  EXPECT_EQ(count(*adapter), 14 * 3);
+}
+
+TEST_F(Spectral, PicaUpdatesLieInThePrincipalOutputSpaceWhereThatIsFrozen) {
+  const auto adapter = make(PicaConfig{.rank = 3, .frozen_side = PicaSide::kOutputs});
   adapter->trainables()[0].tensor.detach().copy_(seeded({3, 10}, 2));
   const at::Tensor U = U_.narrow(1, 0, 3), delta = change(*adapter);
   EXPECT_LT(largest(delta - U.mm(U.t()).mm(delta)), kSvdTolerance);
@@ -176,10 +188,12 @@ const std::vector<std::string> kLayers = {"layers.0.q_proj", "layers.0.up_proj",
                                           "layers.1.up_proj"};
 
 TEST_F(Spectral, LayersOfAKindShareWhatThePaperShares) {
-  const auto pica = make_layers(PicaConfig{.rank = 3, .share_kinds = true}, base_, kLayers);
-  EXPECT_EQ(count(*pica[0]), 3 * 10);
-  EXPECT_EQ(count(*pica[1]), 3 * 10);
+  const auto pica = make_layers(PicaConfig{.rank = 3}, base_, kLayers);
+  EXPECT_EQ(count(*pica[0]), 14 * 3);
+  EXPECT_EQ(count(*pica[1]), 14 * 3);
   EXPECT_EQ(count(*pica[2]) + count(*pica[3]), 0);
+  const auto alone = make_layers(PicaConfig{.rank = 3, .share_kinds = false}, base_, kLayers);
+  EXPECT_EQ(count(*alone[3]), 14 * 3);
   const TinyloraConfig all{.rank = 3, .numbers = 5, .tie = TinyloraTie::kAll};
   const auto tied = make_layers(all, base_, kLayers);
   EXPECT_EQ(count(*tied[0]), 5);
@@ -187,16 +201,16 @@ TEST_F(Spectral, LayersOfAKindShareWhatThePaperShares) {
 }
 
 TEST_F(Spectral, ASharedLeafMovesAndLearnsInAllItsLayers) {
-  const auto pica = make_layers(PicaConfig{.rank = 3, .share_kinds = true}, base_, kLayers);
-  const at::Tensor R = pica[0]->trainables()[0].tensor;
-  R.detach().copy_(seeded({3, 10}, 2));
+  const auto pica = make_layers(PicaConfig{.rank = 3}, base_, kLayers);
+  const at::Tensor M = pica[0]->trainables()[0].tensor;
+  M.detach().copy_(seeded({14, 3}, 2));
   EXPECT_TRUE(change(*pica[2]).equal(change(*pica[0])));
   EXPECT_EQ(largest(change(*pica[1])), 0);
   const at::Tensor x = seeded({4, 10}, 3);
   pica[0]->forward(x, base_).sum().backward();
-  const at::Tensor once = R.grad().clone();
+  const at::Tensor once = M.grad().clone();
   pica[2]->forward(x, base_).sum().backward();
-  EXPECT_LT(largest(R.grad() - 2 * once), 1e-12);
+  EXPECT_LT(largest(M.grad() - 2 * once), 1e-12);
 }
 
 TEST_F(Spectral, MiloraStartsFromTheLastTriplets) {
@@ -207,10 +221,11 @@ TEST_F(Spectral, MiloraStartsFromTheLastTriplets) {
   EXPECT_EQ(count(*adapter), 3 * (14 + 10));
 }
 
-TEST_F(Spectral, BetweenFrozenSidesTheInputIsNotKept) {
+TEST_F(Spectral, BehindAFrozenSideTheInputIsNotKept) {
   EXPECT_FALSE(make(LoraXsConfig{.rank = 3})->memory(9).keeps_input);
   EXPECT_EQ(make(LoraXsConfig{.rank = 3})->memory(9).kept_per_token, 3);
-  EXPECT_TRUE(make(PicaConfig{.rank = 3})->memory(9).keeps_input);
+  EXPECT_FALSE(make(PicaConfig{.rank = 3})->memory(9).keeps_input);
+  EXPECT_TRUE(make(MicaConfig{.rank = 3})->memory(9).keeps_input);
 }
 
 TEST_F(Spectral, DropoutActsOnTheBranchAlone) {
