@@ -10,6 +10,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <optional>
 
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
@@ -208,21 +209,25 @@ std::map<std::string, at::Tensor> gradients_of(Model& model, const std::vector<B
   return gradients;
 }
 
+// The authors' run_exp.py: A and B from the triplets of -G times √σ / √σ₁, over √γ each.
 TEST_F(Calibrate, LoraOneTakesTheLeadingTripletsOfTheNegativeGradient) {
-  Model model = load(), whole = load();
-  const LoraConfig one = config(LoraInit::kLoraOne);
-  const Calibration found = calibrate(model, one, kTargets, texts());
-  for (const auto& [name, gradient] : gradients_of(whole, texts())) {
-    const auto [U, S, Vh] = at::linalg_svd(gradient, false);
-    const double factor = std::sqrt(static_cast<double>(gradient.size(0))) / 16;
-    const at::Tensor wanted =
-        at::mm(U.narrow(1, 0, 3) * S.narrow(0, 0, 3), Vh.narrow(0, 0, 3)) * (-factor / S[0]);
-    const LowRankDelta& start = found.starts.at(name);
-    const at::Tensor got = at::mm(start.up, start.down).to(at::kDouble);
-    // The exact decomposition promises 1e-4 of the product.
-    EXPECT_LT((got - wanted).norm().item<double>(), 1e-4 * wanted.norm().item<double>()) << name;
-    const at::Tensor lengths = row_lengths(start.down) / column_lengths(start.up);
-    EXPECT_LT((lengths - 1).abs().max().item<double>(), 1e-5) << name;
+  for (const std::optional<double> gamma : {std::optional<double>(), std::optional<double>(2)}) {
+    Model model = load(), whole = load();
+    LoraConfig one = config(LoraInit::kLoraOne);
+    one.stable_gamma = gamma;
+    const Calibration found = calibrate(model, one, kTargets, texts());
+    for (const auto& [name, gradient] : gradients_of(whole, texts())) {
+      const auto [U, S, Vh] = at::linalg_svd(gradient, false);
+      const at::Tensor part =
+          at::mm(U.narrow(1, 0, 3) * S.narrow(0, 0, 3), Vh.narrow(0, 0, 3)) / S[0];
+      const at::Tensor wanted = part / -gamma.value_or(128);
+      const LowRankDelta& start = found.starts.at(name);
+      const at::Tensor got = at::mm(start.up, start.down).to(at::kDouble);
+      // The exact decomposition promises 1e-4 of the product.
+      EXPECT_LT((got - wanted).norm().item<double>(), 1e-4 * wanted.norm().item<double>()) << name;
+      const at::Tensor lengths = row_lengths(start.down) / column_lengths(start.up);
+      EXPECT_LT((lengths - 1).abs().max().item<double>(), 1e-5) << name;
+    }
   }
 }
 
@@ -242,6 +247,7 @@ TEST_F(Calibrate, LoraOneWithItsFirstStepStartsThatFarFromTheBase) {
         << layer->name();
     EXPECT_EQ(layer->adapter()->low_rank_delta()->down.size(0), 3) << layer->name();
   }
+  // A step of 1/64 in each direction, of logits of size 3.
   EXPECT_GT(max_difference(test::logits_of(model), before), 1e-3);
 }
 

@@ -73,7 +73,7 @@ CalibratedLayer corda_start(const LoraConfig& config, const LowRankShape& shape,
 // out^(1/4) / √γ: the size of the layer's output does not depend on the number of its features.
 double stable_factor(const LoraConfig& config, const LayerSite& site) {
   const auto out = static_cast<double>(site.base.out_features());
-  return std::pow(out, 0.25) / std::sqrt(config.stable_gamma);
+  return std::pow(out, 0.25) / std::sqrt(config.gamma());
 }
 
 CalibratedLayer lora_ga_start(const LoraConfig& config, const LowRankShape& shape,
@@ -95,7 +95,8 @@ CalibratedLayer lora_one_start(const LoraConfig& config, const LowRankShape& sha
                                const LayerSite& site, const LayerSums& sums) {
   const TruncatedSvd svd = decompose(site, sums.matrix, shape.rank);
   const double largest = svd.S[0].item<double>();
-  const at::Tensor sizes = (svd.S / std::max(largest, 1e-300)).sqrt() * stable_factor(config, site);
+  // s·B0A0 is then a step of the gradient at the rate s / (γ σ₁), as the authors' code has it.
+  const at::Tensor sizes = (svd.S / std::max(largest, 1e-300) / config.gamma()).sqrt();
   return {{sizes.unsqueeze(1) * svd.V.t(), svd.U * -sizes, shape.scaling}, shape.rank};
 }
 

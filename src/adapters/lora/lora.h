@@ -74,7 +74,7 @@ struct LoraConfig {
   double rank_spread = 1.0;
   CordaMode corda_mode = CordaMode::kInstruction;
   GradientScale gradient_scale = GradientScale::kStable;
-  double stable_gamma = 16;
+  std::optional<double> stable_gamma = {};  // default: see gamma()
   bool first_step = false;
   bool precondition = false;
 
@@ -103,7 +103,8 @@ struct LoraConfig {
                                 .help = "How factors from a gradient are scaled",
                                 .when = only_with("init", "lora_ga")});
     visit(self.stable_gamma, {.name = "stable_gamma",
-                              .help = "Larger ones make factors from a gradient smaller",
+                              .help = "Larger ones make factors from a gradient smaller "
+                                      "(default: 16 with lora_ga, 128 with lora_one)",
                               .above = 0,
                               .when = only_with("init", "lora_ga|lora_one")});
     visit(self.first_step, {.name = "first_step",
@@ -116,6 +117,9 @@ struct LoraConfig {
                               .when = only_with("init", "lora_one")});
   }
   bool operator==(const LoraConfig&) const = default;
+
+  // The papers' gamma; each has its own.
+  double gamma() const { return stable_gamma.value_or(init == LoraInit::kLoraOne ? 128 : 16); }
 };
 
 inline MethodTraits traits(const LoraConfig& config) {
