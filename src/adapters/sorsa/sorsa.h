@@ -1,7 +1,7 @@
 // SORSA: the r leading singular triplets of W train, U and V held near orthonormal by a penalty,
 // the rest of W is frozen. Source: SORSA 2409.00055 section 3; that the penalty is the mean of its
-// norms is the authors' code. It is AdaLoRA's adapter from PiSSA's start, of which nothing is
-// pruned.
+// norms, and counts gamma over the learning rate in the loss, is the authors' code. It is AdaLoRA's
+// adapter from PiSSA's start, of which nothing is pruned.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct SorsaConfig {
   static constexpr bool kDecomposes = true;
   std::int64_t rank = 16;
   double dropout = 0.0;
-  double orthogonal_weight = 4e-4;
+  double orthogonal_weight = 13.3;  // their gamma 4e-4 over their rate 3e-5
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {

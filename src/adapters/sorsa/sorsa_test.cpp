@@ -52,5 +52,11 @@ TEST_F(Sorsa, PenaltyIsTheMeanOfBothDepartures) {
   EXPECT_NEAR(site_.state->penalty().item<double>(), wanted, 1e-12 * wanted);
 }
 
+// The authors' trainer gives the penalty the weight gamma / learning_rate, in their scripts
+// 4e-4 / 3e-5.
+TEST(SorsaPreset, PenaltyHasTheWeightOfTheAuthorsRuns) {
+  EXPECT_NEAR(SorsaConfig{}.orthogonal_weight, 4e-4 / 3e-5, 0.05);
+}
+
 }  // namespace sorsa_test
 }  // namespace svtune
