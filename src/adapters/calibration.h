@@ -28,6 +28,9 @@ struct CalibrationPlan {
   // Of the tokens alone that predict a target; of all where documents are supervised.
   bool supervised = false;
   bool unit_largest = false;  // each batch is divided by its largest entry
+  // Rows of start.down are unit directions, which those of the first half of the batches are
+  // compared with, to tell how settled they are.
+  bool compares_half = false;
 };
 
 // Of one layer; fp32, fp64 for an fp64 base.
@@ -35,6 +38,7 @@ struct LayerSums {
   at::Tensor matrix;      // kGradient: of the loss per supervised token
   std::int64_t rows = 0;  // of kInputs: how many were summed
   std::int64_t batches = 0;
+  bool half = false;  // of the first half of the batches: too few rows give no start
 };
 
 struct CalibratedLayer {

@@ -1,6 +1,7 @@
 #include "attach/calibrate.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -92,6 +93,16 @@ void add_batch(Hasher64& hasher, const Batch& batch) {
   }
 }
 
+// |cosine| of each row with that of `earlier`, all of unit length; 0 where there is none.
+std::vector<double> cosines_of(const at::Tensor& rows, const at::Tensor& earlier) {
+  std::vector<double> cosines(static_cast<std::size_t>(rows.size(0)), 0.0);
+  if (!earlier.defined()) return cosines;
+  const at::Tensor products = (rows * earlier).sum(1).abs().to(at::kDouble).contiguous();
+  const double* data = products.const_data_ptr<double>();
+  cosines.assign(data, data + products.size(0));
+  return cosines;
+}
+
 class DataPass {
  public:
   DataPass(Model& model, const MethodConfig& method, std::span<const Batch> batches)
@@ -119,19 +130,42 @@ class DataPass {
     ObservedPass pass;
     pass.plan = plan_;
     std::vector<std::shared_ptr<LayerObservation>> seen;
+    std::vector<CalibratedLayer> earlier;
     {
       const Observed observed(group, pass);
       const std::vector<Linear*> of_head = net_.head_linears();
       const auto is_of_head = [&](Linear* layer) { return std::ranges::count(of_head, layer) > 0; };
       const bool head = std::ranges::any_of(group, is_of_head);
-      for (const Batch& batch : batches_) {
+      for (std::size_t i = 0; i < batches_.size(); ++i) {
+        const Batch& batch = batches_[i];
+        if (compares() && i == batches_.size() / 2) {
+          earlier = starts_of(group, observed.observations(), /*half=*/true);
+        }
         if (!needs_targets() || batch.num_supervised() > 0) run_batch(pass, batch, head);
         passed();
       }
       pass.last_input = at::Tensor();
       seen = observed.observations();
     }
-    return starts_of(group, seen);
+    std::vector<CalibratedLayer> starts = starts_of(group, seen, /*half=*/false);
+    for (std::size_t i = 0; i < earlier.size(); ++i) {
+      cosines_.push_back(cosines_of(starts[i].start.down, earlier[i].start.down));
+    }
+    return starts;
+  }
+
+  // Of the layers of all groups that have run: the share of their first `ranks` rows that have
+  // settled. Nothing where none is compared.
+  std::optional<double> settled(const std::vector<std::int64_t>& ranks) const {
+    if (cosines_.empty()) return std::nullopt;
+    std::int64_t rows = 0, settled = 0;
+    for (std::size_t i = 0; i < cosines_.size(); ++i) {
+      for (std::int64_t row = 0; row < ranks[i]; ++row) {
+        ++rows;
+        if (cosines_[i][static_cast<std::size_t>(row)] >= kSettled) ++settled;
+      }
+    }
+    return static_cast<double>(settled) / static_cast<double>(std::max<std::int64_t>(rows, 1));
   }
 
   Json record(std::size_t groups) const {
@@ -146,6 +180,7 @@ class DataPass {
 
  private:
   bool needs_targets() const { return plan_.supervised || plan_.sum == CalibrationSum::kGradient; }
+  bool compares() const { return plan_.compares_half && batches_.size() > 1; }
 
   void run_batch(ObservedPass& pass, const Batch& batch, bool head) {
     pass.tokens = batch.num_tokens();
@@ -164,16 +199,18 @@ class DataPass {
 
   std::vector<CalibratedLayer> starts_of(
       const std::vector<Linear*>& group,
-      const std::vector<std::shared_ptr<LayerObservation>>& seen) const {
+      const std::vector<std::shared_ptr<LayerObservation>>& seen, bool half) const {
     std::vector<CalibratedLayer> starts(group.size());
     for_each_matrix(static_cast<std::int64_t>(group.size()), [&](std::int64_t i) {
       const auto at = static_cast<std::size_t>(i);
       const Linear& layer = *group[at];
       if (!seen[at] || !seen[at]->matrix.defined()) {
+        if (half) return;
         throw ModelError(layer.name() + ": no token of the batches reached this layer",
                          "Raise --calibration-batches, or leave it out of the targets.");
       }
       LayerSums sums = seen[at]->sums(plan_);
+      sums.half = half;
       if (plan_.sum == CalibrationSum::kGradient) {
         sums.matrix = sums.matrix / static_cast<double>(supervised_);
       }
@@ -187,6 +224,7 @@ class DataPass {
   CalibrationPlan plan_;
   std::span<const Batch> batches_;
   std::int64_t tokens_ = 0, supervised_ = 0;
+  std::vector<std::vector<double>> cosines_;  // by layer, where they are compared
 };
 
 // As many rows as the ranks together, the most valuable of all layers; equals go by position.
@@ -255,11 +293,15 @@ Calibration calibrate(Model& model, const MethodConfig& method, const TargetOpti
   Calibration result{method, targets, {}, pass.record(groups.size())};
   const bool spreads =
       std::ranges::any_of(found, [](const CalibratedLayer& layer) { return !layer.worth.empty(); });
+  std::vector<std::int64_t> kept;
+  for (const CalibratedLayer& layer : found) kept.push_back(layer.rank);
   if (spreads) {
     std::map<std::string, std::int64_t> ranks = spread_ranks(layers, found);
+    for (std::size_t i = 0; i < layers.size(); ++i) kept[i] = ranks.at(layers[i]->name());
     result.targets = without_empty(targets, ranks, layers);
     result.method = method_with_ranks(method, ranks);
   }
+  if (const auto settled = pass.settled(kept)) result.record["settled"] = *settled;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     result.starts[layers[i]->name()] = std::move(found[i].start);
   }

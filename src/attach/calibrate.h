@@ -28,8 +28,12 @@ struct Calibration {
   MethodConfig method;                         // with the ranks that were found
   TargetOptions targets;                       // less the layers whose rank became 0
   std::map<std::string, LowRankDelta> starts;  // for AttachOptions::starts
-  Json record;                                 // for AdapterRecord::calibration
+  // For AdapterRecord::calibration. Of directions also "settled", the share of those that train
+  // whose |cosine| with what the first half of the batches gave is kSettled or more.
+  Json record;
 };
+
+inline constexpr double kSettled = 0.99;  // EVA's and PEFT's threshold of convergence
 
 // `method` has a calibration plan. Each batch runs alone; those without a supervised token count
 // for nothing where these are needed. The model is unchanged afterwards. Throws UsageError as

@@ -115,6 +115,43 @@ TEST_F(Calibrate, EvaTakesThePrincipalComponentsOfWhatLearntTokensSend) {
   }
 }
 
+// Directions of the supervised rows of some texts, [in, 3].
+at::Tensor components_of(const std::vector<at::Tensor>& inputs, const std::vector<Batch>& texts) {
+  std::vector<at::Tensor> learnt;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    learnt.push_back(inputs[i].index_select(0, texts[i].supervised));
+  }
+  at::Tensor X = at::cat(learnt);
+  X = X - X.mean(0);
+  return std::get<2>(at::linalg_svd(X, false)).t().narrow(1, 0, 3);
+}
+
+TEST_F(Calibrate, EvaTellsHowManyDirectionsTheFirstHalfGave) {
+  Model model = load();
+  LoraConfig eva = config(LoraInit::kEva);
+  eva.rank_spread = 0;
+  const std::vector<Batch> two = texts(), one = {two[0]};
+  std::int64_t same = 0, all = 0;
+  for (const auto& [name, inputs] : inputs_of(model)) {
+    if (name == "lm_head") continue;
+    const at::Tensor cosines =
+        (components_of(inputs, one) * components_of(inputs, two)).sum(0).abs();
+    same += (cosines >= kSettled).sum().item<std::int64_t>();
+    all += 3;
+  }
+  EXPECT_DOUBLE_EQ(calibrate(model, eva, kTargets, two).record.at("settled").get<double>(),
+                   static_cast<double>(same) / static_cast<double>(all));
+  const std::vector<Batch> twice = {two[0], two[1], two[0], two[1]};
+  EXPECT_EQ(calibrate(model, eva, kTargets, twice).record.at("settled"), 1);
+  EXPECT_FALSE(calibrate(model, eva, kTargets, one).record.contains("settled"));
+}
+
+TEST_F(Calibrate, AFirstHalfThatIsTooShortHasSettledNothing) {
+  Model model = load();
+  const std::vector<Batch> batches = {test::one_document({3, 4, 5, 6}), texts()[1]};
+  EXPECT_EQ(calibrate(model, config(LoraInit::kEva), kTargets, batches).record.at("settled"), 0);
+}
+
 TEST_F(Calibrate, EvaGivesRanksToWhereTheyExplainMost) {
   Model model = load();
   LoraConfig eva = config(LoraInit::kEva, 1);

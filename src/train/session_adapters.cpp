@@ -12,6 +12,7 @@
 #include "attach/target_check.h"
 #include "attach/train_plan.h"
 #include "base/errors.h"
+#include "base/number_text.h"
 #include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
 #include "train/quantize_plan.h"
@@ -99,7 +100,15 @@ Calibration calibrate_session(TrainSession& session, const TargetOptions& target
   const ActivationOptions& activations = options.train.activations;
   session.model.net->set_recompute(activations.max_memory ? RecomputePlan::all()
                                                           : activations.plan());
-  return calibrate(session.model, options.method, targets, batches, calibration);
+  Calibration found = calibrate(session.model, options.method, targets, batches, calibration);
+  if (found.record.contains("settled")) {
+    const double settled = found.record["settled"].get<double>();
+    observer.note("half of the " + std::to_string(batches.size()) +
+                  " batches gave the start " + fixed(100 * settled, 0) +
+                  " % of its directions already (|cosine| " + fixed(kSettled, 2) +
+                  "); more --calibration-batches settle the others");
+  }
+  return found;
 }
 
 Attached attach_saved(TrainSession& session, RunObserver& observer) {

@@ -54,6 +54,13 @@ class Training(harness.Base):
         base, adapted = line.split("base model ")[1].split(", pissa ")
         self.assertAlmostEqual(float(base), float(adapted), delta=1e-3 * float(base))
 
+    def test_a_start_from_inputs_says_how_settled_it_is(self):
+        result = self.train(self.root / "settled", "--init", "eva", "--calibration-batches", 4,
+                            steps=1)
+        self.assertIn("half of the 4 batches gave the start", result.stdout + result.stderr)
+        record = json.loads((self.root / "settled" / "adapter" / "svtune.json").read_text())
+        self.assertTrue(0 <= record["calibration"]["settled"] <= 1)
+
     def test_memory_does_not_grow_with_the_steps(self):
         # Each step has its own number of tokens, and LibTorch keeps something for each.
         words = "one two three four five six seven eight nine ten".split()

@@ -38,6 +38,7 @@ CalibratedLayer eva_start(const LoraConfig& config, const LowRankShape& shape,
       std::llround(static_cast<double>(shape.rank) * (1 + config.rank_spread)));
   const std::int64_t count = std::min(most, wished);
   if (sums.rows <= count) {
+    if (sums.half) return {};
     throw ModelError(site.name + ": saw " + std::to_string(sums.rows) + " tokens, which have no " +
                          std::to_string(count) + " principal components",
                      "Raise --calibration-batches.");
@@ -106,7 +107,7 @@ std::optional<CalibrationPlan> calibration_plan(const LoraConfig& config) {
   CalibrationPlan plan{.batches = config.calibration_batches};
   switch (config.init) {
     case LoraInit::kEva:
-      plan.centred = plan.supervised = true;
+      plan.centred = plan.supervised = plan.compares_half = true;
       return plan;
     case LoraInit::kCorda:
       plan.unit_largest = true;
