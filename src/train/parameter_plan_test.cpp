@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+#include <vector>
+
 #include "base/errors.h"
 #include "io/tiny_encoder_test_util.h"
 #include "libtorch/prelude.h"
@@ -125,6 +128,62 @@ TEST(ParameterPlan, CountsArePeftsOnLlama32) {
   EXPECT_EQ(count(kLlama32_3B, VeraConfig{}, qv), 129024);
   EXPECT_EQ(count(kLlama32_3B, BoftConfig{}, qv), 802816);
   EXPECT_EQ(count(kLlama32_3B, FullConfig{}), 3212749824);
+}
+
+// Rows of papers between singular vectors, and what authors' code counts.
+TEST(ParameterPlan, CountsBetweenSingularVectorsAreTheAuthors) {
+  // LoRA-XS 2405.17604, table 2: Mistral-7B has the layers of Llama-3-8B.
+  EXPECT_EQ(count(kLlama3_8B, LoraXsConfig{.rank = 16}), 57344);  // 0.057M
+  EXPECT_EQ(count(kLlama3_8B, LoraXsConfig{}), 917504);           // 0.92M at rank 64
+  EXPECT_EQ(count(kLlama3_8B, lora(64)), 167772160);              // its LoRA, 168M
+  // PiCa's script for Gemma-2B (github.com/hjunseoh/PiCa): one [out, 256] for each of five kinds.
+  EXPECT_EQ(count(kGemma2B, PicaConfig{}, kFive), 256 * (2048 + 2 * 256 + 16384 + 2048));
+  // TinyLoRA 2602.04118: 13 numbers for a whole model.
+  EXPECT_EQ(count(kLlama3_8B, TinyloraConfig{.numbers = 13, .tie = TinyloraTie::kAll}), 13);
+}
+
+struct Preset {
+  MethodConfig method;
+  std::int64_t expected;
+};
+
+// Sums over the seven layers of each of Llama-2-7B's 32 blocks.
+constexpr std::int64_t kBlocks = 32, kKinds = 7, kDirections = 7 * 4096;
+constexpr std::int64_t kInputs = 6 * 4096 + 11008, kOutputs = 5 * 4096 + 2 * 11008;
+
+// Of every method with its defaults, by the formula of docs/methods.md.
+std::vector<Preset> presets() {
+  constexpr std::int64_t both = kInputs + kOutputs;
+  return {{PissaConfig{}, kBlocks * 16 * both},
+          {MiloraConfig{}, kBlocks * 16 * both},
+          {LoraConfig{}, kBlocks * 16 * both},
+          {DeltaLoraConfig{}, kBlocks * 16 * both},
+          {DoraConfig{}, kBlocks * (16 * both + kOutputs)},
+          {AdaloraConfig{}, kBlocks * 12 * (both + kKinds)},
+          {SorsaConfig{}, kBlocks * 16 * (both + kKinds)},
+          {KasaConfig{}, kBlocks * 16 * (both + kKinds)},
+          {FloraConfig{}, kBlocks * both},
+          {VeraConfig{}, kBlocks * (256 * kKinds + kOutputs)},
+          {OftConfig{}, kBlocks * kInputs * 31 / 2},
+          {BoftConfig{}, kBlocks * (4 * kInputs + kOutputs)},
+          {SvftConfig{}, kBlocks * (17 * kDirections - 72 * kKinds)},
+          {SvfConfig{}, kBlocks * kDirections},
+          {SvfitConfig{}, kBlocks * kKinds * 256},
+          {LoraXsConfig{}, kBlocks * kKinds * 64 * 64},
+          {PicaConfig{}, 256 * kOutputs},
+          {MicaConfig{}, kBlocks * 16 * kInputs},
+          {PsoftConfig{}, kBlocks * kKinds * (32 * 31 / 2 + 2 * 32)},
+          {TinyloraConfig{}, kBlocks * kKinds * 64},
+          {FullConfig{}, 6738415616}};
+}
+
+TEST(ParameterPlan, EveryMethodsDefaultsCountAsItsFormulaSays) {
+  std::set<std::size_t> seen;
+  for (const Preset& preset : presets()) {
+    EXPECT_EQ(count(kLlama2_7B, preset.method), preset.expected) << method_name(preset.method);
+    seen.insert(preset.method.index());
+  }
+  EXPECT_EQ(seen.size(), std::variant_size_v<MethodConfig>);
 }
 
 // in (b − 1) / 2 of each layer, 2306.07280.
