@@ -1,5 +1,7 @@
 #include "adapter_files/adapter_load.h"
 
+#include <set>
+
 #include "adapter_files/adapter_head.h"
 #include "adapter_files/adapter_vocabulary.h"
 #include "adapter_files/embedding_change.h"
@@ -93,6 +95,31 @@ void fill_shared(const MethodState& state, bool stored, TensorFiller& filler) {
   }
 }
 
+// What the file has keys of its own for; the names of those that train.
+std::set<std::string> fill_by_key(const Model& model, const AdapterSet& adapters,
+                                  const PeftReading<MethodConfig>& method, TensorFiller& filler) {
+  std::set<std::string> filled;
+  if (!method.key) return filled;
+  if (method.counts_layers && model.spec().order_of_its_own) {
+    filler.problem("the file counts layers in an order that transformers has for itself in " +
+                   model.spec().family);
+  }
+  const std::vector<Linear*> layers = adapted_layers(adapters);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const PeftPlace place{layers[i]->name(), i, layers.size()};
+    Adapter& adapter = *layers[i]->adapter();
+    for (const Trainable& each : adapter.trainables()) {
+      filler.fill(kPeftSharedPrefix + method.key(place, each.name), each.tensor);
+      filled.insert(place.layer + "." + each.name);
+    }
+    if (!method.stores_frozen) continue;
+    for (const NamedTensor& each : adapter.frozen_state()) {
+      filler.fill(kPeftSharedPrefix + method.key(place, each.name), each.tensor);
+    }
+  }
+  return filled;
+}
+
 void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftConfig& config,
                     const EmbeddingChange& embedding, const std::filesystem::path& path) {
   const at::NoGradGuard no_grad;
@@ -101,7 +128,9 @@ void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftCo
   }
   TensorFiller filler(path, model.spec().running_names);
   if (adapters.state) fill_shared(*adapters.state, config.method.stores_shared, filler);
+  const std::set<std::string> filled = fill_by_key(model, adapters, config.method, filler);
   for (const Trainable& each : adapters.trainables()) {
+    if (filled.contains(each.name)) continue;
     if (embedding.any() && each.name == model.net->embedding().name() + ".weight") {
       embedding.apply(filler, each.tensor);
     } else {

@@ -19,6 +19,9 @@ PeftReading<MethodConfig> any_reading(PeftReading<Config> reading) {
   any.own_biases = std::move(reading.own_biases);
   any.repeated_start = std::move(reading.repeated_start);
   any.stores_shared = reading.stores_shared;
+  any.key = std::move(reading.key);
+  any.stores_frozen = reading.stores_frozen;
+  any.counts_layers = reading.counts_layers;
   any.add_parts = std::move(reading.add_parts);
   any.embedding = std::move(reading.embedding);
   any.trainable_tokens = std::move(reading.trainable_tokens);

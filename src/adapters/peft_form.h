@@ -1,6 +1,7 @@
 // How a method stands in PEFT's files: as data that the file code writes and reads.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
@@ -33,6 +34,12 @@ struct PeftEmbedding {
   double scaling = 1;
 };
 
+// One of the adapted layers, by its place among them in the model's order.
+struct PeftPlace {
+  const std::string& layer;
+  std::size_t index, layers;
+};
+
 // What adapter_config.json says, in the words of one method.
 template <class Config>
 struct PeftReading {
@@ -42,6 +49,11 @@ struct PeftReading {
   // What PEFT does again with the base on loading, and so do we; empty: nothing.
   std::string repeated_start = {};
   bool stores_shared = false;
+  // Where the file calls a layer's tensors otherwise than the adapter does: the key behind
+  // "base_model." of one that trains, and where `stores_frozen`, of each that is frozen.
+  std::function<std::string(const PeftPlace& place, const std::string& tensor)> key = {};
+  bool stores_frozen = false;
+  bool counts_layers = false;  // in the keys, in the order in which transformers has them
   // Adds what this file holds beside the method's own tensors.
   std::function<void(Linear&)> add_parts = {};
   std::function<PeftEmbedding(const std::string& module)> embedding = {};  // unset: cannot adapt it

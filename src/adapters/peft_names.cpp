@@ -14,8 +14,11 @@ namespace {
 constexpr std::string_view kWholeModule = "modules_to_save";
 
 bool belongs_to_adapter(std::string_view part) {
+  // Behind tinylora_v comes the number of a group.
+  const bool tinylora = part.starts_with("tinylora_") && part != "tinylora_v";
   return part.starts_with("lora_") || part.starts_with("vera_lambda_") ||
-         part.starts_with("oft_") || part == "trainable_tokens_delta" || part == kWholeModule;
+         part.starts_with("oft_") || tinylora || part == "trainable_tokens_delta" ||
+         part == kWholeModule;
 }
 
 bool is_parameter(std::string_view part) { return part == "weight" || part == "bias"; }

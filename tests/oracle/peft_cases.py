@@ -16,8 +16,8 @@ import tempfile
 import warnings
 
 import torch
-from peft import (AdaLoraConfig, BOFTConfig, KasaConfig, LoraConfig, LoraGAConfig, OFTConfig, PeftModel, VeraConfig,
-                  get_peft_model)
+from peft import (AdaLoraConfig, BOFTConfig, KasaConfig, LoraConfig, LoraGAConfig, OFTConfig, PeftModel, PsoftConfig,
+                  TinyLoraConfig, VeraConfig, get_peft_model)
 from peft.tuners.lora.loraga import preprocess_loraga
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
@@ -103,6 +103,12 @@ CASES = {
     "boft": dict(config=BOFTConfig, boft_block_size=8, target_modules="all-linear"),
     "boft_count": dict(config=BOFTConfig, boft_block_size=0, boft_block_num=4, boft_dropout=0.3, bias="boft_only",
                        target_modules=["q_proj", "down_proj"], modules_to_save=["lm_head"]),
+    "psoft": dict(config=PsoftConfig, r=5, target_modules=["q_proj", "v_proj", "down_proj"]),
+    "psoft_rigid": dict(config=PsoftConfig, r=4, psoft_mag_a=False, psoft_mag_b=False, psoft_alpha=9, psoft_dropout=0.1,
+                        target_modules=MLP, modules_to_save=["lm_head"]),
+    "tinylora": dict(config=TinyLoraConfig, r=3, u=7, target_modules="all-linear"),
+    "tinylora_groups": dict(config=TinyLoraConfig, r=3, u=7, weight_tying=0.5, target_modules=["q_proj", *MLP]),
+    "tinylora_tied": dict(config=TinyLoraConfig, r=2, u=7, weight_tying=1.0, tinylora_dropout=0.1, target_modules=MLP),
     "vera": dict(config=VeraConfig, r=12, d_initial=0.5, target_modules="all-linear"),
     "vera_key": dict(config=VeraConfig, r=40, projection_prng_key=11, save_projection=False,
                      target_modules=["q_proj", "v_proj", "down_proj"], modules_to_save=["lm_head"]),

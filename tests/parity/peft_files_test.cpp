@@ -129,7 +129,8 @@ TEST(AdapterFileOracle, LoadsWhatPeftWrites) {
     ASSERT_EQ(got.sizes(), expected.sizes());
     const double difference = test::max_difference(got, expected);
     const bool repeats = name.ends_with("-pissa") || name.find("-olora") != std::string::npos ||
-                         name.find("-kasa") != std::string::npos;
+                         name.find("-kasa") != std::string::npos ||
+                         name.find("-psoft") != std::string::npos;
     EXPECT_LT(difference, repeats ? kDecomposedTolerance : kTolerance);
     const at::Tensor shared = expected.narrow(1, 0, start.size(1));
     EXPECT_GT(test::max_difference(start, shared), 1e-2) << "the adapter does nothing";
@@ -139,7 +140,7 @@ TEST(AdapterFileOracle, LoadsWhatPeftWrites) {
     expect_other_forms(directory, loaded, expected,
                        repeats ? kDecomposedTolerance : 5 * kTolerance);
   }
-  EXPECT_GE(cases, 84);
+  EXPECT_GE(cases, 94);
   RecordProperty("largest_difference", std::to_string(largest));
 }
 

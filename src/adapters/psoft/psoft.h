@@ -3,8 +3,11 @@
 // 4, with the signs and the start of PEFT 0.21.
 #pragma once
 
+#include <optional>
 #include <string_view>
+#include <type_traits>
 
+#include "adapters/peft_form.h"
 #include "adapters/spectral/spectral_method.h"
 #include "base/fields.h"
 
@@ -13,9 +16,11 @@ namespace svtune {
 struct PsoftConfig {
   static constexpr std::string_view kName = "psoft";
   static constexpr std::string_view kSummary = "the principal subspace turns";
+  static constexpr std::string_view kPeftType = "PSOFT";
   std::int64_t rank = 32;
   bool scales = true;
   double dropout = 0.0;
+  bool lapack_signs = false;  // no option: of an adapter that PEFT wrote, see SpectralPlan
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -35,7 +40,11 @@ inline SpectralPlan spectral_plan(const PsoftConfig& config) {
           .left_power = 1,
           .trains = SpectralPart::kRotation,
           .rotation_scales = config.scales,
-          .dropout = config.dropout};
+          .dropout = config.dropout,
+          .lapack_signs = config.lapack_signs};
 }
+
+// PEFT's files hold what turns and not the vectors, which are decomposed again on loading.
+std::optional<PeftReading<PsoftConfig>> read_peft(PeftKeys& keys, std::type_identity<PsoftConfig>);
 
 }  // namespace svtune

@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
+#include "linalg/lapack.h"
 #include "linalg/svd_cache.h"
 #include "linalg/weight_errors.h"
 
@@ -35,7 +36,15 @@ Window all_triplets(const LayerSite& site, Json& report) {
   return {svd.U, svd.S, svd.V};
 }
 
+// As PEFT decomposes a base again on loading.
+Window lapack_triplets(const SpectralPlan& plan, const LayerSite& site, Json& report) {
+  const auto [U, S, Vh] = lapack::svd(site.base.dense_high_precision().to(at::kFloat));
+  report["svd"] = "gesdd";
+  return {U.narrow(1, 0, plan.rank), S.narrow(0, 0, plan.rank), Vh.narrow(0, 0, plan.rank).t()};
+}
+
 Window some_triplets(const SpectralPlan& plan, const LayerSite& site, Json& report) {
+  if (plan.lapack_signs) return lapack_triplets(plan, site, report);
   TruncatedSvdOptions options;
   options.part = plan.window;
   const TruncatedSvd svd = truncated_svd(site.cache, site.base.dense(), plan.rank, options);
@@ -126,7 +135,9 @@ AdapterInit make_spectral_adapter(const SpectralPlan& plan, const LayerSite& sit
 }
 
 AdapterInit make_empty_spectral_adapter(const SpectralPlan& plan, const LayerSite& site) {
-  const std::int64_t r = plan.rank == 0 ? triplets(site.base) : plan.rank;
+  const std::int64_t most = triplets(site.base);
+  // PEFT's files have fewer where a layer has no more.
+  const std::int64_t r = plan.rank == 0 ? most : std::min(plan.rank, most);
   const auto compute = at::TensorOptions().dtype(site.base.dtype()).device(site.base.device());
   SpectralBasis basis;
   if (plan.trains != SpectralPart::kLeftSide) {

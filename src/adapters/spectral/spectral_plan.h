@@ -37,6 +37,7 @@ struct SpectralPlan {
   double scaling = 1;            // multiplies C
   double dropout = 0;            // on what R receives
   SpectralSharing sharing = SpectralSharing::kNone;
+  bool lapack_signs = false;  // of the leading vectors: those that gesdd gives W in fp32
 };
 
 }  // namespace svtune

@@ -3,9 +3,12 @@
 // PEFT 0.21 takes. With tying v is one for all layers, or for those of a kind.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
+#include "adapters/peft_form.h"
 #include "adapters/spectral/spectral_method.h"
 #include "base/fields.h"
 
@@ -24,6 +27,7 @@ constexpr std::span<const EnumName<TinyloraTie>> enum_names(TinyloraTie) {
 struct TinyloraConfig {
   static constexpr std::string_view kName = "tinylora";
   static constexpr std::string_view kSummary = "a handful of numbers per layer";
+  static constexpr std::string_view kPeftType = "TINYLORA";
   std::int64_t rank = 2;
   std::int64_t numbers = 64;
   double dropout = 0.0;
@@ -55,5 +59,9 @@ inline SpectralPlan spectral_plan(const TinyloraConfig& config) {
           .dropout = config.dropout,
           .sharing = spectral_sharing(config.tie)};
 }
+
+// PEFT's files hold the sides and, unless save_projection is false, the fixed matrices.
+std::optional<PeftReading<TinyloraConfig>> read_peft(PeftKeys& keys,
+                                                     std::type_identity<TinyloraConfig>);
 
 }  // namespace svtune

@@ -44,6 +44,7 @@ Json clip_image_config(const Json& config, const std::string& source) {
 void parse_clip(ConfigReader& config, ArchSpec& spec) {
   VisionOptions options = read_vision(config, spec, "vision_model", 1e-5, 32);
   spec.default_targets = {"q_proj", "v_proj"};
+  spec.order_of_its_own = true;  // k_proj, v_proj, q_proj
   spec.bias_keys.clear();
   spec.running_names.clear();
   // The norm is of the row that is compared with texts.

@@ -42,6 +42,7 @@ void parse_phi3(ConfigReader& config, ArchSpec& spec) {
   spec.rope.width = turned_width(config, spec, "partial_rotary_factor", 1.0);
   spec.max_positions = config.integer_or("max_position_embeddings", 4096);
   spec.default_targets = {"qkv_proj"};
+  spec.order_of_its_own = true;  // o_proj first
   spec.dropout.attention_output = read_dropout(config, "resid_pdrop");
   spec.dropout.feed_forward_output = spec.dropout.attention_output;
   spec.build = decoder(options, [](const ArchSpec& arch, const Builder& block, std::int64_t) {
