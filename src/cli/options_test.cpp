@@ -16,6 +16,7 @@ namespace svtune {
 namespace options_test {
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 // Options by name, as on the command line.
 using Company = std::map<std::string, std::string>;
@@ -215,6 +216,25 @@ TEST(Options, ConditionsNameOptionsAndValuesThatExist) {
       }
     }
   }
+}
+
+TEST(Options, AWordOfSeveralMethodsMeansTheSameInAll) {
+  const std::vector<FieldInfo> known = describe_fields<TrainCommandOptions>();
+  std::map<std::string, const FieldInfo*> first;
+  int dropouts = 0;
+  for (const FieldInfo& info : known) {
+    if (info.owner.empty()) continue;
+    const auto [place, added] = first.try_emplace(std::string(info.name), &info);
+    if (!added) {
+      EXPECT_TRUE(place->second->kind == info.kind) << info.name;
+      EXPECT_TRUE(place->second->shape == info.shape) << info.name;
+      EXPECT_EQ(place->second->unit, info.unit) << info.name;
+    }
+    if (info.name != "dropout") continue;
+    EXPECT_THAT(std::string(info.help), StartsWith("Dropout on "));  // and on nothing but inputs
+    ++dropouts;
+  }
+  EXPECT_GT(dropouts, 1);
 }
 
 // What was saved of a run is no wish: each method's own defaults can stand under any other's.

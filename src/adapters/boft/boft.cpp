@@ -39,7 +39,7 @@ AdapterInit make(const BoftConfig& config, const LayerSite& site) {
   check_layer(config, site);
   const BoftShape shape = shape_of(config, site.base.in_features());
   AdapterInit init;
-  init.adapter = std::make_unique<BoftAdapter>(shape, config.dropout, site.base);
+  init.adapter = std::make_unique<BoftAdapter>(shape, config.block_dropout, site.base);
   init.report["block_size"] = shape.block;
   return init;
 }
@@ -58,8 +58,8 @@ BoftConfig boft_of_keys(PeftKeys& keys) {
     config.block_size = keys.integer_or("boft_block_size", 4);
   }
   config.butterfly_factors = keys.integer_or("boft_n_butterfly_factor", 1);
-  config.dropout = keys.number_or("boft_dropout", 0);
-  if (!(config.dropout >= 0 && config.dropout < 1)) {
+  config.block_dropout = keys.number_or("boft_dropout", 0);
+  if (!(config.block_dropout >= 0 && config.block_dropout < 1)) {
     keys.wrong("boft_dropout", "at least 0 and below 1");
   }
   keys.ignore({"init_weights"});
@@ -90,7 +90,7 @@ std::optional<PeftForm> peft_form(const BoftConfig& config, const std::vector<Li
   form.type = BoftConfig::kPeftType;
   form.keys = {{"boft_block_num", config.block_count.value_or(0)},
                {"boft_block_size", config.block_count ? 0 : config.block_size},
-               {"boft_dropout", config.dropout},
+               {"boft_dropout", config.block_dropout},
                {"boft_n_butterfly_factor", config.butterfly_factors}};
   form.own_biases = "boft_only";
   return form;

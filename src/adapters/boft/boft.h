@@ -23,7 +23,7 @@ struct BoftConfig {
   std::int64_t block_size = 4;
   std::optional<std::int64_t> block_count = {};
   std::int64_t butterfly_factors = 1;
-  double dropout = 0.0;
+  double block_dropout = 0.0;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -40,11 +40,12 @@ struct BoftConfig {
            .help = "Factors m; b * 2^(m-1) divides the inputs, and each output depends on as many",
            .min = 1,
            .max = 32});
-    visit(self.dropout, {.name = "dropout",
-                         .help = "Share of the blocks of one factor, another in each micro-batch, "
-                                 "that do not turn",
-                         .min = 0,
-                         .below = 1});
+    visit(self.block_dropout,
+          {.name = "block_dropout",
+           .help = "Share of the blocks of one factor, another in each micro-batch, that do not "
+                   "turn",
+           .min = 0,
+           .below = 1});
   }
   bool operator==(const BoftConfig&) const = default;
 };

@@ -81,7 +81,7 @@ TEST(Boft, TurnsByTheProductOfItsFactors) {
 
 TEST(Boft, DropoutStopsBlocksOfOneFactorWhileTraining) {
   const BaseWeight base(seeded({12, 16}, 1));
-  const auto boft = adapter({.block_size = 4, .butterfly_factors = 2, .dropout = 0.5}, base);
+  const auto boft = adapter({.block_size = 4, .butterfly_factors = 2, .block_dropout = 0.5}, base);
   const at::Tensor M = boft->trainables()[0].tensor.detach();
   M.copy_(seeded(M.sizes().vec(), 2));
   const at::Tensor x = seeded({7, 16}, 3), whole = boft->forward(x, base).detach();
