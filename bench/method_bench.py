@@ -36,7 +36,11 @@ CASES = {
     "milora": ["--method", "milora", "--rank", "16"],
     "olora": ["--method", "lora", "--rank", "16", "--init", "olora"],
     "dora": ["--method", "dora", "--rank", "16"],
+    "dora pissa": ["--method", "dora", "--rank", "16", "--init", "pissa"],
     "adalora": ["--method", "adalora", "--rank", "24", "--target-rank", "16"],
+    "adalora pissa": ["--method", "adalora", "--rank", "16", "--init", "pissa"],
+    "sorsa": ["--method", "sorsa", "--rank", "16"],
+    "kasa": ["--method", "kasa", "--rank", "16"],
     "delta_lora": ["--method", "delta_lora", "--rank", "16"],
     "flora": ["--method", "flora"],
     "vera": ["--method", "vera"],
@@ -48,6 +52,8 @@ CASES = {
     "svft band 16": [*SVFT, "banded", "--bandwidth", "16"],
     "svft random 16": [*SVFT, "random", "--bandwidth", "16"],
     "svft delta": [*SVFT, "banded", "--bandwidth", "16", "--product", "delta"],
+    "svft int8": [*SVFT, "banded", "--bandwidth", "16", "--basis-dtype", "int8"],
+    "svft nf4": [*SVFT, "banded", "--bandwidth", "16", "--basis-dtype", "nf4"],
     "svft rank 256": [*SVFT, "banded", "--bandwidth", "16", "--basis-rank", "256",
                       "--target-modules", WIDE],
     "lora of these": ["--method", "lora", "--rank", "16", "--target-modules", WIDE],
@@ -55,9 +61,11 @@ CASES = {
     "svfit": ["--method", "svfit", "--rank", "16"],
     "lora_xs": ["--method", "lora_xs", "--rank", "16"],
     "pica": ["--method", "pica", "--rank", "16"],
+    "pica outputs": ["--method", "pica", "--rank", "16", "--frozen-side", "outputs"],
     "mica": ["--method", "mica", "--rank", "16"],
     "psoft": ["--method", "psoft", "--rank", "16"],
     "tinylora": ["--method", "tinylora"],
+    "tinylora tied": ["--method", "tinylora", "--tie", "all"],
     "full": ["--method", "full", "--target-modules", "all-linear"],
 }
 UNITS = {"MiB": 2**20, "GiB": 2**30}
@@ -75,6 +83,9 @@ def peft_config(case, steps):
         "pissa": lambda more: peft.LoraConfig(**low_rank, init_lora_weights="pissa_niter_4",
                                               **more),
         "dora": lambda more: peft.LoraConfig(**low_rank, use_dora=True, **more),
+        "dora pissa": lambda more: peft.LoraConfig(**low_rank, use_dora=True,
+                                                   init_lora_weights="pissa_niter_4", **more),
+        "kasa": lambda more: peft.LoraConfig(**low_rank, kasa_config=peft.KasaConfig(), **more),
         "adalora": lambda more: peft.AdaLoraConfig(init_r=24, target_r=16, lora_alpha=16,
                                                    total_step=steps, **more),
         "vera": lambda more: peft.VeraConfig(**more),
@@ -84,6 +95,7 @@ def peft_config(case, steps):
         "boft": lambda more: peft.BOFTConfig(boft_block_size=32, **more),
         "psoft": lambda more: peft.PsoftConfig(r=16, **more),
         "tinylora": lambda more: peft.TinyLoraConfig(**more),
+        "tinylora tied": lambda more: peft.TinyLoraConfig(weight_tying=1.0, **more),
     }
     if case not in factories:
         return None

@@ -1,7 +1,8 @@
 """Checks that the documents keep up with the sources they describe.
 
 usage: check_docs.py SOURCE_DIR
-docs/methods.md needs a section per method of src/adapters/methods.h. docs/architecture.md quotes
+docs/methods.md needs a section per method of src/adapters/methods.h, and bench/method_bench.py a case.
+docs/architecture.md quotes
 code in ```cpp blocks behind a line `<!-- from FILE -->`: the quoted lines must stand in FILE, in
 order; and it needs a section per folder of src/ and a drawing in the order of tools/check_layers.py.
 The gradients written by hand are those of its table. README.md's table of families is the list of
@@ -36,8 +37,11 @@ def missing_methods(source):
     text = (source / "docs/methods.md").read_text("utf-8")
     names = method_names(source)
     assert len(names) >= 4, names
+    bench = (source / "bench/method_bench.py").read_text("utf-8")
     return [f"docs/methods.md: no section '## {name}'" for name in names
-            if not re.search(rf"^## {re.escape(name)}$", text, re.M)]
+            if not re.search(rf"^## {re.escape(name)}$", text, re.M)] + [
+            f"bench/method_bench.py: no case of {name}" for name in names
+            if f'"--method", "{name}"' not in bench]
 
 
 def missing_quotes(source, document, at_least):
