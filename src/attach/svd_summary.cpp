@@ -1,6 +1,7 @@
 #include "attach/svd_summary.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "base/number_text.h"
@@ -8,12 +9,20 @@
 namespace svtune {
 namespace {
 
+// Shares of the squared norm, of layers that have them.
+struct Energies {
+  const char *key, *name;
+  std::int64_t layers = 0;
+  double least = 1, most = 0, sum = 0;
+};
+
 struct Certificates {
   std::map<std::string, std::int64_t> algorithms;  // layers by algorithm
   std::int64_t certified = 0;
   double worst = 0;  // largest residual, relative
   std::string worst_layer;
-  double least = 1, most = 0, sum = 0;  // captured energy
+  std::array<Energies, 2> energies = {
+      {{"captured_energy", "captured energy"}, {"dropped_energy", "dropped energy"}}};
   std::int64_t fallbacks = 0;
   std::string first_fallback;  // layer and what happened
 };
@@ -36,21 +45,30 @@ void add(const AdaptedLayer& layer, Certificates& all) {
   }
   if (!report.contains("max_residual")) return;
   const double residual = report.at("max_residual").get<double>();
-  const double energy = report.at("captured_energy").get<double>();
   if (all.certified++ == 0 || residual > all.worst) {
     all.worst = residual;
     all.worst_layer = layer.name;
   }
-  all.least = std::min(all.least, energy);
-  all.most = std::max(all.most, energy);
-  all.sum += energy;
+  for (Energies& each : all.energies) {
+    if (!report.contains(each.key)) continue;
+    const double energy = report.at(each.key).get<double>();
+    ++each.layers;
+    each.least = std::min(each.least, energy);
+    each.most = std::max(each.most, energy);
+    each.sum += energy;
+  }
 }
 
 std::string certificate_line(const Certificates& all) {
-  return "Certificate: worst residual " + scientific(all.worst, 1) + " of the largest value (" +
-         all.worst_layer + "); captured energy " +
-         percent(all.sum / static_cast<double>(all.certified)) + " on average, " +
-         percent(all.least) + " to " + percent(all.most);
+  std::string line = "Certificate: worst residual " + scientific(all.worst, 1) +
+                     " of the largest value (" + all.worst_layer + ")";
+  for (const Energies& each : all.energies) {
+    if (each.layers == 0) continue;
+    line += std::string("; ") + each.name + " " +
+            percent(each.sum / static_cast<double>(each.layers)) + " on average, " +
+            percent(each.least) + " to " + percent(each.most);
+  }
+  return line;
 }
 
 }  // namespace

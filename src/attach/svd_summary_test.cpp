@@ -38,6 +38,19 @@ TEST(SvdSummary, NamesTheWorstLayerAndTheEnergy) {
                               HasSubstr("50.0 % on average"), HasSubstr("25.0 % to 75.0 %")));
 }
 
+// What a method takes out of the weights is no part that it captures.
+TEST(SvdSummary, DroppedEnergyIsNamedSo) {
+  StartReport report;
+  report.layers = {
+      layer("q", {{"svd", "gesdd"}, {"max_residual", 2e-7}, {"dropped_energy", 0.125}})};
+  const std::vector<std::string> lines = svd_summary(report);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_THAT(lines[1], AllOf(HasSubstr("(q); dropped energy 12.5 % on average"),
+                              ::testing::Not(HasSubstr("captured"))));
+  report.layers = {layer("q", {{"svd", "gesdd"}, {"max_residual", 2e-7}})};
+  EXPECT_THAT(svd_summary(report)[1], EndsWith("(q)"));
+}
+
 TEST(SvdSummary, FallbacksAreCountedAndTheFirstIsNamed) {
   StartReport report;
   report.layers = {layer("a", {{"svd", "gesdd (fp64)"}}),

@@ -192,8 +192,46 @@ QuantizedMatrix quantize_4bit(const at::Tensor& weight, const QuantConfig& confi
 
 }  // namespace
 
+namespace {
+
+// Of a matrix that has a shape and no values.
+QuantizedMatrix quantized_shape(const at::Tensor& weight, const QuantConfig& config) {
+  const auto empty = [](std::int64_t size, at::ScalarType dtype) {
+    return at::empty({size}, at::TensorOptions().dtype(dtype).device(at::kMeta));
+  };
+  QuantStorage storage;
+  storage.type = config.type;
+  storage.out_features = weight.size(0);
+  storage.in_features = weight.size(1);
+  storage.original_dtype = weight.scalar_type();
+  const std::int64_t count = weight.numel();
+  if (config.type == QuantType::kInt8) {
+    storage.codes = empty(count, at::kChar).view(weight.sizes());
+    storage.absmax = empty(weight.size(0), at::kFloat);
+    return QuantizedMatrix(std::move(storage));
+  }
+  storage.block_size = config.block_size;
+  storage.codes = empty((count + 1) / 2, at::kByte);
+  storage.map = empty(16, at::kFloat);
+  const std::int64_t blocks = (count + config.block_size - 1) / config.block_size;
+  if (!config.double_quant) {
+    storage.absmax = empty(blocks, at::kFloat);
+    return QuantizedMatrix(std::move(storage));
+  }
+  storage.absmax_codes = empty(blocks, at::kByte);
+  storage.nested_absmax = empty((blocks + detail::kNestedBlock - 1) / detail::kNestedBlock,
+                                at::kFloat);
+  storage.nested_map = empty(256, at::kFloat);
+  return QuantizedMatrix(std::move(storage));
+}
+
+}  // namespace
+
 QuantizedMatrix quantize(const at::Tensor& weight, const QuantConfig& config) {
   const c10::NoGradGuard no_grad;
+  if (weight.defined() && weight.is_meta() && weight.dim() == 2) {
+    return quantized_shape(weight, config);
+  }
   if (config.type != QuantType::kInt8) {
     return quantize_4bit(weight, config, candidates(config.scales, 1), {});
   }

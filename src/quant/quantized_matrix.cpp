@@ -103,6 +103,7 @@ std::int64_t bytes_of(const at::Tensor& tensor) {
 
 QuantizedMatrix::QuantizedMatrix(QuantStorage storage) : storage_(std::move(storage)) {
   check_storage(storage_);
+  if (storage_.codes.is_meta()) return;
   storage_.codes = storage_.codes.contiguous();
   if (storage_.map.defined()) storage_.map = storage_.map.contiguous();
   block_scales_ = detail::unnested_scales(storage_);

@@ -266,5 +266,22 @@ TEST(QuantizedMatrix, DequantizeIntoRefusesAnotherShape) {
   EXPECT_THROW(matrix.dequantize_into(at::empty({64, 4}).t()), std::invalid_argument);
 }
 
+// Forecasts are made of models that have no values.
+TEST(QuantizedMatrix, ShapesAloneTakeTheBytesOfValues) {
+  const at::Tensor weight = random_matrix(9, 70, 3);
+  const at::Tensor shape = at::empty({9, 70}, weight.options().device(at::kMeta));
+  for (const QuantType type : {QuantType::kInt8, QuantType::kNf4, QuantType::kFp4}) {
+    for (const bool nested : {false, true}) {
+      if (nested && type == QuantType::kInt8) continue;
+      const QuantConfig config{.type = type, .double_quant = nested};
+      const QuantizedMatrix alone = quantize(shape, config);
+      EXPECT_EQ(alone.nbytes(), quantize(weight, config).nbytes());
+      EXPECT_TRUE(alone.storage().codes.is_meta());
+      EXPECT_EQ(alone.out_features(), 9);
+      EXPECT_EQ(alone.in_features(), 70);
+    }
+  }
+}
+
 }  // namespace quantized_matrix_test
 }  // namespace svtune

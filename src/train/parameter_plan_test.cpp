@@ -310,6 +310,21 @@ TEST(ParameterPlan, ARoundedBaseIsHeldWhole) {
   EXPECT_EQ(weights(plain_svft()), weights(lora(8)));
 }
 
+// U and V of 8 or 4 bits, and W beside them.
+TEST(ParameterPlan, ARoundedBasisOfSvftIsCountedInItsBits) {
+  const auto adapters = [](SvftBasisDtype held) {
+    SvftConfig config = plain_svft();
+    config.basis_dtype = held;
+    const ParameterPlan got = plan(kLlama2_7B, config);
+    EXPECT_EQ(got.start.trainable, count(kLlama2_7B, plain_svft()));
+    return static_cast<double>(got.memory.items[2].bytes);
+  };
+  const double numbers = 32.0 * 7 * 4096 * 2 * 4096 + 32.0 * 3 * 4096 * (11008 - 4096);
+  const double int8 = adapters(SvftBasisDtype::kInt8), nf4 = adapters(SvftBasisDtype::kNf4);
+  EXPECT_NEAR(adapters(SvftBasisDtype::kProducts) - int8, numbers, 0.01 * numbers);
+  EXPECT_NEAR(int8 - nf4, numbers * (1 - 4.5 / 8), 0.01 * numbers);
+}
+
 TEST(ParameterPlan, AConvolutionOfTheInputTakesMemory) {
   Json config = test::tiny_encoder_config({.family = "deberta-v2"});
   const auto items = [&] {

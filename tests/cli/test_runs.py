@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import shutil
 import struct
 import subprocess
@@ -26,6 +27,46 @@ class Training(harness.Base):
                 self.assertTrue((run / name).exists(), f"{method}: {name}")
             steps = steps_of(run)
             self.assertEqual(steps, [1, 2, 3, 4, 5, 6])
+
+    # Sizes that layers of 16 to 48 rows have.
+    SMALL = {"dora": ["--rank", 4], "adalora": ["--rank", 4, "--target-rank", 2],
+             "vera": ["--rank", 16], "oft": ["--block-size", 8], "boft": ["--block-size", 8],
+             "milora": ["--rank", 4], "lora_xs": ["--rank", 4], "svf": [], "svfit": ["--rank", 4],
+             "pica": ["--rank", 4], "mica": ["--rank", 4], "psoft": ["--rank", 4], "tinylora": [],
+             "sorsa": ["--rank", 4], "kasa": ["--rank", 4], "delta_lora": ["--rank", 4],
+             "flora": []}
+    # Of options that change what is computed with.
+    FORMS = [("svft", "--basis-dtype", "bf16"), ("svft", "--basis-dtype", "int8"),
+             ("svft", "--basis-dtype", "nf4"), ("svft", "--pattern", "plain", "--gate"),
+             ("svft", "--basis", "stored"), ("svft", "--basis-rank", 12),
+             ("dora", "--rank", 4, "--init", "pissa"), ("adalora", "--rank", 4, "--init", "pissa"),
+             ("pica", "--rank", 4, "--frozen-side", "outputs"), ("tinylora", "--tie", "all"),
+             ("psoft", "--rank", 4, "--no-scales"), ("vera", "--no-save-projection")]
+
+    def step_of(self, name, method, *more):
+        run = self.root / name
+        result = svtune("train", "--model", self.model, "--data", self.data, "--output", run,
+                        "--method", method, *more, "--template", "alpaca", "--max-steps", 1,
+                        "--batch-size", 4, "--gradient-accumulation", 1, "--samples", 0,
+                        "--threads", 1)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        scored = svtune("score", "--model", self.model, "--adapter", run / "adapter",
+                        input='{"ids": [5, 6, 7]}\n')
+        self.assertEqual(scored.returncode, 0, scored.stderr)
+
+    def test_all_the_other_methods_make_a_step_and_come_back(self):
+        line = next(line for line in svtune("docs").stdout.splitlines()
+                    if line.startswith("| `--method NAME` |"))
+        methods = re.findall(r"(?:\| |<br>)`(\w+)` ", line)
+        self.assertEqual(set(methods), {*self.SMALL, "lora", "pissa", "svft", "full"})
+        for method, more in self.SMALL.items():
+            with self.subTest(method=method):
+                self.step_of(f"small-{method}", method, *more)
+
+    def test_other_forms_of_methods_make_a_step_and_come_back(self):
+        for i, (method, *more) in enumerate(self.FORMS):
+            with self.subTest([method, *more]):
+                self.step_of(f"form-{i}", method, *more)
 
     def test_saved_config_repeats_the_run_to_the_same_bytes(self):
         first, second = self.root / "first", self.root / "second"
