@@ -114,6 +114,32 @@ TEST_F(Export, AllFormsOfPissaGiveTheTrainedLogits) {
   EXPECT_GT(test::max_difference(logits_with(directory_ / "m", "a/adapter"), trained), 0.1);
 }
 
+// Without factors of its own, or with more of them than the update needs.
+TEST_F(Export, AnUpdateBetweenSingularVectorsGetsTheSmallestRank) {
+  Model svft = load({}), pica = load({});
+  const TargetOptions queries{.target_modules = {"q_proj"}};
+  const Attached plain = attach(svft, SvftConfig{.pattern = SvftPattern::kPlain}, queries, {});
+  for (const Trainable& each : plain.adapters.trainables()) {
+    each.tensor.detach().slice(0, 5, 8).fill_(0.5);  // three of 32 singular values move
+  }
+  plain.adapters.refresh();
+  const Attached wide = attach(pica, PicaConfig{.rank = 6}, queries, {});
+  for (const Trainable& each : wide.adapters.trainables()) {
+    each.tensor.detach().copy_(at::mm(test::random_tensor({each.tensor.size(0), 2}, 0.3, 1),
+                                      test::random_tensor({2, 6}, 0.3, 2)));
+  }
+  const auto rank = [&](Model& model, const Attached& attached, const std::string& name) {
+    const LoraExportReport report = export_lora(model, attached.adapters, attached.record,
+                                                directory_ / name, {.tolerance = 1e-5});
+    EXPECT_LE(report.largest_relative_error, 1e-5);
+    EXPECT_LT(test::max_difference(logits_with(directory_ / "m", name), test::logits_of(model)),
+              1e-4);
+    return report.rank;
+  };
+  EXPECT_EQ(rank(svft, plain, "svft"), 3);
+  EXPECT_EQ(rank(pica, wide, "pica"), 2);
+}
+
 TEST_F(Export, RankLimitReportsItsError) {
   Model model = load({});
   const Attached attached = attach(model, LoraConfig{.low_rank = {.rank = 8}}, {}, {});
