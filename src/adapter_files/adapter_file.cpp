@@ -62,8 +62,8 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
 
 namespace {
 
-LoadedAdapter load_weights(Model& model, const std::filesystem::path& directory, SvdCache* cache) {
-  const std::optional<SideFile> side = read_side_file(directory);
+LoadedAdapter load_weights(Model& model, const std::optional<SideFile>& side,
+                           const std::filesystem::path& directory, SvdCache* cache) {
   if (side && keeps_state_file(method_peft_form(side->record.method, {}))) {
     return load_own_adapter(model, *side, directory, cache);
   }
@@ -86,10 +86,10 @@ LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory,
                                                        : "no such adapter directory",
                     "Give the directory that an adapter was saved to.");
   }
-  LoadedAdapter loaded = load_weights(model, directory, cache);
-  if (std::string other = other_words_text(model, directory); !other.empty()) {
-    loaded.warnings.push_back(std::move(other));
-  }
+  const std::optional<SideFile> side = read_side_file(directory);
+  LoadedAdapter loaded = load_weights(model, side, directory, cache);
+  const std::string other = side ? other_words_text(model, *side, directory) : "";
+  if (!other.empty()) loaded.warnings.push_back(other);
   loaded.record.prompt = read_trained_prompt(directory);
   return loaded;
 }

@@ -58,10 +58,7 @@ std::optional<std::int64_t> end_of_rows(const Json& config, std::int64_t stored)
 
 std::optional<std::int64_t> rows_of_side_file(const fs::path& adapter) {
   if (!fs::exists(adapter / kSideFile)) return std::nullopt;
-  const Json json = read_json_file(adapter / kSideFile);
-  const auto found = json.is_object() ? json.find("vocab_size") : json.end();
-  if (found == json.end() || !found->is_number_integer()) return std::nullopt;
-  return found->get<std::int64_t>();
+  return side_file_words(read_json_file(adapter / kSideFile));
 }
 
 bool is_saved(const PeftConfig& config, const std::string& module) {
@@ -173,11 +170,10 @@ void require_added_words(const Model& model, const AdapterSet& adapters, const f
   }
 }
 
-std::string other_words_text(const Model& model, const fs::path& adapter) {
+std::string other_words_text(const Model& model, const SideFile& side, const fs::path& adapter) {
   const std::int64_t words = model.spec().vocab_size;
-  const auto told = rows_of_side_file(adapter);
-  if (!told || *told == words) return "";
-  return adapter.string() + " was trained on a model of " + std::to_string(*told) +
+  if (!side.vocab_size || *side.vocab_size == words) return "";
+  return adapter.string() + " was trained on a model of " + std::to_string(*side.vocab_size) +
          " words, this one has " + std::to_string(words);
 }
 

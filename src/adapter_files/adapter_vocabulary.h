@@ -7,6 +7,7 @@
 #include <string>
 
 #include "adapter_files/adapter_config.h"
+#include "adapter_files/side_file.h"
 #include "adapter_files/tensor_filler.h"
 #include "io/model.h"
 #include "nn/adapter_set.h"
@@ -34,6 +35,7 @@ void require_added_words(const Model& model, const AdapterSet& adapters,
                          const std::filesystem::path& weights);
 
 // A warning where svtune.json says that the adapter's model had another number of words; else "".
-std::string other_words_text(const Model& model, const std::filesystem::path& adapter);
+std::string other_words_text(const Model& model, const SideFile& side,
+                             const std::filesystem::path& adapter);
 
 }  // namespace svtune

@@ -45,10 +45,15 @@ std::optional<SideFile> read_side_file(const std::filesystem::path& directory) {
   if (tells && !json.contains("options")) return std::nullopt;
   try {
     return SideFile{format.get<std::int64_t>(), record_from_json(json, path.string()),
-                    read_hashes(json, path.string())};
+                    read_hashes(json, path.string()), side_file_words(json)};
   } catch (const UsageError& error) {
     throw FileError(path.string(), error.what(), error.hint());
   }
+}
+
+std::optional<std::int64_t> side_file_words(const Json& json) {
+  const Json words = json.is_object() ? json.value("vocab_size", Json()) : Json();
+  return words.is_number_integer() ? std::optional(words.get<std::int64_t>()) : std::nullopt;
 }
 
 void write_side_file(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,

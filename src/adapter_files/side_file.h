@@ -1,6 +1,7 @@
 // svtune.json beside an adapter's tensors: how it was made and which base it belongs to.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -19,11 +20,15 @@ struct SideFile {
   std::int64_t format = 1;
   AdapterRecord record;
   std::map<std::string, std::string> base_hashes;  // adapted layer -> hash of its stored weight
+  std::optional<std::int64_t> vocab_size = {};     // words of the model it was made on
 };
 
 // nullopt when the directory has none, or one that tells of the prompts or the head only. Throws
 // FileError when it is malformed or newer.
 std::optional<SideFile> read_side_file(const std::filesystem::path& directory);
+
+// "vocab_size" of the file's content; nothing where it does not say.
+std::optional<std::int64_t> side_file_words(const Json& json);
 
 void write_side_file(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,
                      const std::filesystem::path& directory);
