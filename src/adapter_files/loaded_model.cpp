@@ -1,5 +1,6 @@
 #include "adapter_files/loaded_model.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -73,20 +74,26 @@ std::string prompt_text(const LoadedAdapter& adapter) {
 
 }  // namespace
 
-std::int32_t LoadedModel::adapter_of(const Json& row, const std::string& place,
-                                     std::int32_t otherwise) const {
-  const auto field = row.find(kAdapterField);
-  if (field == row.end()) return otherwise;
-  if (field->is_null()) return kNoAdapter;
-  const std::string name = field->is_string() ? field->get<std::string>() : dump_json(*field);
-  for (std::size_t i = 0; i < adapter_names.size(); ++i) {
-    if (field->is_string() && adapter_names[i] == name) return static_cast<std::int32_t>(i);
+std::int32_t LoadedModel::adapter_called(const std::string& name, const std::string& place) const {
+  const auto found = std::ranges::find(adapter_names, name);
+  if (found != adapter_names.end()) {
+    return static_cast<std::int32_t>(found - adapter_names.begin());
   }
   const std::string nearest = nearest_name(name, adapter_names);
   throw FileError(place,
                   "\"adapter\" is " + name + ", allowed are " + join(adapter_names, ", ") +
                       (model.net->is_language_model() ? " and null for the model alone" : ""),
                   nearest.empty() ? "" : "Did you mean \"" + nearest + "\"?");
+}
+
+std::int32_t LoadedModel::adapter_of(const Json& row, const std::string& place,
+                                     std::int32_t otherwise) const {
+  const auto field = row.find(kAdapterField);
+  if (field == row.end()) return otherwise;
+  if (field->is_null()) return kNoAdapter;
+  if (field->is_string()) return adapter_called(field->get<std::string>(), place);
+  throw FileError(place, "\"adapter\" is " + dump_json(*field) + ", need one of the names " +
+                             join(adapter_names, ", "));
 }
 
 std::vector<const Model*> LoadedModel::models() const {

@@ -24,9 +24,11 @@ struct LoadedModel {
   // own.
   std::vector<LoadedModel> apart = {};
 
-  // The index of the adapter that a row of data names in its field "adapter": without the field
-  // `otherwise`, for null kNoAdapter, which has no place among `apart`. Throws FileError naming
-  // `place` for a name that is none. Only of load_with_adapters().
+  // The index of the adapter that is called `name`. Throws FileError naming `place` when none is.
+  // Only of load_with_adapters().
+  std::int32_t adapter_called(const std::string& name, const std::string& place) const;
+  // Of the one that a row of data names in its field "adapter": without the field `otherwise`, for
+  // null kNoAdapter, which has no place among `apart`. Throws as adapter_called() does.
   std::int32_t adapter_of(const Json& row, const std::string& place,
                           std::int32_t otherwise = 0) const;
   // Whether rows name their adapters.

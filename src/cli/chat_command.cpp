@@ -9,6 +9,7 @@
 #include "cli/generate_command.h"
 #include "data/encode.h"
 #include "io/load_tokenizer.h"
+#include "nn/row_route.h"
 
 namespace svtune {
 namespace {
@@ -24,8 +25,8 @@ void switch_adapter(const LoadedModel& loaded, const std::string& line, TextOpti
                     CommandContext& context) {
   const std::string name = line == kSwitch ? "" : line.substr(kSwitch.size() + 1);
   try {
-    const Json row{{kAdapterField, name.empty() ? Json() : Json(name)}};
-    text.tokens.adapters = {loaded.adapter_of(row, std::string(kSwitch))};
+    text.tokens.adapters = {name.empty() ? kNoAdapter
+                                         : loaded.adapter_called(name, std::string(kSwitch))};
   } catch (const FileError& error) {
     context.warn(error.what());
   }

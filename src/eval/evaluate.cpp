@@ -39,34 +39,40 @@ std::int64_t count_of(const EvalOptions& options, std::int64_t size) {
   return options.limit > 0 ? std::min(options.limit, size) : size;
 }
 
-// Beside adapters with heads of their own there is none for the model alone.
-std::int32_t adapter_of(const LoadedModel& loaded, const Json& row, const std::string& place,
-                        std::int32_t otherwise) {
-  const std::int32_t adapter = loaded.adapter_of(row, place, otherwise);
-  if (adapter != kNoAdapter || loaded.model.net->is_language_model()) return adapter;
-  throw FileError(place,
-                  "\"adapter\" is null, but the model alone is not measured beside adapters "
-                  "with heads of their own",
-                  "Name an adapter, or evaluate the model without --adapter.");
+// Where a document stands, and the adapter that it goes through.
+struct Route {
+  std::string place;
+  std::int32_t adapter = 0;
+};
+
+Route route_of(const LoadedModel& loaded, const ExampleStore& data, std::int64_t i,
+               std::int32_t otherwise) {
+  const std::string place = place_of(data, i);
+  return {place, loaded.adapter_of(data.record(i), place, otherwise)};
 }
 
-std::vector<std::int32_t> adapters_of(const LoadedModel& loaded, const ExampleStore& data,
+Route route_of(const LoadedModel& loaded, const LabelledRecords& data, std::int64_t i,
+               std::int32_t otherwise) {
+  const LabelledRecord& record = data.records[static_cast<std::size_t>(i)];
+  const std::string place = data.place(record), name = record.adapter;
+  return {place, name.empty() ? otherwise : loaded.adapter_called(name, place)};
+}
+
+// Of the first `count` documents; none where they name no adapters.
+template <class Data>
+std::vector<std::int32_t> adapters_of(const LoadedModel& loaded, const Data& data,
                                       std::int64_t count, std::int32_t otherwise) {
   std::vector<std::int32_t> adapters;
   for (std::int64_t i = 0; loaded.routed() && i < count; ++i) {
-    adapters.push_back(adapter_of(loaded, data.record(i), place_of(data, i), otherwise));
-  }
-  return adapters;
-}
-
-std::vector<std::int32_t> adapters_of(const LoadedModel& loaded, const LabelledRecords& data,
-                                      std::int64_t count, std::int32_t otherwise) {
-  std::vector<std::int32_t> adapters;
-  for (std::int64_t i = 0; loaded.routed() && i < count; ++i) {
-    const LabelledRecord& record = data.records[static_cast<std::size_t>(i)];
-    Json row = Json::object();
-    if (!record.adapter.empty()) row[kAdapterField] = record.adapter;
-    adapters.push_back(adapter_of(loaded, row, data.place(record), otherwise));
+    const Route route = route_of(loaded, data, i, otherwise);
+    // Beside adapters with heads of their own there is none for the model alone.
+    if (route.adapter == kNoAdapter && !loaded.model.net->is_language_model()) {
+      throw FileError(route.place,
+                      "\"adapter\" is null, but the model alone is not measured beside adapters "
+                      "with heads of their own",
+                      "Name an adapter, or evaluate the model without --adapter.");
+    }
+    adapters.push_back(route.adapter);
   }
   return adapters;
 }
