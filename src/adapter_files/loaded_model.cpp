@@ -141,12 +141,9 @@ LoadedModel load_with_adapters(const std::filesystem::path& model,
                                const std::vector<NamedPath>& adapters, const LoadOptions& options) {
   LoadOptions own = options;
   if (!own.head && !adapters.empty()) own.head = adapter_head(model, adapters.front().path);
+  const DeclaredWords words = stored_words(model, own.head);
+  if (words.task != HeadTask::kNextToken) return load_apart(model, adapters, options);
   LoadedModel loaded{load_model(model, own), std::nullopt, {}};
-  if (!loaded.model.net->is_language_model()) {
-    loaded = LoadedModel();  // each adapter loads its own
-    return load_apart(model, adapters, options);
-  }
-  const DeclaredWords words = stored_words(model);
   for (const NamedPath& each : adapters) {
     const auto count = adapter_vocab_size(each.path, words);
     if (count && *count != words.count) refuse(each, "resizes the embedding");
