@@ -14,14 +14,20 @@ namespace {
 constexpr std::string_view kWholeModule = "modules_to_save";
 
 bool belongs_to_adapter(std::string_view part) {
-  // Behind tinylora_v comes the number of a group.
-  const bool tinylora = part.starts_with("tinylora_") && part != "tinylora_v";
-  return part.starts_with("lora_") || part.starts_with("vera_lambda_") ||
-         part.starts_with("oft_") || tinylora || part == "trainable_tokens_delta" ||
-         part == kWholeModule;
+  constexpr std::string_view kOfTypes[] = {"lora_", "vera_", "oft_", "boft_", "tinylora_"};
+  if (part == "tinylora_v") return false;  // behind it comes the number of a group
+  return std::ranges::any_of(kOfTypes, [&](auto type) { return part.starts_with(type); }) ||
+         part == "trainable_tokens_delta" || part == kWholeModule;
 }
 
 bool is_parameter(std::string_view part) { return part == "weight" || part == "bias"; }
+
+// DoRA's lengths are a module's in a running model, and a tensor of the layer in files.
+void drop_module_of_lengths(std::vector<std::string>& parts) {
+  const bool of_module = parts.size() > 1 && parts.back() == "weight" &&
+                         parts[parts.size() - 2] == "lora_magnitude_vector";
+  if (of_module) parts.pop_back();
+}
 
 // Where the parts of a key name the adapter, or nothing.
 std::optional<std::size_t> place_of_name(const std::vector<std::string>& parts) {
@@ -52,6 +58,7 @@ std::map<std::string, std::string> keys_without_adapter_name(const std::vector<s
       const auto end = parts.begin() + static_cast<std::ptrdiff_t>(*place);
       parts.erase(whole ? end - 1 : end, end + 1);
     }
+    drop_module_of_lengths(parts);
     keys.emplace(join(parts, "."), name);
   }
   if (adapters.size() > 1) {

@@ -1,5 +1,6 @@
 // Keys as a running PEFT model calls its tensors: with the adapter's name behind the part that it
-// belongs to, "lora_A.default.weight". Files usually have them without, "lora_A.weight".
+// belongs to, "lora_A.default.weight", and "lora_magnitude_vector.default.weight". Files usually
+// have them without, "lora_A.weight", and "lora_magnitude_vector".
 #pragma once
 
 #include <map>
