@@ -14,6 +14,7 @@ namespace {
 
 constexpr char kInit[] = "init_lora_weights";
 constexpr char kLoraGa[] = "lora_ga";
+constexpr char kPissa[] = "pissa";
 
 // Of starts whose change of the base the files do not determine: why, and what to do. Empty for
 // others.
@@ -38,13 +39,14 @@ std::string undetermined(const std::string& init) {
 
 // Starts after which the factors are those of any LoRA.
 bool leaves_a_lora(const std::string& init) {
-  return init == "eva" || init == "orthogonal" || init == "mica" || init == kLoraGa;
+  return init == "eva" || init == "orthogonal" || to_lower_ascii(init) == "mica" || init == kLoraGa;
 }
 
+// PEFT reads "gaussian", "olora" and "mica" in any case, the others as they are here.
 std::optional<PeftLoraInit> named_init(const std::string& name) {
-  if (name == "pissa") return PeftLoraInit::kPissa;
-  if (name == "olora") return PeftLoraInit::kOlora;
-  if (name == "gaussian") return PeftLoraInit::kGaussian;
+  if (name == kPissa) return PeftLoraInit::kPissa;
+  if (to_lower_ascii(name) == "olora") return PeftLoraInit::kOlora;
+  if (to_lower_ascii(name) == "gaussian") return PeftLoraInit::kGaussian;
   if (leaves_a_lora(name)) return PeftLoraInit::kUniform;
   return std::nullopt;
 }
@@ -58,19 +60,18 @@ PeftLoraInit read_init(PeftKeys& keys) {
     return PeftLoraInit::kUniform;
   }
   const auto name = init->get<std::string>();
-  const std::string plain_name = to_lower_ascii(name);
-  if (const std::string why = undetermined(plain_name); !why.empty()) {
+  if (const std::string why = undetermined(to_lower_ascii(name)); !why.empty()) {
     keys.problem("init_lora_weights \"" + name + "\" " + why);
     return PeftLoraInit::kUniform;
   }
   // PEFT takes B0A0 out of the base once, before training, and not on loading.
-  if (plain_name == kLoraGa) {
+  if (name == kLoraGa) {
     keys.warn(
         "init_lora_weights is \"lora_ga\": read as a LoRA on the given base, as PEFT does. It was "
         "trained on a base with a part taken out; unless that base is given, convert the adapter "
         "with path_initial_model_for_weight_conversion first");
   }
-  const std::optional<PeftLoraInit> known = named_init(plain_name);
+  const std::optional<PeftLoraInit> known = named_init(name);
   if (!known) keys.problem("init_lora_weights \"" + name + "\" is no initialisation of PEFT's");
   return known.value_or(PeftLoraInit::kUniform);
 }
@@ -84,7 +85,7 @@ Json init_json(PeftLoraInit init) {
     case PeftLoraInit::kGaussian:
       return "gaussian";
     case PeftLoraInit::kPissa:
-      return "pissa";
+      return kPissa;
     case PeftLoraInit::kOlora:
       return "olora";
     case PeftLoraInit::kEva:
@@ -177,7 +178,7 @@ PeftLoraKind peft_lora_kind(PeftKeys& keys) {
   const Json* dora = keys.find("use_dora");
   kind.dora = dora != nullptr && *dora == Json(true);
   const Json* init = keys.find(kInit);
-  kind.pissa = init != nullptr && *init == Json("pissa");
+  kind.pissa = init != nullptr && *init == Json(kPissa);
   const Json* kasa = keys.find("kasa_config");
   kind.kasa = kasa != nullptr && !kasa->is_null();
   return kind;
