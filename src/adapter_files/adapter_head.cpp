@@ -62,7 +62,9 @@ std::optional<NewHead> told_by_peft(const fs::path& model, const fs::path& adapt
   TensorFiller file(weights);
   const std::string key = kPeftKeyPrefix + stored_words(model, head).head + ".weight";
   if (!file.has(key)) return std::nullopt;
-  head.labels = file.take(key, at::kFloat).size(0);
+  const at::Tensor output = file.take(key, at::kFloat);
+  if (output.dim() != 2 || output.size(0) < 1) return std::nullopt;
+  head.labels = output.size(0);
   return head;
 }
 

@@ -38,7 +38,10 @@ std::optional<std::int64_t> rows_of(const std::string& embedding, const fs::path
   TensorFiller file(weights);
   for (const char* part : {".weight", ".base_layer.weight", kFrozenBelowRows}) {
     const std::string key = key_of(embedding, part);
-    if (file.has(key)) return file.take(key, at::kFloat).size(0);
+    if (!file.has(key)) continue;
+    // What is no matrix of words is the loader's to report.
+    const at::Tensor stored = file.take(key, at::kFloat);
+    if (stored.dim() == 2 && stored.size(0) > 0) return stored.size(0);
   }
   return std::nullopt;
 }
@@ -84,9 +87,10 @@ bool trains_word(const Model& model, const AdapterSet& adapters, const std::stri
 
 // But for the rows with these ids.
 bool equal_beside(const at::Tensor& a, const at::Tensor& b, std::vector<std::int64_t> ids) {
+  if (a.sizes() != b.sizes()) return false;
   std::erase_if(ids, [&](std::int64_t id) { return id < 0 || id >= a.size(0); });
   const at::Tensor rows = at::tensor(ids, at::TensorOptions().dtype(at::kLong));
-  return a.sizes() == b.sizes() && a.index_fill(0, rows, 0).equal(b.index_fill(0, rows, 0));
+  return a.index_fill(0, rows, 0).equal(b.index_fill(0, rows, 0));
 }
 
 // `copy` is a second name of a tensor that has been read.
