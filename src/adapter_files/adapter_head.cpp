@@ -93,7 +93,7 @@ void skip_module_copies(TensorFiller& file) {
   constexpr std::string_view kFrozen = ".original_module.", kCopy = ".modules_to_save.";
   for (const std::string& key : file.unread()) {
     if (key.find(kFrozen) != std::string::npos) {
-      file.take(key, at::kFloat);
+      file.skip(key);
       continue;
     }
     const std::size_t place = key.find(kCopy);
@@ -123,6 +123,15 @@ void skip_old_names(const ArchSpec& spec, TensorFiller& file) {
       }
       break;
     }
+  }
+}
+
+void skip_unused_tensors(const ArchSpec& spec, TensorFiller& file) {
+  for (const std::string& key : file.unread()) {
+    const auto ends = [&](const std::string& end) { return key.ends_with(end); };
+    const auto is_second_name = [&](const OldName& old) { return key.ends_with(old.before); };
+    const bool unused = std::ranges::any_of(spec.buffers, ends);
+    if (unused && std::ranges::none_of(spec.old_names, is_second_name)) file.skip(key);
   }
 }
 

@@ -143,6 +143,7 @@ void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftCo
   skip_word_copies(model, filler);
   skip_module_copies(filler);
   skip_old_names(model.spec(), filler);
+  skip_unused_tensors(model.spec(), filler);
   filler.finish();
   adapters.refresh();
 }

@@ -28,6 +28,8 @@ class TensorFiller {
   // Whether the file has this tensor and nothing has read it yet.
   bool holds(const std::string& key) const { return unread_.contains(key); }
   std::vector<std::string> unread() const { return {unread_.begin(), unread_.end()}; }
+  // Of a tensor whose values count for nothing.
+  void skip(const std::string& key) { unread_.erase(key); }
   // Reads a tensor that has() is true for.
   at::Tensor take(const std::string& key, at::ScalarType dtype);
 

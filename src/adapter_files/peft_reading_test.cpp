@@ -1,0 +1,203 @@
+// PEFT's files as others write them: names, shapes and settings that svtune itself never writes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "adapter_files/adapter_file.h"
+#include "adapter_files/loaded_model.h"
+#include "adapter_files/peft_directory.h"
+#include "adapter_files/side_file.h"
+#include "attach/attach.h"
+#include "base/errors.h"
+#include "base/oracle_test_util.h"
+#include "io/safetensors_source.h"
+#include "io/tiny_model_test_util.h"
+#include "io/tiny_vision_test_util.h"
+#include "libtorch/prelude.h"
+
+namespace svtune {
+namespace peft_reading_test {
+
+using test::TempDirectory;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+using Tensors = std::vector<NamedTensor>;
+
+class PeftReading : public ::testing::Test {
+ protected:
+  void SetUp() override { test::write_tiny_model(base(), {.family = "qwen2", .tied = true}); }
+  std::filesystem::path base() const { return directory_ / "base"; }
+  std::filesystem::path weights_of(const std::string& name) const {
+    return directory_ / name / kPeftWeightsFile;
+  }
+
+  // Trains `method` by random steps and saves PEFT's two files under `name`; returns the logits.
+  at::Tensor make(const std::string& name, const MethodConfig& method,
+                  const TargetOptions& targets = {}) {
+    Model model = load_model(base());
+    Attached attached = attach(model, method, targets, {.seed = 5});
+    test::disturb(attached.adapters);
+    save_adapter(model, attached.adapters, attached.record, directory_ / name);
+    std::filesystem::remove(directory_ / name / kSideFile);
+    return test::logits_of(model);
+  }
+
+  Tensors tensors_of(const std::string& name) const {
+    const SafetensorsSource file(weights_of(name));
+    Tensors tensors;
+    for (const std::string& each : file.names()) {
+      tensors.push_back({each, file.read(each, at::kFloat)->clone()});
+    }
+    return tensors;
+  }
+
+  void add_tensor(const std::string& name, const NamedTensor& tensor) {
+    Tensors tensors = tensors_of(name);
+    tensors.push_back(tensor);
+    write_tensors(weights_of(name), tensors);
+  }
+
+  void set_key(const std::string& name, const std::string& key, const Json& value) {
+    const std::filesystem::path path = directory_ / name / kPeftConfigFile;
+    Json json = read_json_file(path);
+    json[key] = value;
+    write_file_atomic(path, dump_json(json));
+  }
+
+  std::string error_of(const std::string& name) {
+    try {
+      load_with_adapter(base(), directory_ / name, {});
+    } catch (const FileError& error) {
+      return error.what();
+    }
+    return "loaded";
+  }
+
+  at::Tensor logits_with(const std::string& name) {
+    LoadedModel loaded = load_with_adapter(base(), directory_ / name, {});
+    return test::logits_of(loaded.model);
+  }
+
+  TempDirectory directory_;
+};
+
+// PEFT would refuse the name; as the start that it resembles, or as a plain LoRA, the base would be
+// another one.
+TEST_F(PeftReading, NamesOfStartsHaveTheirOwnCase) {
+  make("lora", LoraConfig{});
+  for (const char* start : {"PiSSA", "EVA", "Orthogonal", "LORA_GA"}) {
+    set_key("lora", "init_lora_weights", start);
+    EXPECT_THAT(error_of("lora"),
+                HasSubstr(std::string(start) + "\" is no initialisation of PEFT's"));
+  }
+  for (const char* start : {"Gaussian", "OLoRA", "MiCA"}) {
+    set_key("lora", "init_lora_weights", start);
+    EXPECT_EQ(error_of("lora"), "loaded") << start;
+  }
+}
+
+// As a running PEFT model calls its tensors.
+std::string with_adapter_name(const std::string& key) {
+  constexpr std::string_view kWeight = ".weight";
+  if (key.ends_with(kWeight)) {
+    return key.substr(0, key.size() - kWeight.size()) + ".default.weight";
+  }
+  return key + (key.ends_with("lora_magnitude_vector") ? ".default.weight" : ".default");
+}
+
+TEST_F(PeftReading, TensorsOfEveryTypeMayBeCalledAsInMemory) {
+  const std::vector<MethodConfig> methods = {LoraConfig{}, DoraConfig{}, AdaloraConfig{},
+                                             VeraConfig{}, OftConfig{},  BoftConfig{}};
+  for (const MethodConfig& method : methods) {
+    const std::string name = method_name(method);
+    const at::Tensor expected = make(name, method);
+    Tensors tensors = tensors_of(name);
+    for (NamedTensor& each : tensors) each.name = with_adapter_name(each.name);
+    write_tensors(weights_of(name), tensors);
+    ASSERT_EQ(error_of(name), "loaded") << name;
+    EXPECT_LT(test::max_difference(logits_with(name), expected), 1e-6) << name;
+  }
+}
+
+TEST_F(PeftReading, WordsThatAreNoMatrixAreReportedWithTheirFile) {
+  const std::string key = std::string(kPeftKeyPrefix) + "model.embed_tokens.weight";
+  const std::vector<std::vector<std::int64_t>> shapes = {{}, {0, 32}, {test::kTinyVocab}};
+  for (const auto& shape : shapes) {
+    const std::string name = "words" + std::to_string(shape.size());
+    make(name, LoraConfig{});
+    add_tensor(name, {key, at::ones(shape)});
+    EXPECT_THAT(error_of(name), AllOf(HasSubstr(weights_of(name).string()), HasSubstr(key)));
+  }
+}
+
+// E + s (up down)ᵀ of embedding and head, which PEFT keeps one with ensure_weight_tying.
+TEST_F(PeftReading, AnAdaptedEmbeddingKeepsItsTie) {
+  constexpr std::int64_t kRank = 16;  // of both adapters, with alpha as much
+  make("whole", LoraConfig{},
+       {.target_modules = {"q_proj"},
+        .modules_to_save = {"embed_tokens"},
+        .ensure_weight_tying = true});
+  const at::Tensor down = test::random_tensor({kRank, test::kTinyVocab}, 0.3, 1);
+  const at::Tensor up = test::random_tensor({32, kRank}, 0.3, 2);
+  const std::string prefix = kPeftKeyPrefix;
+  Tensors whole = tensors_of("whole"), adapted;
+  for (NamedTensor& each : whole) {
+    const bool words = each.name.find("embed_tokens") != std::string::npos ||
+                       each.name.find("lm_head") != std::string::npos;
+    if (!words) adapted.push_back(each);
+    if (!words) continue;
+    const Model model = load_model(base());
+    each.tensor = model.net->embedding().weight().to(at::kFloat) + at::mm(up, down).t();
+  }
+  write_tensors(weights_of("whole"), whole);
+  adapted.push_back({prefix + "model.embed_tokens.lora_embedding_A", down});
+  adapted.push_back({prefix + "model.embed_tokens.lora_embedding_B", up});
+
+  std::filesystem::copy(directory_ / "whole", directory_ / "tied");
+  set_key("tied", "modules_to_save", nullptr);
+  set_key("tied", "target_modules", Json::array({"q_proj", "embed_tokens"}));
+  write_tensors(weights_of("tied"), adapted);
+  const at::Tensor expected = logits_with("whole");
+  EXPECT_LT(test::max_difference(logits_with("tied"), expected), 1e-5);
+
+  // The head's factors are those of the embedding, turned.
+  adapted.push_back({prefix + "lm_head.lora_A.weight", up.t().contiguous()});
+  adapted.push_back({prefix + "lm_head.lora_B.weight", down.t().contiguous()});
+  write_tensors(weights_of("tied"), adapted);
+  EXPECT_LT(test::max_difference(logits_with("tied"), expected), 1e-5);
+  adapted.back().tensor = adapted.back().tensor + 1;
+  write_tensors(weights_of("tied"), adapted);
+  EXPECT_THAT(error_of("tied"), HasSubstr("lm_head.lora_B.weight is not"));
+  set_key("tied", "alpha_pattern", Json{{"lm_head", 3}});
+  EXPECT_THAT(error_of("tied"), HasSubstr("lm_head another scaling than model.embed_tokens"));
+}
+
+// With bias "all" PEFT writes what stands in the class, also where nothing reads its output.
+TEST(PeftReadingOfImages, BiasesWithoutEffectHaveNoPlace) {
+  TempDirectory directory;
+  test::write_tiny_vision(directory / "model", {.family = "clip"});
+  Model model = load_model(directory / "model");
+  const TargetOptions targets{.target_modules = {"q_proj"}, .bias = TrainedBias::kAll};
+  Attached attached = attach(model, LoraConfig{}, targets, {.seed = 5});
+  test::disturb(attached.adapters);
+  save_adapter(model, attached.adapters, attached.record, directory / "lora");
+  const at::Tensor expected = test::image_logits_of(model);
+  const std::filesystem::path weights = directory / "lora" / kPeftWeightsFile;
+  Tensors tensors;
+  {
+    const SafetensorsSource file(weights);
+    for (const std::string& each : file.names()) {
+      tensors.push_back({each, file.read(each, at::kFloat)->clone()});
+    }
+  }
+  const std::string prefix = kPeftKeyPrefix;
+  tensors.push_back({prefix + "vision_model.post_layernorm.bias", at::ones({32})});
+  write_tensors(weights, tensors);
+  LoadedModel loaded = load_with_adapter(directory / "model", directory / "lora", {});
+  EXPECT_TRUE(test::image_logits_of(loaded.model).equal(expected));
+}
+
+}  // namespace peft_reading_test
+}  // namespace svtune
