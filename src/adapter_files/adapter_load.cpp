@@ -138,6 +138,7 @@ void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftCo
                   turned(model.spec(), each.name, each.tensor));
     }
   }
+  embedding.skip_factors_of_head(filler);
   const bool tied = config.targets.ensure_weight_tying && model.net->head_is_tied();
   skip_stored_base(model, filler, tied);
   skip_word_copies(model, filler);
@@ -192,8 +193,13 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   PeftConfig config = parse_peft_config(json, config_path.string(), loaded.warnings);
   drop_absent_classifiers(*model.net, config.targets);
   add_stored_words(model, weights, config);
-  const TargetSelection selection = select(model, config, config_path);
-  const WordModules words{model.net->embedding().name(), model.net->head().name()};
+  const WordModules words{model.net->embedding().name(), model.net->head().name(),
+                          model.net->head_is_tied()};
+  TargetSelection selection = select(model, config, config_path);
+  // PEFT adapts a head that is to stay tied through the embedding.
+  if (selection.embedding && words.tied && config.targets.ensure_weight_tying) {
+    std::erase(selection.adapted, words.head);
+  }
   const EmbeddingChange embedding(config, words, selection, config_path.string());
   const bool repeat_start = !config.method.repeated_start.empty();
   if (repeat_start) loaded.warnings.push_back(config.method.repeated_start);

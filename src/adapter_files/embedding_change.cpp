@@ -56,7 +56,9 @@ EmbeddingChange::EmbeddingChange(const PeftConfig& config, const WordModules& wo
                                  const TargetSelection& selection, const std::string& source)
     : config_(config),
       module_(words.embedding),
+      head_(words.head),
       adapted_(selection.embedding),
+      keeps_tie_(adapted_ && words.tied && config.targets.ensure_weight_tying),
       beside_whole_(changes_words(config, words, selection)),
       token_rows_(token_ids(config.method.trainable_tokens, words, source)) {
   const Json& tokens = config.method.trainable_tokens;
@@ -71,6 +73,16 @@ EmbeddingChange::EmbeddingChange(const PeftConfig& config, const WordModules& wo
     throw FileError(source, "an adapter of this kind on " + module_ + " is not supported",
                     "Merge the adapter with PEFT and load the merged model.");
   }
+  if (keeps_tie_) require_one_scaling(source);
+}
+
+// PEFT looks both up in alpha_pattern and rank_pattern.
+void EmbeddingChange::require_one_scaling(const std::string& source) const {
+  if (config_.method.embedding(module_).scaling == config_.method.embedding(head_).scaling) return;
+  throw FileError(source,
+                  "ensure_weight_tying, but the patterns give " + head_ +
+                      " another scaling than " + module_,
+                  "Merge the adapter with PEFT and load the merged model.");
 }
 
 TargetOptions EmbeddingChange::with_rows(TargetOptions targets) const {
@@ -79,16 +91,16 @@ TargetOptions EmbeddingChange::with_rows(TargetOptions targets) const {
   return targets;
 }
 
-std::string EmbeddingChange::key_of(const std::string& suffix) const {
-  return std::string(kPeftKeyPrefix).append(module_).append(".").append(suffix);
+std::string EmbeddingChange::key_of(const std::string& module, const std::string& suffix) const {
+  return std::string(kPeftKeyPrefix).append(module).append(".").append(suffix);
 }
 
 TargetOptions EmbeddingChange::targets(const std::vector<std::string>& layers) const {
   TargetOptions targets;
   targets.modules_to_save = config_.targets.modules_to_save;
   targets.bias = config_.targets.bias;
-  // PEFT replaces the rows in a tied head as well, but adapts the embedding alone.
-  targets.ensure_weight_tying = !adapted_;
+  // PEFT replaces the rows in a tied head as well, but adapts the embedding alone unless told.
+  targets.ensure_weight_tying = !adapted_ || keeps_tie_;
   targets.target_modules = layers;
   if (layers.empty()) {
     targets.target_modules = {module_};
@@ -101,18 +113,32 @@ TargetOptions EmbeddingChange::targets(const std::vector<std::string>& layers) c
 void EmbeddingChange::apply(TensorFiller& filler, const at::Tensor& leaf) const {
   // Of a resized model the file holds the embedding that is changed.
   for (const char* stored : {"weight", "base_layer.weight", "token_adapter.base_layer.weight"}) {
-    if (filler.holds(key_of(stored))) filler.fill(key_of(stored), leaf);
+    if (filler.holds(key_of(module_, stored))) filler.fill(key_of(module_, stored), leaf);
   }
   if (adapted_) add_low_rank(filler, leaf);
   if (!token_rows_.empty()) replace_rows(filler, leaf);
+}
+
+void EmbeddingChange::skip_factors_of_head(TensorFiller& filler) const {
+  if (!keeps_tie_) return;
+  const PeftEmbedding change = config_.method.embedding(module_);
+  const auto skip = [&](const std::string& own, const std::string& embedding) {
+    const std::string key = key_of(head_, own), of = key_of(module_, embedding);
+    if (!filler.holds(key) || !filler.has(of)) return;
+    const at::Tensor turned = filler.take(of, at::kFloat);
+    const bool same = turned.dim() == 2 && filler.take(key, at::kFloat).equal(turned.t());
+    if (!same) filler.problem(key + " is not " + of + " turned, as ensure_weight_tying has it");
+  };
+  skip(change.head_down, change.up);
+  skip(change.head_up, change.down);
 }
 
 void EmbeddingChange::add_low_rank(TensorFiller& filler, const at::Tensor& leaf) const {
   const PeftEmbedding change = config_.method.embedding(module_);
   const at::Tensor down = at::zeros({change.rank, leaf.size(0)}, leaf.options());
   const at::Tensor up = at::zeros({leaf.size(1), change.rank}, leaf.options());
-  filler.fill(key_of(change.down), down);
-  filler.fill(key_of(change.up), up);
+  filler.fill(key_of(module_, change.down), down);
+  filler.fill(key_of(module_, change.up), up);
   leaf.detach().addmm_(down.t(), up.t(), 1, change.scaling);
 }
 
@@ -124,7 +150,7 @@ void EmbeddingChange::replace_rows(TensorFiller& filler, const at::Tensor& leaf)
     return;
   }
   const at::Tensor rows = at::zeros({count, leaf.size(1)}, leaf.options());
-  filler.fill(key_of("token_adapter.trainable_tokens_delta"), rows);
+  filler.fill(key_of(module_, "token_adapter.trainable_tokens_delta"), rows);
   leaf.detach().index_copy_(0, at::tensor(token_rows_, at::TensorOptions().dtype(at::kLong)), rows);
 }
 

@@ -14,13 +14,14 @@ namespace svtune {
 // Paths of the modules that have a row for each word.
 struct WordModules {
   std::string embedding, head;
+  bool tied = false;  // one tensor
 };
 
 class EmbeddingChange {
  public:
   // `selection`: what the configuration's targets match. Throws FileError when
   // trainable_token_indices name anything but the embedding, or with it the same rows of the head,
-  // or the method adapts no embedding.
+  // the method adapts no embedding, or a head that is to stay tied to one has another scaling.
   EmbeddingChange(const PeftConfig& config, const WordModules& words,
                   const TargetSelection& selection, const std::string& source);
 
@@ -32,16 +33,20 @@ class EmbeddingChange {
   TargetOptions targets(const std::vector<std::string>& layers) const;
   // Turns the leaf, which holds the base's embedding [vocab, hidden], into the changed one.
   void apply(TensorFiller& filler, const at::Tensor& leaf) const;
+  // The factors of a head that stays tied are a second copy; call after apply().
+  void skip_factors_of_head(TensorFiller& filler) const;
 
  private:
   void add_low_rank(TensorFiller& filler, const at::Tensor& leaf) const;
   void replace_rows(TensorFiller& filler, const at::Tensor& leaf) const;
 
-  std::string key_of(const std::string& suffix) const;
+  std::string key_of(const std::string& module, const std::string& suffix) const;
+  void require_one_scaling(const std::string& source) const;
 
   const PeftConfig& config_;
-  std::string module_;
+  std::string module_, head_;
   bool adapted_;
+  bool keeps_tie_;                        // of an adapted embedding and a head that is tied to it
   bool beside_whole_;                     // something else changes the embedding or the head
   std::vector<std::int64_t> token_rows_;  // ids of replaced tokens
   bool head_rows_ = false;                // and of a head of its own

@@ -30,6 +30,9 @@ struct PeftForm {
 // PEFT's adapter on an embedding E [vocab, hidden]: E + scaling · (up · down)ᵀ.
 struct PeftEmbedding {
   std::string down, up;  // suffixes of the tensors [rank, vocab] and [hidden, rank]
+  // Of a head that is tied to E and keeps so: the same ones turned, [rank, hidden] = upᵀ and
+  // [vocab, rank] = downᵀ.
+  std::string head_down, head_up;
   std::int64_t rank = 0;
   double scaling = 1;
 };

@@ -17,7 +17,8 @@ struct DeclaredWords {
   std::string base_prefix;         // that a checkpoint may leave out in front of them
   bool head_has_words = true;      // false: labels
   std::vector<OldName> old_names;  // ends of names that a checkpoint may spell otherwise
-  HeadTask task = HeadTask::kNextToken;  // of the head
+  // What the head predicts.
+  HeadTask task = HeadTask::kNextToken;
 };
 
 // Throws FileError as parse_arch does, naming `source`.

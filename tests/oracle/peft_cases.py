@@ -69,6 +69,8 @@ CASES = {
     "keep_tied": dict(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True),
     "pissa": dict(r=4, lora_alpha=8, init_lora_weights="pissa", target_modules=["q_proj", "down_proj"]),
     "embedding": dict(r=4, lora_alpha=8, target_modules=["q_proj", "embed_tokens"]),
+    "embedding_keeps_tie": dict(r=4, lora_alpha=8, target_modules=["q_proj", "embed_tokens"], ensure_weight_tying=True),
+    "head_keeps_tie": dict(r=4, target_modules=["q_proj", "lm_head"], ensure_weight_tying=True),
     "embedding_and_head": dict(r=4, target_modules=["embed_tokens", "lm_head"]),
     "tokens": dict(r=4, target_modules=["q_proj"], trainable_token_indices=[3, 10, 17]),
     "tokens_named": dict(r=4, target_modules=["q_proj"], trainable_token_indices={"embed_tokens": [24, 3]}),

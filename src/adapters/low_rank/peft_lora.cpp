@@ -169,7 +169,12 @@ double PeftLoraKeys::alpha_of(const std::string& module) const {
 PeftEmbedding PeftLoraKeys::embedding(const std::string& module) const {
   const std::int64_t r = rank_of(module);
   const double root = rslora ? std::sqrt(static_cast<double>(r)) : static_cast<double>(r);
-  return {"lora_embedding_A", "lora_embedding_B", r, alpha_of(module) / root};
+  return {.down = "lora_embedding_A",
+          .up = "lora_embedding_B",
+          .head_down = "lora_A.weight",
+          .head_up = "lora_B.weight",
+          .rank = r,
+          .scaling = alpha_of(module) / root};
 }
 
 PeftLoraKind peft_lora_kind(PeftKeys& keys) {
