@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
 #include "io/preprocessor_file.h"
+#include "io/safetensors_source.h"
 #include "io/tiny_encoder_test_util.h"
 #include "io/tiny_model_test_util.h"
 #include "libtorch/prelude.h"
@@ -379,6 +380,38 @@ TEST_F(Export, UnchangedTensorsBeyondTheTypeAreRefused) {
     EXPECT_THAT(error.what(), HasSubstr("model.embed_tokens.weight would hold infinity"));
   }
   EXPECT_FALSE(std::filesystem::exists(directory_ / "merged"));
+}
+
+// Norms in fp32 beside matrices in bf16, as many checkpoints have them.
+TEST_F(Export, WhatIsStoredWiderKeepsItsType) {
+  const std::string norm = "model.norm.weight", query = "model.layers.0.self_attn.q_proj.weight",
+                    key = "model.layers.0.self_attn.k_proj.weight";
+  const test::TinyModel narrow{.dtype = at::kBFloat16};
+  test::write_tiny_model(directory_ / "m", narrow);
+  std::vector<NamedTensor> tensors = test::tiny_tensors(narrow);
+  at::Tensor exact;
+  for (NamedTensor& each : tensors) {
+    if (each.name != norm && each.name != query) continue;
+    each.tensor = each.tensor.to(at::kFloat) + 1e-4;
+    if (each.name == norm) exact = each.tensor;
+  }
+  write_tensors(directory_ / "m" / "model.safetensors", tensors);
+  Model model = load_model(directory_ / "m");
+  const Attached attached = attach(model, LoraConfig{}, {}, {});
+  test::disturb(attached.adapters);
+  const auto merged = [&](const MergeOptions& options) {
+    merge_to_directory(model, attached.adapters, directory_ / "merged", options);
+    return SafetensorsSource(directory_ / "merged");
+  };
+  {
+    const SafetensorsSource written = merged({});
+    EXPECT_TRUE(written.read(norm, at::kFloat)->equal(exact));
+    EXPECT_EQ(written.dtype(query), at::kFloat);
+    EXPECT_EQ(written.dtype(key), at::kBFloat16);
+  }
+  const SafetensorsSource asked =
+      merged({.dtype = at::kBFloat16, .if_exists = IfExists::kReplace});
+  for (const std::string& name : asked.names()) EXPECT_EQ(asked.dtype(name), at::kBFloat16) << name;
 }
 
 TEST_F(Export, AHeadOfItsOwnIsMergedThoughConfigCallsItTied) {

@@ -31,6 +31,21 @@ class GgufSource final : public WeightSource {
     return out;
   }
 
+  std::optional<at::ScalarType> value_dtype(const std::string& name) const override {
+    const GgufHfTensor* tensor = checkpoint_.find(name);
+    if (tensor == nullptr) return std::nullopt;
+    switch (static_cast<GgufType>(tensor->stored->type)) {
+      case GgufType::kF32:
+        return at::kFloat;
+      case GgufType::kF16:
+        return at::kHalf;
+      case GgufType::kBF16:
+        return at::kBFloat16;
+      default:
+        return std::nullopt;
+    }
+  }
+
   std::filesystem::path place_of(const std::string& name) const override {
     const GgufHfTensor* tensor = checkpoint_.find(name);
     const GgufFile& file = checkpoint_.file();

@@ -27,6 +27,9 @@ class HeadSource final : public WeightSource {
   std::optional<at::ScalarType> dtype(const std::string& name) const override {
     return made_.contains(name) ? std::nullopt : stored_->dtype(name);
   }
+  std::optional<at::ScalarType> value_dtype(const std::string& name) const override {
+    return made_.contains(name) ? std::nullopt : stored_->value_dtype(name);
+  }
   std::filesystem::path place_of(const std::string& name) const override {
     return stored_->place_of(name);
   }

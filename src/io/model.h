@@ -52,6 +52,10 @@ class WeightSource {
     (void)name;
     return std::nullopt;
   }
+  // The dtype that one tensor's values are stored in; nullopt for quantised and absent ones.
+  virtual std::optional<at::ScalarType> value_dtype(const std::string& name) const {
+    return dtype(name);
+  }
   // The file that holds the tensor; for one that is missing, the one that should name it.
   virtual std::filesystem::path place_of(const std::string& name) const = 0;
   virtual std::vector<std::string> names() const = 0;

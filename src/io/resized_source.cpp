@@ -43,6 +43,9 @@ class ResizedSource final : public WeightSource {
   std::shared_ptr<const QuantizedMatrix> read_quantized(const std::string& name) const override {
     return holds_words(name) ? nullptr : stored_->read_quantized(name);
   }
+  std::optional<at::ScalarType> value_dtype(const std::string& name) const override {
+    return stored_->value_dtype(name);
+  }
   std::filesystem::path place_of(const std::string& name) const override {
     return stored_->place_of(name);
   }

@@ -27,6 +27,9 @@ class TransposedSource final : public WeightSource {
   std::optional<at::ScalarType> dtype(const std::string& name) const override {
     return stored_->dtype(name);
   }
+  std::optional<at::ScalarType> value_dtype(const std::string& name) const override {
+    return stored_->value_dtype(name);
+  }
   std::filesystem::path place_of(const std::string& name) const override {
     return stored_->place_of(name);
   }

@@ -116,7 +116,7 @@ class ModelWriter {
     for (Output& each : list_unread(model_)) outputs.push_back(std::move(each));
     std::vector<TensorSpec> specs;
     for (const Output& each : outputs) {
-      specs.push_back({each.name, dtype_of(report_.dtype), each.shape});
+      specs.push_back({each.name, dtype_of(written_dtype(each.name)), each.shape});
       if (is_transposed(model_.spec(), each.name)) std::ranges::reverse(specs.back().shape);
     }
     CheckpointWriter writer(directory, specs, options_.max_shard_bytes);
@@ -145,18 +145,24 @@ class ModelWriter {
  private:
   at::Tensor values(const std::string& name, const std::vector<std::int64_t>& shape) {
     const auto change = changes_.find(name);
-    if (change == changes_.end()) return before(name, shape, report_.dtype).contiguous();
-    const at::ScalarType high = report_.dtype == at::kDouble ? at::kDouble : at::kFloat;
+    const at::ScalarType dtype = written_dtype(name);
+    if (change == changes_.end()) return before(name, shape, dtype).contiguous();
+    const at::ScalarType high = dtype == at::kDouble ? at::kDouble : at::kFloat;
     const at::Tensor base = before(name, shape, high);
     const RoundedWeight written =
-        round_weight(name, base, change->second(base), report_.dtype, options_.rounding);
+        round_weight(name, base, change->second(base), dtype, options_.rounding);
     if (!std::isfinite(written.values.sum(at::kDouble).item<double>())) {
       throw ModelError(
-          "tensor " + name + " is not finite after merging (as " + dtype_text(report_.dtype) + ")",
+          "tensor " + name + " is not finite after merging (as " + dtype_text(dtype) + ")",
           "The adapter holds NaN or infinity, or the values exceed the dtype's range.");
     }
     measured_[name] = measure(name, base, written);
     return written.values;
+  }
+
+  // What the base stores wider than most of its weights keeps that dtype, unless one is asked for.
+  at::ScalarType written_dtype(const std::string& name) const {
+    return options_.dtype ? *options_.dtype : kept_dtype(model_, name, report_.dtype);
   }
 
   // The base's tensor; an added bias is zero there.

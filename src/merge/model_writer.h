@@ -18,7 +18,9 @@
 namespace svtune {
 
 struct MergeOptions {
-  std::optional<at::ScalarType> dtype = {};  // of the weights written; default: the base's
+  // Of the weights written; default: that of most of the base's, and of each that is stored wider
+  // its own.
+  std::optional<at::ScalarType> dtype = {};
   std::uint64_t max_shard_bytes = kDefaultShardBytes;
   IfExists if_exists = IfExists::kFail;
   std::optional<TrainedPrompt> prompt = {};  // of the training; default: what the base says
@@ -40,7 +42,7 @@ struct MergeReport {
   std::string largest_name;
   double largest = 0;
   std::uint64_t bytes = 0;  // of the weights written
-  at::ScalarType dtype = at::kFloat;
+  at::ScalarType dtype = at::kFloat;  // of most of them
   KeptUpdate kept;  // over all changes
 };
 

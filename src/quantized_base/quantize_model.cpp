@@ -140,17 +140,18 @@ void for_each_task(std::vector<Task>& tasks, const QuantizeOptions& options,
 }
 
 std::vector<NamedTensor> tensors_of_base(const Model& model, const std::vector<Task>& tasks) {
-  const at::ScalarType dtype = model.weights->stored_dtype();
+  const at::ScalarType most = model.weights->stored_dtype();
   std::vector<NamedTensor> list;
-  for (const NamedParameter& each : model.net->parameters()) {
-    list.push_back({each.name, base_tensor(model, each.name, dtype).contiguous()});
-  }
+  const auto add = [&](const std::string& name) {
+    const at::ScalarType dtype = kept_dtype(model, name, most);
+    list.push_back({name, base_tensor(model, name, dtype).contiguous()});
+  };
+  for (const NamedParameter& each : model.net->parameters()) add(each.name);
   const std::vector<std::string> dense = dense_modules(model);
   for (const Linear* layer : model.net->linears()) {
     const bool head = layer == &model.net->head();
     if (head ? model.net->head_is_tied() : !stays_dense(*layer, dense)) continue;
-    const std::string name = layer->name() + ".weight";
-    list.push_back({name, base_tensor(model, name, dtype).contiguous()});
+    add(layer->name() + ".weight");
   }
   for (const Task& task : tasks) {
     for (NamedTensor& each :
