@@ -74,6 +74,13 @@ std::string prompt_text(const LoadedAdapter& adapter) {
 
 }  // namespace
 
+std::string other_prompts_text(const NamedPath& name, const LoadedAdapter& adapter,
+                               const NamedPath& first_name, const LoadedAdapter& first) {
+  if (prompt_text(adapter) == prompt_text(first)) return "";
+  return name.name + " was trained with other prompts than " + first_name.name +
+         ", whose template is used for all";
+}
+
 std::int32_t LoadedModel::adapter_called(const std::string& name, const std::string& place) const {
   const auto found = std::ranges::find(adapter_names, name);
   if (found != adapter_names.end()) {
@@ -166,10 +173,9 @@ LoadedModel load_with_adapters(const std::filesystem::path& model,
       loaded.adapter = std::move(one);
       continue;
     }
-    if (prompt_text(one) != prompt_text(*loaded.adapter)) {
-      loaded.warnings.push_back(adapters[k].name + " was trained with other prompts than " +
-                                adapters[0].name + ", whose template is used for all");
-    }
+    const std::string prompts =
+        other_prompts_text(adapters[k], one, adapters[0], *loaded.adapter);
+    if (!prompts.empty()) loaded.warnings.push_back(prompts);
     loaded.others.push_back(std::move(one));
   }
   for (auto& [layer, list] : lists) {

@@ -48,6 +48,11 @@ LoadedModel load_with_adapter(const std::filesystem::path& model,
                               const std::optional<std::filesystem::path>& adapter,
                               const LoadOptions& options);
 
+// A warning where training wrote prompts for one adapter otherwise than for the first of several;
+// else "".
+std::string other_prompts_text(const NamedPath& name, const LoadedAdapter& adapter,
+                               const NamedPath& first_name, const LoadedAdapter& first);
+
 // Throws FileError naming the first adapter with a head of labels, of which a model has one.
 void require_no_own_head(const std::filesystem::path& model,
                          const std::vector<NamedPath>& adapters);

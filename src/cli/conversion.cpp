@@ -53,6 +53,9 @@ ConversionInput load_conversion(const AdapterConversion& options, CommandContext
     input.parts.push_back(
         std::make_unique<LoadedModel>(load_with_adapter(options.model, adapters[i].path, load)));
     tell(*input.parts.back());
+    const std::string prompts = other_prompts_text(adapters[i], *input.parts.back()->adapter,
+                                                   adapters[0], *input.parts.front()->adapter);
+    if (!prompts.empty()) context.warn(prompts);
     parts.push_back({adapters[i].name, weights[i], input.parts.back().get()});
   }
   input.loaded.adapter = mix_adapters(input.loaded.model, parts, options.mix);

@@ -1,5 +1,6 @@
 """Counting, comparing, serving and mixing adapters as a user meets them."""
 import json
+import shutil
 
 import harness
 from harness import svtune
@@ -129,6 +130,21 @@ class Adapters(harness.Base):
         svtune("score", "--model", merged, "--input", ask, "--output", out)
         for one, other in zip(exported, rows_of(out)[0]["logprobs"]):
             self.assertAlmostEqual(one, other, delta=1e-4)
+
+    def test_other_prompts_of_a_mix_are_told(self):
+        other = self.root / "other-prompts"
+        shutil.copytree(self.root / "second" / "adapter", other)
+        side = json.loads((other / "svtune.json").read_text())
+        trained = side["prompt"]["template"]
+        side["prompt"] = {"template": "raw" if trained == "alpaca" else "alpaca"}
+        (other / "svtune.json").write_text(json.dumps(side))
+        for name, second, told in (("same", self.root / "second" / "adapter", False),
+                                   ("other", other, True)):
+            result = svtune("merge", "--model", self.model, "--adapter",
+                            f"a={self.root / 'first' / 'adapter'}", "--adapter", f"b={second}",
+                            "--output", self.root / f"prompts-{name}")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual("b was trained with other prompts than a" in result.stderr, told)
 
     def test_weight_of_no_adapter_is_refused(self):
         result = svtune("merge", "--model", self.model, *self.both, "--weight", "c=1",
