@@ -1,5 +1,6 @@
 #include "adapter_files/adapter_load.h"
 
+#include <new>
 #include <set>
 
 #include "adapter_files/adapter_head.h"
@@ -47,12 +48,16 @@ class NetSnapshot {
   bool kept_ = false;
 };
 
-Attached attach_empty(Model& model, const MethodConfig& method, const TargetOptions& targets,
-                      const AttachOptions& options, const std::filesystem::path& source) {
+// What a configuration asks for and cannot be is the fault of its file.
+template <class Work>
+auto blaming(const std::filesystem::path& source, const Work& work) {
   try {
-    return attach(model, method, targets, options);
+    return work();
   } catch (const UsageError& error) {
     throw FileError(source.string(), error.what(), error.hint());
+  } catch (const std::bad_alloc&) {
+    throw FileError(source.string(), "asks for factors that do not fit into memory",
+                    "Is its rank that of the weights beside it?");
   }
 }
 
@@ -75,15 +80,6 @@ void skip_stored_base(const Model& model, TensorFiller& filler, bool tied) {
       if (stored.sizes() == expected.sizes() && stored.equal(expected)) continue;
       filler.problem(key + " is not the base model's: a resized or separately trained embedding");
     }
-  }
-}
-
-TargetSelection select(Model& model, const PeftConfig& config,
-                       const std::filesystem::path& source) {
-  try {
-    return select_targets(*model.net, config.targets);
-  } catch (const UsageError& error) {
-    throw FileError(source.string(), error.what(), error.hint());
   }
 }
 
@@ -161,8 +157,9 @@ LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
                               .check = false,
                               .file_format = side.format,
                               .cache = cache};
-  Attached attached =
-      attach_empty(model, side.record.method, side.record.targets, options, directory / kSideFile);
+  Attached attached = blaming(directory / kSideFile, [&] {
+    return attach(model, side.record.method, side.record.targets, options);
+  });
   const at::NoGradGuard no_grad;
   TensorFiller filler(directory / kStateFile);
   for (const NamedTensor& each : attached.adapters.frozen_state()) {
@@ -180,8 +177,10 @@ LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
   return {std::move(attached.adapters), side.record, {}};
 }
 
-LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& side,
-                                const std::filesystem::path& directory, SvdCache* cache) {
+namespace {
+
+LoadedAdapter load_from_peft(Model& model, const std::optional<SideFile>& side,
+                             const std::filesystem::path& directory, SvdCache* cache) {
   const std::filesystem::path config_path = directory / kPeftConfigFile;
   const std::filesystem::path weights = peft_weights_file(directory);
   if (side && side->record.needs_its_base) check_base(model, *side, directory);
@@ -195,7 +194,7 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   add_stored_words(model, weights, config);
   const WordModules words{model.net->embedding().name(), model.net->head().name(),
                           model.net->head_is_tied()};
-  TargetSelection selection = select(model, config, config_path);
+  TargetSelection selection = select_targets(*model.net, config.targets);
   // PEFT adapts a head that is to stay tied through the embedding.
   if (selection.embedding && words.tied && config.targets.ensure_weight_tying) {
     std::erase(selection.adapted, words.head);
@@ -214,7 +213,7 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   // Of an embedding alone nothing is left but the whole tensor.
   const MethodConfig method =
       selection.adapted.empty() ? whole_matrix_method() : config.method.config(selection.adapted);
-  Attached attached = attach_empty(model, method, targets, options, config_path);
+  Attached attached = attach(model, method, targets, options);
   fill_from_peft(model, attached.adapters, config, embedding, weights);
   require_made_head(model, attached.adapters, weights);
   require_added_words(model, attached.adapters, weights);
@@ -222,6 +221,14 @@ LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& sid
   loaded.adapters = std::move(attached.adapters);
   loaded.record = side ? side->record : attached.record;
   return loaded;
+}
+
+}  // namespace
+
+LoadedAdapter load_peft_adapter(Model& model, const std::optional<SideFile>& side,
+                                const std::filesystem::path& directory, SvdCache* cache) {
+  return blaming(directory / kPeftConfigFile,
+                 [&] { return load_from_peft(model, side, directory, cache); });
 }
 
 }  // namespace svtune

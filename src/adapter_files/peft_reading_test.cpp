@@ -98,6 +98,18 @@ TEST_F(PeftReading, NamesOfStartsHaveTheirOwnCase) {
   }
 }
 
+TEST_F(PeftReading, PatternsThatAreNoneAreToldWithTheirFile) {
+  make("lora", LoraConfig{});
+  for (const char* key : {"rank_pattern", "alpha_pattern"}) {
+    set_key("lora", key, Json{{"q_proj(", 2}});
+    EXPECT_THAT(error_of("lora"), AllOf(HasSubstr((directory_ / "lora" / kPeftConfigFile).string()),
+                                        HasSubstr("no valid regular expression")));
+    set_key("lora", key, Json::object());
+  }
+  set_key("lora", "target_modules", "q_proj[");
+  EXPECT_THAT(error_of("lora"), HasSubstr(kPeftConfigFile));
+}
+
 // As a running PEFT model calls its tensors.
 std::string with_adapter_name(const std::string& key) {
   constexpr std::string_view kWeight = ".weight";
