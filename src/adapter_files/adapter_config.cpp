@@ -129,10 +129,10 @@ PeftConfig parse_peft_config(const Json& json, const std::string& source,
   keys.ignore({"auto_mapping", "inference_mode", "peft_version", "revision", "task_type",
                "fan_in_fan_out", "runtime_config", "peft_type"});
   PeftConfig config;
-  if (auto method = read_peft_method(keys)) {
-    config.method = std::move(*method);
-    config.targets = TargetReader(keys, config.method.own_biases).read();
-  }
+  auto method = read_peft_method(keys);
+  if (!method) keys.finish_unread();
+  config.method = std::move(method).value();
+  config.targets = TargetReader(keys, config.method.own_biases).read();
   if (keys.find("base_model_name_or_path") != nullptr) {
     config.base_model = keys.text_or("base_model_name_or_path", "");
   }

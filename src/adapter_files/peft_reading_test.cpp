@@ -22,6 +22,7 @@ namespace peft_reading_test {
 using test::TempDirectory;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 using Tensors = std::vector<NamedTensor>;
 
@@ -108,6 +109,18 @@ TEST_F(PeftReading, PatternsThatAreNoneAreToldWithTheirFile) {
   }
   set_key("lora", "target_modules", "q_proj[");
   EXPECT_THAT(error_of("lora"), HasSubstr(kPeftConfigFile));
+}
+
+// Keys of another type are not this one's mistakes.
+TEST_F(PeftReading, TypesThatAreNotReadAreRefusedByNameAlone) {
+  make("lora", LoraConfig{});
+  for (const char* type : {"FOURIERFT", "LOHA", "PSOFT", "TINYLORA", "FROD", "lora", ""}) {
+    set_key("lora", "peft_type", type);
+    const std::string error = error_of("lora");
+    EXPECT_THAT(error, AllOf(HasSubstr("peft_type is \"" + std::string(type) + "\""),
+                             HasSubstr("need LORA or ADALORA")));
+    EXPECT_THAT(error, Not(HasSubstr("the key")));
+  }
 }
 
 // As a running PEFT model calls its tensors.

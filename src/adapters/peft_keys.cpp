@@ -71,6 +71,10 @@ void PeftKeys::wrong(const std::string& key, const std::string& need) {
   problem(key + " must be " + need);
 }
 
+void PeftKeys::finish_unread() {
+  reader_.finish("Merge the adapter with PEFT and load the merged model.");
+}
+
 void PeftKeys::finish() {
   bool unknown = false;
   for (const auto& [key, value] : json_.items()) {

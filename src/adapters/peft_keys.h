@@ -36,6 +36,8 @@ class PeftKeys {
 
   // Throws FileError with all problems. Call once, at the end.
   void finish();
+  // The same where no method reads the file, so that nobody knows its other keys.
+  void finish_unread();
 
  private:
   const Json& json_;
