@@ -21,7 +21,9 @@ namespace peft_reading_test {
 
 using test::TempDirectory;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 
 using Tensors = std::vector<NamedTensor>;
@@ -121,6 +123,22 @@ TEST_F(PeftReading, TypesThatAreNotReadAreRefusedByNameAlone) {
                              HasSubstr("need LORA or ADALORA")));
     EXPECT_THAT(error, Not(HasSubstr("the key")));
   }
+}
+
+TEST_F(PeftReading, AnOlderSeriesOfOftIsTold) {
+  make("oft", OftConfig{});
+  const auto warnings = [&](const Json& version) {
+    set_key("oft", "peft_version", version);
+    return load_with_adapter(base(), directory_ / "oft", {}).warnings;
+  };
+  for (const Json& old : {Json("0.17.1"), Json("0.9.0"), Json(nullptr)}) {
+    EXPECT_THAT(warnings(old), Contains(HasSubstr("slightly other series"))) << old;
+  }
+  for (const char* later : {"0.18.0", "0.21.2", "0.22.0.dev0@abc", "1.2.0"}) {
+    EXPECT_THAT(warnings(later), IsEmpty()) << later;
+  }
+  set_key("oft", "use_cayley_neumann", false);
+  EXPECT_THAT(warnings("0.17.1"), IsEmpty());
 }
 
 // As a running PEFT model calls its tensors.

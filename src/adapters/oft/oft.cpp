@@ -1,7 +1,12 @@
 #include "adapters/oft/oft.h"
 
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "adapters/oft/oft_adapter.h"
 #include "base/errors.h"
+#include "base/text_util.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -39,6 +44,17 @@ AdapterInit make(const OftConfig& config, const LayerSite& site) {
   return init;
 }
 
+// "0.17.1" and its like, and files that name none: those of PEFT before 0.18, whose series ended in
+// another term.
+bool has_older_series(const Json* version) {
+  if (version == nullptr || !version->is_string()) return true;
+  const auto text = version->get<std::string>();
+  const std::vector<std::string_view> parts = split(text, '.');
+  if (parts.size() < 2 || parts[0] != "0") return false;
+  const std::string_view minor = parts[1];
+  return minor.size() < 2 || (minor.size() == 2 && minor < "18");
+}
+
 OftConfig oft_of_keys(PeftKeys& keys) {
   OftConfig config;
   const Json* count = keys.find("r");
@@ -62,6 +78,11 @@ OftConfig oft_of_keys(PeftKeys& keys) {
   }
   config.series_terms = keys.integer_or("num_cayley_neumann_terms", 5);
   if (!keys.boolean_or("use_cayley_neumann", true)) config.rotation = OftRotation::kCayley;
+  if (config.rotation == OftRotation::kSeries && has_older_series(keys.find("peft_version"))) {
+    keys.warn(
+        "peft_version is not 0.18 or later: use_cayley_neumann meant a slightly other series when "
+        "the adapter was trained, and is read as PEFT reads it today");
+  }
   // PEFT never applies the dropout; how the matrices started does not matter any more.
   keys.ignore({"module_dropout", "init_weights"});
   return config;
