@@ -9,8 +9,10 @@
 #include "adapter_files/peft_directory.h"
 #include "adapter_files/running_names.h"
 #include "adapter_files/tensor_filler.h"
+#include "adapter_files/told_twice.h"
 #include "attach/attach.h"
 #include "base/errors.h"
+#include "base/text_util.h"
 #include "io/base_tensors.h"
 #include "io/transposed_source.h"
 #include "libtorch/prelude.h"
@@ -218,8 +220,15 @@ LoadedAdapter load_from_peft(Model& model, const std::optional<SideFile>& side,
   require_made_head(model, attached.adapters, weights);
   require_added_words(model, attached.adapters, weights);
   snapshot.keep();
-  loaded.adapters = std::move(attached.adapters);
   loaded.record = side ? side->record : attached.record;
+  const auto contradicted =
+      side ? contradicted_keys(side->record, attached) : std::vector<std::string>{};
+  if (!contradicted.empty()) {
+    loaded.warnings.push_back(config_path.string() + " and " + kSideFile + " beside it disagree on " +
+                              join(contradicted, ", ") + ": the former is followed");
+    loaded.record = attached.record;
+  }
+  loaded.adapters = std::move(attached.adapters);
   return loaded;
 }
 

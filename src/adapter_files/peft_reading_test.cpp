@@ -141,6 +141,23 @@ TEST_F(PeftReading, AnOlderSeriesOfOftIsTold) {
   EXPECT_THAT(warnings("0.17.1"), IsEmpty());
 }
 
+// Trained on and saved again the adapter would compute with svtune.json's scaling.
+TEST_F(PeftReading, ASideFileThatIsContradictedIsNotFollowed) {
+  Model model = load_model(base());
+  Attached attached = attach(model, LoraConfig{}, {}, {.seed = 5});
+  test::disturb(attached.adapters);
+  save_adapter(model, attached.adapters, attached.record, directory_ / "lora");
+  EXPECT_THAT(load_with_adapter(base(), directory_ / "lora", {}).warnings, IsEmpty());
+  set_key("lora", "lora_alpha", 48);
+  LoadedModel loaded = load_with_adapter(base(), directory_ / "lora", {});
+  EXPECT_THAT(loaded.warnings, Contains(HasSubstr("disagree on lora_alpha")));
+  const at::Tensor expected = test::logits_of(loaded.model);
+  EXPECT_GT(test::max_difference(expected, test::logits_of(model)), 1e-3);
+  save_adapter(loaded.model, loaded.adapter->adapters, loaded.adapter->record,
+               directory_ / "again");
+  EXPECT_TRUE(logits_with("again").equal(expected));
+}
+
 // As a running PEFT model calls its tensors.
 std::string with_adapter_name(const std::string& key) {
   constexpr std::string_view kWeight = ".weight";
