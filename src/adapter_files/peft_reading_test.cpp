@@ -2,8 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "adapter_files/adapter_file.h"
 #include "adapter_files/loaded_model.h"
 #include "adapter_files/peft_directory.h"
@@ -69,6 +67,14 @@ class PeftReading : public ::testing::Test {
     write_file_atomic(path, dump_json(json));
   }
 
+  // A value as its text stands in the file.
+  void set_text(const std::string& name, const std::string& key, const std::string& text) {
+    const std::filesystem::path path = directory_ / name / kPeftConfigFile;
+    Json json = read_json_file(path);
+    json.erase(key);
+    write_file_atomic(path, "{\"" + key + "\": " + text + ", " + dump_json(json).substr(1));
+  }
+
   std::string error_of(const std::string& name) {
     try {
       load_with_adapter(base(), directory_ / name, {});
@@ -111,6 +117,22 @@ TEST_F(PeftReading, PatternsThatAreNoneAreToldWithTheirFile) {
   }
   set_key("lora", "target_modules", "q_proj[");
   EXPECT_THAT(error_of("lora"), HasSubstr(kPeftConfigFile));
+}
+
+// Python's JSON has words for them.
+TEST_F(PeftReading, ScalingsThatAreNotFiniteAreRefused) {
+  make("lora", LoraConfig{});
+  make("adalora", AdaloraConfig{});
+  for (const std::string number : {"NaN", "Infinity", "-1"}) {
+    for (const char* name : {"lora", "adalora"}) {
+      set_text(name, "lora_alpha", number);
+      EXPECT_THAT(error_of(name), HasSubstr("lora_alpha must be positive")) << number;
+    }
+    set_text("lora", "lora_alpha", "16");
+    set_text("lora", "alpha_pattern", "{\"q_proj\": " + number + "}");
+    EXPECT_THAT(error_of("lora"), HasSubstr("alpha_pattern.q_proj must be positive")) << number;
+    set_text("lora", "alpha_pattern", "{}");
+  }
 }
 
 // Keys of another type are not this one's mistakes.

@@ -1,5 +1,6 @@
 // adapter_config.json of peft_type ADALORA. Semantics follow PEFT 0.21.
 #include <algorithm>
+#include <cmath>
 
 #include "adapters/adalora/adalora.h"
 #include "adapters/adalora/adalora_adapter.h"
@@ -114,7 +115,7 @@ AdaloraConfig adalora_of_keys(PeftKeys& keys) {
   config.uncertainty_decay = keys.number_or("beta2", 0.85);
   config.orthogonal_weight = keys.number_or("orth_reg_weight", 0.5);
   config.total_steps = steps_or(keys, kTotal, 0);
-  if (!(*config.alpha > 0)) keys.wrong("lora_alpha", "positive");
+  if (!(*config.alpha > 0 && std::isfinite(*config.alpha))) keys.wrong("lora_alpha", "positive");
   if (!(config.dropout >= 0 && config.dropout < 1)) {
     keys.wrong("lora_dropout", "at least 0 and below 1");
   }

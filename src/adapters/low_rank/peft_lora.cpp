@@ -105,7 +105,8 @@ void read_pattern(PeftKeys& keys, const std::string& key,
     const Json& value = item.value();
     const bool fits = std::is_integral_v<Value> ? value.is_number_integer() : value.is_number();
     if (!fits) return keys.wrong(key + "." + pattern, "a number");
-    if (value.get<double>() <= 0) return keys.wrong(key + "." + pattern, "positive");
+    const auto number = value.get<double>();
+    if (!(number > 0 && std::isfinite(number))) return keys.wrong(key + "." + pattern, "positive");
     into.emplace_back(pattern, value.get<Value>());
   }
 }
