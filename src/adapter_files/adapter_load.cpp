@@ -152,6 +152,7 @@ void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftCo
 LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
                                const std::filesystem::path& directory, SvdCache* cache) {
   check_base(model, side, directory);
+  check_peft_copy(side, directory);
   NetSnapshot snapshot(*model.net);
   const AttachOptions options{.seed = side.record.seed,
                               .initialise = false,

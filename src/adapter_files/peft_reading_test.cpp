@@ -180,6 +180,25 @@ TEST_F(PeftReading, ASideFileThatIsContradictedIsNotFollowed) {
   EXPECT_TRUE(logits_with("again").equal(expected));
 }
 
+// As when PEFT trains on and saves into the same directory.
+TEST_F(PeftReading, AChangedCopyBesideTheStateIsNoticed) {
+  PissaConfig pissa;
+  pissa.low_rank.rank = 4;
+  Model model = load_model(base());
+  Attached attached = attach(model, pissa, {}, {.seed = 5});
+  test::disturb(attached.adapters);
+  save_adapter(model, attached.adapters, attached.record, directory_ / "pissa");
+  EXPECT_EQ(error_of("pissa"), "loaded");
+  Tensors tensors = tensors_of("pissa");
+  tensors[0].tensor = tensors[0].tensor + 1;
+  write_tensors(weights_of("pissa"), tensors);
+  EXPECT_THAT(error_of("pissa"), AllOf(HasSubstr(weights_of("pissa").string()),
+                                       HasSubstr("is not what was written with")));
+  std::filesystem::remove(directory_ / "pissa" / kSideFile);
+  std::filesystem::remove(directory_ / "pissa" / kStateFile);
+  EXPECT_EQ(error_of("pissa"), "loaded");
+}
+
 // As a running PEFT model calls its tensors.
 std::string with_adapter_name(const std::string& key) {
   constexpr std::string_view kWeight = ".weight";

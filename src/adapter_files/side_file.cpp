@@ -6,6 +6,7 @@
 #include "adapter_files/peft_directory.h"
 #include "base/errors.h"
 #include "base/files.h"
+#include "base/hash.h"
 #include "io/base_tensors.h"
 #include "libtorch/prelude.h"
 
@@ -28,6 +29,21 @@ std::map<std::string, std::string> read_hashes(const Json& json, const std::stri
   return out;
 }
 
+// Of the same adapter in PEFT's form, which lies beside a method's own state.
+std::optional<std::string> peft_hash(const std::filesystem::path& directory) {
+  const std::filesystem::path weights = directory / kPeftWeightsFile;
+  const bool beside =
+      std::filesystem::exists(directory / kStateFile) && std::filesystem::exists(weights);
+  return beside ? std::optional(hex64(hash64(MappedFile(weights).bytes()))) : std::nullopt;
+}
+
+std::optional<std::string> read_peft_hash(const Json& json, const std::string& source) {
+  const Json hash = json.value("peft_hash", Json());
+  if (hash.is_null()) return std::nullopt;
+  if (!hash.is_string()) throw FileError(source, "\"peft_hash\" must be text");
+  return hash.get<std::string>();
+}
+
 }  // namespace
 
 std::optional<SideFile> read_side_file(const std::filesystem::path& directory) {
@@ -45,7 +61,8 @@ std::optional<SideFile> read_side_file(const std::filesystem::path& directory) {
   if (tells && !json.contains("options")) return std::nullopt;
   try {
     return SideFile{format.get<std::int64_t>(), record_from_json(json, path.string()),
-                    read_hashes(json, path.string()), side_file_words(json)};
+                    read_hashes(json, path.string()), side_file_words(json),
+                    read_peft_hash(json, path.string())};
   } catch (const UsageError& error) {
     throw FileError(path.string(), error.what(), error.hint());
   }
@@ -69,7 +86,18 @@ void write_side_file(const Model& model, const AdapterSet& adapters, const Adapt
   for (const Linear* layer : adapted_layers(adapters)) {
     json["base_hashes"][layer->name()] = base_hash(model, layer->name() + ".weight");
   }
+  if (const auto hash = peft_hash(directory)) json["peft_hash"] = *hash;
   write_file_atomic(directory / kSideFile, dump_json(json, {.indent = 2, .final_newline = true}));
+}
+
+void check_peft_copy(const SideFile& side, const std::filesystem::path& directory) {
+  const std::optional<std::string> hash = side.peft_hash ? peft_hash(directory) : std::nullopt;
+  if (!hash || *hash == *side.peft_hash) return;
+  throw FileError((directory / kPeftWeightsFile).string(),
+                  std::string("is not what was written with ") + kStateFile +
+                      " beside it: one of the two was changed since",
+                  std::string("To use PEFT's files, take ") + kSideFile + " and " + kStateFile +
+                      " away; to use svtune's, put the old file back or take this one away.");
 }
 
 void write_head_alone(const Model& model, const std::filesystem::path& directory) {

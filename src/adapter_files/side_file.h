@@ -21,6 +21,7 @@ struct SideFile {
   AdapterRecord record;
   std::map<std::string, std::string> base_hashes;  // adapted layer -> hash of its stored weight
   std::optional<std::int64_t> vocab_size = {};     // words of the model it was made on
+  std::optional<std::string> peft_hash = {};       // of PEFT's weights beside the state file
 };
 
 // nullopt when the directory has none, or one that tells of the prompts or the head only. Throws
@@ -36,6 +37,10 @@ void write_side_file(const Model& model, const AdapterSet& adapters, const Adapt
 // What PEFT's own form has no place for: the head of labels or of hidden words. Nothing for a
 // language model.
 void write_head_alone(const Model& model, const std::filesystem::path& directory);
+
+// Throws FileError when PEFT's weights beside the state file are others than were written with it:
+// trained on by PEFT, say, they are not what the state file holds.
+void check_peft_copy(const SideFile& side, const std::filesystem::path& directory);
 
 // Throws ModelError naming the layers whose stored base weight has another hash, or that the
 // model does not have.
