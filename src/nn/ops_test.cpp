@@ -179,6 +179,32 @@ TEST(Rowwise, QuickGeluIsASigmoidOfItsInput) {
   }
 }
 
+// Between a value and its activation nothing is rounded to 16 bits: half a unit in the last of
+// bf16's 8 bits is all that is lost, and some units of fp32 where terms cancel.
+TEST(Rowwise, ActivationsOfBf16RoundOnce) {
+  const Tensors leaves{random_leaf({70, 33}, at::kBFloat16, 1),
+                       random_leaf({70, 33}, at::kBFloat16, 2)};
+  const Tensors wide = widened(leaves);
+  const auto expect_rounded_once = [](const at::Tensor& got, const at::Tensor& wanted) {
+    const at::Tensor exact = wanted.detach();
+    const at::Tensor lost = (got.detach().to(at::kDouble) - exact).abs();
+    EXPECT_LE((lost - exact.abs() / 256).max().item<double>(), 1e-5);
+  };
+  for (const Activation activation :
+       {Activation::kSilu, Activation::kGeluTanh, Activation::kGelu, Activation::kQuickGelu}) {
+    SCOPED_TRACE(static_cast<int>(activation));
+    const at::Tensor gated = glu(leaves[0], leaves[1], activation);
+    expect_rounded_once(gated, reference::glu(wide[0], wide[1], activation));
+    const at::Tensor alone = activate(leaves[0], activation);
+    const at::Tensor wanted = reference::activate(wide[0], activation);
+    expect_rounded_once(alone, wanted);
+    alone.sum().backward();
+    wanted.sum().backward();
+    expect_rounded_once(leaves[0].grad(), wide[0].grad());
+    leaves[0].mutable_grad() = wide[0].mutable_grad() = at::Tensor();
+  }
+}
+
 TEST(Rowwise, RopeEqualsThePlainOne) {
   const at::Tensor angle = random_leaf({50, 8}, at::kFloat, 4).detach();
   const at::Tensor cos = angle.cos(), sin = angle.sin();

@@ -22,9 +22,9 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps, b
 at::Tensor activate(const at::Tensor& x, kernels::Activation activation) {
   using kernels::Activation;
   if (activation == Activation::kSilu) return at::silu(x);
-  if (activation == Activation::kQuickGelu) {
-    constexpr double kSteepness = 1.702;
-    return at::silu(x * kSteepness) / kSteepness;  // saves one tensor
+  if (activation == Activation::kQuickGelu) {  // the others are one operation, rounded once
+    const at::Tensor steep = widen(x) * kQuickGeluSteepness;
+    return (at::silu(steep) / kQuickGeluSteepness).to(x.scalar_type());
   }
   return at::gelu(x, activation == Activation::kGeluTanh ? "tanh" : "none");
 }

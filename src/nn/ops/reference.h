@@ -10,7 +10,8 @@
 namespace svtune::reference {
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps, bool plus_one);
-// x sigmoid(x), GELU by tanh or by erf, or x sigmoid(1.702 x).
+inline constexpr double kQuickGeluSteepness = 1.702;
+// x sigmoid(x), GELU by tanh or by erf, or x sigmoid(1.702 x); half types are rounded once.
 at::Tensor activate(const at::Tensor& x, kernels::Activation activation);
 at::Tensor glu(const at::Tensor& gate, const at::Tensor& up, kernels::Activation activation);
 // x [N, H, D]; cos, sin [N, R/2]: the first R elements of each head turn.

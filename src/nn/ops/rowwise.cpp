@@ -154,6 +154,19 @@ struct Glu : torch::autograd::Function<Glu> {
   }
 };
 
+// x sigmoid(1.702 x), rounded once: what stands in between is fp32. Saves x.
+struct QuickGelu : torch::autograd::Function<QuickGelu> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x) {
+    ctx->save_for_backward({x});
+    return reference::activate(x, Activation::kQuickGelu);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const at::Tensor x = ctx->get_saved_variables()[0];
+    const at::Tensor steep = x.to(at::kFloat) * reference::kQuickGeluSteepness;
+    return {at::silu_backward(grads[0].to(at::kFloat), steep).to(x.scalar_type())};
+  }
+};
+
 at::Tensor rotate(const at::Tensor& input, const at::Tensor& cos, const at::Tensor& sin,
                   float direction) {
   const at::Tensor x = input.contiguous();
@@ -195,6 +208,7 @@ at::Tensor glu(const at::Tensor& gate, const at::Tensor& up, Activation activati
 }
 
 at::Tensor activate(const at::Tensor& x, Activation activation) {
+  if (activation == Activation::kQuickGelu && has_row_kernel(x)) return QuickGelu::apply(x);
   return reference::activate(x, activation);
 }
 
