@@ -19,7 +19,8 @@ struct TaskRules {
   std::vector<KeptMetric> metrics;  // beside the loss
 };
 
-// From the list of tasks. A new one is an entry there and a name in train_config.h.
+// From the list of tasks. A new one is an entry there, a name in train_config.h and the unit of its
+// losses in report/chart_series.cpp; a test compares the three.
 const TaskRules& rules_of(TrainTask task);
 
 // TaskRules::load of the session's task. Throws UsageError for an adapter whose head has another
