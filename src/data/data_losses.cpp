@@ -1,5 +1,7 @@
 #include "data/data_losses.h"
 
+#include "data/labelled_store.h"
+
 namespace svtune {
 namespace {
 
@@ -38,6 +40,10 @@ std::vector<std::string> data_losses(const ExampleStore& store, std::string_view
            " examples ";
   };
   std::vector<std::string> losses;
+  if (store.encoder().options().framed) {
+    const std::string unframed = unframed_warning(store.encoder().tokenizer());
+    if (!unframed.empty()) losses.push_back(unframed);
+  }
   if (stats.truncated > 0) {
     losses.push_back(of_seen(stats.truncated) + "were truncated to " +
                      std::to_string(store.encoder().options().max_length) + " tokens");

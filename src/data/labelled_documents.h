@@ -22,7 +22,8 @@ class LabelledDocuments : public DocumentStore {
   virtual const LabelledRecords& records() const = 0;
   // "train.tsv: 8,551 records; labels: ...".
   virtual std::string summary() const = 0;
-  // What was left out or cut, in words; empty when nothing was.
+  // What was left out or cut, and what the model will not see as it was trained, in words; empty
+  // when nothing was.
   virtual std::vector<std::string> losses() const = 0;
 
   // 0 where documents have numbers.

@@ -22,7 +22,9 @@ std::string unframed_warning(const Tokenizer& tokenizer) {
 
 LabelledStore::LabelledStore(LabelledRecords records, const Tokenizer& tokenizer,
                              LabelledStoreOptions options, const Progress& progress)
-    : options_(std::move(options)), records_(std::move(records)) {
+    : options_(std::move(options)),
+      records_(std::move(records)),
+      unframed_(unframed_warning(tokenizer)) {
   std::vector<LabelledRecord> used;
   const auto total = static_cast<std::int64_t>(records_.records.size());
   for (std::int64_t i = 0; i < total; ++i) {
@@ -37,11 +39,22 @@ LabelledStore::LabelledStore(LabelledRecords records, const Tokenizer& tokenizer
       records_.refuse(std::to_string(record.line), error.what(), options_.skip_bad_lines);
       continue;
     }
+    // Of nothing no model says a label, and a batch would be one document short.
+    if (tokens.ids.empty()) {
+      records_.refuse(std::to_string(record.line), "the text has no token",
+                      options_.skip_bad_lines);
+      continue;
+    }
     add(record, tokens);
     used.push_back(std::move(record));
   }
   records_.records = std::move(used);
-  if (size() == 0) throw FileError(records_.name, "the tokenizer refuses every record");
+  if (size() == 0) {
+    throw FileError(records_.name, "no usable record: all " + std::to_string(records_.num_bad) +
+                                       " were skipped as bad, the first in line " +
+                                       records_.bad[0].place + " (" + records_.bad[0].problem +
+                                       ")");
+  }
   fingerprint_ = records_.fingerprint();
 }
 
@@ -62,7 +75,6 @@ void LabelledStore::add(const LabelledRecord& record, const TypedTokens& tokens)
 }
 
 void LabelledStore::append_to(PackedBatch& batch, std::int64_t index) const {
-  if (length(index) == 0) return;
   for (std::int64_t i = begin(index); i < end(index); ++i) {
     batch.positions.push_back(i - begin(index));
     batch.tokens.push_back(ids_[place(i)]);
@@ -82,6 +94,7 @@ std::string LabelledStore::summary() const {
 
 std::vector<std::string> LabelledStore::losses() const {
   std::vector<std::string> out;
+  if (!unframed_.empty()) out.push_back(unframed_);
   if (cut_ > 0) {
     out.push_back(records_.name + ": " + std::to_string(cut_) + " of " + std::to_string(size()) +
                   " records were cut to " + std::to_string(options_.max_length) + " tokens");

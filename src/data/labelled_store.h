@@ -17,11 +17,11 @@ struct LabelledStoreOptions {
   std::int64_t max_length = 512;        // tokens with the special ones; of a pair the longer text
                                         // is cut first
   std::optional<LabelSet> labels = {};  // unset: every label is a number
-  bool skip_bad_lines = false;          // leave out what the tokenizer refuses
+  bool skip_bad_lines = false;          // leave out what the tokenizer refuses or makes no token of
 };
 
 // A warning where the tokenizer puts no special tokens around a text, which encoders are trained
-// with; "" where it does.
+// with; "" where it does. Stores of framed texts tell it among their losses.
 std::string unframed_warning(const Tokenizer& tokenizer);
 
 class LabelledStore final : public LabelledDocuments {
@@ -30,7 +30,9 @@ class LabelledStore final : public LabelledDocuments {
   using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
 
   // Throws FileError "path:line: ..." for a label that `options` does not know or that is no
-  // number, and for a text that the tokenizer refuses (unless skipped).
+  // number, and for a text that the tokenizer refuses or that has no token (unless skipped);
+  // UsageError where max_length leaves no room beside the special tokens and for pairs that the
+  // tokenizer has no form for.
   LabelledStore(LabelledRecords records, const Tokenizer& tokenizer, LabelledStoreOptions options,
                 const Progress& progress = {});
 
@@ -55,6 +57,7 @@ class LabelledStore final : public LabelledDocuments {
 
   LabelledStoreOptions options_;
   LabelledRecords records_;
+  std::string unframed_;
   std::uint64_t fingerprint_ = 0;
   std::vector<std::int32_t> ids_;
   std::vector<std::int32_t> types_;  // of ids_, or empty when all are 0

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/errors.h"
 #include "base/files.h"
 #include "data/batch_stream.h"
 #include "data/data_test_util.h"
@@ -89,7 +90,39 @@ TEST(LabelledStore, WhatTheTokenizerRefusesIsABadRecord) {
   const LabelledStore store = make(true);
   EXPECT_EQ(store.size(), 2);
   EXPECT_EQ(store.records().records[1].first, "b");
-  EXPECT_THAT(store.losses(), ElementsAre(HasSubstr("1 bad records are left out")));
+  EXPECT_THAT(store.losses(), ElementsAre(HasSubstr("no special tokens around a text"),
+                                          HasSubstr("1 bad records are left out")));
+}
+
+// A batch of other documents than its labels would be learnt, or every prediction behind it moved.
+TEST(LabelledStore, ATextWithoutATokenIsABadRecord) {
+  const test::TempDirectory dir;
+  const Tokenizer unframed = test::make_tokenizer(test::small_tokenizer_json());
+  const auto make = [&](const std::string& rows, const Tokenizer& tokenizer, bool skip) {
+    return LabelledStore(records_of(dir, "sentence\tlabel\n" + rows), tokenizer,
+                         {.labels = LabelSet({"x", "y"}), .skip_bad_lines = skip});
+  };
+  const std::string rows = "a\tx\n\ty\nb\ty\n";
+  EXPECT_THAT(error_of([&] { make(rows, unframed, false); }),
+              HasSubstr("a.tsv:3: the text has no token"));
+  const LabelledStore store = make(rows, unframed, true);
+  EXPECT_EQ(store.size(), 2);
+  EXPECT_EQ(store.records().records[1].first, "b");
+  EXPECT_EQ(store.class_of(1), 1);
+  EXPECT_THAT(error_of([&] { make("\tx\n", unframed, true); }),
+              HasSubstr("all 1 were skipped as bad, the first in line 2 (the text has no token)"));
+  EXPECT_EQ(make(rows, pair_tokenizer(), false).length(1), 2) << "special tokens are tokens";
+}
+
+TEST(LabelledStore, ALengthWithoutRoomIsNoFaultOfTheRecord) {
+  const test::TempDirectory dir;
+  for (const bool skip : {false, true}) {
+    EXPECT_THROW(LabelledStore(records_of(dir, kPairs), pair_tokenizer(),
+                               {.max_length = 3,
+                                .labels = LabelSet({"no", "yes"}),
+                                .skip_bad_lines = skip}),
+                 UsageError);
+  }
 }
 
 TEST(LabelledStore, UnknownLabelsNameTheirLine) {

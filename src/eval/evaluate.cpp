@@ -83,11 +83,6 @@ std::vector<Network*> nets_of(const LoadedModel& loaded) {
   return nets;
 }
 
-void tell_unframed(const Tokenizer& tokenizer, EvalObserver& observer) {
-  const std::string warning = unframed_warning(tokenizer);
-  if (!warning.empty()) observer.warning(warning);
-}
-
 template <class Task>
 Score evaluate_language(const Task& task, LoadedModel& loaded, const Tokenizer& tokenizer,
                         const EvalOptions& options, EvalObserver& observer) {
@@ -95,7 +90,6 @@ Score evaluate_language(const Task& task, LoadedModel& loaded, const Tokenizer& 
   const PromptTemplate prompt =
       choose_prompt(options.prompt, tokenizer, loaded.trained_prompt(), warnings);
   for (const std::string& warning : warnings) observer.warning(warning);
-  if (encoding_of(task).framed) tell_unframed(tokenizer, observer);
   const auto encoder = std::make_shared<ExampleEncoder>(tokenizer, prompt, encoding_of(task));
   const ExampleStore data(options.data, options.reading, encoder);
   const std::string_view field = loaded.routed() ? kAdapterField : "";
@@ -186,7 +180,6 @@ Score evaluate_labels(const LabelTask& task, std::optional<LabelSet> labels, Loa
   check_kind(task, loaded, options);
   check_preprocessing(loaded);
   const auto data = read_documents(task, std::move(labels), loaded, tokenizer, options);
-  if (tokenizer != nullptr) tell_unframed(*tokenizer, observer);
   for (const std::string& loss : data->losses()) observer.warning(loss);
   const std::int64_t count = count_of(options, data->size());
   require_positions(*loaded.model.net, *data, count, options.data.string());

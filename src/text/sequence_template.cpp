@@ -35,8 +35,10 @@ TypedTokens fill_template(const SequenceTemplate& form, std::vector<std::int32_t
   out.cut = max_length < added || whole.first + whole.second > max_length - added;
   if (out.cut) {
     if (max_length <= added) {
-      throw Error("a length of " + std::to_string(max_length) + " leaves no room for text beside " +
-                  std::to_string(added) + " special tokens");
+      throw UsageError("a length of " + std::to_string(max_length) +
+                           " leaves no room for text beside " + std::to_string(added) +
+                           " special tokens",
+                       "Raise --max-length.");
     }
     const PairLengths kept = second != nullptr ? cut_longest_first(whole, max_length - added)
                                                : PairLengths{max_length - added, 0};

@@ -147,7 +147,9 @@ TypedTokens Tokenizer::encode_typed(std::string_view first, std::optional<std::s
   encode_any(parts, first, ids);
   if (!second) return fill_template(parts.templates.single, std::move(ids), nullptr, max_length);
   if (parts.templates.pair.empty()) {
-    throw Error("the tokenizer's post-processor has no form for a pair of texts");
+    throw UsageError("the tokenizer's post-processor has no form for a pair of texts",
+                     "Give single texts, --text-columns with one name, or a tokenizer.json whose "
+                     "post_processor has a form for pairs.");
   }
   std::vector<std::int32_t> second_ids;
   encode_any(parts, *second, second_ids);

@@ -200,11 +200,13 @@ class PartLoader {
              RunObserver& observer)
       : options_(options), tokenizer_(tokenizer), images_(images), observer_(observer) {}
 
-  Documents load(Part part, const std::optional<LabelSet>& labels) const {
+  Documents load(Part part, const std::optional<LabelSet>& labels) {
     const Documents loaded = images_ ? load_images(std::move(part), labels)
                                      : load_texts(std::move(part.records), labels);
     observer_.note(loaded->summary());
-    for (const std::string& loss : loaded->losses()) observer_.warning(loss);
+    for (const std::string& loss : loaded->losses()) {
+      if (told_.insert(loss).second) observer_.warning(loss);
+    }
     return loaded;
   }
 
@@ -239,6 +241,7 @@ class PartLoader {
   const Tokenizer* tokenizer_;
   const ImagePlan* images_;
   RunObserver& observer_;
+  std::set<std::string> told_;  // what is true of both parts is told once
 };
 
 }  // namespace
@@ -266,7 +269,7 @@ LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* to
     refuse_head(options, earlier->labels,
                 options.data.data.string() + " needs " + std::to_string(data.head.labels));
   }
-  const PartLoader loader(options, tokenizer, images, observer);
+  PartLoader loader(options, tokenizer, images, observer);
   data.train = loader.load(std::move(parts.train), labels);
   // Broken images may have been all that a class had.
   if (labels) require_every_class(data.train->records(), *labels);

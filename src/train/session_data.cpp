@@ -2,6 +2,7 @@
 
 #include <array>
 #include <filesystem>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -12,7 +13,6 @@
 #include "base/json.h"
 #include "base/text_util.h"
 #include "data/data_losses.h"
-#include "data/labelled_store.h"
 #include "data/masked_store.h"
 #include "io/prompt_files.h"
 #include "libtorch/prelude.h"
@@ -68,16 +68,10 @@ void set_batches(TrainSession& session, std::shared_ptr<const DocumentStore> tra
   session.eval_batches = std::make_unique<StreamSource>(eval_stream(std::move(eval), config));
 }
 
-void tell_unframed(const Tokenizer& tokenizer, RunObserver& observer) {
-  const std::string warning = unframed_warning(tokenizer);
-  if (!warning.empty()) observer.warning(warning);
-}
-
 void load_labels(TrainSession& session, RunObserver& observer) {
   LabelledData data =
       load_labelled_data(session.options, session.tokenizer ? &*session.tokenizer : nullptr,
                          session.images ? &*session.images : nullptr, observer);
-  if (session.tokenizer) tell_unframed(*session.tokenizer, observer);
   session.labelled = std::move(data.train);
   session.eval_labelled = std::move(data.eval);
   session.head = std::move(data.head);
@@ -92,17 +86,20 @@ void load_examples(TrainSession& session, const std::shared_ptr<const ExampleEnc
   const auto progress = [&observer](std::int64_t done, std::int64_t total) {
     observer.progress(RunPhase::kData, done, total);
   };
-  session.data = std::make_shared<ExampleStore>(options.data, options.reading, encoder, progress);
-  for (const std::string& loss : data_losses(*session.data)) observer.warning(loss);
-  if (!options.eval_data) return;
-  session.eval_data =
-      std::make_shared<ExampleStore>(*options.eval_data, options.reading, encoder, progress);
-  for (const std::string& loss : data_losses(*session.eval_data)) observer.warning(loss);
+  std::set<std::string> told;  // what is true of both parts is told once
+  const auto read = [&](const std::filesystem::path& path) {
+    const auto store = std::make_shared<ExampleStore>(path, options.reading, encoder, progress);
+    for (const std::string& loss : data_losses(*store)) {
+      if (told.insert(loss).second) observer.warning(loss);
+    }
+    return store;
+  };
+  session.data = read(options.data);
+  if (options.eval_data) session.eval_data = read(*options.eval_data);
 }
 
 void load_masked(TrainSession& session, RunObserver& observer) {
   const Tokenizer& tokenizer = *session.tokenizer;
-  tell_unframed(tokenizer, observer);
   const auto seed = static_cast<std::uint64_t>(session.options.train.seed);
   const auto masks_of = [&](MaskedPart part) {
     return TokenMasks(tokenizer, session.options.data.masks, mask_seed(seed, part));
