@@ -135,6 +135,12 @@ std::int64_t require_class(const LabelledRecords& records, const LabelledRecord&
                   "Labels are those of the training data, or given with --labels.");
 }
 
+void spell_as_classes(LabelledRecords& records, const LabelSet& labels) {
+  for (LabelledRecord& record : records.records) {
+    record.label = labels.names()[static_cast<std::size_t>(require_class(records, record, labels))];
+  }
+}
+
 std::vector<std::int64_t> class_counts(const LabelledRecords& records, const LabelSet& labels) {
   std::vector<std::int64_t> counts(static_cast<std::size_t>(labels.size()));
   for (const LabelledRecord& record : records.records) {

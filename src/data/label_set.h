@@ -48,6 +48,9 @@ std::string renamed_labels(const std::vector<std::string>& earlier,
 // The id of a record's label. Throws FileError naming file and line when `labels` does not have it.
 std::int64_t require_class(const LabelledRecords& records, const LabelledRecord& record,
                            const LabelSet& labels);
+// Writes every label as its class is called: ids and other forms of a number stand for it too.
+// Throws as require_class().
+void spell_as_classes(LabelledRecords& records, const LabelSet& labels);
 // Number of records of each class; throws as require_class().
 std::vector<std::int64_t> class_counts(const LabelledRecords& records, const LabelSet& labels);
 // Throws FileError naming the first class without a record.

@@ -38,8 +38,9 @@ struct RecordCheck {
 // it is unset), then leaves `shots` of each class in `records` (all where it is unset). The order
 // of the file is kept, a class's choice depends on the seed, its label and its records alone, and
 // the training records do not depend on `eval_shots`. In the place of a bad record comes the next
-// of its class in the order that the seed gives, and `records` counts it as left out. Throws
-// FileError naming the class that has too few, UsageError for numbers below 1.
+// of its class in the order that the seed gives, and `records` counts it as left out. Requires one
+// label for each class (spell_as_classes). Throws FileError naming the class that has too few,
+// UsageError for numbers below 1.
 LabelledRecords take_shots(LabelledRecords& records, const SampleOptions& options,
                            std::uint64_t seed, const RecordCheck& check = {});
 

@@ -486,6 +486,35 @@ TEST_F(LabelTraining, AClassThatChanceHoldsOutWholeIsNamed) {
   EXPECT_EQ(held_out, 3);
 }
 
+// Ids and other forms of a number are of the class that they stand for, also where records of each
+// class are counted or held out.
+TEST_F(LabelTraining, ASpellingOfAClassIsNoClassOfItsOwn) {
+  TrainOptions options = wanted(TrainTask::kClassify);
+  std::string rows = "sentence\tlabel\n";
+  for (int i = 0; i < 10; ++i) {
+    rows += i % 2 == 0 ? "w1\tno\nw2\t0\nw3\t0.0\n" : "w4\tyes\nw5\t1\n";
+  }
+  write_file_atomic(directory_ / "train.tsv", rows);
+  options.data.eval_data.reset();
+  options.data.labels = {"no", "yes"};
+  options.data.sample = {.shots = 3, .eval_shots = 1};
+  RunObserver observer;
+  const TrainSession few = prepare_session(options, observer);
+  EXPECT_EQ(class_counts(few.labelled->records(), *few.labelled->labels()),
+            (std::vector<std::int64_t>{3, 3}));
+  EXPECT_EQ(few.eval_labelled->size(), 2);
+  options.data.sample = {};
+  options.data.eval_share = 0.5;
+  for (options.train.seed = 1; options.train.seed <= 5; ++options.train.seed) {
+    EXPECT_NO_THROW(static_cast<void>(prepare_session(options, observer)));
+  }
+  // The one that is spelled in its own way may be held out.
+  write_file_atomic(directory_ / "train.tsv", rows + "w6\t1.0\n");
+  for (options.train.seed = 1; options.train.seed <= 5; ++options.train.seed) {
+    EXPECT_NO_THROW(static_cast<void>(prepare_session(options, observer)));
+  }
+}
+
 TEST_F(LabelTraining, ALabelOfTheEvaluationAloneIsAnError) {
   TrainOptions options = wanted(TrainTask::kClassify);
   write_file_atomic(directory_ / "dev.tsv", "sentence1\tsentence2\tlabel\nw1\tw2\tperhaps\n");

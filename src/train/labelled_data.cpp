@@ -169,26 +169,32 @@ void require_same_form(const LabelledRecords& train, const LabelledRecords& eval
 
 Parts read_parts(const TrainOptions& options, const ImagePlan* images) {
   const DataFileOptions& data = options.data;
-  const auto seed = static_cast<std::uint64_t>(options.train.seed);
   const ImageOptions reading = reading_of(data);
   Parts parts{read_part(data.data, reading, images != nullptr), std::nullopt};
-  LabelledRecords& records = parts.train.records;
   if (data.eval_data) {
     parts.eval = read_part(*data.eval_data, reading, images != nullptr);
-    require_same_form(records, parts.eval->records);
-  } else if (data.eval_share > 0) {
-    parts.eval = Part{hold_out(records, data.eval_share, seed), parts.train.idx};
-    if (data.task == TrainTask::kClassify) require_learnable(records, parts.eval->records);
+    require_same_form(parts.train.records, parts.eval->records);
   }
   if (!parts.train.is_table && !(data.eval_data && parts.eval->is_table)) {
     refuse_table_options(reading, data.data);
+  }
+  return parts;
+}
+
+// Takes what is held out or not chosen from what is learned. Labels are spelled as classes are.
+void divide(Parts& parts, const TrainOptions& options, const ImagePlan* images) {
+  const DataFileOptions& data = options.data;
+  const auto seed = static_cast<std::uint64_t>(options.train.seed);
+  LabelledRecords& records = parts.train.records;
+  if (!data.eval_data && data.eval_share > 0) {
+    parts.eval = Part{hold_out(records, data.eval_share, seed), parts.train.idx};
+    if (data.task == TrainTask::kClassify) require_learnable(records, parts.eval->records);
   }
   if (data.sample.shots || data.sample.eval_shots) {
     const RecordCheck check = check_of(options, images, parts.train);
     LabelledRecords others = take_shots(records, data.sample, seed, check);
     if (data.sample.eval_shots) parts.eval = Part{std::move(others), parts.train.idx};
   }
-  return parts;
 }
 
 // Reads one part whole: tokens of texts, pixels of images.
@@ -259,7 +265,7 @@ LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* to
     if (earlier && earlier->labels == 1) refuse_head(options, 1, "which gives a number");
     StoredLabels stored = earlier_labels(options, earlier);
     labels = choose_labels(options.data.labels, stored, earlier, parts.train.records);
-    require_every_class(parts.train.records, *labels);
+    spell_as_classes(parts.train.records, *labels);
     data.head.labels = labels->size();
     data.head.names = labels->names();
     const bool named = earlier && !are_placeholders(earlier->names);
@@ -269,6 +275,8 @@ LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* to
     refuse_head(options, earlier->labels,
                 options.data.data.string() + " needs " + std::to_string(data.head.labels));
   }
+  divide(parts, options, images);
+  if (labels) require_every_class(parts.train.records, *labels);
   PartLoader loader(options, tokenizer, images, observer);
   data.train = loader.load(std::move(parts.train), labels);
   // Broken images may have been all that a class had.
