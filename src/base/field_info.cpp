@@ -139,10 +139,12 @@ std::vector<std::string> split_parts(const FieldInfo& info, const std::vector<st
     while (info.separator != 0) {
       const std::size_t at = text.find(info.separator, start);
       if (at == std::string::npos) break;
-      parts.push_back(text.substr(start, at - start));
+      parts.emplace_back(trim(std::string_view(text).substr(start, at - start)));
       start = at + 1;
     }
-    parts.push_back(text.substr(start));
+    // "a, b" is a list as people write it; what no separator cuts is taken as it is.
+    const std::string_view last = std::string_view(text).substr(start);
+    parts.emplace_back(info.separator == 0 ? last : trim(last));
   }
   return parts;
 }

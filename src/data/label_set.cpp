@@ -4,16 +4,21 @@
 #include <cmath>
 #include <iterator>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "base/errors.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
+#include "text/unicode_form.h"
 
 namespace svtune {
 namespace {
 
-constexpr std::size_t kMostClasses = 1000;
+// Of more labels each must occur twice on average, or they are no classes.
+constexpr std::size_t kSurelyClasses = 1000;
+constexpr double kLargestTarget = 1e18;  // squared errors of some of them fit into fp32
+constexpr std::string_view kPlaceholder = "LABEL_";
 
 std::string unused_columns_text(const LabelledRecords& records) {
   if (records.unused_columns.empty()) return "";
@@ -28,9 +33,57 @@ std::string known_names(const LabelSet& labels) {
   return join(shown, ", ") + (all.size() > kShown ? ", ..." : "");
 }
 
+bool is_number(const std::string& name) { return parse_decimal(name).has_value(); }
+
+// In one Unicode form: the same letters have the same bytes.
+std::string composed(std::string_view label) {
+  std::string text(trim(label));
+  if (is_valid_utf8(text)) apply_unicode_form(UnicodeForm::kNfc, text);
+  return text;
+}
+
+// What people may take for the same label.
+std::string folded(std::string_view label) {
+  const std::string text = composed(label);
+  return is_valid_utf8(text) ? lower_case(text) : text;
+}
+
+// SNLI writes "-", GLUE's test sets and HF's copies -1.
+bool may_mark_unlabelled(const std::string& label) {
+  return label == "-" || (is_number(label) && *parse_decimal(label) == -1);
+}
+
+std::string hint_of_unknown(const std::string& label, const LabelSet& labels) {
+  for (const std::string& name : labels.names()) {
+    if (folded(name) != folded(label)) continue;
+    return "\"" + name + "\" is another label: capitals or the forms of Unicode's letters differ.";
+  }
+  if (may_mark_unlabelled(label)) {
+    return "GLUE's test sets and SNLI mark records without a label so: leave them out of the data.";
+  }
+  return "Labels are those of the training data, or given with --labels.";
+}
+
+bool are_as_many_as_classes(const LabelledRecords& records, std::size_t labels) {
+  const bool folders = !records.records.empty() && records.records.front().line == 0;
+  return folders || labels <= kSurelyClasses || 2 * labels <= records.records.size();
+}
+
+// Names that look the same, as those of folders that came from different systems do.
+void refuse_lookalikes(const std::set<std::string>& names, const std::string& source) {
+  std::set<std::string> seen;
+  for (const std::string& name : names) {
+    if (seen.insert(composed(name)).second) continue;
+    throw FileError(source,
+                    "two labels look alike, \"" + name +
+                        "\": they differ in blanks around them or in the form of Unicode alone",
+                    "Write them in one form (uconv -x any-nfc); where they are two classes, "
+                    "--labels names them.");
+  }
+}
+
 // Nothing where a name is no number. Throws FileError for two forms of one number.
 void sort_numbers(std::vector<std::string>& names, const std::string& source) {
-  const auto is_number = [](const std::string& name) { return parse_decimal(name).has_value(); };
   if (!std::ranges::all_of(names, is_number)) return;
   const auto value = [](const std::string& name) { return *parse_decimal(name); };
   std::ranges::stable_sort(names, {}, value);
@@ -46,10 +99,10 @@ void sort_numbers(std::vector<std::string>& names, const std::string& source) {
 LabelSet::LabelSet(std::vector<std::string> names) : names_(std::move(names)) {
   if (names_.size() < 2) throw UsageError("a classification needs two labels at least");
   for (std::size_t i = 0; i < names_.size(); ++i) {
-    if (names_[i].empty()) throw UsageError("a label is empty");
+    if (trim(names_[i]).empty()) throw UsageError("a label is empty");
     const auto id = static_cast<std::int64_t>(i);
-    sorted_.emplace_back(names_[i], id);
-    if (const auto number = parse_decimal(names_[i])) numbers_.emplace_back(*number, id);
+    sorted_.emplace_back(trim(names_[i]), id);
+    if (const auto number = parse_decimal(trim(names_[i]))) numbers_.emplace_back(*number, id);
   }
   std::ranges::sort(sorted_);
   std::ranges::sort(numbers_);
@@ -60,15 +113,14 @@ LabelSet::LabelSet(std::vector<std::string> names) : names_(std::move(names)) {
 
 LabelSet LabelSet::of(const LabelledRecords& records) {
   std::set<std::string> seen;
-  for (const LabelledRecord& record : records.records) {
-    if (seen.insert(record.label).second && seen.size() > kMostClasses) {
-      throw FileError(
-          records.place(record),
-          "column " + records.label_column + " has more than " + std::to_string(kMostClasses) +
-              " different labels by this record",
-          "Is it the column of the label? --task regress learns numbers; where they are "
-          "classes, --labels names them.");
-    }
+  for (const LabelledRecord& record : records.records) seen.insert(record.label);
+  if (!are_as_many_as_classes(records, seen.size())) {
+    throw FileError(
+        records.name,
+        "column " + records.label_column + " has " + format_count(seen.size()) +
+            " different labels in " + format_count(records.records.size()) + " records",
+        "Is it the column of the label? --task regress learns numbers; where they are "
+        "classes, --labels names them.");
   }
   if (seen.size() < 2) {
     throw FileError(records.name,
@@ -77,18 +129,22 @@ LabelSet LabelSet::of(const LabelledRecords& records) {
                         "tell apart",
                     "Name all classes with --labels where other files have them.");
   }
+  refuse_lookalikes(seen, records.name);
   std::vector<std::string> names(seen.begin(), seen.end());
   sort_numbers(names, records.name);
   return LabelSet(std::move(names));
 }
 
 std::optional<std::int64_t> LabelSet::find(const std::string& label) const {
+  std::string_view text = trim(label);
   const auto found = std::ranges::lower_bound(
-      sorted_, label, {}, [](const auto& entry) { return std::string_view(entry.first); });
-  if (found != sorted_.end() && found->first == label) return found->second;
-  const std::optional<double> number = parse_decimal(label);
+      sorted_, text, {}, [](const auto& entry) { return std::string_view(entry.first); });
+  if (found != sorted_.end() && found->first == text) return found->second;
+  const bool placeholder = text.starts_with(kPlaceholder);
+  if (placeholder) text.remove_prefix(kPlaceholder.size());
+  const std::optional<double> number = parse_decimal(text);
   if (!number) return std::nullopt;
-  if (numbers_.empty()) {
+  if (placeholder || numbers_.empty()) {
     const bool is_id =
         *number >= 0 && *number < static_cast<double>(size()) && *number == std::floor(*number);
     return is_id ? std::optional(static_cast<std::int64_t>(*number)) : std::nullopt;
@@ -112,7 +168,7 @@ std::vector<std::string> id2label_names(const Json& config) {
 
 bool are_placeholders(const std::vector<std::string>& names) {
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (names[i] != "LABEL_" + std::to_string(i)) return false;
+    if (names[i] != std::string(kPlaceholder) + std::to_string(i)) return false;
   }
   return true;
 }
@@ -122,7 +178,9 @@ std::string renamed_labels(const std::vector<std::string>& earlier,
   if (earlier.size() != names.size()) return "";
   std::vector<std::string> pairs;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (earlier[i] != names[i]) pairs.push_back(earlier[i] + " -> " + names[i]);
+    const bool same = earlier[i] == names[i] ||
+                      earlier[i] == std::string(kPlaceholder) + names[i];
+    if (!same) pairs.push_back(earlier[i] + " -> " + names[i]);
   }
   return join_some(pairs, ", ");
 }
@@ -132,7 +190,38 @@ std::int64_t require_class(const LabelledRecords& records, const LabelledRecord&
   if (const auto id = labels.find(record.label)) return *id;
   throw FileError(records.place(record),
                   "the label \"" + record.label + "\" is none of " + known_names(labels),
-                  "Labels are those of the training data, or given with --labels.");
+                  hint_of_unknown(record.label, labels));
+}
+
+std::vector<std::string> doubtful_labels(const LabelSet& labels) {
+  const std::vector<std::string>& names = labels.names();
+  std::vector<std::string> out;
+  const bool numbers = std::ranges::all_of(names, is_number);
+  const auto is_negative = [](const std::string& name) { return *parse_decimal(name) < 0; };
+  const auto mark = std::ranges::find_if(names, may_mark_unlabelled);
+  // -1 beside 1 alone is a class as any other.
+  const auto is_odd = [&](const std::string& name) {
+    return name == "-" || !numbers ||
+           (names.size() > 2 && std::ranges::count_if(names, is_negative) == 1);
+  };
+  if (mark != names.end() && is_odd(*mark)) {
+    out.push_back("the class \"" + *mark + "\" is learned like the others; GLUE's test sets and " +
+                  "SNLI mark records without a label so, and those are to be left out");
+  }
+  const auto is_fraction = [](const std::string& name) {
+    return *parse_decimal(name) != std::floor(*parse_decimal(name));
+  };
+  if (numbers && std::ranges::any_of(names, is_fraction)) {
+    out.push_back("each of the numbers " + join_some(names, ", ") +
+                  " is a class of its own; --task regress learns how large they are");
+  }
+  std::set<std::string> seen;
+  for (const std::string& name : names) {
+    if (seen.insert(folded(name)).second) continue;
+    out.push_back("the class \"" + name + "\" differs from another in capitals alone");
+    break;
+  }
+  return out;
 }
 
 void spell_as_classes(LabelledRecords& records, const LabelSet& labels) {
@@ -175,7 +264,12 @@ std::string class_summary(const LabelledRecords& records, const LabelSet& labels
 
 double number_of(const LabelledRecords& records, const LabelledRecord& record) {
   const auto number = parse_decimal(record.label);
-  if (number && std::isfinite(*number)) return *number;
+  if (number && std::abs(*number) <= kLargestTarget) return *number;
+  if (number) {
+    throw FileError(records.place(record),
+                    "\"" + record.label + "\" is too large to learn: its square overflows",
+                    "Give the numbers in a larger unit.");
+  }
   throw FileError(records.place(record), "\"" + record.label + "\" is no number to learn",
                   "Is " + records.label_column +
                       " the column of the label? --task classify learns "
@@ -183,21 +277,24 @@ double number_of(const LabelledRecords& records, const LabelledRecord& record) {
 }
 
 std::string number_summary(const LabelledRecords& records) {
-  double low = 0, high = 0, sum = 0, squares = 0;
+  double low = 0, high = 0, sum = 0;
   for (const LabelledRecord& record : records.records) {
     const double value = number_of(records, record);
     const bool first = &record == records.records.data();
     low = first ? value : std::min(low, value);
     high = first ? value : std::max(high, value);
     sum += value;
-    squares += value * value;
   }
   const auto count = static_cast<double>(records.records.size());
   const double mean = sum / count;
-  const double variance = std::max(0.0, squares / count - mean * mean);
+  double squares = 0;  // of what is left of large numbers without their mean
+  for (const LabelledRecord& record : records.records) {
+    const double distance = number_of(records, record) - mean;
+    squares += distance * distance;
+  }
   return records.name + ": " + format_count(records.records.size()) + " records; targets from " +
          general(low, 4) + " to " + general(high, 4) + ", mean " + general(mean, 4) +
-         ", deviation " + general(std::sqrt(variance), 4) + unused_columns_text(records);
+         ", deviation " + general(std::sqrt(squares / count), 4) + unused_columns_text(records);
 }
 
 }  // namespace svtune

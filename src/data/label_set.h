@@ -18,12 +18,12 @@ class LabelSet {
   explicit LabelSet(std::vector<std::string> names);
   // Those that occur, numbers in their order, words in that of their bytes. Throws FileError
   // when there is only one class, or so many that the column surely holds no classes, and for two
-  // forms of one number.
+  // forms of one number or of one word.
   static LabelSet of(const LabelledRecords& records);
 
-  // The id of a label: of its name, else of the one name that is the same number (1 and 1.0), else
-  // the label itself where it is a whole number and no name is a number, as data sets with ids
-  // write it. nullopt when it is unknown.
+  // The id of a label: of its name, blanks around them aside, else of the one name that is the same
+  // number (1 and 1.0), else the label itself where it is a whole number and no name is a number, as
+  // data sets with ids write it, or that of LABEL_1. nullopt when it is unknown.
   std::optional<std::int64_t> find(const std::string& label) const;
   std::int64_t size() const { return static_cast<std::int64_t>(names_.size()); }
   const std::vector<std::string>& names() const { return names_; }
@@ -41,7 +41,8 @@ std::vector<std::string> id2label_names(const Json& config);
 bool are_placeholders(const std::vector<std::string>& names);
 
 // "cat -> dog, dog -> cat": the outputs of a head that are called otherwise now, the first few of
-// them. "" where none is, where the earlier names are not known and where the numbers differ.
+// them; LABEL_1 and 1 are the same. "" where none is, where the earlier names are not known and
+// where the numbers differ.
 std::string renamed_labels(const std::vector<std::string>& earlier,
                            const std::vector<std::string>& names);
 
@@ -51,6 +52,9 @@ std::int64_t require_class(const LabelledRecords& records, const LabelledRecord&
 // Writes every label as its class is called: ids and other forms of a number stand for it too.
 // Throws as require_class().
 void spell_as_classes(LabelledRecords& records, const LabelSet& labels);
+// What looks as if it were no class, a sentence each: marks of records without a label, fractions,
+// names that differ in capitals alone.
+std::vector<std::string> doubtful_labels(const LabelSet& labels);
 // Number of records of each class; throws as require_class().
 std::vector<std::int64_t> class_counts(const LabelledRecords& records, const LabelSet& labels);
 // Throws FileError naming the first class without a record.
@@ -59,7 +63,7 @@ void require_every_class(const LabelledRecords& records, const LabelSet& labels)
 std::string class_summary(const LabelledRecords& records, const LabelSet& labels);
 
 // The number of a record, for regression. Throws FileError naming file and line when the label is
-// no finite number.
+// no number whose square fits into fp32.
 double number_of(const LabelledRecords& records, const LabelledRecord& record);
 // "train.tsv: 5,749 records; targets from 0 to 5, mean 2.7, deviation 1.5".
 std::string number_summary(const LabelledRecords& records);

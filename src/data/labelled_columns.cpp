@@ -108,6 +108,10 @@ LabelledColumns choose_columns(const Names& names, const LabelledOptions& option
   for (const std::string& text : columns.texts) {
     columns.text_indices.push_back(named_index(names, text, option, place));
   }
+  if (columns.texts.size() == 2 && columns.text_indices[0] == columns.text_indices[1]) {
+    throw UsageError("--text-columns names the column " + columns.texts[0] + " twice",
+                     "A pair has two columns; a text alone has one.");
+  }
   columns.label_index = named_index(names, columns.label, "--label-column", place);
   if (std::ranges::count(columns.text_indices, columns.label_index) > 0) {
     throw UsageError(std::string(option) + ": column " + columns.label +

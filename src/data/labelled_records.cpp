@@ -48,6 +48,25 @@ std::vector<std::string> numbered(std::size_t count) {
   return names;
 }
 
+// Names of columns as people write them, blanks behind the separator aside.
+std::vector<std::string> names_in(const DelimitedRow& row) {
+  std::vector<std::string> names;
+  for (const std::string& cell : row.cells) names.emplace_back(trim(cell));
+  return names;
+}
+
+// A label stands beside something, so that the first line is cut at the wrong places.
+[[noreturn]] void refuse_one_cell(std::string_view line, const std::string& place) {
+  std::string hint = "Cells are separated by commas in CSV and by tabs in TSV; --table says which.";
+  if (line.find('\t') != std::string_view::npos) hint = "Its cells look like TSV: --table tsv.";
+  if (line.find(',') != std::string_view::npos) hint = "Its cells look like CSV: --table csv.";
+  if (line.find(';') != std::string_view::npos) {
+    hint = "Semicolons separate nothing: write the table with commas, e.g. with pandas: "
+           "pd.read_csv(\"FILE\", sep=\";\").to_csv(\"data.csv\", index=False).";
+  }
+  throw FileError(place, "the first line has one cell; a label needs one beside it", hint);
+}
+
 // What is wrong with the cells of a row; "" when they make a record.
 std::string row_problem(const DelimitedRow& row, const LabelledColumns& columns, std::size_t width,
                         bool header) {
@@ -94,6 +113,10 @@ void read_delimited(const std::filesystem::path& path, TableForm form,
   const std::string_view start = std::string_view(text).substr(0, kForeignBytes);
   const auto foreign = recognise_foreign(start, source->name(), DataForm::kTable);
   if (foreign) throw FileError(source->name(), foreign->what, foreign->hint);
+  if (text.find('\n') == std::string::npos && text.find('\r') != std::string::npos) {
+    throw FileError(source->name(), "its lines end with carriage returns alone",
+                    "Convert them: tr '\\r' '\\n' < FILE > NEWFILE.");
+  }
   const bool csv = form == TableForm::kCsv;
   DelimitedRows rows(text, csv ? ',' : '\t', csv ? Quoting::kQuotedCells : Quoting::kNone);
   DelimitedRow row;
@@ -106,12 +129,13 @@ void read_delimited(const std::filesystem::path& path, TableForm form,
                     "Is the file of another kind, or in another encoding? iconv converts those.");
   }
   const std::size_t width = row.cells.size();
-  const std::vector<std::string> names = options.header ? row.cells : numbered(width);
+  if (width < 2) refuse_one_cell(row.cells[0], first_place);
+  const std::vector<std::string> names = options.header ? names_in(row) : numbered(width);
   const LabelledColumns columns = choose_columns(names, options, first_place);
   for (std::size_t i = 0; i < names.size(); ++i) {
     const bool read = i == columns.label_index || columns.adapter_index == i ||
                       std::ranges::count(columns.text_indices, i) > 0;
-    if (!read) out.unused_columns.push_back(names[i]);
+    if (!read) out.unused_columns.push_back(names[i].empty() ? std::to_string(i + 1) : names[i]);
   }
   out.text_columns = names_of(columns.texts);
   out.label_column = columns.label;
@@ -130,7 +154,8 @@ void read_delimited(const std::filesystem::path& path, TableForm form,
 std::optional<std::string> label_text(const Json& value) {
   if (value.is_string()) return std::string(trim(value.get<std::string>()));
   if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
-  if (value.is_number()) return value.dump();
+  // Beyond the range of numbers JSON has none.
+  if (value.is_number() && std::isfinite(value.get<double>())) return value.dump();
   return std::nullopt;
 }
 
@@ -208,6 +233,22 @@ class JsonLabels {
   std::vector<std::string> unused_;
 };
 
+// Of a table whose name does not tell it; a pipe is not looked into.
+void refuse_unnamed_table(const std::filesystem::path& path) {
+  std::error_code unknown;  // said by what opens the path
+  if (!std::filesystem::is_regular_file(path, unknown)) return;
+  const std::unique_ptr<ByteSource> source = open_byte_source(path);
+  std::string start(kForeignBytes, '\0');
+  start.resize(source->read({start.data(), start.size()}));
+  const auto foreign = recognise_foreign(start, source->name(), DataForm::kJson);
+  if (!foreign || foreign->separator == 0) return;
+  const char separator = foreign->separator;
+  throw FileError(source->name(), foreign->what,
+                  separator == '\t'  ? "--table tsv reads it."
+                  : separator == ',' ? "--table csv reads it."
+                                     : foreign->hint);
+}
+
 void read_json(const std::filesystem::path& path, const LabelledOptions& options,
                LabelledRecords& out) {
   JsonLabels labels(options, out.name);
@@ -269,6 +310,7 @@ LabelledRecords read_labelled(const std::filesystem::path& path, const LabelledO
   out.name = path == "-" ? "standard input" : path.string();
   const TableForm form = form_of(path, options.table);
   if (form == TableForm::kJson) {
+    refuse_unnamed_table(path);
     read_json(path, options, out);
   } else {
     read_delimited(path, form, options, out);

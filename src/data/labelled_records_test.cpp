@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "base/errors.h"
 #include "base/files.h"
@@ -82,6 +83,52 @@ TEST(LabelledRecords, JsonLabelsAreWordsOrNumbers) {
   EXPECT_EQ(records.records[1].label, "yes");
   EXPECT_EQ(records.records[2].label, "2.5");
   EXPECT_EQ(records.records[3].label, "true");
+}
+
+// JSON has no infinity, whose text is that of null.
+TEST(LabelledRecords, ANumberBeyondTheRangeIsNoLabel) {
+  const test::TempDirectory dir;
+  EXPECT_THAT(error_of([&] { read(dir, "a.jsonl", "{\"text\": \"x\", \"label\": 1e400}\n"); }),
+              HasSubstr("column label must be a word or a number"));
+}
+
+TEST(LabelledRecords, BlanksAroundNamesAreNoPartOfThem) {
+  const test::TempDirectory dir;
+  const auto records = read(dir, "a.csv", "text, label,\nx, no ,\ny, yes,\n");
+  EXPECT_EQ(records.label_column, "label");
+  EXPECT_EQ(records.records[0].label, "no");
+  EXPECT_THAT(records.unused_columns, ElementsAre("3")) << "a column without a name";
+  const LabelSet stored({"no ", " yes"});
+  EXPECT_EQ(stored.find("yes"), 1);
+  EXPECT_EQ(stored.find(" no"), 0);
+  EXPECT_THAT(error_of([] { LabelSet({"no", "no "}); }), HasSubstr("\"no \" is given twice"));
+  EXPECT_THAT(error_of([] { LabelSet({"no", " "}); }), HasSubstr("a label is empty"));
+}
+
+std::string hint_for(const test::TempDirectory& dir, const std::string& name,
+                     const std::string& text, const LabelledOptions& options = {}) {
+  try {
+    read(dir, name, text, options);
+  } catch (const Error& error) {
+    return error.hint();
+  }
+  return "";
+}
+
+TEST(LabelledRecords, OtherSeparatorsAreNamed) {
+  const test::TempDirectory dir;
+  EXPECT_THAT(hint_for(dir, "a.csv", "text;label\nx;1\n"), HasSubstr("sep=\";\""));
+  EXPECT_THAT(hint_for(dir, "a.csv", "text\tlabel\nx\t1\n"), HasSubstr("--table tsv"));
+  EXPECT_THAT(hint_for(dir, "a.tsv", "text,label\nx,1\n"), HasSubstr("--table csv"));
+  EXPECT_THAT(hint_for(dir, "msr.txt", "text\tlabel\nx\t1\n"), HasSubstr("--table tsv"));
+  EXPECT_THAT(hint_for(dir, "data", "text,label\nx,1\n"), HasSubstr("--table csv"));
+  EXPECT_EQ(read(dir, "data", "text,label\nx,1\n", {.table = TableForm::kCsv}).records.size(), 1U);
+  EXPECT_THAT(error_of([&] { read(dir, "mac.csv", "text,label\rx,1\ry,0\r"); }),
+              HasSubstr("end with carriage returns alone"));
+  EXPECT_THAT(error_of([&] {
+                read(dir, "a.csv", "text,label\nx,1\n", {.text_columns = {"text", "1"}});
+              }),
+              HasSubstr("names the column text twice"));
 }
 
 TEST(LabelledRecords, AdaptersAreNamedByAColumnOfTheirOwn) {
@@ -220,6 +267,77 @@ TEST(LabelSet, IdsStandForNamesThatAreWords) {
   EXPECT_TRUE(id2label_names({{"id2label", {{"1", "b"}}}}).empty());
 }
 
+// transformers calls outputs without names so.
+TEST(LabelSet, PlaceholdersStandForIds) {
+  const LabelSet words({"neg", "pos"}), numbers({"5", "1"});
+  EXPECT_EQ(words.find("LABEL_1"), 1);
+  EXPECT_EQ(words.find("LABEL_2"), std::nullopt);
+  EXPECT_EQ(words.find("LABEL_pos"), std::nullopt);
+  EXPECT_EQ(numbers.find("LABEL_0"), 0);
+  EXPECT_EQ(LabelSet({"LABEL_1", "LABEL_0"}).find("LABEL_0"), 1);
+  EXPECT_EQ(renamed_labels({"LABEL_0", "LABEL_1"}, {"0", "1"}), "");
+  EXPECT_EQ(renamed_labels({"LABEL_0", "LABEL_1"}, {"no", "LABEL_1"}), "LABEL_0 -> no");
+}
+
+LabelledRecords labels_of(const std::vector<std::string>& labels) {
+  LabelledRecords records;
+  records.name = "set";
+  records.label_column = "label";
+  std::int64_t line = 1;
+  for (const std::string& label : labels) records.records.push_back({"x", {}, label, ++line});
+  return records;
+}
+
+TEST(LabelSet, LabelsThatLookAlikeAreTold) {
+  const std::string composed = "caf\u00e9", decomposed = "cafe\u0301";
+  const LabelledRecords both = labels_of({composed, decomposed});
+  EXPECT_THAT(error_of([&] { LabelSet::of(both); }), HasSubstr("two labels look alike"));
+  const auto hint = [](const LabelledRecords& records, const LabelSet& labels) -> std::string {
+    try {
+      class_counts(records, labels);
+    } catch (const FileError& error) {
+      return error.hint();
+    }
+    return "";
+  };
+  EXPECT_THAT(hint(labels_of({decomposed}), LabelSet({composed, "tea"})),
+              HasSubstr("\"" + composed + "\" is another label"));
+  EXPECT_THAT(hint(labels_of({"no"}), LabelSet({"No", "Yes"})), HasSubstr("\"No\" is another"));
+  for (const char* mark : {"-", "-1", "-1.0"}) {
+    EXPECT_THAT(hint(labels_of({mark}), LabelSet({"0", "1"})), HasSubstr("without a label"));
+  }
+  EXPECT_THAT(hint(labels_of({"maybe"}), LabelSet({"no", "yes"})), HasSubstr("--labels"));
+}
+
+TEST(LabelSet, DoubtfulClassesAreTold) {
+  const auto told = [](const std::vector<std::string>& names) {
+    return doubtful_labels(LabelSet(names));
+  };
+  EXPECT_THAT(told({"-", "entailment", "neutral"}), ElementsAre(HasSubstr("the class \"-\"")));
+  EXPECT_THAT(told({"-1", "0", "1", "2"}), ElementsAre(HasSubstr("the class \"-1\"")));
+  EXPECT_THAT(told({"-1", "no", "yes"}), ElementsAre(HasSubstr("the class \"-1\"")));
+  EXPECT_THAT(told({"0.25", "0.75"}), ElementsAre(HasSubstr("--task regress")));
+  EXPECT_THAT(told({"No", "no"}), ElementsAre(HasSubstr("\"no\" differs from another")));
+  for (const std::vector<std::string>& plain : std::vector<std::vector<std::string>>{
+           {"-1", "1"}, {"-2", "-1", "0"}, {"0", "1"}, {"1.0", "2.0"}, {"no", "yes"}}) {
+    EXPECT_TRUE(told(plain).empty()) << plain[0];
+  }
+}
+
+// Classes beyond a thousand are those that come back, and those of folders.
+TEST(LabelSet, ManyLabelsAreClassesWhereTheyComeBack) {
+  std::vector<std::string> once;
+  for (int i = 0; i < 1200; ++i) once.push_back("c" + std::to_string(i));
+  std::vector<std::string> twice = once;
+  twice.insert(twice.end(), once.begin(), once.end());
+  EXPECT_THAT(error_of([&] { LabelSet::of(labels_of(once)); }),
+              HasSubstr("has 1,200 different labels in 1,200 records"));
+  EXPECT_EQ(LabelSet::of(labels_of(twice)).size(), 1200);
+  LabelledRecords folders = labels_of(once);
+  for (LabelledRecord& record : folders.records) record.line = 0;
+  EXPECT_EQ(LabelSet::of(folders).size(), 1200);
+}
+
 TEST(LabelSet, UnknownAndMissingClassesAreReported) {
   const test::TempDirectory dir;
   const auto records = read(dir, "a.csv", "text,label\na,x\nb,y\n");
@@ -235,6 +353,11 @@ TEST(LabelSet, TargetsOfRegressionAreNumbers) {
   EXPECT_EQ(number_of(records, records.records[1]), -10);
   EXPECT_THAT(error_of([&] { number_summary(records); }),
               HasSubstr("a.csv:4: \"nan\" is no number"));
+  const auto large = read(dir, "b.csv", "text,score\na,1000000001\nb,1000000003\nc,1e30\n");
+  EXPECT_THAT(error_of([&] { number_of(large, large.records[2]); }),
+              HasSubstr("b.csv:4: \"1e30\" is too large to learn"));
+  const auto far = read(dir, "c.csv", "text,score\na,1000000001\nb,1000000003\n");
+  EXPECT_THAT(number_summary(far), HasSubstr("deviation 1"));
 }
 
 // GLUE's own files, as many records as Python's reader finds rows.

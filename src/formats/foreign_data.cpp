@@ -74,7 +74,8 @@ ForeignData delimited(char separator) {
   const std::string shown = separator == '\t' ? "\\t" : std::string(1, separator);
   return {"looks like " + std::string(separator == '\t' ? "TSV" : "CSV") + ", not like JSON lines",
           "Make JSON lines of it, e.g. with pandas: pd.read_csv(\"FILE\", sep=\"" + shown +
-              "\").to_json(\"data.jsonl\", orient=\"records\", lines=True)."};
+              "\").to_json(\"data.jsonl\", orient=\"records\", lines=True).",
+          separator};
 }
 
 // A header of plain names and a second line, both cut by the same separator.
@@ -96,9 +97,9 @@ std::optional<ForeignData> recognise_foreign(std::string_view start, std::string
                                              DataForm wanted) {
   for (const Signature& each : kSignatures) {
     if (each.is_text && wanted == DataForm::kLines) continue;
-    if (start.starts_with(each.start)) return ForeignData{each.what, each.hint};
+    if (start.starts_with(each.start)) return ForeignData{each.what, each.hint, 0};
   }
-  if (looks_utf16(start)) return ForeignData{"is UTF-16 text", kUtf8Hint};
+  if (looks_utf16(start)) return ForeignData{"is UTF-16 text", kUtf8Hint, 0};
   if (wanted != DataForm::kJson) return std::nullopt;
   if (start.starts_with("\xEF\xBB\xBF")) start.remove_prefix(3);
   for (const char separator : {',', '\t', ';'}) {

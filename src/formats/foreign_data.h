@@ -10,8 +10,9 @@
 namespace svtune {
 
 struct ForeignData {
-  std::string what;  // "is a Parquet file"
-  std::string hint;  // how to make JSON lines of it
+  std::string what;    // "is a Parquet file"
+  std::string hint;    // how to make JSON lines of it
+  char separator = 0;  // of a table's cells
 };
 
 // What is wanted: JSON lines or a JSON array, lines of any text, or CSV and TSV.

@@ -27,13 +27,23 @@ void check_positions(const Batch& batch, std::int64_t positions) {
                    "Cut the documents, as --max-length does.");
 }
 
+void check_words(const Batch& batch, std::int64_t words) {
+  if (batch.num_tokens() == 0) return;
+  const std::int64_t last = batch.tokens.max().item<std::int64_t>();
+  if (last < words) return;
+  throw ModelError("a token has the id " + std::to_string(last) + ", the model's embedding has " +
+                       std::to_string(words) + " rows",
+                   "Use the tokenizer that belongs to the model.");
+}
+
 // Rows of `table` for the types of tokens; without any, row 0 for each.
 at::Tensor embedded_types(const Embedding& table, const at::Tensor& types, std::int64_t tokens) {
   if (!types.defined()) return table.weight().narrow(0, 0, 1).expand({tokens, -1});
   const std::int64_t rows = table.weight().size(0);
   if (types.numel() > 0 && types.max().item<std::int64_t>() >= rows) {
     throw ModelError("a token has type " + std::to_string(types.max().item<std::int64_t>()) +
-                     ", the model has types 0 to " + std::to_string(rows - 1));
+                         ", the model has types 0 to " + std::to_string(rows - 1),
+                     "Use the tokenizer that belongs to the model.");
   }
   return table.forward(types);
 }
@@ -71,6 +81,7 @@ void InputConvolution::parts(PartVisitor& visit) {
 
 at::Tensor Backbone::embed(const Batch& batch, at::ScalarType dtype) const {
   if (images) return embedding_norm.forward(images->forward(batch, dtype));
+  check_words(batch, embedding.weight().size(0));
   at::Tensor x = embedding.forward(batch.tokens).to(dtype);
   if (embedding_scale != 1.0) x = x * at::scalar_tensor(embedding_scale, x.options());
   if (type_embedding.exists()) {

@@ -266,6 +266,9 @@ LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* to
     StoredLabels stored = earlier_labels(options, earlier);
     labels = choose_labels(options.data.labels, stored, earlier, parts.train.records);
     spell_as_classes(parts.train.records, *labels);
+    for (const std::string& doubt : doubtful_labels(*labels)) {
+      observer.warning(parts.train.records.name + ": " + doubt);
+    }
     data.head.labels = labels->size();
     data.head.names = labels->names();
     const bool named = earlier && !are_placeholders(earlier->names);
