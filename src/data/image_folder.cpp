@@ -58,10 +58,16 @@ void add_files(const fs::path& folder, std::vector<fs::path>& above, std::vector
   above.pop_back();
 }
 
-bool is_name_of_a_split(const std::string& name) {
-  constexpr std::array<std::string_view, 7> kSplits = {"train", "test",       "val", "valid",
-                                                       "dev",   "validation", "eval"};
+bool is_name_of_a_split(const fs::path& folder) {
+  constexpr std::array<std::string_view, 9> kSplits = {
+      "train", "training", "test", "testing", "val", "valid", "dev", "validation", "eval"};
+  const std::string name = to_lower_ascii(folder.filename().string());
   return std::ranges::find(kSplits, name) != kSplits.end();
+}
+
+bool names_a_table(const fs::path& file) {
+  const std::string end = to_lower_ascii(file.extension().string());
+  return end == ".csv" || end == ".tsv" || end == ".jsonl" || end == ".json";
 }
 
 // Names of classes go into JSON files, which hold nothing else.
@@ -76,12 +82,14 @@ void require_classes(const fs::path& path, const std::vector<fs::path>& folders)
     throw FileError(path.string(), "the folder has no sub folders; their names are the classes",
                     "Images that are listed in a table are read by giving the table.");
   }
-  if (std::ranges::all_of(folders, [](const auto& folder) {
-        return is_name_of_a_split(folder.filename().string());
-      })) {
+  std::vector<std::string> splits;
+  for (const fs::path& folder : folders) {
+    if (is_name_of_a_split(folder)) splits.push_back(folder.filename().string());
+  }
+  // One of them beside others may be a class: CIFAR-100 has trains.
+  if (splits.size() == folders.size() || splits.size() > 1) {
     throw FileError(path.string(),
-                    "the sub folders are parts of a data set, no classes: " +
-                        folders.front().filename().string() + " ...",
+                    "the sub folders are parts of a data set, no classes: " + join(splits, ", "),
                     "Give one of them with --data, another with --eval-data.");
   }
 }
@@ -102,7 +110,10 @@ LabelledRecords read_image_folder(const fs::path& path, bool skip) {
     const std::string problem = "this file belongs to no class: it lies beside the sub folders";
     if (!skip) {
       throw FileError(stray.string(), problem,
-                      "Take it away, or leave such files out with --skip-bad-lines.");
+                      names_a_table(stray)
+                          ? "A table of images is read by giving it with --data; else take it away, "
+                            "or leave such files out with --skip-bad-lines."
+                          : "Take it away, or leave such files out with --skip-bad-lines.");
     }
     out.leave_out(stray.string(), problem);
   }
@@ -111,7 +122,10 @@ LabelledRecords read_image_folder(const fs::path& path, bool skip) {
     require_utf8(folder);
     std::vector<fs::path> files;
     add_files(folder, above, files);
-    if (files.empty()) throw FileError(folder.string(), "the folder of this class has no file");
+    if (files.empty()) {
+      throw FileError(folder.string(), "the folder of this class has no file",
+                      "Put images into it, or take it away.");
+    }
     for (const fs::path& file : files) {
       out.records.push_back({file.string(), {}, folder.filename().string(), 0});
     }

@@ -77,6 +77,20 @@ ImageRecords read_table(const fs::path& path, const ImageOptions& options) {
 
 }  // namespace
 
+namespace {
+
+// What the path of an image that cannot be opened may be instead; "" for nothing that is known.
+std::string hint_of_path(const std::string& path) {
+  if (path.find(":/") != std::string::npos) {
+    return "Images are read from files, not by addresses: give paths.";
+  }
+  if (path.find('\\') != std::string::npos) return "Folders are separated by / in paths.";
+  if (path.find("/~/") != std::string::npos) return "~ is no folder here: write paths out.";
+  return "";
+}
+
+}  // namespace
+
 std::string ImageRecords::image_name(const LabelledRecord& record) const {
   if (idx) return table.name + ": image " + std::to_string(record.line);
   if (record.line == 0) return record.first;
@@ -122,8 +136,9 @@ Image load_image(const ImageRecords& images, const LabelledRecord& record, std::
     if (name == record.first) throw;
     const std::string text = error.what();
     const std::string prefix = error.path() + ": ";
+    const std::string other = hint_of_path(record.first);
     throw FileError(name, text.starts_with(prefix) ? text.substr(prefix.size()) : text,
-                    error.hint());
+                    other.empty() ? error.hint() : other);
   }
   if (hash != nullptr) *hash = hash64(bytes);
   return decode_image(std::as_bytes(std::span(bytes)), name);

@@ -62,6 +62,13 @@ TEST_F(ImageData, FoldersThatAreNoClassesAreNamed) {
   add("splits/train/cat/a.png");
   add("splits/test/cat/a.png");
   EXPECT_THAT(refusal("splits"), HasSubstr("parts of a data set"));
+  add("Capitals/Train/cat/a.png");
+  add("Capitals/Testing/cat/a.png");
+  add("Capitals/labels/cat/a.png");
+  EXPECT_THAT(refusal("Capitals"), HasSubstr("no classes: Testing, Train"));
+  add("cifar/train/a.png");
+  add("cifar/tree/a.png");
+  EXPECT_EQ(refusal("cifar"), "") << "a class may be called so";
   add("latin/caf\xE9/a.png");
   add("latin/dog/a.png");
   EXPECT_THAT(refusal("latin"), HasSubstr("is no UTF-8"));
@@ -106,6 +113,27 @@ TEST_F(ImageData, ColumnsAreNamedOrKnown) {
   EXPECT_THAT(labels(read_images(folder_ / "b.csv", options)), ElementsAre("cat"));
   add("c.csv", "image,label\na.png\n");
   EXPECT_THAT(refusal("c.csv"), HasSubstr("c.csv:2: the row has 1 cells"));
+}
+
+TEST_F(ImageData, PathsThatAreNoneAreTold) {
+  const auto hint = [&](const std::string& path) -> std::string {
+    add("odd.csv", "image,label\n" + path + ",cat\n");
+    const ImageRecords images = read_images(folder_ / "odd.csv", {});
+    try {
+      load_image(images, images.table.records[0]);
+    } catch (const FileError& error) {
+      return error.hint();
+    }
+    return "";
+  };
+  EXPECT_THAT(hint("https://host/a.png"), HasSubstr("not by addresses"));
+  EXPECT_THAT(hint("file:///tmp/a.png"), HasSubstr("not by addresses"));
+  EXPECT_THAT(hint("images\\a.png"), HasSubstr("separated by /"));
+  EXPECT_THAT(hint("~/a.png"), HasSubstr("write paths out"));
+  add("odd.csv", "image,label\n,cat\n");
+  EXPECT_THAT(refusal("odd.csv"), HasSubstr("odd.csv:2: the path of the image is empty"));
+  add("odd.jsonl", "{\"image\": \"\", \"label\": \"cat\"}\n");
+  EXPECT_THAT(refusal("odd.jsonl"), HasSubstr("odd.jsonl:1: the path of the image is empty"));
 }
 
 TEST_F(ImageData, MissingImagesAreNamedWithTheirRow) {

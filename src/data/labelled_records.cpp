@@ -67,9 +67,11 @@ std::vector<std::string> names_in(const DelimitedRow& row) {
   throw FileError(place, "the first line has one cell; a label needs one beside it", hint);
 }
 
+constexpr const char* kNoPath = "the path of the image is empty";
+
 // What is wrong with the cells of a row; "" when they make a record.
 std::string row_problem(const DelimitedRow& row, const LabelledColumns& columns, std::size_t width,
-                        bool header) {
+                        const LabelledOptions& options) {
   if (!row.problem.empty()) return row.problem;
   const std::string has = "the row has " + std::to_string(row.cells.size()) + " cells";
   const auto missing = [&](const std::string& name, std::size_t index) {
@@ -85,12 +87,13 @@ std::string row_problem(const DelimitedRow& row, const LabelledColumns& columns,
     return problem;
   }
   if (row.cells.size() > width) {
-    return has + ", the " + (header ? "header " : "first row ") + std::to_string(width);
+    return has + ", the " + (options.header ? "header " : "first row ") + std::to_string(width);
   }
   for (const std::string& cell : row.cells) {
     if (!is_valid_utf8(cell)) return "it is not valid UTF-8";
     if (cell.find('\0') != std::string::npos) return "it holds a NUL byte";
   }
+  if (options.images && trim(row.cells[columns.text_indices[0]]).empty()) return kNoPath;
   if (trim(row.cells[columns.label_index]).empty()) return "the label is empty";
   return "";
 }
@@ -141,7 +144,7 @@ void read_delimited(const std::filesystem::path& path, TableForm form,
   out.label_column = columns.label;
   if (options.header) more = rows.next(row);
   for (; more; more = rows.next(row)) {
-    const std::string problem = row_problem(row, columns, width, options.header);
+    const std::string problem = row_problem(row, columns, width, options);
     if (problem.empty()) {
       out.records.push_back(record_of(row, columns));
     } else {
@@ -177,6 +180,7 @@ class JsonLabels {
       const auto found = record.find(text);
       if (found == record.end() || found->is_null()) return "column " + text + " is missing";
       if (!found->is_string()) return "column " + text + " must be a text";
+      if (options_.images && trim(found->get<std::string>()).empty()) return kNoPath;
     }
     const auto label = record.find(columns_->label);
     if (label == record.end() || label->is_null()) {

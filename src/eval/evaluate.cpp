@@ -151,7 +151,7 @@ std::unique_ptr<LabelledDocuments> read_documents(const LabelTask& task,
   table.table = reading;
   ImageStoreOptions store;
   store.preprocessing =
-      preprocessing_for(model.preprocessor, *image, (model.path / kPreprocessorFile).string());
+      preprocessing_for(model.preprocessor, *image, preprocessor_path(model.path).string());
   const ImageSize size = output_size(store.preprocessing);
   store.tokens_per_image = image_tokens(*image, size.height, size.width);
   store.labels = std::move(labels);

@@ -11,7 +11,7 @@
 namespace svtune {
 namespace {
 
-constexpr int kUnsignedBytes = 0x08;
+constexpr int kUnsignedBytes = 0x08, kDoubles = 0x0E;  // the first and the last type of elements
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;
 constexpr std::size_t kChunk = std::size_t{1} << 20;
 
@@ -89,8 +89,8 @@ Image IdxImages::image(std::int64_t index) const {
 bool is_idx(const std::filesystem::path& path) {
   std::array<char, 4> magic;
   const std::size_t got = open_byte_source(path)->read(magic);
-  return got == magic.size() && magic[0] == 0 && magic[1] == 0 && magic[2] == kUnsignedBytes &&
-         magic[3] >= 1 && magic[3] <= 4;
+  return got == magic.size() && magic[0] == 0 && magic[1] == 0 && magic[2] >= kUnsignedBytes &&
+         magic[2] <= kDoubles && magic[3] >= 1 && magic[3] <= 4;
 }
 
 IdxImages read_idx_images(const std::filesystem::path& path) {

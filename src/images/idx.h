@@ -20,7 +20,7 @@ struct IdxImages {
   Image image(std::int64_t index) const;
 };
 
-// Whether the file starts, decompressed, as an IDX file of unsigned bytes does. Throws FileError
+// Whether the file starts, decompressed, as an IDX file does, of whatever elements. Throws FileError
 // when it cannot be read.
 bool is_idx(const std::filesystem::path& path);
 

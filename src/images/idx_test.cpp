@@ -54,6 +54,15 @@ TEST_F(Idx, GivesGreyImages) {
   EXPECT_THAT(image.rgb, ElementsAre('c', 'c', 'c', 'd', 'd', 'd'));
 }
 
+TEST_F(Idx, OtherElementsAreToldByTheReader) {
+  for (const char type : {'\x09', '\x0B', '\x0D', '\x0E'}) {
+    write_file_atomic(folder_ / "f", std::string("\0\0", 2) + type + '\x03' + big_endian(1));
+    EXPECT_TRUE(is_idx(folder_ / "f")) << int{type};
+  }
+  write_file_atomic(folder_ / "f", "text,label\n");
+  EXPECT_FALSE(is_idx(folder_ / "f"));
+}
+
 TEST_F(Idx, RefusesMalformedFiles) {
   EXPECT_THAT(refusal("\0\0"), HasSubstr("within the header"));
   EXPECT_THAT(refusal("PNG..........."), HasSubstr("does not start with 0 0"));

@@ -110,7 +110,9 @@ std::int32_t Reader::side(const Json& value, const std::string& key) const {
   return static_cast<std::int32_t>(pixels);
 }
 
+// {"height": 224, "width": 224}, or the same as a list.
 ImageSize Reader::both_sides(const Json& value, const std::string& key) const {
+  if (value.is_array() && value.size() == 2) return {side(value[1], key), side(value[0], key)};
   if (!value.is_object() || value.size() != 2 || !value.contains("height") ||
       !value.contains("width")) {
     fail(key + " must have height and width, and nothing else");
@@ -214,6 +216,7 @@ Preprocessing Reader::read() {
   out.resample = filter(out.resample);
   if (const Json* factor = find("rescale_factor")) {
     out.rescale_factor = number(*factor, "rescale_factor");
+    if (out.do_rescale && !(out.rescale_factor > 0)) fail("rescale_factor must be above 0");
   }
   out.image_mean = channels("image_mean", out.image_mean);
   out.image_std = channels("image_std", out.image_std);

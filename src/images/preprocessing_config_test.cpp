@@ -37,6 +37,15 @@ TEST(ReadPreprocessing, AnEmptyObjectIsViT) {
   EXPECT_THAT(out.image_std, ElementsAre(0.5, 0.5, 0.5));
 }
 
+TEST(ReadPreprocessing, SizesMayBeLists) {
+  const Preprocessing out =
+      read(R"({"size": [32, 48], "do_center_crop": true, "crop_size": [8, 16]})");
+  EXPECT_EQ(out.size.height, 32);
+  EXPECT_EQ(out.size.width, 48);
+  EXPECT_EQ(output_size(out).height, 8);
+  EXPECT_EQ(output_size(out).width, 16);
+}
+
 TEST(ReadPreprocessing, ReadsTheFileOfDinov2) {
   const Preprocessing out = read(R"({
     "crop_size": {"height": 224, "width": 224}, "do_center_crop": true, "do_convert_rgb": true,
@@ -64,6 +73,8 @@ TEST(ReadPreprocessing, RefusesValuesWithoutSense) {
   EXPECT_THAT(refusal(R"({"size": {"height": 0, "width": 4}})"),
               HasSubstr("size.height must be a whole number from 1 to 8192"));
   EXPECT_THAT(refusal(R"({"size": {"height": 4}})"), HasSubstr("size must have height and width"));
+  EXPECT_THAT(refusal(R"({"size": [4, 5, 6]})"), HasSubstr("size must have height and width"));
+  EXPECT_THAT(refusal(R"({"rescale_factor": 0})"), HasSubstr("rescale_factor must be above 0"));
   EXPECT_THAT(refusal(R"({"image_std": [1, 0, 1]})"), HasSubstr("image_std must be above 0"));
   EXPECT_THAT(refusal(R"({"image_mean": [1, 0]})"), HasSubstr("image_mean must be three numbers"));
   EXPECT_THAT(refusal(R"({"do_resize": 1})"), HasSubstr("do_resize must be true or false"));

@@ -18,6 +18,18 @@ Json size_json(std::int32_t width, std::int32_t height) {
   return {{"height", height}, {"width", width}};
 }
 
+constexpr char kProcessorFile[] = "processor_config.json";
+constexpr char kImagesKey[] = "image_processor";
+
+// What processor_config.json says of images; null where it says nothing, as that of transformers 4.
+Json nested_preprocessor(const std::filesystem::path& directory) {
+  const std::filesystem::path file = directory / kProcessorFile;
+  if (!std::filesystem::exists(file)) return {};
+  const Json json = read_json_file(file);
+  const auto found = json.is_object() ? json.find(kImagesKey) : json.end();
+  return found == json.end() ? Json() : Json(*found);
+}
+
 }  // namespace
 
 std::optional<ImageInput> image_input(const std::filesystem::path& path) {
@@ -31,11 +43,24 @@ std::optional<ImageInput> image_input(const std::filesystem::path& path) {
 }
 
 Json read_preprocessor(const std::filesystem::path& directory) {
+  if (!std::filesystem::is_directory(directory)) return {};
   const std::filesystem::path file = directory / kPreprocessorFile;
-  if (!std::filesystem::is_directory(directory) || !std::filesystem::exists(file)) return {};
-  Json json = read_json_file(file);
+  Json json = nested_preprocessor(directory);
+  if (!json.is_null()) {
+    if (json.is_object()) return json;
+    throw FileError((directory / kProcessorFile).string(),
+                    std::string(kImagesKey) + ": an object is expected");
+  }
+  if (!std::filesystem::exists(file)) return {};
+  json = read_json_file(file);
   if (!json.is_object()) throw FileError(file.string(), "an object is expected");
   return json;
+}
+
+std::filesystem::path preprocessor_path(const std::filesystem::path& directory) {
+  const bool nested =
+      std::filesystem::is_directory(directory) && !nested_preprocessor(directory).is_null();
+  return directory / (nested ? kProcessorFile : kPreprocessorFile);
 }
 
 void write_preprocessor(const std::filesystem::path& directory, const Json& preprocessor) {

@@ -18,8 +18,12 @@ inline constexpr char kPreprocessorFile[] = "preprocessor_config.json";
 // config.json cannot be read.
 std::optional<ImageInput> image_input(const std::filesystem::path& path);
 
-// The file's content, null where `directory` has none. Throws FileError.
+// The content of preprocessor_path(), null where `directory` has no such file. Throws FileError.
 Json read_preprocessor(const std::filesystem::path& directory);
+// preprocessor_config.json, or the processor_config.json that transformers 5 writes for all that a
+// model reads: what that holds of images comes first, as there. Throws FileError where one cannot
+// be read.
+std::filesystem::path preprocessor_path(const std::filesystem::path& directory);
 // Nothing is written for null.
 void write_preprocessor(const std::filesystem::path& directory, const Json& preprocessor);
 

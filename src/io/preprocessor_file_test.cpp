@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/oracle_test_util.h"
@@ -83,6 +85,25 @@ TEST(PreprocessorFile, WrittenIsRead) {
   write_preprocessor(directory.path(), vit_preprocessor(16));
   EXPECT_EQ(read_preprocessor(directory.path()), vit_preprocessor(16));
   write_file_atomic(directory / kPreprocessorFile, "[]");
+  EXPECT_THROW(read_preprocessor(directory.path()), FileError);
+}
+
+// As CLIPProcessor of transformers 5 saves it, and reads it before the other file.
+TEST(PreprocessorFile, TheFileOfAllProcessorsComesFirst) {
+  const TempDirectory directory;
+  const auto write = [&](const Json& json) {
+    write_file_atomic(directory / "processor_config.json", dump_json(json));
+  };
+  write_preprocessor(directory.path(), vit_preprocessor(16));
+  write({{"processor_class", "CLIPProcessor"}});
+  EXPECT_EQ(read_preprocessor(directory.path()), vit_preprocessor(16));
+  EXPECT_EQ(preprocessor_path(directory.path()), directory / kPreprocessorFile);
+  write({{"processor_class", "CLIPProcessor"}, {"image_processor", vit_preprocessor(20)}});
+  EXPECT_EQ(read_preprocessor(directory.path()), vit_preprocessor(20));
+  EXPECT_EQ(preprocessor_path(directory.path()), directory / "processor_config.json");
+  std::filesystem::remove(directory / kPreprocessorFile);
+  EXPECT_EQ(read_preprocessor(directory.path()), vit_preprocessor(20));
+  write({{"image_processor", 3}});
   EXPECT_THROW(read_preprocessor(directory.path()), FileError);
 }
 

@@ -92,7 +92,7 @@ std::optional<ImagePlan> plan_images(const TrainOptions& options) {
   const std::optional<std::int64_t>& pixels = options.data.image_size;
   if (pixels) check_size(*pixels, *input);
   const fs::path folder = preprocessor_folder(options);
-  const std::string source = (folder / kPreprocessorFile).string();
+  const std::string source = preprocessor_path(folder).string();
   ImagePlan plan;
   plan.preprocessor = read_preprocessor(folder);
   if (pixels && !plan.preprocessor.is_null()) {

@@ -445,6 +445,30 @@ TEST_F(LabelTraining, AKeptHeadUnderOtherNamesIsTold) {
   EXPECT_THAT(said_with({"data"}, 3), testing::Not(HasSubstr("->"))) << "a new head";
 }
 
+TEST_F(LabelTraining, AHeadThatWasTrainedForSomethingElseIsTold) {
+  class Listener final : public RunObserver {
+   public:
+    void warning(const std::string& text) override { said += text + "\n"; }
+    std::string said;
+  };
+  const auto said_with = [&](const Json& changes) {
+    test::write_tiny_encoder(directory_ / "model", {.labels = 2});
+    Json config = read_json_file(directory_ / "model" / "config.json");
+    config.update(changes);
+    write_file_atomic(directory_ / "model" / "config.json", dump_json(config));
+    Listener listener;
+    prepare_session(wanted(TrainTask::kClassify), listener);
+    return listener.said;
+  };
+  EXPECT_THAT(said_with(Json::object()), HasSubstr("LABEL_0 -> no, LABEL_1 -> yes"));
+  EXPECT_THAT(said_with({{"problem_type", "multi_label_classification"}}),
+              HasSubstr("outputs each say yes or no"));
+  const std::string tokens =
+      said_with({{"architectures", {"BertForTokenClassification"}}, {"id2label", Json::object()}});
+  EXPECT_THAT(tokens, HasSubstr("is of a BertForTokenClassification"));
+  EXPECT_THAT(tokens, testing::Not(HasSubstr("->")));
+}
+
 TEST(RenamedLabels, TheFirstFewAreNamed) {
   EXPECT_EQ(renamed_labels({"a", "b"}, {"a", "c"}), "b -> c");
   EXPECT_EQ(renamed_labels({}, {"a", "b"}), "");

@@ -28,7 +28,17 @@ struct StoredLabels {
   std::string source;
   std::vector<std::string> names;   // in the order of the ids; empty: none, or placeholders
   std::size_t unnamed_outputs = 0;  // of a head that has placeholders
+  std::string other_head;           // the class of a head that labels something else
+  bool several = false;             // a head whose outputs each say yes or no
 };
+
+// What the file's class is called where it has a head.
+std::string class_of(const Json& config) {
+  const auto classes = config.find("architectures");
+  const bool given = classes != config.end() && classes->is_array() && !classes->empty() &&
+                     classes->front().is_string();
+  return given ? classes->front().get<std::string>() : "";
+}
 
 StoredLabels stored_labels(const std::filesystem::path& model) {
   StoredLabels stored;
@@ -36,13 +46,19 @@ StoredLabels stored_labels(const std::filesystem::path& model) {
   stored.source = file.string();
   if (!std::filesystem::is_directory(model) || !std::filesystem::exists(file)) return stored;
   const Json config = read_json_file(file);
+  const std::string name = class_of(config);
+  const bool headed =
+      name.ends_with("SequenceClassification") || name.ends_with("ImageClassification");
+  // What it labels are no documents, and its layers may have the names of theirs.
+  for (const char* other : {"TokenClassification", "MultipleChoice", "QuestionAnswering"}) {
+    if (!name.ends_with(other)) continue;
+    stored.other_head = name;
+    return stored;
+  }
+  stored.several = headed && config.value("problem_type", Json()) == "multi_label_classification";
   stored.names = id2label_names(config);
   if (!are_placeholders(stored.names)) return stored;
   // Configurations of models without a head may hold placeholders too.
-  const auto classes = config.find("architectures");
-  const bool headed = classes != config.end() && classes->is_array() && !classes->empty() &&
-                      classes->front().is_string() &&
-                      classes->front().get<std::string>().ends_with("Classification");
   if (headed) stored.unnamed_outputs = stored.names.size();
   stored.names.clear();
   return stored;
@@ -67,6 +83,11 @@ LabelSet named_by_data(const StoredLabels& stored, const LabelledRecords& record
   LabelSet labels = LabelSet::of(records);
   const std::size_t outputs = stored.unnamed_outputs;
   if (outputs == 0 || static_cast<std::int64_t>(outputs) == labels.size()) return labels;
+  if (outputs == 1) {
+    throw FileError(stored.source, "the model's head gives one number, " + records.name + " has " +
+                                       std::to_string(labels.size()) + " classes",
+                    kOtherClasses);
+  }
   throw FileError(stored.source,
                   "the model's head has " + std::to_string(outputs) + " classes without names, " +
                       records.name + " has " + std::to_string(labels.size()),
@@ -81,6 +102,26 @@ StoredLabels earlier_labels(const TrainOptions& options, const std::optional<New
     stored.unnamed_outputs = static_cast<std::size_t>(earlier->labels);
   }
   return stored;
+}
+
+// A head that is kept as the start though it was trained for something else.
+void tell_other_use(const StoredLabels& stored, RunObserver& observer) {
+  if (!stored.other_head.empty()) {
+    observer.warning(stored.source + " is of a " + stored.other_head +
+                     ": layers of its head that have the names and shapes of the new one's are " +
+                     "its start");
+  }
+  if (stored.several) {
+    observer.warning(stored.source +
+                     " is of a head whose outputs each say yes or no (multi_label_classification): "
+                     "it is learned further with one class for each record");
+  }
+}
+
+std::vector<std::string> placeholders(std::size_t count) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < count; ++i) names.push_back("LABEL_" + std::to_string(i));
+  return names;
 }
 
 LabelSet choose_labels(const std::vector<std::string>& given, const StoredLabels& stored,
@@ -273,6 +314,8 @@ LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* to
     data.head.names = labels->names();
     const bool named = earlier && !are_placeholders(earlier->names);
     data.earlier_labels = named ? earlier->names : std::move(stored.names);
+    if (data.earlier_labels.empty()) data.earlier_labels = placeholders(stored.unnamed_outputs);
+    if (!earlier) tell_other_use(stored, observer);
   }
   if (earlier && earlier->labels != data.head.labels) {
     refuse_head(options, earlier->labels,
