@@ -315,6 +315,10 @@ LabelledRecords read_labelled(const std::filesystem::path& path, const LabelledO
   const TableForm form = form_of(path, options.table);
   if (form == TableForm::kJson) {
     refuse_unnamed_table(path);
+    if (!options.header) {
+      throw UsageError("--no-header applies only to CSV and TSV; " + out.name + " is read as JSON",
+                       "Leave it out, or give the form of the file with --table.");
+    }
     read_json(path, options, out);
   } else {
     read_delimited(path, form, options, out);

@@ -44,7 +44,7 @@ struct LabelledRecords {
 // Reads a file, plain, .gz, .zst or standard input ("-"). Throws FileError "path:line: ..." for the
 // first bad record unless these are skipped (a missing column, more cells than columns, an empty
 // label, text that is not UTF-8, malformed quotes or JSON) and for a file without a record;
-// UsageError for columns that the file does not have.
+// UsageError for columns that the file does not have, and for JSON that is said to have no header.
 LabelledRecords read_labelled(const std::filesystem::path& path, const LabelledOptions& options);
 
 // Takes a share of the records (at least one, and not all) out for evaluation, chosen by the seed;

@@ -123,6 +123,10 @@ TEST(LabelledRecords, OtherSeparatorsAreNamed) {
   EXPECT_THAT(hint_for(dir, "msr.txt", "text\tlabel\nx\t1\n"), HasSubstr("--table tsv"));
   EXPECT_THAT(hint_for(dir, "data", "text,label\nx,1\n"), HasSubstr("--table csv"));
   EXPECT_EQ(read(dir, "data", "text,label\nx,1\n", {.table = TableForm::kCsv}).records.size(), 1U);
+  EXPECT_THAT(error_of([&] {
+                read(dir, "a.jsonl", "{\"text\": \"x\", \"label\": 1}\n", {.header = false});
+              }),
+              HasSubstr("--no-header applies only to CSV and TSV"));
   EXPECT_THAT(error_of([&] { read(dir, "mac.csv", "text,label\rx,1\ry,0\r"); }),
               HasSubstr("end with carriage returns alone"));
   EXPECT_THAT(error_of([&] {

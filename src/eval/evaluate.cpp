@@ -77,6 +77,22 @@ std::vector<std::int32_t> adapters_of(const LoadedModel& loaded, const Data& dat
   return adapters;
 }
 
+// Adapters that a command line names and no record does. A library's session may have them for other
+// calls.
+void tell_unnamed_adapters(const LoadedModel& loaded, const std::vector<std::int32_t>& adapters,
+                           const EvalOptions& options, EvalObserver& observer) {
+  if (options.given.empty()) return;
+  std::vector<std::string> unnamed;
+  for (std::size_t i = 0; i < loaded.adapter_names.size(); ++i) {
+    const bool used = std::ranges::count(adapters, static_cast<std::int32_t>(i)) > 0;
+    if (!used) unnamed.push_back(loaded.adapter_names[i]);
+  }
+  if (unnamed.empty()) return;
+  observer.warning("no record that is measured goes through " + join_some(unnamed, ", ") +
+                   ": records name their adapter in a field \"" + kAdapterField +
+                   "\", and go through " + loaded.adapter_names[0] + " without it");
+}
+
 std::vector<Network*> nets_of(const LoadedModel& loaded) {
   std::vector<Network*> nets;
   for (const Model* model : loaded.models()) nets.push_back(model->net.get());
@@ -100,13 +116,15 @@ Score evaluate_language(const Task& task, LoadedModel& loaded, const Tokenizer& 
     require_positions(*loaded.model.net, data, count, options.data.string());
   }
   const bool language = loaded.model.net->is_language_model();
+  std::vector<std::int32_t> adapters = adapters_of(loaded, data, count, options.adapter);
+  tell_unnamed_adapters(loaded, adapters, options, observer);
   const EvalInput input{*loaded.model.net,
                         data,
                         count,
                         options.batch_size,
                         answer_ends(loaded.model.path, tokenizer, prompt),
                         observer,
-                        adapters_of(loaded, data, count, options.adapter),
+                        std::move(adapters),
                         language ? std::vector<Network*>() : nets_of(loaded)};
   return run_task(task, input);
 }
@@ -186,6 +204,7 @@ Score evaluate_labels(const LabelTask& task, std::optional<LabelSet> labels, Loa
   LabelInput input{nets_of(loaded), *data, count, options.batch_size, observer};
   if (!loaded.model.net->is_language_model()) {
     input.adapters = adapters_of(loaded, data->records(), input.count, options.adapter);
+    tell_unnamed_adapters(loaded, input.adapters, options, observer);
   }
   return run_label_task(task, input);
 }

@@ -355,6 +355,28 @@ TEST_F(LabelAdapters, EachDocumentGoesThroughTheOneItNames) {
   EXPECT_GT(apart, 10) << "the adapters answer alike: nothing was tested";
 }
 
+TEST_F(LabelAdapters, AnAdapterThatNoRecordNamesIsTold) {
+  struct Said final : EvalObserver {
+    void warning(const std::string& text) override { all += text; }
+    std::string all;
+  };
+  const auto said_of = [&](const fs::path& data, const std::vector<std::string>& given) {
+    LoadedModel loaded = both();
+    const std::optional<Tokenizer> tokenizer = tokenizer_for(loaded);
+    EvalOptions what;
+    what.task = Classification{};
+    what.data = data;
+    what.given = given;
+    Said said;
+    evaluate(loaded, &*tokenizer, what, said);
+    return said.all;
+  };
+  EXPECT_THAT(said_of(directory_ / "dev.tsv", {"data"}),
+              HasSubstr("no record that is measured goes through b"));
+  EXPECT_EQ(said_of(mixed_pairs(), {"data"}), "");
+  EXPECT_EQ(said_of(directory_ / "dev.tsv", {}), "") << "of a library's session";
+}
+
 TEST_F(LabelAdapters, UnknownNamesAndOtherClassesAreRefused) {
   EXPECT_THAT(test::error_of([&] { predictions(both(), mixed_pairs("c")); }),
               testing::AllOf(HasSubstr("mixed.tsv:2"), HasSubstr("allowed are a, b")));
