@@ -17,6 +17,7 @@ namespace {
 
 // Of more labels each must occur twice on average, or they are no classes.
 constexpr std::size_t kSurelyClasses = 1000;
+constexpr std::size_t kListedClasses = 100;
 constexpr double kLargestTarget = 1e18;  // squared errors of some of them fit into fp32
 constexpr std::string_view kPlaceholder = "LABEL_";
 
@@ -252,14 +253,14 @@ void require_every_class(const LabelledRecords& records, const LabelSet& labels)
 std::string class_summary(const LabelledRecords& records, const LabelSet& labels) {
   const std::vector<std::int64_t> counts = class_counts(records, labels);
   const auto total = static_cast<double>(records.records.size());
-  std::string text =
-      records.name + ": " + format_count(records.records.size()) + " records; labels:";
+  std::vector<std::string> each;
   for (std::size_t i = 0; i < counts.size(); ++i) {
-    text += (i == 0 ? " " : ", ") + labels.names()[i] + " " +
-            format_count(static_cast<std::uint64_t>(counts[i])) + " (" +
-            percent(static_cast<double>(counts[i]) / total) + ")";
+    each.push_back(labels.names()[i] + " " + format_count(static_cast<std::uint64_t>(counts[i])) +
+                   " (" + percent(static_cast<double>(counts[i]) / total) + ")");
   }
-  return text + unused_columns_text(records);
+  return records.name + ": " + format_count(records.records.size()) +
+         " records; labels: " + join_some(each, ", ", kListedClasses) +
+         unused_columns_text(records);
 }
 
 double number_of(const LabelledRecords& records, const LabelledRecord& record) {

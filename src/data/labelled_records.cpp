@@ -22,7 +22,8 @@ constexpr std::size_t kListedProblems = 20;
 TableForm form_of(const std::filesystem::path& path, TableForm asked) {
   if (asked != TableForm::kAuto) return asked;
   std::filesystem::path name = path;
-  if (name.extension() == ".gz" || name.extension() == ".zst") name = name.stem();
+  const std::string packed = to_lower_ascii(name.extension().string());
+  if (packed == ".gz" || packed == ".zst") name = name.stem();
   const std::string kind = to_lower_ascii(name.extension().string());
   if (kind == ".csv") return TableForm::kCsv;
   return kind == ".tsv" ? TableForm::kTsv : TableForm::kJson;

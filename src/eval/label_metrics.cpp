@@ -88,38 +88,33 @@ std::vector<Measured> with_intervals(
 }  // namespace
 
 ConfusionCounts::ConfusionCounts(std::int64_t classes)
-    : classes_(classes), counts_(static_cast<std::size_t>(classes * classes)) {}
+    : right_(static_cast<std::size_t>(classes)),
+      predicted_(static_cast<std::size_t>(classes)),
+      wanted_(static_cast<std::size_t>(classes)) {}
 
-std::int64_t ConfusionCounts::predicted(std::int64_t of_class) const {
-  std::int64_t sum = 0;
-  for (std::int64_t wanted = 0; wanted < classes_; ++wanted) sum += count(of_class, wanted);
-  return sum;
-}
-
-std::int64_t ConfusionCounts::wanted(std::int64_t of_class) const {
-  std::int64_t sum = 0;
-  for (std::int64_t each = 0; each < classes_; ++each) sum += count(each, of_class);
-  return sum;
+void ConfusionCounts::add(std::int64_t predicted, std::int64_t wanted) {
+  ++predicted_[static_cast<std::size_t>(predicted)];
+  ++wanted_[static_cast<std::size_t>(wanted)];
+  if (predicted == wanted) ++right_[static_cast<std::size_t>(wanted)];
 }
 
 double ConfusionCounts::accuracy() const {
-  std::int64_t right = 0;
-  for (std::int64_t each = 0; each < classes_; ++each) right += count(each, each);
-  const std::int64_t total = std::accumulate(counts_.begin(), counts_.end(), std::int64_t{0});
+  const std::int64_t right = std::accumulate(right_.begin(), right_.end(), std::int64_t{0});
+  const std::int64_t total = std::accumulate(wanted_.begin(), wanted_.end(), std::int64_t{0});
   return ratio(static_cast<double>(right), static_cast<double>(total));
 }
 
 double ConfusionCounts::f1(std::int64_t of_class) const {
-  const auto right = static_cast<double>(count(of_class, of_class));
-  return ratio(2 * right, static_cast<double>(predicted(of_class) + wanted(of_class)));
+  const auto i = static_cast<std::size_t>(of_class);
+  return ratio(2 * static_cast<double>(right_[i]), static_cast<double>(predicted_[i] + wanted_[i]));
 }
 
 double ConfusionCounts::macro_f1() const {
   double sum = 0;
   std::int64_t present = 0;
-  for (std::int64_t each = 0; each < classes_; ++each) {
-    if (predicted(each) + wanted(each) == 0) continue;
-    sum += f1(each);
+  for (std::size_t i = 0; i < right_.size(); ++i) {
+    if (predicted_[i] + wanted_[i] == 0) continue;
+    sum += f1(static_cast<std::int64_t>(i));
     ++present;
   }
   return ratio(sum, static_cast<double>(present));
@@ -127,10 +122,10 @@ double ConfusionCounts::macro_f1() const {
 
 double ConfusionCounts::matthews() const {
   double right = 0, total = 0, both = 0, by_prediction = 0, by_truth = 0;
-  for (std::int64_t each = 0; each < classes_; ++each) {
-    const auto of_prediction = static_cast<double>(predicted(each));
-    const auto of_truth = static_cast<double>(wanted(each));
-    right += static_cast<double>(count(each, each));
+  for (std::size_t i = 0; i < right_.size(); ++i) {
+    const auto of_prediction = static_cast<double>(predicted_[i]);
+    const auto of_truth = static_cast<double>(wanted_[i]);
+    right += static_cast<double>(right_[i]);
     total += of_truth;
     both += of_prediction * of_truth;
     by_prediction += of_prediction * of_prediction;

@@ -10,11 +10,12 @@
 
 namespace svtune {
 
-// Predictions of documents whose true class is known; all ids are in [0, classes).
+// Predictions of documents whose true class is known; all ids are in [0, classes). Of each class
+// counts alone, since all measures are of those: resampling thousands of classes takes no square.
 class ConfusionCounts {
  public:
   explicit ConfusionCounts(std::int64_t classes);
-  void add(std::int64_t predicted, std::int64_t wanted) { ++at(predicted, wanted); }
+  void add(std::int64_t predicted, std::int64_t wanted);
 
   // Share of right predictions.
   double accuracy() const;
@@ -28,17 +29,8 @@ class ConfusionCounts {
   double matthews() const;
 
  private:
-  std::int64_t& at(std::int64_t predicted, std::int64_t wanted) {
-    return counts_[static_cast<std::size_t>(wanted * classes_ + predicted)];
-  }
-  std::int64_t count(std::int64_t predicted, std::int64_t wanted) const {
-    return counts_[static_cast<std::size_t>(wanted * classes_ + predicted)];
-  }
-  std::int64_t predicted(std::int64_t of_class) const;
-  std::int64_t wanted(std::int64_t of_class) const;
-
-  std::int64_t classes_;
-  std::vector<std::int64_t> counts_;  // [wanted][predicted]
+  // Of each class: what is both, what is predicted, what is true.
+  std::vector<std::int64_t> right_, predicted_, wanted_;
 };
 
 // Pearson's correlation; NaN when either side does not vary. Requires: equal sizes.

@@ -73,6 +73,19 @@ TEST(LabelMetrics, EqualTheFormulasInNumpy) {
   }
 }
 
+// A table of all pairs would take 3 GiB for each resample.
+TEST(LabelMetrics, ThousandsOfClassesTakeNoSquare) {
+  std::vector<std::int64_t> wanted, predicted;
+  for (std::int64_t i = 0; i < 200; ++i) {
+    wanted.push_back(i * 100);
+    predicted.push_back(i % 2 == 0 ? i * 100 : 19'999);
+  }
+  const auto metrics = classification_metrics(predicted, wanted, 20'000, {.resamples = 50});
+  EXPECT_DOUBLE_EQ(metrics[0].value, 0.5);
+  // Of 201 classes that occur or are predicted a hundred are always right.
+  EXPECT_DOUBLE_EQ(metrics[1].value, 100.0 / 201);
+}
+
 TEST(LabelMetrics, OneClassOnlyHasNoCorrelation) {
   const std::vector<std::int64_t> ones(5, 1), mixed = {0, 1, 1, 0, 1};
   const auto metrics = classification_metrics(ones, mixed, 2, {.resamples = 0});
