@@ -52,7 +52,9 @@ int run(const ChatCommandOptions& options, CommandContext& context) {
   std::string line;
   for (;;) {
     if (asks) context.err << "> " << std::flush;
-    if (!std::getline(std::cin, line) || line == "/quit") break;
+    if (!std::getline(std::cin, line)) break;
+    if (line.ends_with('\r')) line.pop_back();
+    if (line == "/quit") break;
     if (line == "/reset") {
       conversation.messages = Json::array();
       continue;

@@ -48,10 +48,12 @@ PromptTemplate prompt_of(const TrainSession& session, RunObserver& observer) {
   PromptTemplate prompt = choose_prompt(session.options.data.prompt, *session.tokenizer,
                                         earlier ? &*earlier : nullptr, warnings);
   const TurnEnd end = turn_end(prompt, *session.tokenizer);
-  if (prompt.style() == PromptStyle::kChat && !end.id && end.text.empty()) {
+  if (!end.id && end.text.empty()) {
+    const bool chat = prompt.style() == PromptStyle::kChat;
     warnings.emplace_back(
-        "the chat template writes nothing behind an answer: those of the trained model will go on "
-        "to the limit");
+        std::string(chat ? "the chat template writes nothing behind an answer"
+                         : "the tokenizer names no eos_token to end an answer with") +
+        ": those of the trained model will go on to the limit");
   }
   for (const std::string& notice : prompt.notices()) warnings.push_back(notice);
   for (const std::string& warning : warnings) observer.warning(warning);

@@ -134,6 +134,17 @@ class Prompts(harness.Base):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("writes nothing behind an answer", result.stderr)
 
+    def test_tokenizer_without_an_end_is_named_before_training(self):
+        model = self.root / "no-eos"
+        shutil.copytree(self.chat, model)
+        (model / "tokenizer_config.json").write_text("{}")
+        for more, told in ((("--template", "alpaca"), True), (("--chat-template", "chatml"), False)):
+            result = svtune("train", "--model", model, "--data", self.pairs, "--output",
+                            self.root / "no-end", "--method", "lora", "--rank", 2, "--dry-run",
+                            *more)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual("names no eos_token" in result.stderr, told, result.stderr)
+
     def test_malformed_record_of_the_template_is_refused(self):
         model = self.root / "malformed"
         shutil.copytree(self.chat, model)
