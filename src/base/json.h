@@ -18,6 +18,8 @@ struct JsonOptions {
   std::int64_t first_line = 1;  // of the text within its file, for errors
   // Two values that differ. Else the last one wins, at the place of the first, as in Python.
   bool reject_duplicate_keys = false;
+  // Where one is given: is raised by the number of lone surrogates, which are replaced.
+  std::int64_t* lone_surrogates = nullptr;
 };
 
 // Parses one JSON value; `source_name` (usually a path) starts the message of every error.

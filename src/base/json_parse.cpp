@@ -257,7 +257,10 @@ class Parser {
         pos_ = before;
       }
     }
-    if (code >= 0xD800 && code < 0xE000) code = 0xFFFD;
+    if (code >= 0xD800 && code < 0xE000) {
+      code = 0xFFFD;
+      if (options_.lone_surrogates != nullptr) ++*options_.lone_surrogates;
+    }
     append_utf8(out, code);
   }
 

@@ -330,6 +330,7 @@ TEST(ExampleStore, RefusesDataWithoutAnythingToLearn) {
   EXPECT_THAT(error_of("x\n{\n", 8, true), HasSubstr("all 2 were skipped as bad"));
   EXPECT_THAT(error_of(R"({"prompt": "aaaaaaaa", "completion": "b"})", 4, false),
               HasSubstr("none of the 1 examples has a token to learn from (1 were truncated to 4"));
+  EXPECT_THAT(error_of(R"({"text": ""})", 8, false), ::testing::Not(HasSubstr("truncated")));
 }
 
 TEST(ExampleStore, AFileNamedTxtHoldsTexts) {

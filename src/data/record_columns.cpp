@@ -47,6 +47,17 @@ std::vector<std::string> keys_among(const Json& record, std::span<const std::str
   return found;
 }
 
+// The record's key that holds a list of objects, when it has no other key with a list; "" without.
+std::string list_of_objects(const Json& record) {
+  std::string found;
+  for (const auto& [key, value] : record.items()) {
+    if (!value.is_array() || value.empty() || !value[0].is_object()) continue;
+    if (!found.empty()) return "";
+    found = key;
+  }
+  return found;
+}
+
 // The record's key that is the first possible of the names, else that name.
 std::string first_present(const Json& record, std::initializer_list<std::string_view> names) {
   for (const std::string_view name : names) {
@@ -122,8 +133,15 @@ class Settler {
       return "the columns " + join(candidates, ", ") + " may all be the " + part +
              "; name one with --columns " + part + "=" + candidates[0];
     }
+    const std::string list = list_of_objects(record_);
+    const std::string inside =
+        list.empty() ? ""
+                     : ". Are the records, or the messages, in the list \"" + list +
+                           "\"? jq -c '." + list +
+                           "[]' FILE makes lines of records, --columns messages=" + list +
+                           " names messages";
     return "cannot tell prompt and completion from the keys " + join(keys_of(record_), ", ") +
-           "; name them with --columns";
+           "; name them with --columns" + inside;
   }
 
   void fill(RecordColumns& columns) const {

@@ -12,14 +12,16 @@ namespace {
 
 constexpr std::size_t kListedBadLines = 20;
 
-// Commas that JSON does not take, which people leave after the last element or behind a line;
-// "" for other texts.
-std::string stray_comma(const ScannedRecord& record) {
+// Commas that JSON does not take, which people leave after the last element or behind a line, and
+// objects that are written over several lines; "" for other texts.
+std::string odd_shape(const ScannedRecord& record) {
   if (record.text.empty()) return "a comma without a record after it";
-  if (record.text.starts_with('{') && record.text.ends_with("},")) {
-    return "the line ends in a comma; JSON lines have none";
-  }
-  return "";
+  if (!record.text.starts_with('{')) return "";
+  if (record.text.ends_with("},")) return "the line ends in a comma; JSON lines have none";
+  constexpr std::string_view kGoOn = "{[,";
+  if (kGoOn.find(record.text.back()) == kGoOn.npos) return "";
+  return "the object goes on in the next line, need a whole record on each (jq -c . FILE makes "
+         "such lines) or an array of records";
 }
 
 Json line_record(std::string_view line) {
@@ -28,14 +30,14 @@ Json line_record(std::string_view line) {
   return record;
 }
 
-// "line: problem" or "line:column: problem"; "" when the text is fine.
-std::string problem_of(const ScannedRecord& record, bool is_text,
-                       const RecordIndexOptions& options) {
+// "line: problem" or "line:column: problem"; "" when the text is fine. Counts what is replaced.
+std::string problem_of(const ScannedRecord& record, bool is_text, const RecordIndexOptions& options,
+                       std::int64_t& lone_surrogates) {
   const std::string at_line = std::to_string(record.line) + ": ";
   if (record.too_long) return at_line + "the record is longer than 16 MiB";
   if (!is_text) {
     if (options.surely_fits && options.surely_fits(record.text)) return "";
-    if (const std::string comma = stray_comma(record); !comma.empty()) return at_line + comma;
+    if (const std::string shape = odd_shape(record); !shape.empty()) return at_line + shape;
   }
   if (const std::size_t bad = find_invalid_utf8(record.text); bad != std::string_view::npos) {
     return at_line + "byte " + std::to_string(bad) + " of the record is not valid UTF-8";
@@ -44,7 +46,9 @@ std::string problem_of(const ScannedRecord& record, bool is_text,
   try {
     json = is_text ? line_record(record.text)
                    : parse_json(record.text, "",
-                                {.first_line = record.line, .reject_duplicate_keys = true});
+                                {.first_line = record.line,
+                                 .reject_duplicate_keys = true,
+                                 .lone_surrogates = &lone_surrogates});
   } catch (const FileError& error) {
     return std::string(error.what()).substr(1);  // ":line:column: problem" after no name
   }
@@ -79,7 +83,8 @@ RecordIndex::RecordIndex(const std::filesystem::path& path, const RecordIndexOpt
 }
 
 void RecordIndex::add(const ScannedRecord& record, const RecordIndexOptions& options) {
-  const std::string problem = problem_of(record, texts_, options);
+  std::int64_t lone_surrogates = 0;
+  const std::string problem = problem_of(record, texts_, options, lone_surrogates);
   if (problem.empty() && records_.size() >= std::numeric_limits<std::uint32_t>::max()) {
     throw FileError(name_, "the file holds more than 4,294,967,295 records");
   }
@@ -88,6 +93,7 @@ void RecordIndex::add(const ScannedRecord& record, const RecordIndexOptions& opt
                         static_cast<std::uint32_t>(record.line)});
     hasher_.update(record.text);
     hasher_.update("\n");
+    num_replaced_ += lone_surrogates > 0 ? 1 : 0;
     return;
   }
   const BadRecord bad = split_problem(problem);

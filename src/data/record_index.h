@@ -51,6 +51,8 @@ class RecordIndex {
   const std::string& name() const { return name_; }
   std::int64_t num_bad() const { return num_bad_; }
   const std::vector<BadRecord>& bad() const { return bad_; }  // 20 at most
+  // Records with lone surrogates, which are read as U+FFFD.
+  std::int64_t num_replaced() const { return num_replaced_; }
 
  private:
   struct Record {
@@ -69,7 +71,7 @@ class RecordIndex {
   std::uint64_t bytes_ = 0;
   std::vector<Record> records_;
   std::vector<BadRecord> bad_;
-  std::int64_t num_bad_ = 0;
+  std::int64_t num_bad_ = 0, num_replaced_ = 0;
   Hasher64 hasher_;
 };
 

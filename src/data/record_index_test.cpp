@@ -111,6 +111,9 @@ TEST_F(RecordIndexTest, NamesTheLineOfMalformedRecords) {
 TEST_F(RecordIndexTest, NamesCommasThatJsonDoesNotTake) {
   EXPECT_THAT(error_of("[{},\n{},\n]"), HasSubstr("d.jsonl:3: a comma without a record after it"));
   EXPECT_THAT(error_of("{\"a\":1},\n{}\n"), HasSubstr("d.jsonl:1: the line ends in a comma"));
+  for (const char* text : {"{\n \"a\": 1\n}\n", "{\"a\": [\n1]}\n", "{\"a\": 1,\n\"b\": 2}\n"}) {
+    EXPECT_THAT(error_of(text), HasSubstr(":1: the object goes on in the next line")) << text;
+  }
   EXPECT_THAT(records("[{},\n{},\n]", true), ElementsAre("1:{}", "2:{}"));
 }
 
@@ -202,6 +205,9 @@ TEST_F(RecordIndexTest, AcceptsWhatSimdjsonRefuses) {
   // Lone surrogates and NaN, which Python writes, take the tolerant parser.
   EXPECT_THAT(records("{\"a\": \"\\ud800\", \"b\": NaN}"),
               ElementsAre("1:{\"a\": \"\xEF\xBF\xBD\", \"b\": NaN}"));
+  const RecordIndex index(file("{\"a\": \"\\ud800\\udc00\"}\n{\"a\": \"\\udc00 \\ud800\"}\n{}\n"),
+                          any_object());
+  EXPECT_EQ(index.num_replaced(), 1);
 }
 
 std::string random_record(Xoshiro256& random) {

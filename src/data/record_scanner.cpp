@@ -30,8 +30,8 @@ RecordScanner::RecordScanner(ByteSource& source, std::function<void(std::string_
                              std::size_t chunk_bytes, LineKind lines)
     : source_(source), tee_(std::move(tee)), chunk_bytes_(chunk_bytes), lines_(lines) {}
 
-void RecordScanner::fail(const std::string& what, std::int64_t line) const {
-  throw FileError(source_.name() + ":" + std::to_string(line), what, "Was the file cut off?");
+void RecordScanner::fail(const std::string& what, std::int64_t line, const char* hint) const {
+  throw FileError(source_.name() + ":" + std::to_string(line), what, hint);
 }
 
 bool RecordScanner::fill() {
@@ -174,7 +174,10 @@ bool RecordScanner::next_element(ScannedRecord& record) {
   if (closed && !after_element_) {
     discard_to(position_ + 1);
     form_ = Form::kDone;
-    if (skip_blank()) fail("there is text after the JSON array", line_);
+    if (skip_blank()) {
+      fail("there is text after the JSON array", line_,
+           "A file holds one array; jq -c '.[]' FILE makes JSON lines of several.");
+    }
     return false;
   }
   const std::int64_t line = line_;

@@ -54,7 +54,8 @@ class RecordScanner {
   std::size_t element_end(bool& too_long);
   void take(ScannedRecord& record, std::size_t begin, std::size_t end);
   void discard_to(std::size_t position);
-  [[noreturn]] void fail(const std::string& what, std::int64_t line) const;
+  [[noreturn]] void fail(const std::string& what, std::int64_t line,
+                         const char* hint = "Was the file cut off?") const;
 
   ByteSource& source_;
   std::function<void(std::string_view)> tee_;
