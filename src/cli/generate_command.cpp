@@ -1,12 +1,14 @@
 #include "cli/generate_command.h"
 
 #include <functional>
+#include <utility>
 
 #include "base/errors.h"
 #include "cli/core/progress.h"
 #include "cli/questions.h"
 #include "data/data_losses.h"
 #include "data/encode.h"
+#include "data/turns.h"
 #include "formats/json_lines.h"
 #include "infer/generate.h"
 #include "io/load_tokenizer.h"
@@ -32,31 +34,57 @@ void answer_prompts(LoadedModel& loaded, const ExampleEncoder& encoder, TextOpti
   }
 }
 
+constexpr const char* kAnswerField = "answer";
+
+// What the lines of --input hold.
+struct Seen {
+  explicit Seen(const ColumnMap& columns) : reader(columns) {}
+  QuestionReader reader;
+  EncodeStats stats;                  // of their messages
+  std::int64_t replaced_answers = 0;  // that the output has the model's answer in place of
+
+  void count(const Json& line, const Example& example, const TokenizedExample& prompt,
+             const PromptTemplate& written) {
+    ++stats.examples;
+    stats.folded += prompt.folded_system ? 1 : 0;
+    stats.lost += prompt.lost_messages;
+    for (const std::string& field : written.unread_fields(example)) ++stats.unread_fields[field];
+    const auto answer = line.find(kAnswerField);
+    replaced_answers += answer != line.end() && !is_empty_value(*answer) ? 1 : 0;
+  }
+};
+
 // What the lines of --input hold beside what makes their prompts.
-void tell_columns(const QuestionReader& reader, const GenerateCommandOptions& options,
-                  const LoadedModel& loaded, const PromptTemplate& prompt,
-                  CommandContext& context) {
-  reader.check_mapped_columns();
+void tell_losses(const Seen& seen, const GenerateCommandOptions& options, const LoadedModel& loaded,
+                 const PromptTemplate& prompt, CommandContext& context) {
+  seen.reader.check_mapped_columns();
   const char* routing = loaded.routed() ? kAdapterField : "";
-  const std::string unused = unused_columns(reader.column_counts(), prompt, routing);
+  const std::string unused = unused_columns(seen.reader.column_counts(), prompt, routing);
   const std::string name = *options.input == "-" ? "standard input" : options.input->string();
   if (!unused.empty()) context.warn(name + ": " + unused);
+  for (const std::string& loss : message_losses(name, seen.stats)) context.warn(loss);
+  if (seen.replaced_answers == 0) return;
+  context.warn(name + ": " + std::to_string(seen.replaced_answers) + " of " +
+               std::to_string(seen.stats.examples) + " lines have a column \"" + kAnswerField +
+               "\", which holds the model's answer in the output");
 }
 
 // The questions of --input, one after another.
 void for_each_question(const GenerateCommandOptions& options, const LoadedModel& loaded,
-                       const ExampleEncoder& encoder, QuestionReader& reader,
+                       const ExampleEncoder& encoder, Seen& seen,
                        const std::function<void(Question)>& each) {
   const std::int64_t vocab = loaded.model.spec().vocab_size;
   for_each_json_line(*options.input, [&](std::int64_t number, Json line) {
     const std::string place = line_place(*options.input, number);
-    const Example example = reader.question(line, place);
+    const Example example = seen.reader.question(line, place);
     std::vector<std::int32_t> ids;
     try {
-      ids = encoder.encode_prompt(example);
+      TokenizedExample prompt = encoder.prompt_of(example);
+      seen.count(line, example, prompt, encoder.prompt());
+      ids = std::move(prompt.ids);
       require_prompt(ids, vocab);
-    } catch (const UsageError&) {
-      throw;
+    } catch (const UsageError& error) {
+      throw UsageError(place + ": " + error.what(), error.hint());
     } catch (const Error& error) {
       throw FileError(place, error.what(), error.hint());
     }
@@ -70,9 +98,9 @@ void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions
   const bool twice = can_reread(*options.input);
   if (twice) {
     // A malformed line is found before hours of answers, not after them.
-    QuestionReader reader(options.columns);
-    for_each_question(options, loaded, encoder, reader, [](const Question&) {});
-    tell_columns(reader, options, loaded, encoder.prompt(), context);
+    Seen seen(options.columns);
+    for_each_question(options, loaded, encoder, seen, [](const Question&) {});
+    tell_losses(seen, options, loaded, encoder.prompt(), context);
   }
   Progress progress({.label = "generate", .unit = "prompt"});
   write_json_lines(options.output, [&](JsonLinesWriter& writer) {
@@ -86,21 +114,21 @@ void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions
       }
       const auto answers = generate_text(*loaded.model.net, encoder.tokenizer(), prompts, text);
       for (std::size_t i = 0; i < waiting.size(); ++i) {
-        waiting[i].line["answer"] = answers[i].text;
+        waiting[i].line[kAnswerField] = answers[i].text;
         writer.write(waiting[i].line);
       }
       text.tokens.first_index += waiting.size();
       progress.update({.done = static_cast<std::int64_t>(text.tokens.first_index)});
       waiting.clear();
     };
-    QuestionReader reader(options.columns);
-    for_each_question(options, loaded, encoder, reader, [&](Question question) {
+    Seen seen(options.columns);
+    for_each_question(options, loaded, encoder, seen, [&](Question question) {
       waiting.push_back(std::move(question));
       if (static_cast<std::int64_t>(waiting.size()) == options.batch_size) flush();
     });
     flush();
     progress.finish();
-    if (!twice) tell_columns(reader, options, loaded, encoder.prompt(), context);
+    if (!twice) tell_losses(seen, options, loaded, encoder.prompt(), context);
   });
 }
 

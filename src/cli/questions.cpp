@@ -14,10 +14,6 @@ constexpr std::pair<const char*, const char*> kLayouts[] = {{"instruction", "out
                                                             {"query", "response"},
                                                             {"question", "answer"}};
 
-void add_missing(Json& line, const std::string& column) {
-  if (!line.contains(column)) line[column] = "";
-}
-
 std::string column_of(const ColumnMap& columns, const std::string& role) {
   const auto named = columns.find(role);
   return named == columns.end() ? role : named->second;
@@ -35,15 +31,22 @@ bool QuestionReader::has_prompt(const Json& line) const {
   return prompt != line.end() && prompt->is_string();
 }
 
+// Whatever stands in the column of an answer, the question is whole without it.
+void QuestionReader::clear_answers(Json& line) const {
+  const auto clear = [&](const std::string& prompt, const std::string& answer) {
+    const bool has_a_part = std::ranges::any_of(columns_, [&](const auto& part) {
+      return part.second == answer && part.first != "completion";
+    });
+    if (line.contains(prompt) && !has_a_part) line[answer] = "";
+  };
+  clear(column_of(columns_, "prompt"), column_of(columns_, "completion"));
+  if (has_prompt(line)) return;
+  for (const auto& [prompt, answer] : kLayouts) clear(prompt, answer);
+}
+
 Example QuestionReader::question(Json line, const std::string& place) {
+  clear_answers(line);
   RecordReader& reader = has_prompt(line) ? prompts_ : others_;
-  if (&reader == &prompts_) {
-    add_missing(line, column_of(columns_, "completion"));
-  } else {
-    for (const auto& [prompt, answer] : kLayouts) {
-      if (line.contains(prompt)) add_missing(line, answer);
-    }
-  }
   const std::string problem = reader.problem(line);
   if (!problem.empty()) throw FileError(place, problem);
   return reader.example(line);

@@ -1,4 +1,4 @@
-// Lines of generate --input as questions: records of training data whose answer may be missing.
+// Lines of generate --input as questions: records of training data whose answer is not read.
 #pragma once
 
 #include <string>
@@ -24,6 +24,7 @@ class QuestionReader {
 
  private:
   bool has_prompt(const Json& line) const;
+  void clear_answers(Json& line) const;
 
   ColumnMap columns_;
   RecordReader prompts_, others_;

@@ -61,6 +61,42 @@ class Answers(harness.Base):
             self.refused(svtune(*arguments, source, "--columns", "input=contxt", input=text), 2,
                          "--columns input=contxt", "context")
 
+    def test_answers_that_prompts_bring_are_not_read(self):
+        wanted = self.answers([{"prompt": "a"}])
+        for answer in (None, 4, [1], [{"x": 1}], {"x": 1}):
+            with self.subTest(answer=answer):
+                self.assertEqual(self.answers([{"prompt": "a", "completion": answer}]), wanted)
+        ask = write_rows(self.root / "gold.jsonl",
+                         [{"question": "a", "answer": "gold"}, {"question": "b", "answer": ""}])
+        result = svtune("generate", "--model", self.model, "--input", ask, "--max-new-tokens", 1)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(f'{ask}: 1 of 2 lines have a column "answer"', result.stderr)
+
+    def test_messages_of_prompts_are_used_or_named(self):
+        template = self.root / "no-tools.jinja"
+        template.write_text("{% for m in messages %}{% if m.role == 'system' %}"
+                            "{{ raise_exception('no system') }}{% elif m.role != 'tool' %}"
+                            "{{ m.content }};{% endif %}{% endfor %}")
+        row = {"messages": [{"role": "system", "content": "s"},
+                            {"role": "user", "content": "u", "note": "n"},
+                            {"role": "tool", "content": "15"}]}
+        ask = write_rows(self.root / "messages.jsonl", [row, row])
+        result = svtune("generate", "--model", self.model, "--input", ask, "--max-new-tokens", 1,
+                        "--chat-template", template)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for part in ("fields of messages not used: note (2 rows)", "2 of 2 examples have their "
+                     "system message at the head of the first user turn",
+                     "2 messages left out by the chat template"):
+            self.assertIn(f"{ask}: {part}", result.stderr)
+
+    def test_chat_takes_lines_of_other_systems(self):
+        plain, other = (svtune("chat", "--model", self.model, "--chat-template", "chatml",
+                               "--max-new-tokens", 8, "--temperature", 0, input=text, text=False)
+                        for text in (b"hi\n/reset\nhi\n/quit\nhi\n",
+                                     b"hi\r\n/reset\r\nhi\r\n/quit\r\n"))
+        self.assertEqual(plain.returncode, 0, plain.stderr)
+        self.assertEqual(other.stdout, plain.stdout)
+
     def test_prompts_that_cannot_be_are_named_with_their_line(self):
         folder = self.root / "larger-tokenizer"
         shutil.copytree(self.model, folder)
