@@ -43,6 +43,7 @@ struct ConversationRenderer::Conversation {
 
 struct ConversationRenderer::Rendered {
   RenderedChat chat;
+  Conversation conversation;  // as the template took it
   bool folded_system = false;
 };
 
@@ -62,6 +63,36 @@ std::optional<Conversation> fold_system(const Conversation& from) {
     return folded;
   }
   return std::nullopt;
+}
+
+// A call whose content is null.
+bool is_silent(const Json& message) {
+  const auto content = message.find("content");
+  return content != message.end() && content->is_null();
+}
+
+std::int64_t count_of(std::string_view text, std::string_view word) {
+  std::int64_t count = 0;
+  for (std::size_t at = text.find(word); at != text.npos; at = text.find(word, at + word.size())) {
+    ++count;
+  }
+  return count;
+}
+
+std::string without_space(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c != ' ' && c != '\t' && c != '\r' && c != '\n') out.push_back(c);
+  }
+  return out;
+}
+
+// Whether all of the text stands in what was rendered; templates trim and put breaks in between.
+bool stands_in(const std::string& rendered, std::string_view text) {
+  const std::string trimmed(trim(text));
+  return rendered.find(trimmed) != rendered.npos ||
+         rendered.find(quoted_inside(trimmed)) != rendered.npos ||
+         without_space(rendered).find(without_space(trimmed)) != rendered.npos;
 }
 
 // Parts of the text, cut at the borders of what the assistant writes.
@@ -103,6 +134,10 @@ bool ConversationRenderer::mentions(std::string_view word) const {
   return plain_.mentions(word) || (with_tools_ && with_tools_->mentions(word));
 }
 
+bool ConversationRenderer::reads_field(std::string_view field) const {
+  return plain_.reads_field(field) || (with_tools_ && with_tools_->reads_field(field));
+}
+
 const ChatTemplate& ConversationRenderer::template_for(const Example& example) const {
   return with_tools_ && example.tools.is_array() ? *with_tools_ : plain_;
 }
@@ -116,22 +151,38 @@ ConversationRenderer::Conversation ConversationRenderer::conversation_of(
     out.messages.push_back(std::move(message));
     out.notes.push_back(note);
   };
-  const bool messages = example.kind == ExampleKind::kMessages;
-  const bool has_system =
-      messages && !example.messages.empty() && is_role(example.messages[0], "system");
-  if (!example.system.empty()) {
-    add({{"role", "system"}, {"content", example.system}}, {});
-  } else if (options_.system && !has_system) {
-    add({{"role", "system"}, {"content", *options_.system}}, {});
+  if (!example.system.empty()) add({{"role", "system"}, {"content", example.system}}, {});
+  if (example.kind == ExampleKind::kMessages) {
+    for (std::size_t i = 0; i < example.messages.size(); ++i) {
+      add(example.messages[i], example.note(i));
+    }
+  } else {
+    for (std::size_t i = 0; i < example.history.size(); ++i) {
+      add(example.history[i],
+          i < example.history_notes.size() ? example.history_notes[i] : MessageNote{});
+    }
+    add({{"role", "user"}, {"content", joined_prompt(example.prompt, example.input, "\n\n")}}, {});
+    add({{"role", "assistant"}, {"content", example.completion}}, {});
   }
-  for (std::size_t i = 0; messages && i < example.messages.size(); ++i) {
-    add(example.messages[i], example.note(i));
+  name_roles(out);
+  if (options_.system && !out.has_system()) {
+    const Json system = {{"role", "system"}, {"content", *options_.system}};
+    out.messages.insert(out.messages.begin(), system);
+    out.notes.insert(out.notes.begin(), MessageNote{});
   }
-  if (messages) return out;
-  for (const Json& each : example.history) add(each, {});
-  add({{"role", "user"}, {"content", joined_prompt(example.prompt, example.input, "\n\n")}}, {});
-  add({{"role", "assistant"}, {"content", example.completion}}, {});
   return out;
+}
+
+// Two roles have a name of their own in some families' templates, the usual one in all others.
+void ConversationRenderer::name_roles(Conversation& conversation) const {
+  const std::string& source = conversation.chat_template->source();
+  const auto rename = [&](Json& message, const char* own, const char* usual) {
+    if (is_role(message, own) && !has_literal(source, own)) message["role"] = usual;
+  };
+  for (Json& message : conversation.messages) {
+    rename(message, "developer", "system");
+    rename(message, "ipython", "tool");
+  }
 }
 
 // Templates pass unknown roles on or leave them out; neither is what the record means.
@@ -159,28 +210,40 @@ void ConversationRenderer::fit_calls(Conversation& conversation) const {
     }
     if (!takes_calls || !conversation.notes[i].call_text) continue;
     if (auto calls = calls_of_text(content_of(message))) {
-      message["content"] = "";
+      message["content"] = nullptr;
       message["tool_calls"] = std::move(*calls);
     }
   }
 }
 
-RenderedChat ConversationRenderer::render_as_is(const Conversation& conversation,
-                                                bool answered) const {
+ChatOptions ConversationRenderer::chat_options(const Conversation& conversation,
+                                               bool answered) const {
   ChatOptions options;
   if (conversation.tools.is_array()) options.variables["tools"] = conversation.tools;
   options.add_generation_prompt = !answered;
   options.bos_token = options_.bos;
   options.eos_token = options_.eos;
   options.now = options_.now;
+  return options;
+}
+
+std::string ConversationRenderer::text_of(const Conversation& conversation, bool answered) const {
+  const ChatOptions options = chat_options(conversation, answered);
+  return conversation.chat_template->render(conversation.messages, options).text;
+}
+
+ConversationRenderer::Rendered ConversationRenderer::render_as_is(const Conversation& conversation,
+                                                                  bool answered) const {
+  const ChatOptions options = chat_options(conversation, answered);
   const ChatTemplate& chat = *conversation.chat_template;
-  return answered ? chat.render_with_spans(conversation.messages, options)
-                  : chat.render(conversation.messages, options);
+  return {answered ? chat.render_with_spans(conversation.messages, options)
+                   : chat.render(conversation.messages, options),
+          conversation, false};
 }
 
 // Some templates want the arguments of calls as values, some as JSON text.
-RenderedChat ConversationRenderer::render_calls(const Conversation& conversation,
-                                                bool answered) const {
+ConversationRenderer::Rendered ConversationRenderer::render_calls(const Conversation& conversation,
+                                                                  bool answered) const {
   const auto with = [&](Json messages) {
     Conversation other = conversation;
     other.messages = std::move(messages);
@@ -188,10 +251,10 @@ RenderedChat ConversationRenderer::render_calls(const Conversation& conversation
   };
   const bool calls = std::ranges::any_of(conversation.messages, has_calls);
   if (!calls) return render_as_is(conversation, answered);
-  std::optional<RenderedChat> given;
+  std::optional<Rendered> given;
   try {
     given = render_as_is(conversation, answered);
-    if (!quoted_twice(conversation.messages, given->text)) return *given;
+    if (!quoted_twice(conversation.messages, given->chat.text)) return *given;
     return with(with_argument_values(conversation.messages));
   } catch (const FileError& refusal) {
     if (given) return *given;
@@ -208,43 +271,124 @@ RenderedChat ConversationRenderer::render_calls(const Conversation& conversation
   }
 }
 
+// Some templates know a call by its content, which is null; some join the content to other text,
+// and refuse null there or write None.
+ConversationRenderer::Rendered ConversationRenderer::render_contents(
+    const Conversation& conversation, bool answered) const {
+  if (std::ranges::none_of(conversation.messages, is_silent)) {
+    return render_calls(conversation, answered);
+  }
+  Conversation with_text = conversation;
+  for (Json& message : with_text.messages) {
+    if (is_silent(message)) message["content"] = "";
+  }
+  std::optional<Rendered> given;
+  try {
+    given = render_calls(conversation, answered);
+  } catch (const FileError&) {
+    return render_calls(with_text, answered);
+  }
+  try {
+    Rendered other = render_calls(with_text, answered);
+    const bool writes_null = count_of(given->chat.text, "None") > count_of(other.chat.text, "None");
+    return writes_null ? other : *given;
+  } catch (const FileError&) {
+    return *given;
+  }
+}
+
 // Whether the message's text has any influence on what was rendered.
-bool ConversationRenderer::reads_message(const Conversation& conversation, const RenderedChat& chat,
-                                         std::size_t index, bool answered) const {
+bool ConversationRenderer::reads_message(const Rendered& rendered, std::size_t index,
+                                         bool answered) const {
+  const Conversation& conversation = rendered.conversation;
   const std::string content(trim(content_of(conversation.messages[index])));
-  if (content.empty() || chat.text.find(content) != std::string::npos) return true;
-  if (chat.text.find(quoted_inside(content)) != std::string::npos) return true;
+  if (content.empty() || rendered.chat.text.find(content) != std::string::npos) return true;
+  if (rendered.chat.text.find(quoted_inside(content)) != std::string::npos) return true;
   Conversation other = conversation;
   other.messages[index]["content"] = content + " " + content;
   try {
-    return render_as_is(other, answered).text != chat.text;
+    return text_of(other, answered) != rendered.chat.text;
   } catch (const FileError&) {
     return true;
   }
 }
 
+// Whether each of the message's calls has.
+bool ConversationRenderer::reads_calls(const Rendered& rendered, std::size_t index,
+                                       bool answered) const {
+  const std::size_t count = rendered.conversation.messages[index].at("tool_calls").size();
+  for (std::size_t call = 0; call < count; ++call) {
+    Conversation other = rendered.conversation;
+    if (!rename_call(other.messages[index]["tool_calls"][call])) continue;
+    try {
+      if (text_of(other, answered) == rendered.chat.text) return false;
+    } catch (const FileError&) {
+      continue;
+    }
+  }
+  return true;
+}
+
+// The text of an answer, and the reasoning before it where the template has a place for that.
+bool ConversationRenderer::writes_answer(const Rendered& rendered, std::size_t index) const {
+  const Conversation& conversation = rendered.conversation;
+  const Json& message = conversation.messages[index];
+  if (!stands_in(rendered.chat.text, content_of(message))) return false;
+  return std::ranges::all_of(kReasoningNames, [&](const char* name) {
+    const auto reasoning = message.find(name);
+    return reasoning == message.end() || !reasoning->is_string() ||
+           !conversation.chat_template->reads_field(name) ||
+           stands_in(rendered.chat.text, reasoning->get_ref<const std::string&>());
+  });
+}
+
 ConversationRenderer::Rendered ConversationRenderer::render(const Conversation& conversation,
                                                             bool answered) const {
   const bool may_fold = options_.system_place != SystemPlace::kOwn && conversation.has_system();
-  if (!may_fold) return {render_calls(conversation, answered), false};
+  if (!may_fold) return render_contents(conversation, answered);
   const auto folded = fold_system(conversation);
-  if (options_.system_place == SystemPlace::kUser && folded) {
-    return {render_calls(*folded, answered), true};
-  }
-  std::optional<RenderedChat> own;
+  const auto render_folded = [&] {
+    Rendered rendered = render_contents(*folded, answered);
+    rendered.folded_system = true;
+    return rendered;
+  };
+  if (options_.system_place == SystemPlace::kUser && folded) return render_folded();
+  std::optional<Rendered> own;
   try {
-    own = render_calls(conversation, answered);
-    if (!folded || reads_message(conversation, *own, 0, answered)) return {*own, false};
-    return {render_calls(*folded, answered), true};
+    own = render_contents(conversation, answered);
+    if (!folded || reads_message(*own, 0, answered)) return *own;
+    return render_folded();
   } catch (const FileError&) {
-    if (own) return {*own, false};
+    if (own) return *own;
     if (!folded) throw;
     try {
-      return {render_calls(*folded, answered), true};
+      return render_folded();
     } catch (const FileError&) {
       // The refusal of what was given says more.
     }
     throw;
+  }
+}
+
+// Tells what the template leaves out; throws FileError where that is a call.
+void ConversationRenderer::count_losses(const Rendered& rendered, bool answered,
+                                        PromptText& text) const {
+  const Conversation& conversation = rendered.conversation;
+  text.folded_system = rendered.folded_system && options_.system_place == SystemPlace::kAuto;
+  for (std::size_t i = 0; i < conversation.messages.size(); ++i) {
+    const Json& message = conversation.messages[i];
+    if (has_calls(message) && !reads_calls(rendered, i, answered)) {
+      throw FileError(conversation.chat_template->name(),
+                      "message " + std::to_string(i) +
+                          " calls a tool, and the template leaves the call out");
+    }
+    if (!is_role(message, "assistant")) {
+      if (!reads_message(rendered, i, answered)) ++text.lost_messages;
+      continue;
+    }
+    const MessageNote note = conversation.notes[i];
+    const bool is_learned = answered && !note.muted && !note.in_prompt;
+    if (is_learned && !writes_answer(rendered, i)) ++text.cut_answers;
   }
 }
 
@@ -253,13 +397,9 @@ PromptText ConversationRenderer::whole(const Example& example) const {
   fit_roles(conversation);
   fit_calls(conversation);
   const Rendered rendered = render(conversation, true);
-  if (rendered.folded_system) conversation = *fold_system(conversation);
-  PromptText text = cut_at_turns(rendered.chat, conversation, conversation.chat_template->name());
-  text.folded_system = rendered.folded_system && options_.system_place == SystemPlace::kAuto;
-  for (std::size_t i = 0; i < conversation.messages.size(); ++i) {
-    const bool checked = !is_role(conversation.messages[i], "assistant");
-    if (checked && !reads_message(conversation, rendered.chat, i, true)) ++text.lost_messages;
-  }
+  PromptText text =
+      cut_at_turns(rendered.chat, rendered.conversation, conversation.chat_template->name());
+  count_losses(rendered, true, text);
   return text;
 }
 
@@ -273,7 +413,7 @@ PromptText ConversationRenderer::prompt(const Example& example) const {
   fit_calls(conversation);
   const Rendered rendered = render(conversation, false);
   PromptText text{{{rendered.chat.text, false}}, false, false};
-  text.folded_system = rendered.folded_system && options_.system_place == SystemPlace::kAuto;
+  count_losses(rendered, false, text);
   return text;
 }
 

@@ -40,13 +40,15 @@ class ConversationRenderer {
                        ConversationOptions options);
 
   // The whole conversation. Throws FileError when the template refuses it, does not know one of
-  // its roles, has no place for its tool calls, or does not let the turns be told apart.
+  // its roles, leaves out a tool call, or does not let the turns be told apart.
   PromptText whole(const Example& example) const;
   // Without the answer that ends it, ready for the model's.
   PromptText prompt(const Example& example) const;
 
   // Whether the template reads a variable or key of this name.
   bool mentions(std::string_view word) const;
+  // Whether the template reads a field of messages.
+  bool reads_field(std::string_view field) const;
   // The template's own text.
   const std::string& source() const { return plain_.source(); }
 
@@ -56,13 +58,19 @@ class ConversationRenderer {
 
   const ChatTemplate& template_for(const Example& example) const;
   Conversation conversation_of(const Example& example) const;
+  void name_roles(Conversation& conversation) const;
   void fit_roles(const Conversation& conversation) const;
   void fit_calls(Conversation& conversation) const;
   Rendered render(const Conversation& conversation, bool answered) const;
-  RenderedChat render_calls(const Conversation& conversation, bool answered) const;
-  RenderedChat render_as_is(const Conversation& conversation, bool answered) const;
-  bool reads_message(const Conversation& conversation, const RenderedChat& chat, std::size_t index,
-                     bool answered) const;
+  Rendered render_contents(const Conversation& conversation, bool answered) const;
+  Rendered render_calls(const Conversation& conversation, bool answered) const;
+  Rendered render_as_is(const Conversation& conversation, bool answered) const;
+  ChatOptions chat_options(const Conversation& conversation, bool answered) const;
+  std::string text_of(const Conversation& conversation, bool answered) const;
+  bool reads_message(const Rendered& rendered, std::size_t index, bool answered) const;
+  bool reads_calls(const Rendered& rendered, std::size_t index, bool answered) const;
+  bool writes_answer(const Rendered& rendered, std::size_t index) const;
+  void count_losses(const Rendered& rendered, bool answered, PromptText& text) const;
 
   ChatTemplate plain_;
   std::optional<ChatTemplate> with_tools_;

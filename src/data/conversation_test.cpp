@@ -28,6 +28,11 @@ constexpr const char* kDropsSystem =
 constexpr const char* kCalls =
     "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% for c in m.tool_calls or [] %}"
     "<{{ c.function.name }} {{ c.function.arguments | tojson }}>{% endfor %};{% endfor %}";
+// As DeepSeek's: a call is known by its content, which is null.
+constexpr const char* kNullCalls =
+    "{% for m in messages %}{% if m.role == 'assistant' and m.content is none %}"
+    "{% for c in m.tool_calls %}<{{ c.function.name }}>{% endfor %};{% else %}"
+    "[{{ m.role }}]{{ m.content }};{% endif %}{% endfor %}";
 constexpr const char* kCallTexts =
     "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% for c in m.tool_calls or [] %}"
     "{{ '<' + c.function.name + ' ' + c.function.arguments + '>' }}{% endfor %};{% endfor %}";
@@ -119,6 +124,35 @@ TEST(Conversation, CallsWithoutAPlaceAreRefused) {
   EXPECT_EQ(joined(whole(kCalls, example)), "[user]u;[assistant]<f {\"x\": 1}>;");
 }
 
+Example call_with_content(const std::string& content) {
+  return conversation(R"([{"role": "user", "content": "u"}, {"role": "assistant", "content": )" +
+                      content +
+                      R"(, "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}])");
+}
+
+TEST(Conversation, ContentOfACallStaysNullUnlessItIsWritten) {
+  const PromptText text = whole(kNullCalls, call_with_content("null"));
+  EXPECT_EQ(joined(text), "[user]u;<f>;");
+  EXPECT_EQ(learned(text), "<f>;|");
+  EXPECT_EQ(joined(whole(kCalls, call_with_content("null"))), "[user]u;[assistant]<f {}>;");
+  const std::string adds =
+      "{% for m in messages %}{{ '[' + m.role + ']' + m.content }}{% for c in m.tool_calls or [] %}"
+      "<{{ c.function.name }}>{% endfor %};{% endfor %}";
+  EXPECT_EQ(joined(whole(adds, call_with_content("null"))), "[user]u;[assistant]<f>;");
+}
+
+TEST(Conversation, CallsThatAreLeftOutAreRefused) {
+  EXPECT_THAT(refusal(kNullCalls, call_with_content("\"Let me see.\"")),
+              HasSubstr("message 1 calls a tool, and the template leaves the call out"));
+  const std::string first_only =
+      "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% if m.tool_calls %}"
+      "<{{ m.tool_calls[0].function.name }}>{% endif %};{% endfor %}";
+  Example two = call_with_content("\"\"");
+  EXPECT_EQ(joined(whole(first_only, two)), "[user]u;[assistant]<f>;");
+  two.messages[1]["tool_calls"].push_back({{"function", {{"name", "f"}}}});
+  EXPECT_THAT(refusal(first_only, two), HasSubstr("leaves the call out"));
+}
+
 TEST(Conversation, ArgumentsTakeTheFormThatTheTemplateExpects) {
   for (const char* arguments : {R"({"x": 1})", R"("{\"x\": 1}")"}) {
     const Example example = conversation(
@@ -156,6 +190,59 @@ TEST(Conversation, MessagesThatTheTemplateLeavesOutAreCounted) {
       "{% for m in messages %}[{{ m.role }}]{{ m.content | tojson }};{% endfor %}";
   EXPECT_EQ(whole(quoted, conversation(R"([{"role": "user", "content": "\"u\""}])")).lost_messages,
             0);
+}
+
+TEST(Conversation, AnswersThatTheTemplateCutsAreCounted) {
+  const std::string cuts =
+      "{% for m in messages %}[{{ m.role }}]{{ m.content.split('</think>')[-1] }};{% endfor %}";
+  const Example example = conversation(
+      R"([{"role": "user", "content": "u"},
+          {"role": "assistant", "content": "<think>r</think>a"}])");
+  EXPECT_EQ(whole(cuts, example).cut_answers, 1);
+  EXPECT_EQ(whole(kTurns, example).cut_answers, 0);
+  const std::string spaces =
+      "{% for m in messages %}[{{ m.role }}]{{ m.content | replace('</think>', '</think>\n\n') }};"
+      "{% endfor %}";
+  EXPECT_EQ(whole(spaces, example).cut_answers, 0);
+  Example muted = example;
+  muted.notes = {{}, {.muted = true}};
+  EXPECT_EQ(whole(cuts, muted).cut_answers, 0);
+}
+
+TEST(Conversation, ReasoningOfEarlierAnswersThatIsLeftOutIsCounted) {
+  const std::string last_only =
+      "{% for m in messages %}[{{ m.role }}]{% if loop.last and m.reasoning_content %}"
+      "<{{ m.reasoning_content }}>{% endif %}{{ m.content }};{% endfor %}";
+  const Example example = conversation(
+      R"([{"role": "user", "content": "u"},
+          {"role": "assistant", "content": "a", "reasoning": "r1"},
+          {"role": "user", "content": "v"},
+          {"role": "assistant", "content": "b", "reasoning": "r2"}])");
+  EXPECT_EQ(joined(whole(last_only, example)), "[user]u;[assistant]a;[user]v;[assistant]<r2>b;");
+  EXPECT_EQ(whole(last_only, example).cut_answers, 1);
+  // Told as a field that is not used.
+  EXPECT_EQ(whole(kTurns, example).cut_answers, 0);
+}
+
+TEST(Conversation, RolesOfSomeTemplatesHaveTheUsualNamesInOthers) {
+  const Example example = conversation(
+      R"([{"role": "developer", "content": "D"}, {"role": "user", "content": "u"},
+          {"role": "ipython", "content": "3"}])");
+  EXPECT_EQ(joined(whole(kTurns, example)), "[system]D;[user]u;[tool]3;");
+  EXPECT_EQ(joined(whole(kTurns, example, {.system = "S"})), "[system]D;[user]u;[tool]3;");
+  const std::string named = std::string(kTurns) + "{# 'developer' 'ipython' #}";
+  EXPECT_EQ(joined(whole(named, example)), "[developer]D;[user]u;[ipython]3;");
+}
+
+TEST(Conversation, HistoryIsLearnedUnlessItsWeightsSayNo) {
+  Example example;
+  example.prompt = "u";
+  example.completion = "c";
+  example.history = Json::parse(
+      R"([{"role": "user", "content": "q"}, {"role": "assistant", "content": "bad"}])");
+  EXPECT_EQ(learned(whole(kTurns, example)), "bad;|c;|");
+  example.history_notes = {{}, {.muted = true}};
+  EXPECT_EQ(learned(whole(kTurns, example)), "c;|");
 }
 
 TEST(Conversation, AssistantMaySpeakFirst) {

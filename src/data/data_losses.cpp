@@ -1,5 +1,7 @@
 #include "data/data_losses.h"
 
+#include <utility>
+
 #include "data/labelled_store.h"
 
 namespace svtune {
@@ -32,6 +34,27 @@ std::string unused_columns(const std::vector<ColumnCount>& columns, const Prompt
   return "columns not used: " + list + why;
 }
 
+std::vector<std::string> message_losses(const std::string& name, const EncodeStats& stats) {
+  std::vector<std::string> losses;
+  if (!stats.unread_fields.empty()) {
+    std::string list;
+    for (const auto& [field, rows] : stats.unread_fields) list_rows(list, field, rows);
+    losses.push_back(name + ": fields of messages not used: " + list +
+                     "; the chat template has no place for them");
+  }
+  if (stats.folded > 0) {
+    losses.push_back(name + ": " + std::to_string(stats.folded) + " of " +
+                     std::to_string(stats.examples) +
+                     " examples have their system message at the head of the first user turn, "
+                     "since the chat template takes none of its own");
+  }
+  if (stats.lost > 0) {
+    losses.push_back(name + ": " + counted(stats.lost, "message") +
+                     " left out by the chat template, whose text does not depend on them");
+  }
+  return losses;
+}
+
 std::vector<std::string> data_losses(const ExampleStore& store, std::string_view field) {
   const EncodeStats& stats = store.stats();
   const std::string& name = store.records().name();
@@ -57,28 +80,23 @@ std::vector<std::string> data_losses(const ExampleStore& store, std::string_view
       losses.back() += "\n  " + name + ":" + bad.place + ": " + bad.problem;
     }
   }
+  if (const std::int64_t replaced = store.records().num_replaced(); replaced > 0) {
+    losses.push_back(name + ": " + counted(replaced, "record") +
+                     " with half a character (a lone surrogate, as \\ud83d), read as U+FFFD");
+  }
   const std::string unused =
       unused_columns(store.reader().column_counts(), store.encoder().prompt(), field);
   if (!unused.empty()) losses.push_back(name + ": " + unused);
-  if (!stats.unread_fields.empty()) {
-    std::string list;
-    for (const auto& [field, rows] : stats.unread_fields) list_rows(list, field, rows);
-    losses.push_back(name + ": fields of messages not used: " + list +
-                     "; the chat template has no place for them");
-  }
-  if (stats.folded > 0) {
-    losses.push_back(of_seen(stats.folded) +
-                     "have their system message at the head of the first user turn, since the "
-                     "chat template takes none of its own");
+  for (std::string& loss : message_losses(name, stats)) losses.push_back(std::move(loss));
+  if (stats.cut > 0) {
+    losses.push_back(name + ": " + counted(stats.cut, "answer") +
+                     " without a part of their text, which the chat template leaves out (often "
+                     "the reasoning)");
   }
   if (stats.in_vain > 0) {
     losses.push_back(name + ": " + counted(stats.in_vain, "message") +
                      " of others than the assistant ask to be learned (weight, loss_weight, train "
                      "or loss); only --train-on-prompt learns such, all of them");
-  }
-  if (stats.lost > 0) {
-    losses.push_back(name + ": " + counted(stats.lost, "message") +
-                     " left out by the chat template, whose text does not depend on them");
   }
   return losses;
 }

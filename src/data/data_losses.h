@@ -16,6 +16,10 @@ namespace svtune {
 // when all is used. `field`, where one is given, is a column that someone else reads.
 std::vector<std::string> data_losses(const ExampleStore& store, std::string_view field = "");
 
+// The part of it that a chat template does not take of messages; of the statistics, what counts
+// that is read, and the number of examples. `name`: the file.
+std::vector<std::string> message_losses(const std::string& name, const EncodeStats& stats);
+
 // "columns not used: history (120 rows), id (3 rows)", with the reason where the template has no
 // place for one; "" when all are used. `field` as above.
 std::string unused_columns(const std::vector<ColumnCount>& columns, const PromptTemplate& prompt,

@@ -57,6 +57,7 @@ TokenizedExample ExampleEncoder::tokens_of(const PromptText& text) const {
   TokenizedExample out;
   out.folded_system = text.folded_system;
   out.lost_messages = text.lost_messages;
+  out.cut_answers = text.cut_answers;
   const auto append = [&](const std::vector<std::int32_t>& ids, bool supervised,
                           bool muted = false) {
     out.ids.insert(out.ids.end(), ids.begin(), ids.end());
@@ -137,7 +138,11 @@ std::vector<TokenizedExample> ExampleEncoder::encode_blocks(const Example& examp
 }
 
 std::vector<std::int32_t> ExampleEncoder::encode_prompt(const Example& example) const {
-  return tokens_of(prompt_.prompt(example)).ids;
+  return prompt_of(example).ids;
+}
+
+TokenizedExample ExampleEncoder::prompt_of(const Example& example) const {
+  return tokens_of(prompt_.prompt(example));
 }
 
 }  // namespace svtune

@@ -43,6 +43,7 @@ class ExampleEncoder {
   // ones share no token, and each has a form of its own.
   std::vector<TokenizedExample> encode_blocks(const Example& example) const;
   // The prompt alone, for generation; not truncated.
+  TokenizedExample prompt_of(const Example& example) const;
   std::vector<std::int32_t> encode_prompt(const Example& example) const;
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const PromptTemplate& prompt() const { return prompt_; }

@@ -29,6 +29,7 @@ struct Example {
   std::string completion;  // kPair: the answer; kText: the text
   std::string system;      // kPair: system message of chat prompts, may be empty
   Json history;            // kPair: earlier turns [{role, content}, ...]; null without
+  std::vector<MessageNote> history_notes;  // by turn of history
   Json messages;           // kMessages: [{role, content}, ...]
   // kMessages: by message; messages beyond its end have no note.
   std::vector<MessageNote> notes;
@@ -46,6 +47,7 @@ struct TokenizedExample {
   bool truncated = false;
   bool folded_system = false;      // the system message stands in the first user turn
   std::int64_t lost_messages = 0;  // that the chat template leaves out
+  std::int64_t cut_answers = 0;    // learned ones of which the chat template leaves out a part
 
   std::int64_t num_supervised() const {
     std::int64_t count = 0;

@@ -85,17 +85,19 @@ void ExampleStore::encode_all(const DataOptions& options, const Progress& progre
     const auto record = static_cast<std::uint32_t>(i) - static_cast<std::uint32_t>(refused.size());
     try {
       const Example example = reader_.example(index_.read(i));
-      if (!encoder_->options().train_on_prompt) stats_.in_vain += asking_in_vain(example.messages);
-      for (const std::string& field : further_fields(example.messages)) {
-        if (!encoder_->prompt().reads_field(field)) ++stats_.unread_fields[field];
+      if (!encoder_->options().train_on_prompt) {
+        stats_.in_vain += asking_in_vain(example.messages) + asking_in_vain(example.history);
+      }
+      for (const std::string& field : encoder_->prompt().unread_fields(example)) {
+        ++stats_.unread_fields[field];
       }
       if (split_) {
         for (const TokenizedExample& block : encoder_->encode_blocks(example)) add(block, record);
       } else {
         add(encoder_->encode(example), record);
       }
-    } catch (const UsageError&) {
-      throw;
+    } catch (const UsageError& error) {
+      throw UsageError(place_of(i) + ": " + error.what(), error.hint());
     } catch (const Error& error) {
       if (!options.skip_bad_lines) throw refusal(i, error);
       refused.push_back(i);
@@ -123,6 +125,7 @@ void ExampleStore::count(const TokenizedExample& example) {
   if (example.truncated) ++stats_.truncated;
   if (example.folded_system) ++stats_.folded;
   stats_.lost += example.lost_messages;
+  stats_.cut += example.cut_answers;
   const std::int64_t supervised = example.num_supervised();
   if (supervised == 0) {
     ++stats_.dropped;
@@ -134,10 +137,14 @@ void ExampleStore::count(const TokenizedExample& example) {
   stats_.longest = std::max(stats_.longest, length);
 }
 
+std::string ExampleStore::place_of(std::int64_t record) const {
+  return index_.name() + ":" + std::to_string(index_.line(record));
+}
+
 FileError ExampleStore::refusal(std::int64_t record, const Error& error) const {
   const bool skips = error.hint().empty();
   return FileError(
-      index_.name() + ":" + std::to_string(index_.line(record)), error.what(),
+      place_of(record), error.what(),
       skips ? "Mend the record, or leave such records out with --skip-bad-lines." : error.hint());
 }
 
@@ -151,10 +158,15 @@ void ExampleStore::fail_empty() const {
 }
 
 void ExampleStore::fail_all_dropped() const {
+  const std::string what =
+      "none of the " + std::to_string(stats_.examples) + " examples has a token to learn from";
+  if (stats_.truncated == 0) {
+    throw FileError(index_.name(), what,
+                    "Are the answers empty or of weight 0? Check --columns and --template.");
+  }
   throw FileError(index_.name(),
-                  "none of the " + std::to_string(stats_.examples) +
-                      " examples has a token to learn from (" + std::to_string(stats_.truncated) +
-                      " were truncated to " + std::to_string(encoder_->options().max_length) +
+                  what + " (" + std::to_string(stats_.truncated) + " were truncated to " +
+                      std::to_string(encoder_->options().max_length) +
                       " tokens before their answer)",
                   "Raise --max-length, or check --columns and --template.");
 }

@@ -57,6 +57,7 @@ struct EncodeStats {
   std::int64_t bad_lines = 0;  // skipped records
   std::int64_t folded = 0;     // examples whose system message stands in the user turn
   std::int64_t lost = 0;       // messages that the chat template leaves out
+  std::int64_t cut = 0;        // learned answers of which the template leaves out a part
   std::int64_t in_vain = 0;    // messages of others than the assistant that ask to be learned
   // Rows with a field in their messages that the chat template does not read, by its name.
   std::map<std::string, std::int64_t> unread_fields = {};
@@ -107,6 +108,7 @@ class ExampleStore final : public DocumentStore {
   void add(const TokenizedExample& example, std::uint32_t record);
   void count(const TokenizedExample& example);
   TokenizedExample read_block(std::int64_t index) const;
+  std::string place_of(std::int64_t record) const;  // "file:line"
   FileError refusal(std::int64_t record, const Error& error) const;
   [[noreturn]] void fail_empty() const;
   [[noreturn]] void fail_all_dropped() const;

@@ -6,6 +6,7 @@
 #include "base/errors.h"
 #include "base/files.h"
 #include "data/template_date.h"
+#include "data/turns.h"
 
 namespace svtune {
 namespace {
@@ -180,7 +181,16 @@ bool PromptTemplate::reads(std::string_view part) const {
 }
 
 bool PromptTemplate::reads_field(std::string_view field) const {
-  return style_ == PromptStyle::kChat && chat_->mentions(field);
+  return style_ == PromptStyle::kChat && chat_->reads_field(field);
+}
+
+std::vector<std::string> PromptTemplate::unread_fields(const Example& example) const {
+  std::vector<std::string> fields = further_fields(example.messages);
+  for (const std::string& field : further_fields(example.history)) {
+    if (!std::ranges::count(fields, field)) fields.push_back(field);
+  }
+  std::erase_if(fields, [this](const std::string& field) { return reads_field(field); });
+  return fields;
 }
 
 PromptText PromptTemplate::whole(const Example& example) const {

@@ -81,6 +81,8 @@ class PromptTemplate {
   // Whether texts may depend on a field of messages, such as "name": the chat template has the
   // word.
   bool reads_field(std::string_view field) const;
+  // The fields of the example's messages that they do not depend on, each once.
+  std::vector<std::string> unread_fields(const Example& example) const;
   // What the template sees as the date, as --date takes it; nothing when it asks for none.
   const std::optional<std::string>& date() const { return date_; }
   // What a user should know before prompts are written, e.g. that --system is folded.

@@ -20,6 +20,7 @@ struct PromptText {
   bool add_end = true;             // the end token after the last part
   bool folded_system = false;      // the system message stands in the first user turn
   std::int64_t lost_messages = 0;  // that the chat template leaves out
+  std::int64_t cut_answers = 0;    // learned ones of which the chat template leaves out a part
 };
 
 // Instruction and further context as one text.

@@ -118,15 +118,31 @@ bool starts_with_system(const Example& example) {
   return !example.messages.empty() && example.messages[0].at("role") == "system";
 }
 
-// Puts messages without notes in front of the conversation.
-void prepend(const Json& messages, Example& example) {
-  example.messages.insert(example.messages.begin(), messages.begin(), messages.end());
-  example.notes.insert(example.notes.begin(), messages.size(), MessageNote{});
+// Puts earlier turns in front of the conversation, behind its system message.
+void prepend(const HistoryTurns& earlier, Example& example) {
+  const auto at = starts_with_system(example) ? 1 : 0;
+  const Json& messages = earlier.messages;
+  example.messages.insert(example.messages.begin() + at, messages.begin(), messages.end());
+  example.notes.insert(example.notes.begin() + at, earlier.notes.begin(), earlier.notes.end());
 }
 
 void prepend_system(const std::string& system, Example& example) {
   if (system.empty() || starts_with_system(example)) return;
-  prepend(Json::array({{{"role", "system"}, {"content", system}}}), example);
+  prepend({Json::array({{{"role", "system"}, {"content", system}}}), {MessageNote{}}}, example);
+}
+
+// Preference data often hold the prompt in the answer once more.
+bool begins_with(const Json& turns, const Json& prompt) {
+  Example all, first;
+  append_turns(turns, false, all);
+  if (!prompt.is_string()) {
+    append_turns(prompt, false, first);
+    return all.messages.size() >= first.messages.size() &&
+           std::equal(first.messages.begin(), first.messages.end(), all.messages.begin());
+  }
+  const std::size_t user = starts_with_system(all) ? 1 : 0;
+  return user < all.messages.size() && all.messages[user].at("role") == "user" &&
+         all.messages[user].at("content") == prompt;
 }
 
 }  // namespace
@@ -167,7 +183,7 @@ std::string RecordReader::check_side_columns(const Json& record) const {
   for (const char* part : {"input", "system"}) {
     const std::string column = columns_.of(part);
     const Json value = value_of(record, column);
-    if (!value.is_null() && !value.is_string()) {
+    if (!is_empty_value(value) && !value.is_string()) {
       return "field \"" + column + "\" must be a string";
     }
   }
@@ -193,7 +209,33 @@ std::string RecordReader::check_pair(const Json& record) const {
       return "field \"" + columns_.of("input") + "\" cannot stand beside a prompt of messages";
     }
   }
-  return check_side_columns(record);
+  std::string problem = check_side_columns(record);
+  if (problem.empty() && record.at(columns_.of("prompt")).is_array()) {
+    problem = check_system(record, pair(record));
+  }
+  return problem.empty() ? check_repetition(record) : problem;
+}
+
+std::string RecordReader::check_system(const Json& record, const Example& example) const {
+  const std::string system = optional_text(record, columns_.of("system"));
+  if (system.empty() || example.messages[0].at("content") == system) return "";
+  return "the column \"" + columns_.of("system") +
+         "\" and the first message are system messages that differ";
+}
+
+std::string RecordReader::check_repetition(const Json& record) const {
+  const Json completion = completion_of(record);
+  if (!completion.is_array() || !begins_with(completion, record.at(columns_.of("prompt")))) {
+    return "";
+  }
+  const std::string column = columns_.of("completion");
+  return "field \"" + column + "\" begins with the prompt, which would stand there twice; it " +
+         "holds the whole conversation: --columns messages=" + column;
+}
+
+// Null where no answers are wanted, whatever stands there.
+Json RecordReader::completion_of(const Json& record) const {
+  return options_.answers ? value_of(record, columns_.of("completion")) : Json();
 }
 
 std::string RecordReader::check_conversation(const Json& record) const {
@@ -201,10 +243,7 @@ std::string RecordReader::check_conversation(const Json& record) const {
   const Json& turns = record.at(columns_.of("messages"));
   if (std::string problem = turns_problem(turns); !problem.empty()) return problem;
   if (std::string problem = check_side_columns(record); !problem.empty()) return problem;
-  const std::string system = optional_text(record, columns_.of("system"));
-  if (system.empty() || conversation(record).messages[0].at("content") == system) return "";
-  return "the column \"" + columns_.of("system") +
-         "\" and the first message are system messages that differ";
+  return check_system(record, conversation(record));
 }
 
 std::string RecordReader::check(const Json& record) const {
@@ -297,12 +336,10 @@ void RecordReader::read_sides(const Json& record, Example& example) const {
   const std::string input = optional_text(record, columns_.of("input"));
   if (prompt.is_string() && !input.empty()) prompt = prompt.get<std::string>() + "\n\n" + input;
   append_side(prompt, "user", true, example);
-  const Json completion = value_of(record, columns_.of("completion"));
+  const Json completion = completion_of(record);
   if (!completion.is_null()) append_side(completion, "assistant", false, example);
-  if (const Json history = history_messages(value_of(record, columns_.of("history")));
-      !history.is_null()) {
-    prepend(history, example);
-  }
+  const HistoryTurns history = history_turns(value_of(record, columns_.of("history")));
+  if (!history.messages.is_null()) prepend(history, example);
   prepend_system(optional_text(record, columns_.of("system")), example);
 }
 
@@ -310,15 +347,18 @@ Example RecordReader::pair(const Json& record) const {
   Example example;
   const Json& prompt = record.at(columns_.of("prompt"));
   example.tools = tools_list(value_of(record, columns_.of("tools")));
-  if (prompt.is_array() || value_of(record, columns_.of("completion")).is_array()) {
+  const Json completion = completion_of(record);
+  if (prompt.is_array() || completion.is_array()) {
     read_sides(record, example);
     return example;
   }
   example.prompt = prompt.get<std::string>();
-  example.completion = optional_text(record, columns_.of("completion"));
+  if (completion.is_string()) example.completion = completion.get<std::string>();
   example.input = optional_text(record, columns_.of("input"));
   example.system = optional_text(record, columns_.of("system"));
-  example.history = history_messages(value_of(record, columns_.of("history")));
+  HistoryTurns history = history_turns(value_of(record, columns_.of("history")));
+  example.history = std::move(history.messages);
+  example.history_notes = std::move(history.notes);
   if (columns_.format == RecordFormat::kMetaMath) split_query(example);
   return example;
 }

@@ -69,9 +69,12 @@ class RecordReader {
   std::string check_pair(const Json& record) const;
   std::string check_conversation(const Json& record) const;
   std::string check_side_columns(const Json& record) const;
+  std::string check_system(const Json& record, const Example& example) const;
+  std::string check_repetition(const Json& record) const;
   std::string missing(const Json& record, const std::string& part) const;
   Example conversation(const Json& record) const;
   Example pair(const Json& record) const;
+  Json completion_of(const Json& record) const;
   void read_sides(const Json& record, Example& example) const;
   void see(std::string_view column, bool empty);
 

@@ -188,6 +188,52 @@ TEST(RecordReader, PromptsNeedNoAnswer) {
   mapped.check_mapped_columns();
 }
 
+TEST(RecordReader, AnswersThatAreNotWantedAreNotRead) {
+  for (const char* answer : {"null", "4", "[1]", R"([{"x": 1}])", R"({"a": 1})"}) {
+    RecordReader reader(RecordReaderOptions{.answers = false});
+    Json record = {{"prompt", "p"}, {"completion", Json::parse(answer)}};
+    ASSERT_EQ(reader.problem(record), "") << answer;
+    EXPECT_EQ(reader.example(record).prompt, "p") << answer;
+    EXPECT_EQ(reader.example(record).completion, "") << answer;
+    record["prompt"] = Json::parse(R"([{"role": "user", "content": "p"}])");
+    ASSERT_EQ(reader.problem(record), "") << answer;
+    EXPECT_EQ(reader.example(record).messages, record["prompt"]) << answer;
+  }
+}
+
+TEST(RecordReader, AnswersDoNotBeginWithThePromptAgain) {
+  const std::string prompts[] = {R"("p")", R"([{"role": "user", "content": "p"}])"};
+  const std::string whole[] = {
+      R"([{"role": "user", "content": "p"}, {"role": "assistant", "content": "c"}])",
+      R"([{"role": "system", "content": "s"}, {"role": "user", "content": "p"}])"};
+  const auto problem_of = [](const std::string& prompt, const std::string& completion) {
+    RecordReader reader;
+    return reader.problem(
+        Json::parse(R"({"prompt": )" + prompt + R"(, "completion": )" + completion + "}"));
+  };
+  for (const std::string& prompt : prompts) {
+    EXPECT_THAT(problem_of(prompt, whole[0]), HasSubstr("--columns messages=completion"));
+    EXPECT_EQ(problem_of(prompt, R"([{"role": "assistant", "content": "p"}])"), "");
+  }
+  EXPECT_THAT(problem_of(prompts[0], whole[1]), HasSubstr("begins with the prompt"));
+}
+
+TEST(RecordReader, HistoryStandsBehindTheSystemMessage) {
+  const std::string prompt =
+      R"({"prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
+          "completion": "c", "history": [["q", "a"]])";
+  const Json record = Json::parse(prompt + "}");
+  RecordReader reader;
+  ASSERT_EQ(reader.problem(record), "");
+  const Example example = reader.example(record);
+  std::string roles;
+  for (const Json& message : example.messages) roles += message.at("role").get<std::string>()[0];
+  EXPECT_EQ(roles, "suaua");
+  EXPECT_EQ(example.notes.size(), 5u);
+  RecordReader other;
+  EXPECT_THAT(other.problem(Json::parse(prompt + R"(, "system": "t"})")), HasSubstr("differ"));
+}
+
 TEST(RecordReader, SplitsMetaMathQueriesAtTheFirstNewline) {
   const Example two = read(R"({"query": "a\nb\nc", "response": "r"})", RecordFormat::kMetaMath);
   EXPECT_EQ(two.prompt, "a");
@@ -229,13 +275,16 @@ TEST(RecordReader, MapsColumns) {
 TEST(RecordReader, SaysWhatIsWrong) {
   RecordReader unknown;
   EXPECT_THAT(unknown.problem(Json::parse(R"({"x": 1, "y": 2})")), HasSubstr("keys x, y"));
+  EXPECT_THAT(unknown.problem(Json::parse(R"({"data": [{"prompt": "p"}]})")),
+              HasSubstr("in the list \"data\"?"));
   RecordReader reader(RecordFormat::kAlpaca);
   EXPECT_THAT(reader.problem(Json::parse(R"({"instruction": "p"})")),
               HasSubstr("field \"output\" is missing"));
   EXPECT_THAT(reader.problem(Json::parse(R"({"instruction": 1, "output": ""})")),
               HasSubstr("field \"instruction\" must be a string"));
   RecordReader chat(RecordFormat::kMessages);
-  EXPECT_THAT(chat.problem(Json::parse(R"({"messages": []})")), HasSubstr("not a list"));
+  EXPECT_THAT(chat.problem(Json::parse(R"({"messages": []})")), HasSubstr("empty list"));
+  EXPECT_THAT(chat.problem(Json::parse(R"({"messages": "[]"})")), HasSubstr("is text"));
   EXPECT_THAT(chat.problem(Json::parse(R"({"messages": [{"role": "user"}]})")),
               HasSubstr("message 0"));
 }

@@ -7,15 +7,20 @@
 namespace svtune {
 namespace {
 
+// What holds name and arguments: the call's "function", or the call itself.
+template <class Call>
+auto& function_of(Call& call) {
+  return call.contains("function") && call["function"].is_object() ? call["function"] : call;
+}
+
 // The arguments of every call, wherever they stand.
 template <class Message, class Visit>
 void for_each_arguments(Message& message, Visit visit) {
   if (!has_calls(message)) return;
   for (auto& call : message["tool_calls"]) {
     if (!call.is_object()) continue;
-    auto& inner =
-        call.contains("function") && call["function"].is_object() ? call["function"] : call;
-    if (inner.contains("arguments")) visit(inner["arguments"]);
+    auto& function = function_of(call);
+    if (function.contains("arguments")) visit(function["arguments"]);
   }
 }
 
@@ -24,6 +29,15 @@ void for_each_arguments(Message& message, Visit visit) {
 bool has_calls(const Json& message) {
   const auto calls = message.find("tool_calls");
   return calls != message.end() && calls->is_array() && !calls->empty();
+}
+
+bool rename_call(Json& call) {
+  if (!call.is_object()) return false;
+  Json& function = function_of(call);
+  const auto name = function.find("name");
+  if (name == function.end() || !name->is_string()) return false;
+  *name = name->get<std::string>() + "_renamed";
+  return true;
 }
 
 std::string quoted_inside(const std::string& text) {

@@ -11,6 +11,9 @@ namespace svtune {
 
 bool has_calls(const Json& message);
 
+// Gives one call of a message another name; false where it has none.
+bool rename_call(Json& call);
+
 // Arguments that are JSON text become the values they stand for, and the reverse.
 Json with_argument_values(Json messages);
 Json with_argument_texts(Json messages);

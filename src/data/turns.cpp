@@ -16,14 +16,15 @@ struct RoleName {
   const char* role;
 };
 constexpr RoleName kRoleNames[] = {
-    {"user", "user"},          {"human", "user"},
-    {"prompter", "user"},      {"assistant", "assistant"},
-    {"gpt", "assistant"},      {"model", "assistant"},
-    {"chatgpt", "assistant"},  {"bing", "assistant"},
-    {"bard", "assistant"},     {"bot", "assistant"},
-    {"ai", "assistant"},       {"function_call", "assistant"},
-    {"system", "system"},      {"tool", "tool"},
-    {"observation", "tool"},   {"function_response", "tool"},
+    {"user", "user"},           {"human", "user"},
+    {"prompter", "user"},       {"assistant", "assistant"},
+    {"gpt", "assistant"},       {"model", "assistant"},
+    {"chatgpt", "assistant"},   {"bing", "assistant"},
+    {"bard", "assistant"},      {"bot", "assistant"},
+    {"ai", "assistant"},        {"function_call", "assistant"},
+    {"tool_call", "assistant"}, {"system", "system"},
+    {"tool", "tool"},           {"observation", "tool"},
+    {"function", "tool"},       {"function_response", "tool"},
     {"tool_response", "tool"},
 };
 
@@ -71,7 +72,7 @@ Json calls_of(const Json& turn) {
     return json_of_text(*calls).value_or(*calls);
   }
   const auto call = turn.find("function_call");
-  if (call == turn.end() || !call->is_object()) return nullptr;
+  if (call == turn.end() || !call->is_object() || call->empty()) return nullptr;
   return Json::array({{{"type", "function"}, {"function", *call}}});
 }
 
@@ -93,6 +94,28 @@ bool is_muted(const Json& turn) {
   return false;
 }
 
+// "" when all weights are clear and say the same.
+std::string weight_problem(const Json& turn) {
+  const char* yes = nullptr;
+  for (const char* key : kWeightKeys) {
+    const auto found = turn.find(key);
+    if (!learned(turn, key)) {
+      return "has the " + std::string(key) + " " + dump_json(*found) +
+             "; a turn is learned (1, true) or not (0, false)";
+    }
+    if (found != turn.end() && !found->is_null() && *learned(turn, key)) yes = key;
+  }
+  if (yes == nullptr || !is_muted(turn)) return "";
+  return "is to be learned by its " + std::string(yes) + ", and not by another of its weights";
+}
+
+// A list of objects, or null.
+bool are_calls(const Json& calls) {
+  return calls.is_null() ||
+         (calls.is_array() &&
+          std::ranges::all_of(calls, [](const Json& call) { return call.is_object(); }));
+}
+
 std::string turn_problem(const Json& turn, std::size_t index) {
   const std::string name = "message " + std::to_string(index) + " of the conversation ";
   const TurnKeys keys = keys_of(turn, false);
@@ -104,27 +127,25 @@ std::string turn_problem(const Json& turn, std::size_t index) {
   if (!silent && !message_text(turn.at(keys.what))) {
     return name + "has a content that is neither text nor a list of text parts";
   }
-  if (!calls.is_null() && !calls.is_array()) return name + "has \"tool_calls\" that are no list";
-  for (const char* key : kWeightKeys) {
-    if (!learned(turn, key)) {
-      return name + "has the " + key + " " + dump_json(turn.at(key)) +
-             "; a turn is learned (1, true) or not (0, false)";
-    }
-  }
-  return "";
+  if (!are_calls(calls)) return name + "has \"tool_calls\" that are no list of objects";
+  const std::string weights = weight_problem(turn);
+  return weights.empty() ? "" : name + weights;
 }
 
 Json message_of(const Json& turn, bool share_gpt) {
   const TurnKeys keys = keys_of(turn, share_gpt);
   Json message = {{"role", canonical_role(turn.at(keys.who).get<std::string>())}};
   const bool silent = keys.what == nullptr || turn.at(keys.what).is_null();
-  message["content"] = silent ? std::string() : message_text(turn.at(keys.what)).value();
+  message["content"] = silent ? Json() : Json(message_text(turn.at(keys.what)).value());
   for (const auto& [key, value] : turn.items()) {
-    if (key != keys.who && (keys.what == nullptr || key != keys.what) && !message.contains(key)) {
-      message[key] = value;
-    }
+    if (value.is_null() || message.contains(key)) continue;
+    if (key != keys.who && (keys.what == nullptr || key != keys.what)) message[key] = value;
   }
-  if (Json calls = calls_of(turn); !calls.is_null()) {
+  Json calls = calls_of(turn);
+  if (calls.is_null()) {
+    // Templates ask whether there is a list of calls, and mean that it holds some.
+    message.erase("tool_calls");
+  } else {
     message.erase("function_call");
     message["tool_calls"] = std::move(calls);
   }
@@ -133,7 +154,8 @@ Json message_of(const Json& turn, bool share_gpt) {
 
 MessageNote note_of(const Json& turn, bool share_gpt) {
   const std::string who = turn.at(keys_of(turn, share_gpt).who).get<std::string>();
-  return {.muted = is_muted(turn), .call_text = to_lower_ascii(who) == "function_call"};
+  const std::string lower = to_lower_ascii(who);
+  return {.muted = is_muted(turn), .call_text = lower == "function_call" || lower == "tool_call"};
 }
 
 }  // namespace
@@ -152,7 +174,9 @@ std::string canonical_role(const std::string& name) {
 }
 
 std::string turns_problem(const Json& turns) {
-  if (!turns.is_array() || turns.empty()) return "the conversation is not a list of messages";
+  if (turns.is_string()) return "the conversation is text, need a list of messages";
+  if (!turns.is_array()) return "the conversation is not a list of messages";
+  if (turns.empty()) return "the conversation is an empty list, need messages";
   for (std::size_t i = 0; i < turns.size(); ++i) {
     if (std::string problem = turn_problem(turns[i], i); !problem.empty()) return problem;
   }
@@ -207,19 +231,20 @@ std::string history_problem(const Json& history) {
   return "";
 }
 
-Json history_messages(const Json& history) {
-  if (is_empty_value(history)) return nullptr;
+HistoryTurns history_turns(const Json& history) {
+  if (is_empty_value(history)) return {};
   if (history[0].is_object()) {
     Example example;
     append_turns(history, false, example);
-    return std::move(example.messages);
+    return {std::move(example.messages), std::move(example.notes)};
   }
   Json messages = Json::array();
   for (const Json& pair : history) {
     messages.push_back({{"role", "user"}, {"content", pair[0]}});
     messages.push_back({{"role", "assistant"}, {"content", pair[1]}});
   }
-  return messages;
+  std::vector<MessageNote> notes(messages.size());
+  return {std::move(messages), std::move(notes)};
 }
 
 std::string tools_problem(const Json& tools) {
@@ -231,8 +256,8 @@ std::string tools_problem(const Json& tools) {
 }
 
 Json tools_list(const Json& tools) {
-  if (tools.is_array()) return tools;
   if (is_empty_value(tools)) return nullptr;
+  if (tools.is_array()) return tools;
   Json parsed = json_of_text(tools).value();
   return parsed.empty() ? Json(nullptr) : parsed;
 }

@@ -22,7 +22,8 @@ std::string canonical_role(const std::string& name);
 std::string turns_problem(const Json& turns);
 
 // Appends the turns to example.messages and example.notes. Keys other than role and content
-// are kept. `share_gpt` prefers "from" and "value" where a turn has both spellings. Requires:
+// are kept, those that hold null or no calls left out; content is text, or null beside calls.
+// `share_gpt` prefers "from" and "value" where a turn has both spellings. Requires:
 // turns_problem() was "".
 void append_turns(const Json& turns, bool share_gpt, Example& example);
 
@@ -35,12 +36,17 @@ std::int64_t asking_in_vain(const Json& messages);
 
 // Alpaca's history: a list of [question, answer] pairs, or of turns; null and "" are no history.
 std::string history_problem(const Json& history);
-// As messages; null when there is none. Requires: history_problem() was "".
-Json history_messages(const Json& history);
+// Earlier turns as messages; null when there are none.
+struct HistoryTurns {
+  Json messages;
+  std::vector<MessageNote> notes;  // one a message
+};
+// Requires: history_problem() was "".
+HistoryTurns history_turns(const Json& history);
 
 // Tools: a list or the JSON text of one; null and "" are no tools.
 std::string tools_problem(const Json& tools);
-// The list; null when there is none. Requires: tools_problem() was "".
+// The list; null when there is none or it is empty. Requires: tools_problem() was "".
 Json tools_list(const Json& tools);
 
 // Whether a column with this value holds nothing: null, "", [] or {}.

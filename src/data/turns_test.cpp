@@ -27,7 +27,7 @@ TEST(Turns, RolesHaveManyNames) {
                            "function_call", "Assistant"}) {
     EXPECT_EQ(canonical_role(name), "assistant") << name;
   }
-  for (const char* name : {"tool", "observation", "Observation"}) {
+  for (const char* name : {"tool", "observation", "Observation", "function"}) {
     EXPECT_EQ(canonical_role(name), "tool") << name;
   }
   EXPECT_EQ(canonical_role("System"), "system");
@@ -76,6 +76,8 @@ TEST(Turns, AWeightOfZeroMutesATurn) {
               HasSubstr("weight 0.5"));
   EXPECT_THAT(problem(R"([{"role": "assistant", "content": "a", "train": "no"}])"),
               HasSubstr("train \"no\""));
+  EXPECT_THAT(problem(R"([{"role": "assistant", "content": "a", "weight": 1, "train": false}])"),
+              HasSubstr("learned by its weight"));
 }
 
 TEST(Turns, FunctionCallsOfShareGptAreMarked) {
@@ -85,6 +87,7 @@ TEST(Turns, FunctionCallsOfShareGptAreMarked) {
   EXPECT_TRUE(example.note(0).call_text);
   EXPECT_EQ(example.messages[1]["role"], "tool");
   EXPECT_FALSE(example.note(1).call_text);
+  EXPECT_TRUE(read(R"([{"role": "tool_call", "content": "{}"}])").note(0).call_text);
 }
 
 TEST(Turns, CallsComeAsListTextOrOldFunctionCall) {
@@ -96,12 +99,44 @@ TEST(Turns, CallsComeAsListTextOrOldFunctionCall) {
     const Example example =
         read(R"([{"role": "assistant", "content": null, )" + std::string(key) + "}]");
     EXPECT_EQ(example.messages[0]["tool_calls"], calls) << key;
-    EXPECT_EQ(example.messages[0]["content"], "");
+    EXPECT_TRUE(example.messages[0].at("content").is_null());
+    EXPECT_FALSE(example.messages[0].contains("function_call"));
   }
   EXPECT_THAT(problem(R"([{"role": "assistant", "content": null, "tool_calls": "[x"}])"),
               HasSubstr("tool_calls"));
   EXPECT_THAT(problem(R"([{"role": "assistant", "content": null, "tool_calls": []}])"),
               HasSubstr("message 0"));
+}
+
+TEST(Turns, FieldsWithoutAValueAreAbsent) {
+  const Example example = read(
+      R"([{"role": "user", "content": "q", "name": null, "tool_calls": null, "id": 0},
+          {"role": "assistant", "content": "a", "tool_calls": [], "function_call": null}])");
+  EXPECT_EQ(example.messages, Json::parse(R"([{"role": "user", "content": "q", "id": 0},
+                                              {"role": "assistant", "content": "a"}])"));
+}
+
+TEST(Turns, CallsAreObjects) {
+  for (const char* calls : {R"(["f"])", "[null]", R"("[1]")", R"({"name": "f"})"}) {
+    EXPECT_THAT(problem(R"([{"role": "assistant", "content": "", "tool_calls": )" +
+                        std::string(calls) + "}]"),
+                HasSubstr("no list of objects"))
+        << calls;
+  }
+}
+
+TEST(Turns, OnlyTextPartsAreText) {
+  EXPECT_EQ(read(R"([{"role": "user", "content": [{"type": "input_text", "text": "a"},
+                                                  {"type": "text", "text": "b", "image": null}]},
+                     {"role": "assistant", "content": [{"type": "output_text", "text": "c"}]}])")
+                .messages[0]["content"],
+            "ab");
+  for (const char* part : {R"({"type": "image_url", "text": "a", "image_url": "x"})",
+                           R"({"type": "image", "text": null})", R"("a")"}) {
+    EXPECT_THAT(problem(R"([{"role": "user", "content": [)" + std::string(part) + "]}]"),
+                HasSubstr("neither text nor a list of text parts"))
+        << part;
+  }
 }
 
 TEST(Turns, HistoryIsPairsOrTurns) {
@@ -110,15 +145,24 @@ TEST(Turns, HistoryIsPairsOrTurns) {
   for (const char* text : {R"([["q", "a"]])", R"([{"from": "human", "value": "q"},
                                                    {"from": "gpt", "value": "a"}])"}) {
     ASSERT_EQ(history_problem(Json::parse(text)), "") << text;
-    EXPECT_EQ(history_messages(Json::parse(text)), expected) << text;
+    EXPECT_EQ(history_turns(Json::parse(text)).messages, expected) << text;
   }
   for (const char* text : {"null", "[]", "\"\""}) {
     EXPECT_EQ(history_problem(Json::parse(text)), "") << text;
-    EXPECT_TRUE(history_messages(Json::parse(text)).is_null()) << text;
+    EXPECT_TRUE(history_turns(Json::parse(text)).messages.is_null()) << text;
   }
   for (const char* text : {R"(["q", "a"])", R"([["q"]])", R"("q")", R"([["q", 1]])"}) {
     EXPECT_THAT(history_problem(Json::parse(text)), HasSubstr("history")) << text;
   }
+}
+
+TEST(Turns, HistoryKeepsItsWeights) {
+  const HistoryTurns history = history_turns(Json::parse(
+      R"([{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "weight": 0}])"));
+  ASSERT_EQ(history.notes.size(), 2u);
+  EXPECT_FALSE(history.notes[0].muted);
+  EXPECT_TRUE(history.notes[1].muted);
+  EXPECT_EQ(history_turns(Json::parse(R"([["q", "a"]])")).notes.size(), 2u);
 }
 
 TEST(Turns, ToolsAreAListOrItsText) {
@@ -127,7 +171,7 @@ TEST(Turns, ToolsAreAListOrItsText) {
     ASSERT_EQ(tools_problem(Json::parse(text)), "");
     EXPECT_EQ(tools_list(Json::parse(text)), expected);
   }
-  for (const char* text : {"null", "\"\"", "\"[]\"", "{}"}) {
+  for (const char* text : {"null", "\"\"", "\"[]\"", "[]", "{}"}) {
     EXPECT_EQ(tools_problem(Json::parse(text)), "") << text;
     EXPECT_TRUE(tools_list(Json::parse(text)).is_null()) << text;
   }

@@ -44,9 +44,9 @@ void check_messages(const Json& messages, const std::string& name) {
   }
 }
 
-// Reasoning goes by three names; the template sees it under each that it may read.
+// The template sees reasoning under each name that it may read.
 Json with_reasoning_aliases(const Json& message) {
-  for (const char* name : {"reasoning_content", "thinking", "reasoning"}) {
+  for (const char* name : kReasoningNames) {
     const auto found = message.find(name);
     if (found == message.end() || found->is_null()) continue;
     Json aliased = message;
@@ -65,6 +65,13 @@ jinja::Value messages_value(const Json& messages, bool flatten_content) {
     if (auto text = message_text(message["content"])) prepared.back()["content"] = *text;
   }
   return jinja::Value::from_json(prepared);
+}
+
+// A picture may have a caption under "text", which is not all of it.
+bool is_text_part(const Json& part) {
+  const auto type = part.find("type");
+  return type == part.end() || type->is_null() || *type == "text" || *type == "input_text" ||
+         *type == "output_text";
 }
 
 void set_variable(jinja::Variables& variables, const std::string& name, jinja::Value value) {
@@ -90,6 +97,13 @@ ChatTemplate ChatTemplate::parse(std::string source, std::string name) {
 
 bool ChatTemplate::mentions(std::string_view word) const {
   return std::ranges::all_of(word, is_name_char) ? names_.contains(word) : has_word(source_, word);
+}
+
+bool ChatTemplate::reads_field(std::string_view field) const {
+  const bool is_reasoning =
+      std::ranges::any_of(kReasoningNames, [&](std::string_view name) { return name == field; });
+  return mentions(field) ||
+         (is_reasoning && (mentions("thinking") || mentions("reasoning_content")));
 }
 
 ChatTemplate ChatTemplate::builtin(std::string_view family) {
@@ -153,7 +167,7 @@ std::optional<std::string> message_text(const Json& content) {
   if (!content.is_array()) return std::nullopt;
   std::string text;
   for (const Json& part : content) {
-    if (!part.is_object()) return std::nullopt;
+    if (!part.is_object() || !is_text_part(part)) return std::nullopt;
     const auto body = part.contains("text") ? part.find("text") : part.find("value");
     if (body == part.end() || !body->is_string()) return std::nullopt;
     text += body->get_ref<const std::string&>();

@@ -29,6 +29,10 @@ struct ChatOptions {
   std::optional<std::tm> now;
 };
 
+// What data sets call the reasoning before an answer; templates see it as "thinking" and as
+// "reasoning_content".
+inline constexpr const char* kReasoningNames[] = {"reasoning_content", "thinking", "reasoning"};
+
 using TextSpan = jinja::Span;  // bytes [begin, end)
 
 struct RenderedChat {
@@ -59,6 +63,8 @@ class ChatTemplate {
   const std::string& source() const { return source_; }
   // Whether the word stands in the source, not as part of a longer name.
   bool mentions(std::string_view word) const;
+  // Whether the template mentions a field of messages under a name that it sees it by.
+  bool reads_field(std::string_view field) const;
   const std::string& name() const { return tree_->name; }
 
  private:
@@ -72,7 +78,8 @@ class ChatTemplate {
 };
 
 // Text of a message's content: a string, or the joined texts of a list of
-// {"type": "text", "text": ...} parts. Nothing for other shapes.
+// {"type": "text", "text": ...} parts (input_text and output_text in OpenAI's later form). Nothing
+// for other shapes.
 std::optional<std::string> message_text(const Json& content);
 
 }  // namespace svtune
