@@ -59,11 +59,11 @@ class SpanFinder {
   TextSpan find(std::size_t index) {
     const std::optional<std::string> prompt = prompt_before(index);
     const std::string turn = template_.render(first_messages(messages_, index + 1), options_).text;
-    const std::size_t begin = prompt ? prompt->size() : content_begin(index);
+    std::size_t begin = prompt ? prompt->size() : content_begin(index);
     if (full_.starts_with(turn) && (!prompt || turn.starts_with(*prompt))) {
       return {begin, turn.size()};
     }
-    if (prompt && !full_.starts_with(*prompt)) fail(index);
+    if (prompt && !full_.starts_with(*prompt)) begin = begin_behind_header(index, *prompt);
     return {begin, turn_end(index, turn, begin)};
   }
 
@@ -109,15 +109,34 @@ class SpanFinder {
     return common_prefix(full_, render_changed(messages_, index));
   }
 
+  // Where the turn begins when what stands before it is written otherwise in the whole text, as
+  // an answer that is no longer the last: behind the last header before the content.
+  std::size_t begin_behind_header(std::size_t index, const std::string& prompt) const {
+    const std::string before = template_.render(first_messages(messages_, index), options_).text;
+    const std::size_t content = content_begin(index);
+    if (!prompt.starts_with(before) || content == full_.size()) fail(index);
+    const std::string header = prompt.substr(before.size());
+    if (header.empty() || content < header.size()) fail(index);
+    const std::size_t found = full_.rfind(header, content - header.size());
+    if (found == std::string::npos) fail(index);
+    return found + header.size();
+  }
+
   // The closing tokens are those that follow the content when the turn is the last one.
   std::size_t turn_end(std::size_t index, const std::string& turn, std::size_t begin) const {
     const std::size_t closing_size = tail_size(first_messages(messages_, index + 1), turn, index);
     const std::string closing = turn.substr(turn.size() - closing_size);
     const std::size_t content_end = full_.size() - tail_size(messages_, full_, index);
-    if (content_end < begin || full_.compare(content_end, closing.size(), closing) != 0) {
-      fail(index);
-    }
-    return content_end + closing.size();
+    const std::size_t end = content_end + closing.size();
+    // What is common behind an empty content may begin with the end of the prompt.
+    const bool is_behind = content_end >= begin || (end >= begin && is_blank(index));
+    if (!is_behind || full_.compare(content_end, closing.size(), closing) != 0) fail(index);
+    return end;
+  }
+
+  bool is_blank(std::size_t index) const {
+    const auto text = message_text(messages_[index].at("content"));
+    return text && trim(*text).empty();
   }
 
   const ChatTemplate& template_;

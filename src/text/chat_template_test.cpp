@@ -131,6 +131,27 @@ TEST(ChatSpans, FoundWhenEarlierTurnsAreRenderedDifferently) {
   EXPECT_THAT(assistant_texts(chat), ElementsAre("Hello.<end>", "<think></think>See you.<end>"));
 }
 
+TEST(ChatSpans, FoundBehindAnAnswerThatWouldBeWrittenOtherwiseAsTheLast) {
+  const ChatTemplate thinking = ChatTemplate::parse(
+      "{% for m in messages %}{{ '<' + m.role + '>' }}"
+      "{% if m.role == 'assistant' and loop.last %}{{ '<think></think>' }}{% endif %}"
+      "{{ m.content + '<end>' }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}",
+      "thinking");
+  const Json row = Json::parse(R"([{"role": "user", "content": "q"},
+                                   {"role": "assistant", "content": "one"},
+                                   {"role": "assistant", "content": "two"}])");
+  EXPECT_THAT(assistant_texts(thinking.render_with_spans(row, options())),
+              ElementsAre("one<end>", "<think></think>two<end>"));
+  // Turns that are written as one cannot be told apart.
+  const ChatTemplate joined = ChatTemplate::parse(
+      "{% for m in messages %}{% if loop.first or m.role != messages[loop.index0 - 1].role %}"
+      "{{ '<' + m.role + '>' }}{% endif %}{% if m.role == 'assistant' and loop.last %}"
+      "{{ '<think></think>' }}{% endif %}{{ m.content + '<end>' }}{% endfor %}"
+      "{% if add_generation_prompt %}<assistant>{% endif %}",
+      "joined");
+  EXPECT_THROW(joined.render_with_spans(row, options()), FileError);
+}
+
 TEST(ChatSpans, RefusesTemplatesThatHideTheAssistant) {
   const ChatTemplate odd = ChatTemplate::parse(
       "{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}", "odd");
@@ -156,6 +177,31 @@ TEST(ChatTemplate, RefusesMessagesOfAnotherShape) {
   const ChatTemplate chat = ChatTemplate::builtin("chatml");
   EXPECT_THROW(chat.render(Json::parse("{}"), options()), FileError);
   EXPECT_THROW(chat.render(Json::parse("[1]"), options()), FileError);
+}
+
+// As Qwen3's: the last turn has a place for reasoning, and calls stand behind a line break only
+// where there is text before them.
+TEST(ChatSpans, CallsWithoutTextAreFoundWhereTheLastTurnIsWrittenOtherwise) {
+  const auto chat = ChatTemplate::parse(
+      "{% for m in messages %}{{ '[' + m.role + ']\\n' }}"
+      "{% if loop.last and m.role == 'assistant' %}{{ '<think></think>\\n' }}{% endif %}"
+      "{{ m.content }}{% for c in m.tool_calls or [] %}"
+      "{% if m.content or not loop.first %}{{ '\\n' }}{% endif %}<{{ c.name }}>{% endfor %}"
+      "{{ ';\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '[assistant]\\n' }}{% endif %}",
+      "test");
+  Json messages = Json::parse(
+      R"([{"role": "user", "content": "q"},
+          {"role": "assistant", "content": "", "tool_calls": [{"name": "f"}, {"name": "g"}]},
+          {"role": "tool", "content": "1"}, {"role": "assistant", "content": "done"}])");
+  RenderedChat rendered = chat.render_with_spans(messages, options());
+  EXPECT_EQ(rendered.text,
+            "[user]\nq;\n[assistant]\n<f>\n<g>;\n[tool]\n1;\n"
+            "[assistant]\n<think></think>\ndone;\n");
+  EXPECT_THAT(assistant_texts(rendered),
+              ElementsAre("<f>\n<g>;\n", "<think></think>\ndone;\n"));
+  messages[1]["content"] = "text";
+  EXPECT_THAT(assistant_texts(chat.render_with_spans(messages, options())),
+              ElementsAre("text\n<f>\n<g>;\n", "<think></think>\ndone;\n"));
 }
 
 }  // namespace chat_template_test
