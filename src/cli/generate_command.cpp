@@ -60,7 +60,8 @@ void tell_losses(const Seen& seen, const GenerateCommandOptions& options, const 
   seen.reader.check_mapped_columns();
   const char* routing = loaded.routed() ? kAdapterField : "";
   const std::string unused = unused_columns(seen.reader.column_counts(), prompt, routing);
-  const std::string name = *options.input == "-" ? "standard input" : options.input->string();
+  const std::string name = line_source(*options.input);
+  if (seen.stats.examples == 0) context.warn(name + ": no line with a prompt");
   if (!unused.empty()) context.warn(name + ": " + unused);
   for (const std::string& loss : message_losses(name, seen.stats)) context.warn(loss);
   if (seen.replaced_answers == 0) return;

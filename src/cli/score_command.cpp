@@ -87,7 +87,9 @@ int run(const ScoreOptions& options, CommandContext& context) {
   Progress progress({.label = "score", .unit = "line"});
   write_json_lines(options.output, [&](JsonLinesWriter& writer) {
     std::vector<Line> lines;
+    bool some = false;
     reader.for_each([&](Line line) {
+      some = true;
       const std::int64_t number = line.number;
       lines.push_back(std::move(line));
       if (lines.size() < kLinesAtATime) return;
@@ -95,6 +97,7 @@ int run(const ScoreOptions& options, CommandContext& context) {
       progress.update({.done = number});
     });
     flush(loaded, lines, options, writer);
+    if (!some) context.warn(line_source(options.input) + ": no line with a text or ids");
   });
   return 0;
 }

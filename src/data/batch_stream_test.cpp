@@ -284,6 +284,14 @@ TEST(DataLosses, NamesColumnsThatAreNotUsed) {
                                    "template has no place for history"));
 }
 
+TEST(DataLosses, ListsAFewOfManyColumns) {
+  std::string record = R"({"prompt": "p", "completion": "c")";
+  for (int i = 1; i <= 30; ++i) record += ", \"c" + std::to_string(i) + "\": 1";
+  const auto losses = data_losses(*store_of(record + "}\n"));
+  ASSERT_EQ(losses.size(), 1u);
+  EXPECT_THAT(losses[0], HasSubstr("c20 (1 row) and 10 columns more"));
+}
+
 TEST(DataLosses, NamesFieldsOfMessagesThatTheTemplateDoesNotRead) {
   const Tokenizer tokenizer =
       test::byte_tokenizer(true, "{% for m in messages %}{{ m.name }}{{ m.content }};{% endfor %}");

@@ -7,6 +7,8 @@
 namespace svtune {
 namespace {
 
+constexpr std::int64_t kListedColumns = 20;
+
 std::string counted(std::int64_t count, const std::string& one) {
   return std::to_string(count) + " " + one + (count == 1 ? "" : "s");
 }
@@ -21,14 +23,21 @@ void list_rows(std::string& list, const std::string& what, std::int64_t rows) {
 std::string unused_columns(const std::vector<ColumnCount>& columns, const PromptTemplate& prompt,
                            std::string_view field) {
   std::string list, unread;
+  std::int64_t listed = 0, further = 0;
   for (const ColumnCount& column : columns) {
     if (column.rows == 0 || (!field.empty() && column.name == field)) continue;
     const bool read = !column.part.empty() && prompt.reads(column.part);
     if (read) continue;
-    list_rows(list, column.name, column.rows);
     if (!column.part.empty()) unread += (unread.empty() ? "" : " and ") + column.name;
+    if (column.part.empty() && listed == kListedColumns) {
+      ++further;
+      continue;
+    }
+    list_rows(list, column.name, column.rows);
+    ++listed;
   }
   if (list.empty()) return "";
+  if (further > 0) list += " and " + counted(further, "column") + " more";
   const std::string why =
       unread.empty() ? "" : "; the prompt's template has no place for " + unread;
   return "columns not used: " + list + why;

@@ -36,8 +36,12 @@ void handle_line(const std::string& line, std::int64_t number, const std::string
 
 }  // namespace
 
+std::string line_source(const std::filesystem::path& path) {
+  return path == "-" ? "standard input" : path.string();
+}
+
 std::string line_place(const std::filesystem::path& path, std::int64_t line) {
-  return (path == "-" ? "standard input" : path.string()) + ":" + std::to_string(line);
+  return line_source(path) + ":" + std::to_string(line);
 }
 
 bool can_reread(const std::filesystem::path& path) {

@@ -11,7 +11,9 @@
 
 namespace svtune {
 
-// "path:line", as errors name a place; "-" is the standard input.
+// The path as errors name it; "-" is the standard input.
+std::string line_source(const std::filesystem::path& path);
+// "path:line" in the same way.
 std::string line_place(const std::filesystem::path& path, std::int64_t line);
 
 // Whether the file can be read a second time: a regular file, no pipe or standard input.

@@ -116,6 +116,13 @@ class Answers(harness.Base):
         self.refused(svtune("score", "--model", folder, "--input", lines), 1,
                      "far-text.jsonl:2", "token id 260")
 
+    def test_files_without_a_line_are_told(self):
+        nothing = write_rows(self.root / "nothing.jsonl", [])
+        for command in ("generate", "score"):
+            result = svtune(command, "--model", self.model, "--input", nothing)
+            self.assertEqual((result.returncode, result.stdout), (0, ""), result.stderr)
+            self.assertIn(f"{nothing}: no line with a", result.stderr)
+
     def test_malformed_line_is_refused_before_any_answer(self):
         for command, good in (("generate", {"prompt": "abc"}), ("score", {"ids": [1, 2, 3]})):
             for bad in ("{\"prompt\"", "{\"nothing\": 1}"):
