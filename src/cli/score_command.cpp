@@ -39,7 +39,7 @@ class LineReader {
 
  private:
   std::vector<std::int32_t> read(const Json& value, const std::string& place) {
-    const bool is_text = !value.contains("ids") && value.contains("text");
+    const bool is_text = !has_value(value, "ids") && has_value(value, "text");
     if (is_text && !tokenizer_) tokenizer_ = load_tokenizer(options_.model.model);
     std::vector<std::int32_t> ids =
         is_text ? tokenizer_->encode(text_of(value, place), true) : ids_of(value, place);

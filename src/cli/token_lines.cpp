@@ -7,6 +7,11 @@
 
 namespace svtune {
 
+bool has_value(const Json& line, const char* key) {
+  const auto found = line.find(key);
+  return found != line.end() && !found->is_null();
+}
+
 std::string text_of(const Json& line, const std::string& place) {
   const Json& text = line.at("text");
   if (!text.is_string()) throw FileError(place, "\"text\" must be a string");

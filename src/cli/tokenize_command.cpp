@@ -27,7 +27,7 @@ int run(const TokenizeOptions& options) {
   JsonLinesWriter writer(options.output);
   for_each_json_line(options.input, [&](std::int64_t line, Json value) {
     const std::string place = line_place(options.input, line);
-    if (value.contains("text")) {
+    if (has_value(value, "text")) {
       value["ids"] = tokenizer.encode(text_of(value, place), options.special);
     } else {
       const std::vector<std::int32_t> ids = ids_of(value, place);

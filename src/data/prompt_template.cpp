@@ -88,6 +88,12 @@ void refuse_unused(const PromptOptions& options, PromptStyle style) {
   if (options.date) refuse("--date", "a chat template");
 }
 
+[[noreturn]] void refuse_conversation(PromptStyle style) {
+  throw FileError("--template " + std::string(enum_name(style)), "has no place for a conversation",
+                  "Choose --template chat; where the model has no chat template, name one with "
+                  "--chat-template.");
+}
+
 std::optional<std::string> token_text(const Tokenizer& tokenizer, std::optional<std::int32_t> id) {
   if (!id) return std::nullopt;
   return tokenizer.id_to_token(*id);
@@ -197,7 +203,7 @@ PromptText PromptTemplate::whole(const Example& example) const {
   if (example.kind == ExampleKind::kText) return {{{example.completion, true}}, true, true};
   if (style_ == PromptStyle::kChat) return chat_->whole(example);
   if (example.kind == ExampleKind::kMessages) {
-    throw UsageError("conversations need --template chat");
+    refuse_conversation(style_);
   }
   // PiSSA's scripts end an answer with a line break before the end token.
   const std::string end = style_ == PromptStyle::kAlpaca ? "\n" : "";
@@ -208,7 +214,7 @@ PromptText PromptTemplate::prompt(const Example& example) const {
   if (example.kind == ExampleKind::kText) return {{{example.completion, false}}, true, false};
   if (style_ == PromptStyle::kChat) return chat_->prompt(example);
   if (example.kind == ExampleKind::kMessages) {
-    throw UsageError("conversations need --template chat");
+    refuse_conversation(style_);
   }
   return {{{pair_prompt(example), false}}, true, false};
 }

@@ -116,6 +116,17 @@ class Answers(harness.Base):
         self.refused(svtune("score", "--model", folder, "--input", lines), 1,
                      "far-text.jsonl:2", "token id 260")
 
+    def test_a_null_column_is_none(self):
+        lines = '{"text": "ab", "ids": null}\n{"text": null, "ids": [97, 98]}\n'
+        score = svtune("score", "--model", self.model, input=lines)
+        self.assertEqual(score.returncode, 0, score.stderr)
+        first, second = (json.loads(line)["logprobs"] for line in score.stdout.splitlines())
+        self.assertEqual(first, second)
+        tokens = svtune("tokenize", "--model", self.model, input=lines)
+        self.assertEqual(tokens.returncode, 0, tokens.stderr)
+        self.assertEqual([json.loads(line) for line in tokens.stdout.splitlines()],
+                         [{"text": "ab", "ids": [97, 98]}] * 2)
+
     def test_files_without_a_line_are_told(self):
         nothing = write_rows(self.root / "nothing.jsonl", [])
         for command in ("generate", "score"):

@@ -310,6 +310,17 @@ class Data(Refusing):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("order.jsonl:3", result.stderr)
 
+    def test_conversation_that_the_template_has_no_place_for_is_a_bad_record(self):
+        rows = [{"prompt": "a", "completion": "b"},
+                {"prompt": [{"role": "user", "content": "a"}], "completion": "b"}]
+        data = self.data_file("mixed.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        self.refused_train(1, "mixed.jsonl:2", "no place for a conversation", "--template chat",
+                           data=data)
+        result = svtune("eval", "--model", self.model, "--data", data, "--template", "alpaca",
+                        "--skip-bad-lines")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("1 bad records are left out", result.stderr)
+
     def test_columns_are_used_or_named(self):
         data = self.data_file("more.jsonl", '{"query": "a", "response": "b", "id": 3}\n' * 5)
         result = svtune("eval", "--model", self.model, "--data", data)
