@@ -292,6 +292,18 @@ TEST(DataLosses, ListsAFewOfManyColumns) {
   EXPECT_THAT(losses[0], HasSubstr("c20 (1 row) and 10 columns more"));
 }
 
+TEST(VainOptions, OfPlainTextsAndOfOthers) {
+  const auto texts = store_of("{\"text\": \"a long text\"}\n");
+  const auto pairs = store_of("{\"prompt\": \"p\", \"completion\": \"c\"}\n");
+  const PromptOptions system{.system = "S"};
+  const DataOptions split{.long_texts = LongTexts::kSplit};
+  EXPECT_EQ(vain_options(*pairs, system, {}).size() + vain_options(*texts, {}, split).size(), 0u);
+  ASSERT_EQ(vain_options(*texts, system, split).size(), 1u);
+  EXPECT_THAT(vain_options(*texts, system, split)[0], HasSubstr("--system"));
+  ASSERT_EQ(vain_options(*pairs, system, split).size(), 1u);
+  EXPECT_THAT(vain_options(*pairs, system, split)[0], HasSubstr("--long split"));
+}
+
 TEST(DataLosses, NamesFieldsOfMessagesThatTheTemplateDoesNotRead) {
   const Tokenizer tokenizer =
       test::byte_tokenizer(true, "{% for m in messages %}{{ m.name }}{{ m.content }};{% endfor %}");

@@ -64,6 +64,19 @@ std::vector<std::string> message_losses(const std::string& name, const EncodeSta
   return losses;
 }
 
+std::vector<std::string> vain_options(const ExampleStore& store, const PromptOptions& prompt,
+                                      const DataOptions& reading) {
+  const bool texts = store.reader().format() == RecordFormat::kText;
+  const std::string& name = store.records().name();
+  if (texts && prompt.system) {
+    return {name + ": plain texts are read as they are, without the message of --system"};
+  }
+  if (!texts && reading.long_texts == LongTexts::kSplit) {
+    return {name + ": --long split has no effect: only plain texts are split"};
+  }
+  return {};
+}
+
 std::vector<std::string> data_losses(const ExampleStore& store, std::string_view field) {
   const EncodeStats& stats = store.stats();
   const std::string& name = store.records().name();

@@ -20,6 +20,11 @@ std::vector<std::string> data_losses(const ExampleStore& store, std::string_view
 // that is read, and the number of examples. `name`: the file.
 std::vector<std::string> message_losses(const std::string& name, const EncodeStats& stats);
 
+// Options that these data have no use for, a sentence each: --system where they are plain texts,
+// --long split where they are not.
+std::vector<std::string> vain_options(const ExampleStore& store, const PromptOptions& prompt,
+                                      const DataOptions& reading);
+
 // "columns not used: history (120 rows), id (3 rows)", with the reason where the template has no
 // place for one; "" when all are used. `field` as above.
 std::string unused_columns(const std::vector<ColumnCount>& columns, const PromptTemplate& prompt,

@@ -263,7 +263,12 @@ std::string RecordReader::problem(const Json& record) {
   std::string problem = check(record);
   if (!problem.empty()) return problem;
   next_seen_ = 0;
-  for (const auto& [key, value] : record.items()) see(key, svtune::is_empty_value(value));
+  const std::string tools = columns_.of("tools");
+  for (const auto& [key, value] : record.items()) {
+    // The JSON text of an empty list holds no tools either.
+    const bool are_tools = !tools.empty() && key == tools;
+    see(key, are_tools ? tools_list(value).is_null() : svtune::is_empty_value(value));
+  }
   return "";
 }
 

@@ -234,6 +234,17 @@ TEST(RecordReader, HistoryStandsBehindTheSystemMessage) {
   EXPECT_THAT(other.problem(Json::parse(prompt + R"(, "system": "t"})")), HasSubstr("differ"));
 }
 
+TEST(RecordReader, TextOfAnEmptyListOfToolsHoldsNothing) {
+  RecordReader reader;
+  for (const char* tools : {R"("[]")", "[]", "null", R"("[{\"name\": \"f\"}]")"}) {
+    ASSERT_EQ(reader.problem(Json::parse(
+                  R"({"prompt": "p", "completion": "c", "tools": )" + std::string(tools) + "}")),
+              "");
+  }
+  EXPECT_EQ(reader.column_counts().back().name, "tools");
+  EXPECT_EQ(reader.column_counts().back().rows, 1);
+}
+
 TEST(RecordReader, SplitsMetaMathQueriesAtTheFirstNewline) {
   const Example two = read(R"({"query": "a\nb\nc", "response": "r"})", RecordFormat::kMetaMath);
   EXPECT_EQ(two.prompt, "a");

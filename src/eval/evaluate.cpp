@@ -110,6 +110,9 @@ Score evaluate_language(const Task& task, LoadedModel& loaded, const Tokenizer& 
   const ExampleStore data(options.data, options.reading, encoder);
   const std::string_view field = loaded.routed() ? kAdapterField : "";
   for (const std::string& loss : data_losses(data, field)) observer.warning(loss);
+  for (const std::string& vain : vain_options(data, options.prompt, options.reading)) {
+    observer.warning(vain);
+  }
   const std::int64_t count = count_of(options, data.size());
   // Others cut nothing, and read no more than the questions.
   if constexpr (requires { task.max_length; }) {

@@ -89,11 +89,15 @@ void load_examples(TrainSession& session, const std::shared_ptr<const ExampleEnc
     observer.progress(RunPhase::kData, done, total);
   };
   std::set<std::string> told;  // what is true of both parts is told once
+  const auto tell_once = [&](const std::vector<std::string>& warnings) {
+    for (const std::string& warning : warnings) {
+      if (told.insert(warning).second) observer.warning(warning);
+    }
+  };
   const auto read = [&](const std::filesystem::path& path) {
     const auto store = std::make_shared<ExampleStore>(path, options.reading, encoder, progress);
-    for (const std::string& loss : data_losses(*store)) {
-      if (told.insert(loss).second) observer.warning(loss);
-    }
+    tell_once(data_losses(*store));
+    tell_once(vain_options(*store, options.prompt, options.reading));
     return store;
   };
   session.data = read(options.data);
