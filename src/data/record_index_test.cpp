@@ -145,6 +145,9 @@ TEST_F(RecordIndexTest, NamesFilesOfOtherKinds) {
   EXPECT_THAT(error_named("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "d"),
               HasSubstr("is a Git LFS pointer"));
   EXPECT_THAT(error_named("BZh91AY", "d"), HasSubstr("bzip2"));
+  for (const char* page : {"<!DOCTYPE html>\n", "\n <!doctype html>\n", "\xEF\xBB\xBF<HTML>"}) {
+    EXPECT_THAT(error_named(page, "d"), HasSubstr("HTML page")) << page;
+  }
   EXPECT_THAT(error_named("PK\3\4", "d"), HasSubstr("zip"));
   EXPECT_THAT(error_named("\xFF\xFE\0\0{\0\0\0"s, "d"), HasSubstr("d: is UTF-32 text"));
 }

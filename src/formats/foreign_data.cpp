@@ -46,9 +46,17 @@ constexpr Signature kSignatures[] = {
     {"PK\x03\x04"sv, "is a zip archive or a spreadsheet", kUnpackHint},
     {"SQLite format 3\0"sv, "is an SQLite database", kPandasHint},
     {"\x89HDF"sv, "is an HDF5 file", kPandasHint},
-    {"<!DOCTYPE"sv, "is an HTML page, not the data", "Download the file itself.", true},
+    {"<!doctype"sv, "is an HTML page, not the data", "Download the file itself.", true},
     {"<html"sv, "is an HTML page, not the data", "Download the file itself.", true},
+    {"<?xml"sv, "is an XML file", "Make JSON lines of it.", true},
 };
+
+// Texts are compared in lower case, behind white space and a byte order mark.
+bool begins_with(std::string_view start, const Signature& signature) {
+  if (!signature.is_text) return start.starts_with(signature.start);
+  if (start.starts_with("\xEF\xBB\xBF")) start.remove_prefix(3);
+  return to_lower_ascii(trim(start).substr(0, signature.start.size())) == signature.start;
+}
 
 // UTF-16 without its mark: ASCII text has a zero in every other byte.
 bool looks_utf16(std::string_view start) {
@@ -97,7 +105,7 @@ std::optional<ForeignData> recognise_foreign(std::string_view start, std::string
                                              DataForm wanted) {
   for (const Signature& each : kSignatures) {
     if (each.is_text && wanted == DataForm::kLines) continue;
-    if (start.starts_with(each.start)) return ForeignData{each.what, each.hint, 0};
+    if (begins_with(start, each)) return ForeignData{each.what, each.hint, 0};
   }
   if (looks_utf16(start)) return ForeignData{"is UTF-16 text", kUtf8Hint, 0};
   if (wanted != DataForm::kJson) return std::nullopt;
