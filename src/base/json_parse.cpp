@@ -23,7 +23,7 @@ class Parser {
       : text_(text), source_(source), options_(options) {}
 
   Json parse() {
-    if (text_.starts_with("\xEF\xBB\xBF")) pos_ = 3;
+    if (text_.starts_with(kByteOrderMark)) pos_ = kByteOrderMark.size();
     if (text_.starts_with("\xFF\xFE") || text_.starts_with("\xFE\xFF")) {
       fail("the text is UTF-16, need UTF-8");
     }

@@ -116,6 +116,11 @@ std::string pad_right(std::string_view text, std::size_t width) {
   return std::string(text) + std::string(width - std::min(width, text.size()), ' ');
 }
 
+std::string_view without_byte_order_mark(std::string_view text) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  return text;
+}
+
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kSpace = " \t\n\r\f\v";
   const std::size_t begin = text.find_first_not_of(kSpace);
@@ -234,10 +239,15 @@ std::uint32_t decode_utf8(std::string_view text, std::size_t& pos) {
 }
 
 std::string without_controls(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\n') || byte == 0x7F) c = ' ';
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : '\0');
+    // U+0080 to U+009F are two bytes.
+    const bool second_set = byte == 0xC2 && next >= 0x80 && next < 0xA0;
+    if (second_set) ++i;
+    const bool control = (byte < 0x20 && text[i] != '\n') || byte == 0x7F || second_set;
+    out += control ? ' ' : text[i];
   }
   return out;
 }

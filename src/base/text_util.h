@@ -21,6 +21,9 @@ std::string join_some(std::span<const std::string> parts, std::string_view separ
 // Spaces before or behind the text, up to `width` bytes.
 std::string pad_left(std::string_view text, std::size_t width);
 std::string pad_right(std::string_view text, std::size_t width);
+// UTF-8's, which Windows programs write in front of a text. It is no part of the text.
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+std::string_view without_byte_order_mark(std::string_view text);
 // Without ASCII white space at both ends.
 std::string_view trim(std::string_view text);
 std::string to_lower_ascii(std::string_view text);

@@ -32,8 +32,16 @@ TEST(TextUtil, TrimReplaceLower) {
   EXPECT_EQ(to_lower_ascii("AbÉ"), "abÉ");
 }
 
+TEST(TextUtil, ByteOrderMarksGo) {
+  EXPECT_EQ(without_byte_order_mark("\uFEFFa"), "a");
+  EXPECT_EQ(without_byte_order_mark("a\uFEFF"), "a\uFEFF");
+  EXPECT_EQ(without_byte_order_mark(""), "");
+}
+
 TEST(TextUtil, ControlCharactersBecomeSpaces) {
   EXPECT_EQ(without_controls("a\x1B[31m\tb\n c\x7F\u00E9"), "a [31m b\n c \u00E9");
+  // Terminals take U+009B for the two characters that begin a command, too.
+  EXPECT_EQ(without_controls("a\xC2\x9B m\xC2\x80\u00A0\u00C2"), "a  m \u00A0\u00C2");
 }
 
 TEST(TextUtil, NearestNameFindsTyposOnly) {

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "base/text_util.h"
+
 namespace svtune {
 
 DelimitedRows::DelimitedRows(std::string_view text, char separator, Quoting quoting)
-    : text_(text), separator_(separator), quoting_(quoting) {
-  if (text_.starts_with("\xEF\xBB\xBF")) text_.remove_prefix(3);
-}
+    : text_(without_byte_order_mark(text)), separator_(separator), quoting_(quoting) {}
 
 std::size_t DelimitedRows::line_end(std::size_t from) const {
   return std::min(text_.find('\n', from), text_.size());

@@ -72,6 +72,9 @@ TEST(ExampleEncoder, TemplateFileIsFilledInOnePass) {
   const auto ids = filled.encode_prompt(pair("{input}", "", "{instruction}"));
   EXPECT_EQ(std::vector<std::int32_t>(ids.begin() + 1, ids.end()),
             bytes_of("Q: {input} ({instruction})\nA:"));
+  write_file_atomic(directory / "t.txt", "\uFEFF{prompt}");
+  const auto marked = encoder({.file = directory / "t.txt"}).encode_prompt(pair("ab", ""));
+  EXPECT_EQ(std::vector<std::int32_t>(marked.begin() + 1, marked.end()), bytes_of("ab"));
   write_file_atomic(directory / "t.txt", "nothing");
   EXPECT_THROW(encoder({.file = directory / "t.txt"}), FileError);
 }

@@ -5,6 +5,7 @@
 
 #include "base/errors.h"
 #include "base/files.h"
+#include "base/text_util.h"
 #include "data/template_date.h"
 #include "data/turns.h"
 
@@ -12,6 +13,11 @@ namespace svtune {
 namespace {
 
 constexpr std::uint64_t kMaxTemplateBytes = 1 << 20;
+
+// A byte order mark would stand in every prompt.
+std::string read_template(const std::filesystem::path& path) {
+  return std::string(without_byte_order_mark(read_file(path, kMaxTemplateBytes)));
+}
 
 // The wording is the Alpaca data set's, as used by the PiSSA and MetaMath scripts: prompts
 // must match it to the letter for their evaluation to compare.
@@ -69,9 +75,9 @@ std::optional<ChatTemplates> choose_chat_templates(const PromptOptions& options,
   if (builtin || !std::filesystem::exists(*options.chat_template)) {
     return ChatTemplates{ChatTemplate::builtin(*options.chat_template), std::nullopt};
   }
-  return ChatTemplates{ChatTemplate::parse(read_file(*options.chat_template, kMaxTemplateBytes),
-                                           *options.chat_template),
-                       std::nullopt};
+  return ChatTemplates{
+      ChatTemplate::parse(read_template(*options.chat_template), *options.chat_template),
+      std::nullopt};
 }
 
 // An option that the chosen template cannot use is a mistake, not a wish to be dropped.
@@ -157,7 +163,7 @@ void PromptTemplate::load_file(const PromptOptions& options) {
     return;
   }
   if (!options.file) throw UsageError("--template file needs --template-file FILE");
-  file_text_ = read_file(*options.file, kMaxTemplateBytes);
+  file_text_ = read_template(*options.file);
   if (file_text_.find("{instruction}") == std::string::npos &&
       file_text_.find("{prompt}") == std::string::npos) {
     throw FileError(options.file->string(), "the template has no {instruction} or {prompt}");

@@ -11,14 +11,11 @@
 namespace svtune {
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 // An object, or an array of objects or of nothing.
 bool starts_as_json(std::string_view text) {
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  text = trim(text);
+  text = trim(without_byte_order_mark(text));
   if (!text.starts_with('[')) return text.starts_with('{');
   text = trim(text.substr(1));
   return text.starts_with('{') || text.starts_with(']');

@@ -109,7 +109,7 @@ std::optional<ForeignData> recognise_foreign(std::string_view start, std::string
   }
   if (looks_utf16(start)) return ForeignData{"is UTF-16 text", kUtf8Hint, 0};
   if (wanted != DataForm::kJson) return std::nullopt;
-  if (start.starts_with("\xEF\xBB\xBF")) start.remove_prefix(3);
+  start = without_byte_order_mark(start);
   for (const char separator : {',', '\t', ';'}) {
     if (looks_like_table(start, separator)) return delimited(separator);
   }

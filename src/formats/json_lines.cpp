@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/errors.h"
+#include "base/text_util.h"
 #include "formats/compressed.h"
 #include "formats/foreign_data.h"
 
@@ -18,7 +19,7 @@ constexpr std::size_t kMaxLineBytes = std::size_t{64} << 20;
 void refuse_other_kinds(std::string_view start, const std::string& source) {
   const auto foreign = recognise_foreign(start.substr(0, kForeignBytes), source, DataForm::kJson);
   if (foreign) throw FileError(source, foreign->what, foreign->hint);
-  if (start.starts_with("\xEF\xBB\xBF")) start.remove_prefix(3);
+  start = without_byte_order_mark(start);
   const std::size_t first = start.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || start[first] != '[') return;
   throw FileError(source, "is a JSON array, need a JSON object on each line",

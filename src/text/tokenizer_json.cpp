@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/text_util.h"
 #include "text/json_models.h"
 #include "text/json_normalizer.h"
 
@@ -50,7 +51,7 @@ class JsonTokenizerReader {
   JsonPart part(const Json& json, const char* where) const { return JsonPart(json, where, file_); }
 
   dom::object parse(std::string_view json) {
-    if (json.starts_with("\xEF\xBB\xBF")) json.remove_prefix(3);
+    json = without_byte_order_mark(json);
     dom::element root;
     auto error = parser_.allocate(json.size(), kMaxDepth);
     if (!error) error = parser_.parse(json.data(), json.size()).get(root);

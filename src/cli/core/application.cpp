@@ -16,9 +16,7 @@ namespace {
 
 // Line breaks would split the message, control characters could drive the terminal.
 std::string one_line(std::string_view text) {
-  std::string out;
-  for (const char c : text) out += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? ' ' : c;
-  return std::string(trim(out));
+  return std::string(trim(replace_all(without_controls(text), "\n", " ")));
 }
 
 int report(std::ostream& err, std::string_view message, std::string_view hint, int code) {
