@@ -64,7 +64,7 @@ std::optional<SideFile> read_side_file(const std::filesystem::path& directory) {
                     read_hashes(json, path.string()), side_file_words(json),
                     read_peft_hash(json, path.string())};
   } catch (const UsageError& error) {
-    throw FileError(path.string(), error.what(), error.hint());
+    throw file_error_of(path.string(), error);
   }
 }
 

@@ -45,6 +45,15 @@ class FileError : public Error {
   std::string path_;
 };
 
+// Of a record that svtune wrote, which the user has not given: the file is wrong, not the command
+// line. A path that stands in front of the message already is not said twice.
+inline FileError file_error_of(const std::string& path, const UsageError& error) {
+  std::string text = error.what();
+  const std::string said = path + ": ";
+  if (text.starts_with(said)) text.erase(0, said.size());
+  return FileError(path, text, error.hint());
+}
+
 // The model, the adapter and the request do not fit together (shape, rank, family, hash).
 // Exit code 1.
 class ModelError : public Error {

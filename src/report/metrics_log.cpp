@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -93,6 +94,21 @@ MetricsFile read_metrics(const std::filesystem::path& path) {
   }
   for (const auto& [step, point] : by_step) file.points.push_back(point);
   return file;
+}
+
+std::string missing_steps(const MetricsFile& file, std::int64_t through) {
+  std::vector<std::string> gaps;
+  std::int64_t next = 1;  // the first step that may be missing
+  const auto reach = [&](std::int64_t step) {
+    if (step > next) {
+      const std::string last = step - 1 > next ? " to " + std::to_string(step - 1) : "";
+      gaps.push_back(std::to_string(next) + last);
+    }
+    next = std::max(next, step + 1);
+  };
+  for (const MetricPoint& point : file.points) reach(std::min(point.step, through + 1));
+  reach(through + 1);
+  return join_some(gaps, ", ");
 }
 
 MetricsLog::MetricsLog(std::filesystem::path path, std::optional<std::int64_t> keep_through)

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -41,6 +42,9 @@ struct MetricsFile {
   std::vector<MetricPoint> points;  // ascending steps, one point a step
   std::int64_t skipped_lines = 0;   // torn or no object with a step
 };
+
+// "4 to 6, 9": the steps from 1 to `through` that have no line; "" where each has one.
+std::string missing_steps(const MetricsFile& file, std::int64_t through);
 
 // Lines of the same step are merged, the later value wins. A missing file has no points.
 // Throws FileError when the file cannot be read.

@@ -39,6 +39,21 @@ class MetricsLogTest : public ::testing::Test {
   std::filesystem::path path_;
 };
 
+TEST_F(MetricsLogTest, StepsWithoutALineAreNamed) {
+  const auto missing = [](std::vector<std::int64_t> steps, std::int64_t through) {
+    MetricsFile file;
+    for (const std::int64_t step : steps) file.points.push_back(point(step, 1));
+    return missing_steps(file, through);
+  };
+  EXPECT_EQ(missing({1, 2, 3}, 3), "");
+  EXPECT_EQ(missing({1, 2, 3, 4}, 3), "");
+  EXPECT_EQ(missing({}, 0), "");
+  EXPECT_EQ(missing({}, 1), "1");
+  EXPECT_EQ(missing({}, 12), "1 to 12");
+  EXPECT_EQ(missing({2, 3, 7, 9, 20}, 11), "1, 4 to 6, 8, 10 to 11");
+  EXPECT_EQ(missing({2, 4, 6, 8, 10, 12}, 13), "1, 3, 5, 7, 9 and 2 more");
+}
+
 TEST_F(MetricsLogTest, EveryFieldSurvivesAndAbsentOnesStayAbsent) {
   MetricPoint full;
   full.step = 3;

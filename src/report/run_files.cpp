@@ -101,11 +101,6 @@ void read_report_json(const std::filesystem::path& path, RunFiles& files) {
   }
 }
 
-std::string folder_name(std::filesystem::path path) {
-  path = std::filesystem::absolute(path).lexically_normal();
-  return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
-}
-
 void add_answers(ReportSample& into, const ReportSample& from, const std::string& after_label) {
   for (ReportAnswer answer : from.answers) {
     if (answer.label == kAnswerAfter) answer.label = after_label;
@@ -118,6 +113,11 @@ void add_answers(ReportSample& into, const ReportSample& from, const std::string
 }
 
 }  // namespace
+
+std::string run_name(const std::filesystem::path& run_directory) {
+  const std::filesystem::path path = std::filesystem::absolute(run_directory).lexically_normal();
+  return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
+}
 
 void save_report_json(const std::filesystem::path& run_directory, const RunFiles& files) {
   Json json = {{"name", files.run.name}, {"model_parameters", files.run.model_parameters}};
@@ -136,17 +136,22 @@ void save_report_json(const std::filesystem::path& run_directory, const RunFiles
   write_file_atomic(run_directory / "report.json", dump_json(json, 1) + "\n");
 }
 
+RunFiles load_report_json(const std::filesystem::path& run_directory) {
+  RunFiles files;
+  if (const auto path = run_directory / "report.json"; std::filesystem::exists(path)) {
+    read_report_json(path, files);
+  }
+  return files;
+}
+
 RunFiles load_run_files(const std::filesystem::path& run_directory) {
   const std::filesystem::path metrics = run_directory / "metrics.jsonl";
   if (!std::filesystem::exists(metrics)) {
     throw FileError(run_directory.string(), "has no metrics.jsonl",
                     "give the directory that svtune train wrote");
   }
-  RunFiles files;
-  files.run.name = folder_name(run_directory);
-  if (const auto path = run_directory / "report.json"; std::filesystem::exists(path)) {
-    read_report_json(path, files);
-  }
+  RunFiles files = load_report_json(run_directory);
+  if (files.run.name.empty()) files.run.name = run_name(run_directory);
   if (const auto path = run_directory / "config.json"; std::filesystem::exists(path)) {
     files.run.config = read_json_file(path);
   }
@@ -173,10 +178,9 @@ ReportInput merge_runs(std::string title, const std::vector<RunFiles>& runs) {
   return input;
 }
 
-void write_run_report(const std::filesystem::path& run_directory, const std::string& title,
-                      const std::string& footer) {
+void write_run_report(const std::filesystem::path& run_directory, const std::string& footer) {
   const RunFiles files = load_run_files(run_directory);
-  ReportInput input = merge_runs(title.empty() ? files.run.name : title, {files});
+  ReportInput input = merge_runs(files.run.name, {files});
   input.footer = footer;
   write_file_atomic(run_directory / "report.html", render_report(input));
 }

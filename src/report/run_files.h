@@ -20,6 +20,9 @@ struct RunFiles {
   std::vector<ReportSample> samples;
 };
 
+// The name of the folder, of "." and "runs/one/" as well.
+std::string run_name(const std::filesystem::path& run_directory);
+
 // Writes report.json with everything but the points and the configuration, which have files
 // of their own. Throws FileError.
 void save_report_json(const std::filesystem::path& run_directory, const RunFiles& files);
@@ -28,11 +31,13 @@ void save_report_json(const std::filesystem::path& run_directory, const RunFiles
 // FileError when it has no metrics.jsonl, or a file cannot be understood.
 RunFiles load_run_files(const std::filesystem::path& run_directory);
 
+// What report.json alone holds; nothing where there is none. Throws FileError.
+RunFiles load_report_json(const std::filesystem::path& run_directory);
+
 // Runs side by side. The same question is one sample with the answers of every run.
 ReportInput merge_runs(std::string title, const std::vector<RunFiles>& runs);
 
 // Reads a finished or running run and writes its report.html. Throws FileError.
-void write_run_report(const std::filesystem::path& run_directory, const std::string& title,
-                      const std::string& footer);
+void write_run_report(const std::filesystem::path& run_directory, const std::string& footer);
 
 }  // namespace svtune

@@ -48,7 +48,7 @@ TEST_F(RunFilesTest, DirectoryGivesBackWhatWasSaved) {
   EXPECT_EQ(loaded.run.points[0].loss, 2.5);
   EXPECT_EQ(loaded.samples[0].answers[0].correct, false);
   EXPECT_FALSE(loaded.run.confusion);
-  write_run_report(folder_, "", "footer");
+  write_run_report(folder_, "footer");
   const std::string page = read_file(folder_ / "report.html", 1 << 20);
   EXPECT_NE(page.find("<h1>PiSSA</h1>"), std::string::npos);
   EXPECT_NE(page.find("id=\"chart-loss\""), std::string::npos);
@@ -75,7 +75,9 @@ TEST_F(RunFilesTest, MetricsAloneAreEnoughAndWithoutThemTheFolderIsNamed) {
   EXPECT_THROW(load_run_files(folder_), FileError);
   write_file_atomic(folder_ / "metrics.jsonl", "{\"step\": 1, \"loss\": 2.5}\n");
   EXPECT_EQ(load_run_files(folder_).run.name, folder_.filename().string());
-  EXPECT_EQ(load_run_files(folder_ / "").run.name, folder_.filename().string());
+  for (const char* way : {"", ".", "a/.."}) {
+    EXPECT_EQ(load_run_files(folder_ / way).run.name, folder_.filename().string()) << way;
+  }
   write_file_atomic(folder_ / "report.json", "{\"name\": 3}");
   EXPECT_THROW(load_run_files(folder_), FileError);
 }

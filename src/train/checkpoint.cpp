@@ -44,6 +44,7 @@ std::optional<std::int64_t> step_of(const fs::path& path) {
   const char *first = name.data() + kPrefix.size(), *last = name.data() + name.size();
   const auto [end, error] = std::from_chars(first, last, step);
   if (error != std::errc() || end != last || step < 0) return std::nullopt;
+  if (name != std::string(kPrefix) + std::to_string(step)) return std::nullopt;  // "step-03"
   return step;
 }
 
@@ -110,6 +111,9 @@ std::vector<NamedTensor> with_changing_state(std::vector<NamedTensor> list,
   }
   return list;
 }
+
+// Of a checkpoint that is damaged.
+std::string name_aside(std::int64_t step) { return "damaged-step-" + std::to_string(step); }
 
 void remove_checkpoint(const fs::path& path) {
   // Without its marker a half-removed folder does not count any more.
@@ -184,6 +188,9 @@ Json CheckpointStore::load(std::int64_t step, const AdapterSet& adapters,
   const fs::path folder = path(step);
   require_intact(folder);
   const Json json = read_json_file(folder / kState);
+  if (const auto held = value<std::int64_t>(json, "step", folder); held != step) {
+    throw FileError((folder / kState).string(), "is the state of step " + std::to_string(held));
+  }
   load_frozen(value<std::string>(json, "frozen", folder), adapters);
   read_tensors(folder / kTensors, with_changing_state(into, adapters));
   adapters.refresh();
@@ -199,7 +206,7 @@ CheckpointStore::Restored CheckpointStore::restore(std::int64_t step, TrainState
   state.tokens = value<std::int64_t>(json, "tokens", folder);
   state.seconds = value<double>(json, "seconds", folder);
   frozen_hash_ = value<std::string>(json, "frozen", folder);
-  Restored restored{state.step, std::nullopt, {}};
+  Restored restored{state.step, std::nullopt, {}, {}};
   if (json.contains("best")) {
     const Json& best = json["best"];
     const double loss = value<double>(best, "loss", folder);
@@ -212,7 +219,7 @@ CheckpointStore::Restored CheckpointStore::restore(std::int64_t step, TrainState
 
 std::optional<CheckpointStore::Restored> CheckpointStore::restore_latest(TrainState& state) {
   std::vector<std::int64_t> left = steps(), damaged;
-  std::vector<std::string> problems;
+  std::vector<std::string> problems;  // one for each of `damaged`
   std::optional<Restored> restored;
   while (!left.empty() && !restored) {
     try {
@@ -228,23 +235,28 @@ std::optional<CheckpointStore::Restored> CheckpointStore::restore_latest(TrainSt
                     "none of the checkpoints can be used; the latest: " + problems.front(),
                     "remove this folder to begin the run anew with --resume");
   }
-  remove_stale_temporaries(directory_);
-  for (const std::int64_t step : list_steps(directory_, false)) remove_checkpoint(path(step));
+  if (!restored) return restored;
   for (std::size_t i = 0; i < damaged.size(); ++i) {
     restored->warnings.push_back(problems[i] + "; the checkpoint is set aside as " +
-                                 set_aside(damaged[i]));
+                                 name_aside(damaged[i]));
   }
+  restored->damaged = std::move(damaged);
   return restored;
 }
 
-std::string CheckpointStore::set_aside(std::int64_t step) const {
-  const std::string name = "damaged-step-" + std::to_string(step);
-  const fs::path aside = directory_ / name;
+void CheckpointStore::settle(const std::optional<Restored>& restored) const {
+  remove_stale_temporaries(directory_);
+  for (const std::int64_t step : list_steps(directory_, false)) remove_checkpoint(path(step));
+  if (!restored) return;
+  for (const std::int64_t step : restored->damaged) set_aside(step);
+}
+
+void CheckpointStore::set_aside(std::int64_t step) const {
+  const fs::path aside = directory_ / name_aside(step);
   std::error_code error;
   fs::remove_all(aside, error);
   fs::rename(path(step), aside, error);
   if (error) throw FileError(path(step).string(), "cannot rename: " + error.message());
-  return name;
 }
 
 void CheckpointStore::load_adapters(std::int64_t step, const AdapterSet& adapters) const {

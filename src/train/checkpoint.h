@@ -48,13 +48,16 @@ class CheckpointStore {
   struct Restored {
     std::int64_t step = 0;
     std::optional<BestEval> best;
-    std::vector<std::string> warnings;  // damaged checkpoints that were passed over
+    std::vector<std::int64_t> damaged;  // steps of the checkpoints that were passed over
+    std::vector<std::string> warnings;  // one for each of them
   };
   // Goes back to the latest intact checkpoint: parameters, frozen state, moments, counters,
-  // data position. Removes leftovers of interrupted writes; later checkpoints that are damaged are
-  // renamed to damaged-step-N and do not count any more. nullopt when there is none to be tried;
-  // throws FileError when there are some and all are damaged, which stay as they are.
+  // data position. Changes no file: the run may still be refused. nullopt when there is none to be
+  // tried; throws FileError when there are some and all are damaged.
   std::optional<Restored> restore_latest(TrainState& state);
+  // For the run that goes on: removes leftovers of interrupted writes; damaged checkpoints are
+  // renamed to damaged-step-N and do not count any more.
+  void settle(const std::optional<Restored>& restored) const;
   // Reads trained leaves and frozen state of one checkpoint into adapters (for the best
   // one, after training). Throws FileError when it is damaged or of another set of leaves.
   void load_adapters(std::int64_t step, const AdapterSet& adapters) const;
@@ -65,8 +68,8 @@ class CheckpointStore {
   Json load(std::int64_t step, const AdapterSet& adapters,
             const std::vector<NamedTensor>& into) const;
   Restored restore(std::int64_t step, TrainState& state);
-  // Renames a damaged checkpoint, so that it does not count; returns its new name.
-  std::string set_aside(std::int64_t step) const;
+  // Renames a damaged checkpoint, so that it does not count.
+  void set_aside(std::int64_t step) const;
 
   std::filesystem::path directory_;
   std::optional<std::string> frozen_hash_;  // "" when there is no frozen state

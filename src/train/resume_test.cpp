@@ -220,7 +220,8 @@ TEST(Resume, DamagedLatestCheckpointCostsOnlyItself) {
   const auto restored = store.restore_latest(session.state);
   ASSERT_TRUE(restored.has_value());
   EXPECT_EQ(restored->step, 4);
-  EXPECT_TRUE(fs::exists(run / "checkpoints/damaged-step-10/state.json"));
+  // The run may still be refused; what goes on is settled by its log.
+  EXPECT_TRUE(fs::exists(run / "checkpoints/step-10/state.json"));
   RunLogOptions options = options_for(run, 2);
   options.keep_checkpoints = 1;
   std::vector<std::int64_t> kept;
@@ -228,8 +229,23 @@ TEST(Resume, DamagedLatestCheckpointCostsOnlyItself) {
     if (report.step % 2 == 0) kept.push_back(CheckpointStore(run).steps().back());
   };
   RunLog log(std::move(options), restored);
+  EXPECT_TRUE(fs::exists(run / "checkpoints/damaged-step-10/state.json"));
   session.run(log);
   EXPECT_THAT(kept, ElementsAre(6, 8, 10));
+  EXPECT_TRUE(final_state(run) == wanted);
+}
+
+TEST(Resume, ACheckpointUnderAnothersNameIsDamaged) {
+  const TempDirectory directory;
+  const fs::path& run = directory.path();
+  const std::string wanted = undisturbed(run);
+  forget_after(run, 6);
+  fs::copy(run / "checkpoints/step-2", run / "checkpoints/step-8");
+  fs::copy(run / "checkpoints/step-2", run / "checkpoints/step-09");
+  const CheckpointStore::Restored restored = finish(run);
+  EXPECT_EQ(restored.step, 6);
+  ASSERT_THAT(restored.warnings, SizeIs(1));
+  EXPECT_THAT(restored.warnings[0], HasSubstr("step-8/state.json: is the state of step 2"));
   EXPECT_TRUE(final_state(run) == wanted);
 }
 

@@ -99,10 +99,36 @@ bool begun_before_model_dropout(const TrainOptions& options) {
          !read_config(run).contains(kModelDropout);
 }
 
+namespace {
+
+TrainOptions begun_options(const fs::path& file) {
+  TrainOptions begun;
+  try {
+    fields_from_json(begun, read_json_file(file), file.string());
+  } catch (const UsageError& error) {
+    throw file_error_of(file.string(), error);
+  }
+  return begun;
+}
+
+}  // namespace
+
+void require_nameable_paths(const TrainOptions& options) {
+  TrainOptions copy = options;
+  for (const Field& field : list_fields(copy)) {
+    const FieldInfo& info = field.info;
+    if (info.name == "output" || !names_file(info) || !info.value.is_string()) continue;
+    if (is_valid_utf8(info.value.get_ref<const std::string&>())) continue;
+    throw UsageError(field_flag(info.name) + ": the path is not UTF-8, and config.json of the run "
+                                             "could not name it",
+                     "Give the path of a link with another name.");
+  }
+}
+
 void require_same_options(const TrainOptions& options) {
   const fs::path file = config_file(options.run.output);
-  TrainOptions begun, asked = options;
-  fields_from_json(begun, read_json_file(file), file.string());
+  TrainOptions asked = options;
+  const TrainOptions begun = begun_options(file);
   const Json before = fields_to_json(begun);
   const bool older = begun_before_model_dropout(options);
   std::vector<std::string> changed;

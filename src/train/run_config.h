@@ -25,6 +25,9 @@ std::filesystem::path path_in_config(const std::filesystem::path& run, const std
 // nothing that the trained values depend on.
 const std::vector<std::string>& changeable_options();
 
+// Throws UsageError naming the first option with a path that is not UTF-8, which JSON cannot hold.
+void require_nameable_paths(const TrainOptions& options);
+
 // Compares with the config.json of the run in options.run.output. Files are not compared by name
 // but by content (train/run_inputs.h). Throws ModelError naming every option that must not differ,
 // with both values.

@@ -25,6 +25,14 @@ bool is_run(const std::filesystem::path& path) {
   return std::filesystem::exists(config_file(path));
 }
 
+// Both have a config.json.
+void refuse_model(const std::filesystem::path& path) {
+  const Json config = read_json_file(config_file(path));
+  if (!config.is_object() || !config.contains("model_type")) return;
+  throw FileError(path.string(), "is a model directory, need one for the run",
+                  "Choose another --output.");
+}
+
 bool has_files(const std::filesystem::path& path) {
   for (const auto& entry : std::filesystem::directory_iterator(path)) {
     if (entry.path().filename() != kLockFile) return true;
@@ -33,10 +41,18 @@ bool has_files(const std::filesystem::path& path) {
 }
 
 void check_run_directory(const std::filesystem::path& path, bool resume) {
-  if (resume && is_run(path)) return;
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(status)) return;
+  if (!std::filesystem::status_known(status)) {
+    throw FileError(path.string(), error.message(), hint_of_errno(error.value()));
+  }
+  if (!std::filesystem::exists(status)) {
+    if (!std::filesystem::is_symlink(std::filesystem::symlink_status(path, error))) return;
+    throw FileError(path.string(), "is a link that leads nowhere",
+                    "Make the directory that it leads to, or choose another --output.");
+  }
+  if (is_run(path)) refuse_model(path);
+  if (resume && is_run(path)) return;
   if (!std::filesystem::is_directory(status)) {
     throw FileError(path.string(), "is not a directory", "Choose another --output.");
   }
@@ -63,7 +79,11 @@ void save_record(const std::filesystem::path& run, const Attached& attached) {
 
 AdapterRecord read_record(const std::filesystem::path& run) {
   const std::filesystem::path file = run / kRecordFile;
-  return record_from_json(read_json_file(file), file.string());
+  try {
+    return record_from_json(read_json_file(file), file.string());
+  } catch (const UsageError& error) {
+    throw file_error_of(file.string(), error);
+  }
 }
 
 void restore_record(const std::filesystem::path& run, Attached& attached) {

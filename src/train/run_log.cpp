@@ -72,6 +72,7 @@ RunLog::RunLog(RunLogOptions options, const std::optional<CheckpointStore::Resto
   saved_time_ = options_.now();
   epochs_ = std::floor(options_.epochs_done);
   remove_stale_temporaries(options_.directory);
+  checkpoints_.settle(restored);
   std::optional<std::int64_t> keep_through;
   if (restored) {
     keep_through = restored->step;

@@ -4,6 +4,7 @@
 
 #include "adapter_files/adapter_file.h"
 #include "attach/svd_summary.h"
+#include "base/errors.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
 #include "eval/numeric_answers.h"
@@ -38,11 +39,12 @@ ReportLayer report_layer(const AdaptedLayer& layer, const std::string& method) {
 
 // What an earlier part of the run left in report.json.
 RunFiles stored_files(const std::filesystem::path& run) {
-  if (!std::filesystem::exists(run / "report.json") ||
-      !std::filesystem::exists(run / "metrics.jsonl")) {
-    return {};
+  try {
+    return load_report_json(run);
+  } catch (FileError& error) {
+    error.add_to_hint("Without the file the run goes on, and its report tells less.");
+    throw;
   }
-  return load_run_files(run);
 }
 
 struct SampleQuestion {
@@ -98,8 +100,7 @@ RunFiles start_files(const TrainSession& session, const StartReport& start,
                      std::optional<double> base_loss) {
   const std::filesystem::path& run = session.options.run.output;
   RunFiles files;
-  files.run.name =
-      run.filename().empty() ? run.parent_path().filename().string() : run.filename().string();
+  files.run.name = run_name(run);
   files.run.model_parameters = start.total;
   for (const AdaptedLayer& layer : start.layers) {
     files.run.layers.push_back(report_layer(layer, start.method));

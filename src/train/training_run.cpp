@@ -9,12 +9,14 @@
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
 #include "nn/cpu_allocator.h"
+#include "report/metrics_log.h"
 #include "train/held_out.h"
 #include "train/int8_base.h"
 #include "train/memory_plan.h"
 #include "train/prepare_session.h"
 #include "train/quantized_base.h"
 #include "train/rehearsal.h"
+#include "train/run_config.h"
 #include "train/run_directory.h"
 #include "train/run_inputs.h"
 #include "train/run_log.h"
@@ -121,8 +123,9 @@ void check_inputs(const std::filesystem::path& run, const RunInputs& inputs,
     require_same_inputs(*begun, inputs);
   } else if (has_checkpoint(run)) {
     observer.warning(run.string() +
-                     ": an older version began this run and kept no hashes of its model; make "
-                     "sure that it is the same");
+                     ": checkpoints/inputs.json is not there (an older version wrote none), and "
+                     "nothing says what the run began with; make sure that model and data are the "
+                     "same");
   }
 }
 
@@ -133,6 +136,27 @@ std::optional<at::ScalarType> begun_arithmetic(const std::filesystem::path& run)
     if (begun && begun->dtype == dtype_text(each)) return each;
   }
   return std::nullopt;
+}
+
+// A run that was stopped before its first checkpoint, or one whose checkpoints are gone.
+void tell_that_it_begins_anew(const std::filesystem::path& run, RunObserver& observer) {
+  const std::vector<MetricPoint> done = read_metrics(run / "metrics.jsonl").points;
+  if (done.empty()) return;
+  observer.warning(run.string() + ": the run has done " + std::to_string(done.back().step) +
+                   " steps and no checkpoint of them is there; it begins anew");
+}
+
+// What files of the run no longer tell; nothing of it is needed to go on.
+void tell_what_is_lost(const std::filesystem::path& run, std::int64_t step, RunObserver& observer) {
+  const std::filesystem::path log = run / "metrics.jsonl", report = run / "report.json";
+  if (const std::string steps = missing_steps(read_metrics(log), step); !steps.empty()) {
+    observer.warning(log.string() + ": holds no line of steps that the run has done: " + steps +
+                     "; its curves lack them");
+  }
+  if (!std::filesystem::exists(report)) {
+    observer.warning(report.string() +
+                     ": is gone; the report lacks what was measured before training");
+  }
 }
 
 // Back to the latest checkpoint of a run that goes on. Writes nothing when it cannot go on.
@@ -148,6 +172,7 @@ std::optional<CheckpointStore::Restored> restore_state(const TrainSession& sessi
                      "Raise --max-steps or --epochs.");
   }
   for (const std::string& warning : restored->warnings) observer.warning(warning);
+  tell_what_is_lost(session.options.run.output, restored->step, observer);
   observer.resumed(restored->step);
   return restored;
 }
@@ -215,6 +240,7 @@ RunFiles files_at_start(const TrainSession& session, const Attached& attached, B
 }  // namespace
 
 TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
+  require_nameable_paths(given);
   const std::filesystem::path& run = given.run.output;
   RunDirectory directory(run, given.run.resume);
   if (given.run.resume && !directory.holds_run()) observer.begins_instead();
@@ -227,6 +253,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
     directory.begin(options);
     save_inputs(run, inputs);
   };
+  if (directory.holds_run() && !restart) tell_that_it_begins_anew(run, observer);
   BaseAnswers base;
   if (!restart) base = ask_base(session, observer);
   // A quantised base is written first of all, and a killed run must find it again.
@@ -246,9 +273,10 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   if (!restored || restored->step < session.total_steps) {
     static_cast<void>(Schedule(session.options.train.schedule, session.total_steps));
   }
+  // The last of what may refuse the run; from here on its files change.
+  RunFiles files = files_at_start(session, attached, std::move(base), int8, plan);
   begin(with_chosen_blocks(given, session.options.train));
   if (!restart) save_record(run, attached);
-  RunFiles files = files_at_start(session, attached, std::move(base), int8, plan);
   save_report_json(run, files);
 
   Trained trained = train_steps(session, attached, *state, restored, observer);
@@ -263,7 +291,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   outcome.peak_memory = process_memory().peak;
   files.run.facts.push_back({kPeakFact, format_bytes(outcome.peak_memory)});
   save_report_json(run, files);
-  write_run_report(run, run.filename().string(), "svtune");
+  write_run_report(run, "svtune");
   require_best_state(session, trained, outcome.result);
   return outcome;
 }

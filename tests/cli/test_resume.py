@@ -1,6 +1,7 @@
 """What a resumed run may be given anew, what is refused, and where its files may lie."""
 import json
 import os
+import pathlib
 import re
 import shutil
 
@@ -132,6 +133,38 @@ class Refusals(Resuming):
         self.stays_out(run, self.resume(run), 1, "none of the checkpoints")
         self.assertEqual(contents(run), before)
 
+    def test_a_damaged_checkpoint_stays_where_the_run_is_refused(self):
+        run = self.begin("damaged-latest")
+        state = run / "checkpoints" / "step-4" / "state.safetensors"
+        state.write_bytes(state.read_bytes()[:-1] + b"x")
+        before = contents(run)
+        self.stays_out(run, self.resume(run, "--max-steps", 2), 2, "3 steps already")
+        self.assertEqual(contents(run), before)
+        self.assertIn("set aside as damaged-step-4", self.goes_on(run).stderr)
+
+    def test_files_of_the_run_that_cannot_be_read_refuse_it_before_any_changes(self):
+        for name, part in (("report.json", "goes on, and its report tells less"),
+                           ("metrics.jsonl", "is a directory"),
+                           ("checkpoints/inputs.json", "has no usable model"),
+                           ("checkpoints/initialisation.json", '"options" must be an object')):
+            with self.subTest(name):
+                run = self.begin("unread-" + pathlib.Path(name).stem)
+                (run / name).unlink()
+                if name == "metrics.jsonl":
+                    (run / name).mkdir()
+                else:
+                    (run / name).write_text("{}" if "/" in name else '{"name": ')
+                before = contents(run)
+                self.stays_out(run, self.resume(run, "--max-steps", 6), 1, name, part)
+                self.assertEqual(contents(run), before)
+
+    def test_a_model_is_no_run(self):
+        model = shutil.copytree(self.model, self.root / "no-run")
+        before = contents(model)
+        for more in ((), ("--resume",)):
+            self.refused(svtune(*self.train_arguments(model, *more)), 1, "is a model directory")
+        self.assertEqual(contents(model), before)
+
     def test_a_directory_without_a_run_is_left_alone(self):
         folder = self.root / "mine"
         folder.mkdir()
@@ -187,6 +220,40 @@ class Changes(Resuming):
                      "--max-steps", 6)
         self.assertFalse(run.exists())
         self.assertEqual(steps_of(other / "run"), [1, 2, 3, 4, 5, 6])
+
+
+class Losses(Resuming):
+    """What is gone from the run's directory and is not needed to go on is told."""
+
+    def test_steps_without_a_line_are_named(self):
+        run = self.begin("lines")
+        lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+        (run / "metrics.jsonl").write_text(lines[0] + lines[3])
+        result = self.goes_on(run, "--max-steps", 6)
+        self.assertIn("metrics.jsonl: holds no line of steps that the run has done: 2 to 3",
+                      result.stderr)
+        self.assertEqual(steps_of(run), [1, 4, 5, 6])
+
+    def test_the_report_keeps_what_it_knows_without_the_lines(self):
+        run = self.begin("no-lines")
+        facts = json.loads((run / "report.json").read_text())["facts"]
+        (run / "metrics.jsonl").unlink()
+        self.assertIn("has done: 1 to 4", self.goes_on(run, "--max-steps", 5).stderr)
+        kept = json.loads((run / "report.json").read_text())["facts"]
+        self.assertEqual([fact["label"] for fact in kept], [fact["label"] for fact in facts])
+        (run / "report.json").unlink()
+        self.assertIn("report.json: is gone", self.goes_on(run, "--max-steps", 6).stderr)
+
+    def test_a_run_whose_checkpoints_are_gone_says_that_it_begins_anew(self):
+        run = self.begin("no-checkpoints")
+        shutil.rmtree(run / "checkpoints")
+        self.assertIn("the run has done 4 steps and no checkpoint of them is there; it begins anew",
+                      self.goes_on(run).stderr)
+
+    def test_without_the_record_of_its_inputs_the_run_warns(self):
+        run = self.begin("no-inputs")
+        (run / "checkpoints" / "inputs.json").unlink()
+        self.assertIn("checkpoints/inputs.json is not there", self.goes_on(run).stderr)
 
 
 class Places(Resuming):
