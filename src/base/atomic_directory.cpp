@@ -25,6 +25,14 @@ fs::path without_trailing_slash(fs::path path) {
   return path.has_filename() ? path : path.parent_path();
 }
 
+// Where a link to a directory leads; other paths as they are.
+fs::path through_link(fs::path path) {
+  std::error_code failed;
+  if (!fs::is_symlink(path, failed) || !fs::is_directory(path, failed)) return path;
+  fs::path target = fs::canonical(path, failed);
+  return failed ? path : target;
+}
+
 void require_usable(const fs::path& path, IfExists if_exists) {
   std::error_code error;
   const fs::file_status status = fs::symlink_status(path, error);
@@ -80,7 +88,7 @@ void exchange(fs::path& staging, const fs::path& path) {
 }  // namespace
 
 AtomicDirectory::AtomicDirectory(fs::path path, IfExists if_exists)
-    : path_(without_trailing_slash(std::move(path))), if_exists_(if_exists) {
+    : path_(through_link(without_trailing_slash(std::move(path)))), if_exists_(if_exists) {
   if (path_.empty() || path_.filename() == "." || path_.filename() == "..") {
     throw FileError(path_.string(), "is not a name for a new directory");
   }

@@ -108,6 +108,10 @@ std::string hint_of_errno(int error) {
     case ENOENT:
     case ENOTDIR:
       return "check the spelling of the path";
+    case ELOOP:
+      return "a symbolic link on the way leads back to itself";
+    case ENAMETOOLONG:
+      return "choose a shorter name";
     case EMFILE:
       return "raise the limit of open files (ulimit -n)";
     default:

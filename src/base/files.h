@@ -62,7 +62,8 @@ class AtomicFile {
 
 enum class IfExists { kFail, kReplace };
 
-// A directory that appears under `path` when commit() is called; fill staging() until then.
+// A directory that appears under `path` when commit() is called; fill staging() until then. A link
+// to a directory stays, and that one is meant.
 // kFail: an existing `path` must be an empty directory, checked now and at commit. kReplace:
 // an existing directory is exchanged for the new one and removed. What killed processes left
 // behind of the same target is removed first.

@@ -159,6 +159,19 @@ TEST_F(Files, DirectoryRefusesOrReplacesExistingContent) {
   EXPECT_EQ(entries(), 1U);
 }
 
+TEST_F(Files, LinkToADirectoryStays) {
+  std::filesystem::create_directory(root_ / "real");
+  std::filesystem::create_directory_symlink("real", root_ / "link");
+  for (const IfExists if_exists : {IfExists::kFail, IfExists::kReplace}) {
+    AtomicDirectory folder(root_ / "link" / "", if_exists);
+    write_file_atomic(folder.staging() / "a", "text");
+    folder.commit();
+    EXPECT_TRUE(std::filesystem::is_symlink(root_ / "link"));
+    EXPECT_EQ(read_file(root_ / "real" / "a", 99), "text");
+  }
+  EXPECT_THROW(AtomicDirectory(root_ / "link"), FileError);
+}
+
 TEST_F(Files, TheNextWriterRemovesWhatKilledOnesLeftOfItsTarget) {
   const std::string dead = ".svtune-tmp-999999999-0";  // above pid_max, so nobody owns it
   const auto touch = [&](const std::string& name) {

@@ -29,6 +29,31 @@ def starts(result):
     return len(re.findall(r"calling preinit: ", result.stderr))
 
 
+class ClosedStreams(harness.Base):
+    """A shell's <&- and >&-, as of a daemon: no file may take a stream's number."""
+
+    def started(self, closed, *arguments):
+        line = 'exec "$@" ' + " ".join(closed)
+        return subprocess.run(["bash", "-c", line, "bash", *command(*arguments)],
+                              capture_output=True, text=True, timeout=60)
+
+    def test_a_run_trains_and_a_lost_output_is_an_error(self):
+        for i, (closed, code) in enumerate(((["<&-"], 0), (["2>&-"], 0), (["<&-", ">&-"], 1),
+                                            (["<&-", ">&-", "2>&-"], 1))):
+            with self.subTest(closed=closed):
+                run = self.root / f"closed-{i}"
+                result = self.started(closed, *self.train_arguments(run, steps=2))
+                self.assertEqual(result.returncode, code, result.stderr)
+                self.assertEqual(harness.steps_of(run), [1, 2])
+                self.assertTrue((run / "adapter" / "adapter_model.safetensors").exists())
+                if code and "2>&-" not in closed:
+                    self.assertIn("standard output could not be written", result.stderr)
+
+    def test_closed_input_is_an_error(self):
+        result = self.started(["<&-"], "tokenize", "--model", self.model)
+        self.refused(result, 1, "standard input")
+
+
 class Restart(harness.Base):
     def settings(self, **settings):
         result = svtune("--version", env=environment(OMP_DISPLAY_ENV="VERBOSE", **settings))

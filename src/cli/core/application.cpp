@@ -1,12 +1,15 @@
 #include "cli/core/application.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <new>
 
+#include "base/files.h"
 #include "base/text_util.h"
 #include "cli/core/interrupt.h"
 #include "cli/core/terminal.h"
@@ -44,10 +47,25 @@ int report_current(std::ostream& err, const std::string& help) {
     return report(err, error.what(), error.hint().empty() ? fallback : error.hint(), usage ? 2 : 1);
   } catch (const std::bad_alloc&) {
     return report(err, "out of memory", "use a smaller batch or model, or free memory", 1);
+  } catch (const std::filesystem::filesystem_error& error) {
+    // Where a path was only looked at.
+    const std::string hint = hint_of_errno(error.code().value());
+    return report(err, error.path1().string() + ": " + error.code().message(),
+                  hint.empty() ? kLookAtFile : hint, 1);
   } catch (const std::exception& error) {
     return report(err, first_line(error.what()), help, 1);
   } catch (...) {
     return report(err, "", help, 1);
+  }
+}
+
+// A stream that the caller has closed leaves its number to the next file that is opened, and what is
+// printed would be written into that. What takes its place is open the other way round: reading and
+// writing fail as they would without.
+void hold_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) >= 0) continue;
+    if (::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) return;
   }
 }
 
@@ -109,6 +127,7 @@ int run_application(const ProgramInfo& program, const std::vector<Command>& comm
 
 int run_main(const ProgramInfo& program, const std::vector<Command>& commands, int argc,
              char** argv) {
+  hold_standard_streams();
   end_process_on_signals();
   const int code = run_application(program, commands, {argv + std::min(argc, 1), argv + argc},
                                    std::cout, std::cerr);
