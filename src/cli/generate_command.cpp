@@ -22,6 +22,30 @@ struct Question {
   std::int32_t adapter = 0;
 };
 
+constexpr const char *kAnswer = "answer", *kReference = "reference";
+
+// The data's own, which stays beside the model's, as eval --answers names it.
+bool has_answer(const Json& line) {
+  const auto own = line.find(kAnswer);
+  return own != line.end() && !is_empty_value(*own);
+}
+
+void add_answer(Json& line, const std::string& text) {
+  if (has_answer(line)) {
+    Json reference = std::move(line[kAnswer]);
+    line[kReference] = std::move(reference);
+  }
+  line[kAnswer] = text;
+}
+
+void require_place_for_answer(const Json& line, const std::string& place) {
+  if (!has_answer(line) || !line.contains(kReference)) return;
+  throw FileError(place,
+                  "has the columns answer and reference; the answer of the model would take the "
+                  "place of one of them",
+                  "Give one of them another name.");
+}
+
 void answer_prompts(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions text,
                     const std::vector<std::string>& prompts, std::ostream& out) {
   for (const std::string& prompt : prompts) {
@@ -34,14 +58,12 @@ void answer_prompts(LoadedModel& loaded, const ExampleEncoder& encoder, TextOpti
   }
 }
 
-constexpr const char* kAnswerField = "answer";
-
 // What the lines of --input hold.
 struct Seen {
   explicit Seen(const ColumnMap& columns) : reader(columns) {}
   QuestionReader reader;
-  EncodeStats stats;                  // of their messages
-  std::int64_t replaced_answers = 0;  // that the output has the model's answer in place of
+  EncodeStats stats;              // of their messages
+  std::int64_t moved_answers = 0;  // that the output has as references
 
   void count(const Json& line, const Example& example, const TokenizedExample& prompt,
              const PromptTemplate& written) {
@@ -49,8 +71,7 @@ struct Seen {
     stats.folded += prompt.folded_system ? 1 : 0;
     stats.lost += prompt.lost_messages;
     for (const std::string& field : written.unread_fields(example)) ++stats.unread_fields[field];
-    const auto answer = line.find(kAnswerField);
-    replaced_answers += answer != line.end() && !is_empty_value(*answer) ? 1 : 0;
+    moved_answers += has_answer(line) ? 1 : 0;
   }
 };
 
@@ -64,10 +85,10 @@ void tell_losses(const Seen& seen, const GenerateCommandOptions& options, const 
   if (seen.stats.examples == 0) context.warn(name + ": no line with a prompt");
   if (!unused.empty()) context.warn(name + ": " + unused);
   for (const std::string& loss : message_losses(name, seen.stats)) context.warn(loss);
-  if (seen.replaced_answers == 0) return;
-  context.warn(name + ": " + std::to_string(seen.replaced_answers) + " of " +
-               std::to_string(seen.stats.examples) + " lines have a column \"" + kAnswerField +
-               "\", which holds the model's answer in the output");
+  if (seen.moved_answers == 0) return;
+  context.warn(name + ": the column answer of " + std::to_string(seen.moved_answers) +
+               (seen.moved_answers == 1 ? " line" : " lines") +
+               " is written as reference, beside the model's answer");
 }
 
 // The questions of --input, one after another.
@@ -77,6 +98,7 @@ void for_each_question(const GenerateCommandOptions& options, const LoadedModel&
   const std::int64_t vocab = loaded.model.spec().vocab_size;
   for_each_json_line(*options.input, [&](std::int64_t number, Json line) {
     const std::string place = line_place(*options.input, number);
+    require_place_for_answer(line, place);
     const Example example = seen.reader.question(line, place);
     std::vector<std::int32_t> ids;
     try {
@@ -115,7 +137,7 @@ void answer_file(LoadedModel& loaded, const ExampleEncoder& encoder, TextOptions
       }
       const auto answers = generate_text(*loaded.model.net, encoder.tokenizer(), prompts, text);
       for (std::size_t i = 0; i < waiting.size(); ++i) {
-        waiting[i].line[kAnswerField] = answers[i].text;
+        add_answer(waiting[i].line, answers[i].text);
         writer.write(waiting[i].line);
       }
       text.tokens.first_index += waiting.size();

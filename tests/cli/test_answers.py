@@ -50,6 +50,20 @@ class Answers(harness.Base):
         self.assertEqual(self.answers([question]), [without])
         self.assertEqual(self.answers([{"question": "Name it."}]), [without])
 
+    def test_answers_of_the_data_stay_beside_those_of_the_model(self):
+        given = [{"question": "Name it.", "answer": "blue"}, {"question": "Name it."}]
+        ask = write_rows(self.root / "known.jsonl", given)
+        for source, text in ((ask, None), ("-", ask.read_text())):
+            result = svtune("generate", "--model", self.model, "--input", source,
+                            "--max-new-tokens", 2, input=text)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            one, other = map(json.loads, result.stdout.splitlines())
+            self.assertEqual(one, other | {"reference": "blue"})
+            self.assertIn("the column answer of 1 line is written as reference", result.stderr)
+        ask = write_rows(self.root / "both.jsonl", given[1:] + [given[0] | {"reference": "red"}])
+        self.refused(svtune("generate", "--model", self.model, "--input", ask), 1,
+                     "both.jsonl:2", "answer and reference")
+
     def test_columns_of_prompts_are_used_or_named(self):
         ask = write_rows(self.root / "columns.jsonl",
                          [{"prompt": "a", "context": "b"}, {"instruction": "c", "id": 3}])
@@ -70,7 +84,7 @@ class Answers(harness.Base):
                          [{"question": "a", "answer": "gold"}, {"question": "b", "answer": ""}])
         result = svtune("generate", "--model", self.model, "--input", ask, "--max-new-tokens", 1)
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn(f'{ask}: 1 of 2 lines have a column "answer"', result.stderr)
+        self.assertIn(f"{ask}: the column answer of 1 line is written as reference", result.stderr)
 
     def test_messages_of_prompts_are_used_or_named(self):
         template = self.root / "no-tools.jinja"
