@@ -73,15 +73,6 @@ void inspect_gguf(const InspectOptions& options, std::ostream& out) {
   print_tensors(list_tensors(file), options.tensors, out);
 }
 
-// Whether config.json is that of an encoder or an image model without a head: BertModel, ViTModel.
-bool is_bare(const Json& config) {
-  const Family* family = family_of(config);
-  if (family == nullptr || family->encoder_class.empty()) return false;
-  const auto classes = config.find("architectures");
-  return classes != config.end() && classes->is_array() && !classes->empty() &&
-         classes->front() == family->encoder_class + "Model";
-}
-
 void inspect_model(const InspectOptions& options, std::ostream& out) {
   const std::filesystem::path config = options.path / "config.json";
   const Json json = read_json_file(config);

@@ -79,6 +79,13 @@ Loaded load_candidate(const std::filesystem::path& base, const std::filesystem::
   return {std::make_unique<LoadedModel>(load_for_command(options, context)), whole};
 }
 
+// A base without a head is loaded with one of the candidates' kind; heads are not compared.
+NewHead head_of(const Model& candidate) {
+  const ArchSpec& spec = candidate.spec();
+  if (spec.task == HeadTask::kNextToken) return {};
+  return {spec.task, std::max<std::int64_t>(1, spec.num_labels)};
+}
+
 }  // namespace
 
 int inspect_compare(const std::filesystem::path& base, const std::vector<std::string>& candidates,
@@ -86,17 +93,21 @@ int inspect_compare(const std::filesystem::path& base, const std::vector<std::st
                     const CompareCommandOptions& options, CommandContext& context) {
   const std::vector<NamedPath> named = parse_named_paths(candidates, "--compare");
   std::optional<AtomicFile> page;  // begun before the work, which a wrong path would waste
-  if (common.output) page.emplace(*common.output);
-  ModelOptions base_options;
-  base_options.model = base;
-  base_options.threads = common.threads;
-  const LoadedModel loaded = load_for_command(base_options, context);
+  if (common.output) {
+    require_page_place(*common.output);
+    page.emplace(*common.output);
+  }
   std::vector<Loaded> others;
   std::vector<Candidate> compared;
   for (const NamedPath& one : named) {
     others.push_back(load_candidate(base, one.path, common, context));
     compared.push_back({&others.back().model->model, others.back().whole});
   }
+  ModelOptions base_options;
+  base_options.model = base;
+  base_options.threads = common.threads;
+  const LoadedModel loaded =
+      load_for_weights(base_options, head_of(others.front().model->model), context);
   const auto cache = common.svd_cache ? open_user_svd_cache() : nullptr;
   Progress progress({.label = "decompose", .unit = "layer"});
   CompareOptions analysis;

@@ -139,8 +139,11 @@ int inspect_spectrum(const std::filesystem::path& path, bool each,
                      const SpectrumCommandOptions& options, CommandContext& context) {
   const Subject subject = subject_of(path, options);
   std::optional<AtomicFile> page;  // begun before the work, which a wrong path would waste
-  if (options.output) page.emplace(*options.output);
-  const LoadedModel loaded = load_for_command(subject.model, context);
+  if (options.output) {
+    require_page_place(*options.output);
+    page.emplace(*options.output);
+  }
+  const LoadedModel loaded = load_for_weights(subject.model, {}, context);
   const auto cache = options.svd_cache ? open_user_svd_cache() : nullptr;
   Progress progress({.label = "decompose", .unit = "layer"});
   SpectrumOptions analysis;

@@ -1,6 +1,9 @@
 #include "cli/shared_steps.h"
 
+#include <system_error>
+
 #include "api/prepare_torch.h"
+#include "io/new_head.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -23,14 +26,28 @@ LoadOptions load_options(ComputeDtype dtype) {
   return load;
 }
 
+LoadedModel load_told(const ModelOptions& options, const LoadOptions& load,
+                      CommandContext& context) {
+  prepare_torch(options.threads);
+  LoadedModel loaded = load_with_adapter(options.model, options.adapter, load);
+  for (const std::string& warning : loaded.warnings) context.warn(warning);
+  return loaded;
+}
+
 }  // namespace
 
 LoadedModel load_for_command(const ModelOptions& options, CommandContext& context) {
-  prepare_torch(options.threads);
-  LoadedModel loaded =
-      load_with_adapter(options.model, options.adapter, load_options(options.dtype));
-  for (const std::string& warning : loaded.warnings) context.warn(warning);
-  return loaded;
+  return load_told(options, load_options(options.dtype), context);
+}
+
+LoadedModel load_for_weights(const ModelOptions& options, const NewHead& head,
+                             CommandContext& context) {
+  LoadOptions load = load_options(options.dtype);
+  const std::filesystem::path config = options.model / "config.json";
+  std::error_code failed;
+  const bool readable = !options.adapter && std::filesystem::is_regular_file(config, failed);
+  if (readable && is_bare(read_json_file(config))) load.head = head;
+  return load_told(options, load, context);
 }
 
 LoadedModel load_for_command(const ServedModelOptions& options, CommandContext& context) {

@@ -47,6 +47,10 @@ PromptTemplate prompt_for_command(const LoadedModel& loaded, const PromptOptions
 
 // Sets the thread count, loads, tells the loader's warnings.
 LoadedModel load_for_command(const ModelOptions& options, CommandContext& context);
+// The same to look at the weights: without an adapter, an encoder or an image model that has no
+// head is loaded with `head` (Model::is_made).
+LoadedModel load_for_weights(const ModelOptions& options, const NewHead& head,
+                             CommandContext& context);
 // The same; adapters that have names, or are several, are those of load_with_adapters().
 LoadedModel load_for_command(const ServedModelOptions& options, CommandContext& context);
 

@@ -283,6 +283,10 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   return model;
 }
 
+bool Model::is_made(const Linear& layer) const {
+  return std::ranges::count(made, layer.name() + ".weight") > 0;
+}
+
 std::uint64_t Model::fingerprint() const {
   Hasher64 hasher;
   for (Linear* layer : net->linears()) {

@@ -83,6 +83,8 @@ struct Model {
   // and may stay so.
   std::vector<std::string> made;
 
+  // Whether the weight of a linear layer is one of `made`, and says nothing of the checkpoint.
+  bool is_made(const Linear& layer) const;
   const ArchSpec& spec() const { return net->spec(); }
   at::ScalarType dtype() const { return net->dtype(); }
   // Identity of the whole base: a hash over the stored bytes of all linear weights (reads

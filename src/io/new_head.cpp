@@ -30,6 +30,14 @@ Json with_masked_head(Json config, const Family& family, const std::string& sour
 
 }  // namespace
 
+bool is_bare(const Json& config) {
+  const Family* family = family_of(config);
+  if (family == nullptr || family->encoder_class.empty()) return false;
+  const auto classes = config.find("architectures");
+  return classes != config.end() && classes->is_array() && !classes->empty() &&
+         classes->front() == family->encoder_class + "Model";
+}
+
 Json with_head(Json config, const NewHead& head, const std::string& source) {
   const Family* family = family_of(config);
   if (family == nullptr || family->encoder_class.empty()) {

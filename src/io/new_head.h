@@ -18,6 +18,9 @@ struct NewHead {
   std::uint64_t seed = 0;               // of the weights that are made
 };
 
+// Whether config.json is that of an encoder or an image model without a head: BertModel, ViTModel.
+bool is_bare(const Json& config);
+
 // config.json of the model with the head: architectures, id2label, label2id, problem_type; of a
 // part that was saved alone (CLIP's tower for images) that of the whole, which has the head. Throws
 // FileError naming `source` when the family has no such head, ModelError for numbers of

@@ -123,7 +123,7 @@ std::vector<ComparedLayer> compare_weights(const Model& base,
   };
   std::vector<Work> work;
   for (const Linear* layer : base.net->linears()) {
-    if (layer == &base.net->head()) continue;
+    if (layer == &base.net->head() || base.is_made(*layer)) continue;
     Work one{layer, {}};
     for (std::size_t c = 0; c < candidates.size(); ++c) {
       one.changed.push_back(counterpart(*layer, candidates[c], by_name[c]));

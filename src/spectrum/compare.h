@@ -41,8 +41,8 @@ struct Candidate {
   bool whole = false;  // compared by its weights; else by its adapters
 };
 
-// One entry for each linear layer but the output head that some candidate changes, in the model's
-// order. Throws ModelError naming the layer whose weight is not finite, or that a candidate has in
+// One entry for each linear layer but the output head and those that were made at random that some
+// candidate changes, in the model's order. Throws ModelError naming the layer whose weight is not finite, or that a candidate has in
 // another shape or not at all.
 std::vector<ComparedLayer> compare_weights(const Model& base,
                                            const std::vector<Candidate>& candidates,

@@ -86,7 +86,8 @@ SpectrumLayer analyse_linear(const Linear& linear, const SpectrumOptions& option
 std::vector<SpectrumLayer> analyse_spectrum(const Model& model, const SpectrumOptions& options) {
   std::vector<const Linear*> linears;
   for (const Linear* linear : model.net->linears()) {
-    if (linear != &model.net->head() && linear->base().defined()) linears.push_back(linear);
+    if (linear == &model.net->head() || model.is_made(*linear)) continue;
+    if (linear->base().defined()) linears.push_back(linear);
   }
   const auto count = static_cast<std::int64_t>(linears.size());
   std::vector<SpectrumLayer> layers(linears.size());

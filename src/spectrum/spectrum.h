@@ -20,9 +20,9 @@ struct SpectrumOptions {
   SvdCache* cache = nullptr;  // may be absent
 };
 
-// One entry for each linear layer but the output head, in the model's order; `update` where
-// the layer carries an adapter. One full decomposition per layer. Throws ModelError naming the
-// layer whose weight is not finite.
+// One entry for each linear layer but the output head and those that were made at random, in the
+// model's order; `update` where the layer carries an adapter. One full decomposition per layer.
+// Throws ModelError naming the layer whose weight is not finite.
 std::vector<SpectrumLayer> analyse_spectrum(const Model& model, const SpectrumOptions& options);
 
 // The same for one weight [out, in] and its change, which may be undefined.

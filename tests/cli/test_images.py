@@ -44,6 +44,16 @@ class Learning(Images):
         self.assertIn("Family vit", shown.stdout)
         self.assertIn("No head", shown.stdout)
 
+    def test_weights_of_a_model_without_a_head_are_looked_at(self):
+        run = self.root / "compared"
+        self.learn(run)
+        for more in (("--spectrum",), ("--compare", run), ("--compare", f"a={run / 'adapter'}")):
+            with self.subTest(more=more):
+                shown = svtune("inspect", self.vit, *more)
+                self.assertEqual(shown.returncode, 0, shown.stderr)
+                self.assertIn("query", shown.stdout)
+                self.assertNotIn("classifier", shown.stdout)
+
     def test_methods_learn_and_what_they_saved_predicts(self):
         for method, more in (("lora", []), ("svft", []), ("full", ["--part", "head"])):
             with self.subTest(method=method):
