@@ -2,6 +2,7 @@
 
 #include "base/errors.h"
 #include "base/files.h"
+#include "report/html.h"
 #include "report/report.h"
 #include "report/run_files.h"
 
@@ -12,6 +13,7 @@ int run(const ReportOptions& options, CommandContext& context) {
     throw UsageError("--names: got " + std::to_string(options.names.size()) +
                      ", need one for each of " + std::to_string(options.runs.size()) + " runs");
   }
+  require_page_place(options.output);
   std::vector<RunFiles> runs;
   for (std::size_t i = 0; i < options.runs.size(); ++i) {
     runs.push_back(load_run_files(options.runs[i]));

@@ -1,8 +1,12 @@
 #include "report/html.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <fstream>
+#include <string_view>
 
+#include "base/errors.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
 
@@ -33,6 +37,18 @@ TickUnit tick_unit(double largest, NumberStyle style) {
 }
 
 }  // namespace
+
+void require_page_place(const std::filesystem::path& path) {
+  constexpr std::string_view kPage = "<!doctype html";
+  std::error_code failed;
+  if (!std::filesystem::is_regular_file(path, failed)) return;
+  std::array<char, kPage.size()> start{};
+  std::ifstream file(path, std::ios::binary);
+  file.read(start.data(), start.size());
+  const std::string_view got(start.data(), static_cast<std::size_t>(file.gcount()));
+  if (got.empty() || to_lower_ascii(got) == kPage) return;
+  throw FileError(path.string(), "exists already and is no HTML page", "Choose another --output.");
+}
 
 std::string escape_html(std::string_view text) {
   std::string repaired;

@@ -386,6 +386,42 @@ class Directories(Refusing):
         self.assertEqual(os.listdir(taken), ["notes.txt"])
         self.refused(svtune(*self.train_arguments(taken / "notes.txt")), 1, "notes.txt")
 
+    def test_links_that_lead_nowhere_or_back_are_named(self):
+        (self.root / "loop").symlink_to("loop")
+        (self.root / "nowhere-link").symlink_to("no-target")
+        for option, link, part in (("--output", "loop", "Too many levels"),
+                                   ("--output", "loop/run", "Too many levels"),
+                                   ("--model", "loop", "Too many levels"),
+                                   ("--data", "loop", "Too many levels"),
+                                   ("--output", "nowhere-link", "leads nowhere"),
+                                   ("--output", "x" * 300, "too long")):
+            with self.subTest(option=option, link=link[:20]):
+                arguments = self.train_arguments(self.root / "linked")
+                arguments[arguments.index(option) + 1] = self.root / link
+                result = svtune(*arguments)
+                self.refused(result, 1, part, link[:20])
+                self.assertNotIn("lists the options", result.stderr)
+                self.assertFalse((self.root / "linked").exists())
+
+    def test_pages_and_answers_take_no_place_of_what_they_are_made_of(self):
+        run = self.root / "for-pages"
+        self.train(run, steps=1)
+        before = contents(self.root)
+        for output in (run / "metrics.jsonl", run / "config.json", self.model / "tokenizer.json"):
+            self.refused(svtune("report", run, "--output", output), 1, output.name, "no HTML page")
+            self.refused(svtune("inspect", self.model, "--spectrum", "--output", output), 1,
+                         output.name, "no HTML page")
+        self.refused(svtune("eval", "--model", self.model, "--data", self.data, "--template",
+                            "alpaca", "--task", "exact-match", "--answers", self.data), 2,
+                     "--answers names the file of --data")
+        self.assertEqual(contents(self.root), before)
+        page = svtune("report", run, "--output", run / "report.html")
+        self.assertEqual(page.returncode, 0, page.stderr)
+
+    def test_paths_that_config_json_cannot_name_are_refused(self):
+        model = shutil.copytree(self.model, self.root / os.fsdecode(b"model-\xff"))
+        self.refused_train(2, "--model: the path is not UTF-8", model=model)
+
     def test_demo_data_leave_other_files_alone(self):
         folder = self.root / "problems"
         command = ("demo-data", "--train", 5, "--test", 2, "--output")
