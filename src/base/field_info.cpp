@@ -75,9 +75,12 @@ std::string check_number(const FieldInfo& info, const Json& value) {
       whole_needed ? fits_integer_type(info, value) : std::isfinite(value.get<double>());
   if (fits && in_range(info, value.get<double>())) return "";
   std::string allowed = field_range_text(info);
-  if (allowed.empty()) {
-    allowed = whole_needed ? std::to_string(info.type_min) + " to " + std::to_string(info.type_max)
-                           : "finite numbers";
+  if (whole_needed && (allowed.empty() || !fits)) {
+    const bool has_min = std::isfinite(info.min);
+    allowed = (has_min ? number_text(info.min) : std::to_string(info.type_min)) + " to " +
+              (std::isfinite(info.max) ? number_text(info.max) : std::to_string(info.type_max));
+  } else if (allowed.empty()) {
+    allowed = "finite numbers";
   }
   return "got " + quoted(value) + ", allowed " + allowed;
 }
