@@ -15,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kInputsFile[] = "checkpoints/inputs.json";
+constexpr char kQuantized[] = "quantized";
 
 // With what each entry is called in messages.
 template <class Inputs, class Visit>
@@ -87,6 +88,7 @@ void save_inputs(const fs::path& run, const RunInputs& inputs) {
   each_input(inputs, [&json](const char* key, const std::string& value, const char*) {
     json[key] = value;
   });
+  if (!inputs.quantized.empty()) json[kQuantized] = inputs.quantized;
   fs::create_directories((run / kInputsFile).parent_path());
   write_file_atomic(run / kInputsFile, dump_json(json, {.indent = 2, .final_newline = true}));
 }
@@ -103,7 +105,20 @@ std::optional<RunInputs> read_inputs(const fs::path& run) {
     }
     value = found->get<std::string>();
   });
+  const Json quantized = json.value(kQuantized, Json(""));
+  if (!quantized.is_string()) throw FileError(file.string(), "has no usable quantized");
+  inputs.quantized = quantized.get<std::string>();
   return inputs;
+}
+
+void add_quantized_base(RunInputs& inputs, const TrainSession& session,
+                        const std::optional<RunInputs>& begun) {
+  if (!session.options.model.base_dtype) return;
+  const fs::path& base = session.model.path;
+  inputs.quantized = hex64(model_hash(base));
+  if (!begun || begun->quantized.empty() || begun->quantized == inputs.quantized) return;
+  throw FileError(base.string(), "is not the quantised base that the run began with",
+                  "Remove " + base.parent_path().string() + ": the run makes it again.");
 }
 
 void require_same_inputs(const RunInputs& begun, const RunInputs& now) {

@@ -16,6 +16,8 @@ struct RunInputs {
   std::string examples;  // hash of the tokens of some of them: tokenizer and prompts
   std::string adapter;   // hash of the one that training goes on from; "" without
   std::string dtype;     // of the arithmetic, e.g. "bf16"
+  // Hash of the base that the run quantised for itself; "" without one and in older files.
+  std::string quantized = {};
 };
 
 RunInputs inputs_of(const TrainSession& session);
@@ -23,6 +25,11 @@ RunInputs inputs_of(const TrainSession& session);
 // RUN/checkpoints/inputs.json; nullopt when there is none.
 void save_inputs(const std::filesystem::path& run, const RunInputs& inputs);
 std::optional<RunInputs> read_inputs(const std::filesystem::path& run);
+
+// Takes the hash of the quantised base that `session` has entered, if any. Throws FileError when
+// `begun`, which may be absent, knows another one: its file is damaged.
+void add_quantized_base(RunInputs& inputs, const TrainSession& session,
+                        const std::optional<RunInputs>& begun);
 
 // Throws ModelError naming the options whose content is not what the run began with.
 void require_same_inputs(const RunInputs& begun, const RunInputs& now);

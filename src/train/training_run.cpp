@@ -117,9 +117,9 @@ RunLogOptions log_options(TrainSession& session, const Attached& attached,
 }
 
 // What a run goes on with must be what it began with; the options are compared already.
-void check_inputs(const std::filesystem::path& run, const RunInputs& inputs,
-                  RunObserver& observer) {
-  if (const std::optional<RunInputs> begun = read_inputs(run)) {
+void check_inputs(const std::filesystem::path& run, const std::optional<RunInputs>& begun,
+                  const RunInputs& inputs, RunObserver& observer) {
+  if (begun) {
     require_same_inputs(*begun, inputs);
   } else if (has_checkpoint(run)) {
     observer.warning(run.string() +
@@ -246,8 +246,12 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   if (given.run.resume && !directory.holds_run()) observer.begins_instead();
   TrainSession session = prepare_session(
       given, observer, directory.holds_run() ? begun_arithmetic(run) : std::nullopt);
-  const RunInputs inputs = inputs_of(session);
-  if (directory.holds_run()) check_inputs(run, inputs, observer);
+  RunInputs inputs = inputs_of(session);
+  std::optional<RunInputs> begun;
+  if (directory.holds_run()) {
+    begun = read_inputs(run);
+    check_inputs(run, begun, inputs, observer);
+  }
   const bool restart = directory.holds_run() && has_checkpoint(run);
   const auto begin = [&](const TrainOptions& options) {
     directory.begin(options);
@@ -259,6 +263,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   // A quantised base is written first of all, and a killed run must find it again.
   if (session.options.model.base_dtype && !restart) begin(given);
   enter_quantized_base(session, observer);
+  add_quantized_base(inputs, session, begun);
   Attached attached = attach_for_run(session, restart, base.samples, observer);
   const RunPlan plan = plan_of(session, attached);
   observer.planned(plan);

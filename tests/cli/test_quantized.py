@@ -87,6 +87,28 @@ class Quantized(harness.Base):
         weights = "adapter/adapter_model.safetensors"
         self.assertEqual((whole / weights).read_bytes(), (broken / weights).read_bytes())
 
+    def test_a_damaged_quantised_base_is_not_trained_on(self):
+        run = self.root / "damaged-base"
+        options = ["--base-dtype", "nf4", "--save-every", 1, "--keep-checkpoints", 100]
+        self.train(run, *options)
+        shutil.rmtree(run / "checkpoints" / "step-6")
+        wanted = (run / "adapter/adapter_model.safetensors").read_bytes()
+        weights = run / "quantized/base/model.safetensors"
+        whole = weights.read_bytes()
+        header = json.loads(whole[8:8 + int.from_bytes(whole[:8], "little")])
+        name = next(name for name in header if name.endswith("q_proj.weight"))
+        place = 8 + int.from_bytes(whole[:8], "little") + header[name]["data_offsets"][0]
+        weights.write_bytes(whole[:place] + bytes([whole[place] ^ 0x77]) + whole[place + 1:])
+        before = harness.contents(run)
+        arguments = self.train_arguments(run, *options, "--resume")
+        self.refused(svtune(*arguments), 1, "quantized/base", "is not the quantised base")
+        self.assertEqual(harness.contents(run), before)
+        shutil.rmtree(run / "quantized")
+        result = svtune(*arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("Resumed at step 5", result.stdout)
+        self.assertEqual((run / "adapter/adapter_model.safetensors").read_bytes(), wanted)
+
     def test_answers_of_the_base_are_kept_from_the_start_of_the_run(self):
         def samples(run):
             return json.loads((run / "report.json").read_text())["samples"]
