@@ -108,6 +108,8 @@ std::string hint_of_errno(int error) {
     case ENOENT:
     case ENOTDIR:
       return "check the spelling of the path";
+    case EFBIG:
+      return "raise the limit of file sizes (ulimit -f)";
     case ELOOP:
       return "a symbolic link on the way leads back to itself";
     case ENAMETOOLONG:

@@ -547,6 +547,20 @@ class Faults(Refusing):
             self.train(run, "--save-every", 1, "--resume", method="full", steps=2)
             self.assertEqual(harness.steps_of(run), [1, 2])
 
+    def test_files_beyond_the_limit_of_sizes_are_errors(self):
+        run = self.root / "for-limit"
+        self.train(run, steps=1)
+        adapter = ("--model", self.model, "--adapter", run / "adapter", "--output")
+        for command in (("merge", *adapter, self.root / "limited"),
+                        tuple(self.train_arguments(self.root / "limited", method="full"))):
+            with self.subTest(command[0]):
+                before = set(self.root.iterdir())
+                line = ["bash", "-c", 'ulimit -f 16; exec "$@"', "bash", *harness.command(*command)]
+                result = subprocess.run(line, capture_output=True, text=True, timeout=harness.LIMIT)
+                self.refused(result, 1, "File too large", "ulimit -f")
+                left = set(self.root.iterdir()) - before
+                self.assertLessEqual(left, {self.root / "limited"} if command[0] == "train" else set())
+
     def test_full_disk_leaves_nothing_half_written(self):
         run = self.root / "for-disk"
         self.train(run, steps=1)

@@ -85,6 +85,8 @@ const std::atomic<bool>& interrupt_requested() { return g_requested; }
 int interrupt_exit_code() { return g_signal == 0 ? 0 : 128 + g_signal; }
 
 void end_process_on_signals() {
+  // Beyond the limit of file sizes (ulimit -f) a write then fails, as on a full disk.
+  ::signal(SIGXFSZ, SIG_IGN);
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return;  // the signals keep their default action
   try {

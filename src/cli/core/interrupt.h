@@ -14,7 +14,7 @@ const std::atomic<bool>& interrupt_requested();
 int interrupt_exit_code();
 
 // From here on each of these signals removes what is half written (base/temporaries.h) and ends the
-// process with interrupt_exit_code(), wherever it is. To be called once.
+// process with interrupt_exit_code(), wherever it is, and SIGXFSZ is ignored. To be called once.
 void end_process_on_signals();
 
 // Does not return once such a signal has come: what it is to end must not report an error or end in
