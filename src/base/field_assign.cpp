@@ -119,6 +119,22 @@ void settle_exclusions(std::vector<FieldInput>& inputs, const std::vector<FieldI
   }
 }
 
+// An empty path takes back what a file or a preset gives. Alone it is a shell's variable that is not
+// set, and the command would do without what was meant.
+void refuse_empty_paths(const std::vector<FieldInput>& inputs, const std::vector<FieldInfo>& known,
+                        Problems& problems) {
+  for (const FieldInput& input : inputs) {
+    const FieldInfo* info = input.from_text ? find_info(known, input.name) : nullptr;
+    if (info == nullptr || info->required) continue;
+    if (info->kind != FieldKind::kPath && info->path == PathHint::kAny) continue;
+    const bool takes_back = std::ranges::any_of(inputs, [&](const FieldInput& other) {
+      return other.name == input.name && !other.from_text;
+    });
+    if (takes_back || std::ranges::count(input.texts, "") == 0) continue;
+    problems.add(input.label + ": got an empty path", "Leave it out where there is none.");
+  }
+}
+
 FieldLookup lookup_in(std::vector<Field>& fields) {
   return [&fields](std::string_view option) -> const Json* {
     const Field* field = find_field(fields, option);
@@ -220,6 +236,7 @@ void assign_fields(const FieldSource& source, const std::vector<FieldInput>& giv
                    const std::vector<FieldInfo>& known) {
   Problems problems;
   std::vector<FieldInput> inputs = given;
+  refuse_empty_paths(given, known, problems);
   settle_exclusions(inputs, known, problems);
   assign_all(source, inputs, known, problems);
   // Each goes back at most once.

@@ -131,6 +131,17 @@ class Options(Refusing):
         self.assertIn("2 x q_proj", shown.stdout)
         self.assertIn("1 x lm_head", shown.stdout)
 
+    def test_empty_paths_are_refused_unless_they_take_something_back(self):
+        ask = ("--model", self.model, "--data", self.data, "--template", "alpaca", "--limit", 2)
+        self.refused(svtune("eval", *ask, "--adapter", ""), 2, "--adapter: got an empty path")
+        self.refused_train(2, "--config: got an empty path", more=("--config", ""))
+        self.refused_train(2, "--eval-data: got an empty path", more=("--eval-data", ""))
+        config = self.root / "evaluating.json"
+        config.write_text(json.dumps({"eval_data": str(self.root / "nowhere.jsonl")}))
+        result = svtune(*self.train_arguments(self.root / "taken-back", "--config", config,
+                                              "--eval-data", "", steps=1))
+        self.assertEqual(result.returncode, 0, result.stderr)
+
     def test_prompt_may_look_like_an_option(self):
         result = svtune("generate", "--model", self.model, "--prompt", "--help",
                         "--max-new-tokens", 1)

@@ -258,11 +258,15 @@ ParsedLine parse_line(const std::vector<FieldInfo>& known, const std::vector<std
   CLI::App& app = binding.app();
   app.set_help_flag();
   app.allow_extras();
-  if (command.config) app.add_option("-c,--config", line.config);
+  CLI::Option* config = nullptr;
+  if (command.config) config = app.add_option("-c,--config", line.config);
   try {
     app.parse(std::vector<std::string>(std::make_reverse_iterator(end), args.rend()));
   } catch (const CLI::ParseError& error) {
     refuse_parse(error, binding);
+  }
+  if (config != nullptr && config->count() > 0 && line.config.empty()) {
+    throw UsageError("--config: got an empty path", "Leave it out where there is none.");
   }
   line.inputs = binding.inputs();
   line.warnings = binding.overridden();
