@@ -113,10 +113,11 @@ void ExampleStore::add(const TokenizedExample& example, std::uint32_t record) {
   lengths_.push_back(
       example.num_supervised() == 0 ? 0 : static_cast<std::uint32_t>(example.ids.size()));
   if (keep_) kept_.push_back(example);
+  const std::string bytes = packed(example);
+  tokens_.update(bytes);
   if (!split_) return;
   blocks_.push_back({spooled_, record});
   if (keep_) return;
-  const std::string bytes = packed(example);
   spool_.append(bytes);
   spooled_ += bytes.size();
 }

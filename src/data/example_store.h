@@ -11,6 +11,7 @@
 
 #include "base/errors.h"
 #include "base/fields.h"
+#include "base/hash.h"
 #include "data/document_store.h"
 #include "data/encode.h"
 #include "data/random_file.h"
@@ -97,6 +98,8 @@ class ExampleStore final : public DocumentStore {
   const RecordReader& reader() const { return reader_; }
   const ExampleEncoder& encoder() const { return *encoder_; }
   std::uint64_t fingerprint() const override { return index_.fingerprint(); }
+  // Hash of the tokens of all examples and of which of them are learned: tokenizer and prompts.
+  std::uint64_t token_hash() const { return tokens_.digest(); }
 
  private:
   struct Block {  // of a split text, where its tokens are
@@ -123,6 +126,7 @@ class ExampleStore final : public DocumentStore {
   RandomFile spool_;                    // tokens of blocks that are not kept
   std::uint64_t spooled_ = 0;           // bytes
   EncodeStats stats_;
+  Hasher64 tokens_;
 };
 
 // Appends one document to a batch.

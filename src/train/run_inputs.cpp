@@ -15,16 +15,17 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kInputsFile[] = "checkpoints/inputs.json";
-constexpr char kQuantized[] = "quantized";
+constexpr char kTokens[] = "tokens", kQuantized[] = "quantized";
+constexpr const char* kOtherTokens =
+    "--model, --template, --chat-template: another tokenizer, prompt or preprocessor_config.json "
+    "makes another input of the data";
 
 // With what each entry is called in messages.
 template <class Inputs, class Visit>
 void each_input(Inputs& inputs, Visit visit) {
   visit("model", inputs.model, "--model: the weights or the configuration are others");
   visit("data", inputs.data, "--data: the training data have changed");
-  visit("examples", inputs.examples,
-        "--model, --template, --chat-template: another tokenizer, prompt or "
-        "preprocessor_config.json makes another input of the data");
+  visit("examples", inputs.examples, kOtherTokens);
   visit("adapter", inputs.adapter, "--adapter: its files have changed");
   visit("dtype", inputs.dtype, "--dtype: the run computes in another arithmetic");
 }
@@ -57,12 +58,25 @@ std::string hash_of_documents(const DocumentStore& store) {
   return hex64(hasher.digest());
 }
 
+// Documents that are all in memory.
+std::string hash_of_tokens(const DocumentStore& store) {
+  Hasher64 hasher;
+  for (std::int64_t i = 0; i < store.size(); ++i) {
+    PackedBatch document;
+    store.append_to(document, i);
+    hasher.update(std::as_bytes(std::span(document.tokens)));
+    hasher.update(std::as_bytes(std::span(document.token_types)));
+    hasher.update(std::as_bytes(std::span(document.offsets)));
+  }
+  return hex64(hasher.digest());
+}
+
 // The files that say what the adapter is and does.
 std::string hash_of_adapter(const fs::path& folder) {
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string kind = entry.path().extension().string();
-    if (kind == ".json" || kind == ".safetensors") files.push_back(entry.path());
+    if (kind == ".json" || kind == ".safetensors" || kind == ".bin") files.push_back(entry.path());
   }
   std::ranges::sort(files);
   Hasher64 hasher;
@@ -78,9 +92,16 @@ std::string hash_of_adapter(const fs::path& folder) {
 
 RunInputs inputs_of(const TrainSession& session) {
   const TrainModelOptions& model = session.options.model;
-  return {hex64(model_hash(model.model)), hex64(session.documents().fingerprint()),
-          session.data ? hash_of_examples(*session.data) : hash_of_documents(*session.labelled),
-          model.adapter ? hash_of_adapter(*model.adapter) : "", dtype_text(session.model.dtype())};
+  RunInputs inputs{
+      hex64(model_hash(model.model)), hex64(session.documents().fingerprint()),
+      session.data ? hash_of_examples(*session.data) : hash_of_documents(*session.labelled),
+      model.adapter ? hash_of_adapter(*model.adapter) : "", dtype_text(session.model.dtype())};
+  if (session.data) {
+    inputs.tokens = hex64(session.data->token_hash());
+  } else if (!session.images) {
+    inputs.tokens = hash_of_tokens(*session.labelled);
+  }
+  return inputs;
 }
 
 void save_inputs(const fs::path& run, const RunInputs& inputs) {
@@ -88,6 +109,7 @@ void save_inputs(const fs::path& run, const RunInputs& inputs) {
   each_input(inputs, [&json](const char* key, const std::string& value, const char*) {
     json[key] = value;
   });
+  if (!inputs.tokens.empty()) json[kTokens] = inputs.tokens;
   if (!inputs.quantized.empty()) json[kQuantized] = inputs.quantized;
   fs::create_directories((run / kInputsFile).parent_path());
   write_file_atomic(run / kInputsFile, dump_json(json, {.indent = 2, .final_newline = true}));
@@ -105,9 +127,13 @@ std::optional<RunInputs> read_inputs(const fs::path& run) {
     }
     value = found->get<std::string>();
   });
-  const Json quantized = json.value(kQuantized, Json(""));
-  if (!quantized.is_string()) throw FileError(file.string(), "has no usable quantized");
-  inputs.quantized = quantized.get<std::string>();
+  const auto later = [&](const char* key) {
+    const Json value = json.value(key, Json(""));
+    if (!value.is_string()) throw FileError(file.string(), std::string("has no usable ") + key);
+    return value.get<std::string>();
+  };
+  inputs.tokens = later(kTokens);
+  inputs.quantized = later(kQuantized);
   return inputs;
 }
 
@@ -130,6 +156,9 @@ void require_same_inputs(const RunInputs& begun, const RunInputs& now) {
     if (value != wanted[i++]) changed.emplace_back(text);
   });
   if (now.dtype != begun.dtype) changed.back() += " (" + begun.dtype + ", now " + now.dtype + ")";
+  const bool same_texts = now.data == begun.data && now.examples == begun.examples;
+  const bool known = !now.tokens.empty() && !begun.tokens.empty();
+  if (same_texts && known && now.tokens != begun.tokens) changed.emplace_back(kOtherTokens);
   if (changed.empty()) return;
   throw ModelError("the run cannot go on with this: " + join(changed, "; "),
                    "Give back what it began with, or begin a new run in another --output.");

@@ -13,9 +13,11 @@ namespace svtune {
 struct RunInputs {
   std::string model;     // hash of configuration and weights
   std::string data;      // fingerprint of the training data
-  std::string examples;  // hash of the tokens of some of them: tokenizer and prompts
+  std::string examples;  // hash of the tokens or the pixels of some of them
   std::string adapter;   // hash of the one that training goes on from; "" without
   std::string dtype;     // of the arithmetic, e.g. "bf16"
+  // Hash of the tokens of all of them: tokenizer and prompts. "" for images and in older files.
+  std::string tokens = {};
   // Hash of the base that the run quantised for itself; "" without one and in older files.
   std::string quantized = {};
 };

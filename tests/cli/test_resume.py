@@ -111,6 +111,21 @@ class Refusals(Resuming):
         self.stays_out(run, self.resume(run, "--model", other), 1, "tokenizer")
         self.assertEqual(contents(run), before)
 
+    def test_another_tokenizer_is_noticed_by_a_single_example(self):
+        rows = fixture.write_data(self.root / "many.jsonl", rows=200).read_text().splitlines()
+        rows[101] = rows[101].replace("What", "Zzz")
+        data = self.root / "rare.jsonl"
+        data.write_text("\n".join(rows) + "\n")
+        run = self.begin("rare", "--data", data)
+        before = contents(run)
+        other = shutil.copytree(self.model, self.root / "merging-one")
+        tokenizer = json.loads((other / "tokenizer.json").read_text())
+        tokenizer["model"]["vocab"]["Zz"] = 257
+        tokenizer["model"]["merges"] = ["Z z"]
+        (other / "tokenizer.json").write_text(json.dumps(tokenizer))
+        self.stays_out(run, self.resume(run, "--model", other), 1, "tokenizer")
+        self.assertEqual(contents(run), before)
+
     def test_failing_commands_leave_the_run_alone(self):
         run = self.begin("failing")
         before = contents(run)
