@@ -183,7 +183,10 @@ std::string check_field(const FieldInfo& info, const Json& value) {
     case FieldShape::kList:
       if (!value.is_array()) return "got " + quoted(value) + ", need a list";
       for (std::size_t i = 0; i < value.size(); ++i) {
-        const std::string problem = check_scalar(info, value[i]);
+        // Of a comma too many; a name that every name ends with.
+        const bool nothing = text_like(info.kind) && value[i] == Json("");
+        const std::string problem =
+            nothing ? "got \"\", need a name" : check_scalar(info, value[i]);
         if (!problem.empty()) return "item " + std::to_string(i + 1) + ": " + problem;
       }
       return "";

@@ -179,6 +179,7 @@ TEST(Fields, WrongValuesNameWhatIsAllowed) {
   EXPECT_THAT(failure({{"dropout", 1.0}}), HasSubstr("got 1.0, allowed >= 0, < 1"));
   EXPECT_THAT(failure({{"rank", 2.5}}), HasSubstr("got 2.5, need an integer"));
   EXPECT_THAT(failure({{"seed", -1}}), HasSubstr("got -1, allowed 0 to 18446744073709551615"));
+  EXPECT_THAT(failure({{"target_modules", {"q_proj", ""}}}), HasSubstr("item 2: got \"\", need"));
   EXPECT_THAT(failure({{"max_steps", 0}}), HasSubstr("got 0, allowed >= 1"));
   EXPECT_THAT(failure({{"max_steps", 9223372036854775808u}}),
               HasSubstr("allowed 1 to 9223372036854775807"));

@@ -44,7 +44,7 @@ class Binding {
     for (const auto& bound : bound_) {
       const FieldShape shape = bound.info.shape;
       const bool collects = shape == FieldShape::kList || shape == FieldShape::kMap;
-      if (collects || is_switch(bound.info) || bound.option->count() < 2) continue;
+      if (collects || bound.option->count() < 2) continue;
       std::vector<std::string> texts = bound.option->results();
       const std::string last = texts.back();
       std::erase(texts, last);
