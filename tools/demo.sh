@@ -8,9 +8,11 @@
 set -euo pipefail
 program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=tools/demo_common.sh
+source tools/demo_common.sh
 
 readonly kOut=demo
-readonly kMethods=(pissa svft lora full)
+readonly kMethods=(pissa svft lora full) answers_together=50
 # The peak rates differ because the scales of the methods' parameters do.
 declare -rA kMethodOptions=(
   [pissa]="--svd exact --rank 16 --learning-rate 1e-3"
@@ -24,18 +26,13 @@ else
   steps=48 batch=8 questions=100 samples=2
 fi
 
-say() { printf '\n== %s\n' "$*"; }
-svtune() {
-  printf '$ svtune %s\n' "$*"
-  "$program" "$@"
-}
 
 # accuracy NAME OPTIONS...: prints the percentage and keeps every answer in answers/NAME.jsonl.
 accuracy() {
   local name=$1
   shift
   svtune eval --task exact-match --data $kOut/data/test.jsonl --limit $questions \
-    --batch-size 50 --max-new-tokens 64 --answers "$kOut/answers/$name.jsonl" "$@" |
+    --batch-size $answers_together --max-new-tokens 64 --answers "$kOut/answers/$name.jsonl" "$@" |
     tee "$kOut/logs/eval-$name.txt"
 }
 percent_of() { sed -n 's/^exact match \([0-9.]*\) %.*/\1/p' "$kOut/logs/eval-$1.txt"; }
@@ -66,20 +63,18 @@ svtune demo-data --output $kOut/data --train $((steps * batch)) --test 200 --see
 head -n 1 $kOut/data/train.jsonl
 
 say "How long this will take"
-clock() { date +%s.%N; }
 begin=$(clock)
-"$program" eval --task exact-match --data $kOut/data/test.jsonl --limit 10 --batch-size 10 \
-  --max-new-tokens 64 --model "$model" >/dev/null 2>&1
-estimate="($(clock) - $begin) * (1 + ${#kMethods[@]}) * $questions / 10"
+rehearsed=$((questions < answers_together ? questions : answers_together))
+"$program" eval --task exact-match --data $kOut/data/test.jsonl --limit $rehearsed \
+  --batch-size $answers_together --max-new-tokens 64 --model "$model" >/dev/null 2>&1
+estimate="($(clock) - $begin) * (1 + ${#kMethods[@]}) * $questions / $rehearsed"
 for method in "${kMethods[@]}"; do
-  train_options "$method"
   begin=$(clock)
-  a_step=$("$program" train "${options[@]}" --dry-run 2>/dev/null |
-    sed -n 's/^Time (predicted): .*, \([0-9.e+-]*\) s a step.*/\1/p')
+  a_step=$(rehearse "$method")
   # Loading and starting a run takes about as long as its rehearsal.
   estimate="$estimate + $a_step * $steps + $(clock) - $begin"
 done
-awk "BEGIN { t = $estimate; printf \"About %d min %02d s from here, on %d threads.\\n\", t / 60, t % 60, $(nproc) }"
+about "$estimate" "from here"
 
 say "Before training"
 accuracy base --model "$model"
@@ -89,7 +84,7 @@ for method in "${kMethods[@]}"; do
   say "Training: $method"
   begin=$SECONDS
   train_options "$method"
-  svtune train "${options[@]}" | tee "$kOut/logs/train-$method.txt"
+  svtune train "${options[@]}"
   seconds[$method]=$((SECONDS - begin))
   if [ "$method" = full ]; then
     accuracy full --model $kOut/full/model
@@ -116,7 +111,7 @@ loss_of() { sed -n 's/.*"loss": \([0-9.]*\).*/\1/p' "$kOut/$1/metrics.jsonl" | s
 printf '%-8s %20s %9s %9s %10s %10s %8s\n' \
   method "trainable parameters" "loss at 1" "at $steps" "before" after seconds
 for method in "${kMethods[@]}"; do
-  trainable=$(sed -n 's/^Trainable: \([0-9,]*\) of.*/\1/p' "$kOut/logs/train-$method.txt")
+  trainable=$(trainable_of "$method")
   printf '%-8s %20s %9.2f %9.2f %8s %% %8s %% %8s\n' "$method" "$trainable" \
     "$(loss_of "$method" 1p)" "$(loss_of "$method" \$p)" "$(percent_of base)" \
     "$(percent_of "$method")" "${seconds[$method]}"

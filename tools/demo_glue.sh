@@ -9,6 +9,8 @@
 set -euo pipefail
 program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=tools/demo_common.sh
+source tools/demo_common.sh
 
 readonly kOut=demo/glue
 readonly kMethods=(head lora pissa svft full)
@@ -29,11 +31,6 @@ else
 fi
 readonly kBatch=16
 
-say() { printf '\n== %s\n' "$*"; }
-svtune() {
-  printf '$ svtune %s\n' "$*"
-  "$program" "$@"
-}
 
 rm -rf $kOut
 mkdir -p $kOut/data $kOut/logs
@@ -75,25 +72,22 @@ train_options() {
 }
 
 say "How long this will take"
-clock() { date +%s.%N; }
 estimate=0
 for method in "${kMethods[@]}"; do
-  train_options "$method"
   begin=$(clock)
-  a_step=$("$program" train "${options[@]}" --dry-run 2>/dev/null |
-    sed -n 's/^Time (predicted): .*, \([0-9.e+-]*\) s a step.*/\1/p')
+  a_step=$(rehearse "$method")
   # A rehearsal loads the model as the run and its measurement do. A forward pass, of which the three
   # evaluations consist, takes a third of a step's time.
   estimate="$estimate + 2 * ($(clock) - $begin) + $a_step * ($steps + 3 * $held_out / $kBatch / 3)"
 done
-awk "BEGIN { t = $estimate; printf \"About %d min %02d s from here, on %d threads.\\n\", t / 60, t % 60, $(nproc) }"
+about "$estimate" "from here"
 
 declare -A seconds
 for method in "${kMethods[@]}"; do
   say "Training: $method"
   begin=$SECONDS
   train_options "$method"
-  svtune train "${options[@]}" | tee "$kOut/logs/train-$method.txt"
+  svtune train "${options[@]}"
   seconds[$method]=$((SECONDS - begin))
   trained=(--model "$model" --adapter "$kOut/$method/adapter")
   [ -d "$kOut/$method/adapter" ] || trained=(--model "$kOut/$method/model")
@@ -113,6 +107,6 @@ say "$metric on $(($(wc -l <$kOut/data/test.tsv) - 1)) held-out records, with it
 measured() { sed -n "s/.*\\b$metric \\([^]]*\\]\\).*/\\1/p" "$kOut/logs/eval-$1.txt"; }
 printf '%-8s %20s %28s %8s\n' method "trainable parameters" "$metric" seconds
 for method in "${kMethods[@]}"; do
-  trainable=$(sed -n 's/^Trainable: \([0-9,]*\) of.*/\1/p' "$kOut/logs/train-$method.txt")
+  trainable=$(trainable_of "$method")
   printf '%-8s %20s %28s %8s\n' "$method" "$trainable" "$(measured "$method")" "${seconds[$method]}"
 done

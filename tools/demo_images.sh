@@ -9,6 +9,8 @@
 set -euo pipefail
 program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=tools/demo_common.sh
+source tools/demo_common.sh
 
 readonly kOut=demo/images
 readonly kMethods=(head lora pissa svft)
@@ -29,11 +31,6 @@ fi
 
 python=.venv/bin/python
 [ -x "$python" ] || python=python3
-say() { printf '\n== %s\n' "$*"; }
-svtune() {
-  printf '$ svtune %s\n' "$*"
-  "$program" "$@"
-}
 
 # train_options METHOD: fills `options`.
 train_options() {
@@ -68,19 +65,17 @@ done
 say "How long training will take"
 estimate=0
 for method in "${kMethods[@]}"; do
-  train_options "$method"
-  a_step=$("$program" train "${options[@]}" --dry-run 2>/dev/null |
-    sed -n 's/^Time (predicted): .*, \([0-9.e+-]*\) s a step.*/\1/p')
+  a_step=$(rehearse "$method")
   estimate="$estimate + $a_step * $steps"
 done
-awk "BEGIN { t = $estimate; printf \"About %d min %02d s for all runs.\\n\", t / 60, t % 60 }"
+about "$estimate" "for all runs"
 
 declare -A seconds
 for method in "${kMethods[@]}"; do
   say "Training: $method"
   begin=$SECONDS
   train_options "$method"
-  svtune train "${options[@]}" | tee "$kOut/logs/train-$method.txt"
+  svtune train "${options[@]}"
   seconds[$method]=$((SECONDS - begin))
   trained=(--model "$model" --adapter "$kOut/$method/adapter")
   [ "$method" != head ] || trained=(--model $kOut/head/model)
@@ -98,7 +93,7 @@ printf '\nThe whole demo took %d min %d s. Open %s/report.html for the curves an
 say "Accuracy on held-out images"
 printf '%-8s %20s %28s %8s\n' method "trainable parameters" "accuracy [95 % interval]" seconds
 for method in "${kMethods[@]}"; do
-  trainable=$(sed -n 's/^Trainable: \([0-9,]*\) of.*/\1/p' "$kOut/logs/train-$method.txt")
+  trainable=$(trainable_of "$method")
   accuracy=$(sed -n 's/^accuracy \([^]]*\]\).*/\1/p' "$kOut/logs/eval-$method.txt")
   printf '%-8s %20s %28s %8s\n' "$method" "$trainable" "$accuracy" "${seconds[$method]}"
 done
