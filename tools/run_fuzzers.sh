@@ -1,12 +1,19 @@
 #!/usr/bin/env bash
-# Builds the libFuzzer targets in build/fuzz and runs each for a bounded time, from the seeds in
-# fuzz/corpus/<name>/. New inputs go to build/fuzz/corpus/<name>/, a crashing one to
-# build/fuzz/artifacts/. Exit 77 (skipped) where clang or its fuzzer runtime is missing.
-#   usage: tools/run_fuzzers.sh [SECONDS_PER_TARGET] [TARGET...]
+# Builds the libFuzzer targets in build/fuzz and runs each for a bounded time, or for a number of
+# inputs as in a long run, from the seeds in fuzz/corpus/<name>/. New inputs go to
+# build/fuzz/corpus/<name>/, a crashing one to build/fuzz/artifacts/. Exit 77 (skipped) where clang
+# or its fuzzer runtime is missing.
+#   usage: tools/run_fuzzers.sh [SECONDS_PER_TARGET | --runs COUNT] [TARGET...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-seconds=${1:-20}
-shift || true
+bound=-max_total_time=20
+if [ "${1:-}" = --runs ]; then
+  bound=-runs=$2
+  shift 2
+elif [ $# -gt 0 ]; then
+  bound=-max_total_time=$1
+  shift
+fi
 
 probe=$(mktemp)
 trap 'rm -f "$probe"' EXIT
@@ -42,11 +49,12 @@ run_target() {
     seeds=("fuzz/corpus/$name")
   fi
   if UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/fuzz/${name}_fuzz" \
-    -seed=1 -max_total_time="$seconds" -timeout=100 -rss_limit_mb=3072 -malloc_limit_mb=1024 \
+    -seed=1 "$bound" -timeout=100 -rss_limit_mb=3072 -malloc_limit_mb=1024 \
     -max_len=65536 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/artifacts/$name-" "build/fuzz/corpus/$name" "${seeds[@]}" \
     >"$log" 2>&1; then
-    echo "$name: clean after $(sed -n 's/^stat::number_of_executed_units: //p' "$log") inputs"
+    echo "$name: clean after $(sed -n 's/^stat::number_of_executed_units: //p' "$log") inputs," \
+      "$(sed -n 's/.* DONE *cov: \([0-9]*\) .*/\1/p' "$log") edges covered"
   else
     tail -n 60 "$log"
     echo "$name: FAILED, the input is in build/fuzz/artifacts/"
