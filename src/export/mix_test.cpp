@@ -36,6 +36,7 @@ const std::vector<double> kWeights = {0.7, -0.4, 1.5};
 constexpr char kPeft[] = R"(
 import sys, json, warnings, numpy as np, torch
 warnings.simplefilter("ignore")
+sys.modules["bitsandbytes"] = None  # as tests/oracle/without_bitsandbytes.py
 from peft.utils import merge_utils as m
 folder, mixes = sys.argv[1], []
 w = torch.tensor([0.7, -0.4, 1.5])

@@ -16,6 +16,7 @@ import warnings
 if importlib.util.find_spec("attr") is None:
     sys.modules["attr"] = dataclasses
 
+import without_bitsandbytes  # noqa: F401
 import torch
 from peft import EvaConfig, LoraConfig, LoraGAConfig, get_peft_model
 from peft.tuners.lora.config import CordaConfig

@@ -16,6 +16,8 @@ import pathlib
 import sys
 import warnings
 
+import without_bitsandbytes  # noqa: F401
+
 try:
     import torch
     import transformers as hf

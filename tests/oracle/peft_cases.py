@@ -15,6 +15,7 @@ import sys
 import tempfile
 import warnings
 
+import without_bitsandbytes  # noqa: F401
 import torch
 from peft import (AdaLoraConfig, BOFTConfig, KasaConfig, LoraConfig, LoraGAConfig, OFTConfig, PeftModel, PsoftConfig,
                   TinyLoraConfig, VeraConfig, get_peft_model)

@@ -10,6 +10,7 @@ import random
 import sys
 import warnings
 
+import without_bitsandbytes  # noqa: F401
 import torch
 from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import Embedding, LoraLayer

@@ -10,6 +10,8 @@ import json
 import pathlib
 import sys
 
+import without_bitsandbytes  # noqa: F401
+
 try:
     import peft
     import torch

@@ -16,6 +16,8 @@ import sys
 import unittest.mock
 import warnings
 
+import without_bitsandbytes  # noqa: F401
+
 try:
     import torch
     import transformers as hf
