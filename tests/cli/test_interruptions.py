@@ -4,6 +4,7 @@ import random
 import shutil
 import signal
 import subprocess
+import time
 
 import harness
 from harness import LIMIT, SOAK, lines_of, steps_of, svtune
@@ -13,6 +14,7 @@ class Interruptions(harness.Base):
     """Moments of a run are told by what it has written, never by the clock."""
     KILLS = 50 if SOAK else 3  # of each method
     STEPS = (600, 2400, 9600) if SOAK else (60, 240, 960, 3840)
+    PAUSE = 2e-4  # seconds between two looks: far below a step, and leaves the core to others
 
     def ended(self, process):
         return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -31,6 +33,7 @@ class Interruptions(harness.Base):
                 output = process.communicate()[0]
                 self.assertEqual(process.returncode, 0, output)
                 return False
+            time.sleep(self.PAUSE)
         return True
 
     def reach_or_kill(self, process, moment):

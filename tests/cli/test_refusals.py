@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 import subprocess
+import time
 
 import fixture
 import harness
@@ -465,6 +466,7 @@ class Directories(Refusing):
         try:
             while harness.lines_of(run / "metrics.jsonl") < 1:
                 self.assertIsNone(first.poll())
+                time.sleep(1e-3)
             self.refused(svtune(*self.train_arguments(run)), 1, "another process")
             self.refused(svtune(*self.train_arguments(run, "--resume")), 1, "another process")
             self.assertIsNone(first.poll())
