@@ -99,6 +99,41 @@ TEST_P(Contract, MergedWeightEqualsForward) {
   EXPECT_GT(seed, 0);
 }
 
+// Two texts in one row of tokens.
+Batch packed(const Batch& a, const Batch& b) {
+  const std::int64_t first = a.num_tokens(), all = first + b.num_tokens();
+  Batch both;
+  both.tokens = at::cat({a.tokens, b.tokens});
+  both.positions = at::cat({a.positions, b.positions});
+  both.offsets = {0, static_cast<std::int32_t>(first), static_cast<std::int32_t>(all)};
+  both.supervised = at::cat({a.supervised, b.supervised + first});
+  both.targets = at::cat({a.targets, b.targets});
+  return both;
+}
+
+TEST_P(Contract, PackedTextsLearnWhatTheyLearnApart) {
+  Model model = load(at::kDouble);
+  const Attached attached = attach_to(model);
+  test::disturb(attached.adapters, 0.02);
+  const Batch first = test::one_document(test::tiny_tokens()),
+              second = test::one_document({9, 4, 31, 7, 7, 20});
+  const std::vector<Trainable> leaves = attached.adapters.trainables();
+  model.net->loss(packed(first, second)).backward();
+  std::vector<at::Tensor> together;
+  for (const Trainable& each : leaves) {
+    together.push_back(each.tensor.grad().clone());
+    each.tensor.mutable_grad() = at::Tensor();
+  }
+  model.net->loss(first).backward();
+  model.net->loss(second).backward();
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    const at::Tensor apart = leaves[i].tensor.grad();
+    // fp64, in another order.
+    EXPECT_LT(max_difference(together[i], apart), 1e-9 * (1 + apart.abs().max().item<double>()))
+        << leaves[i].name;
+  }
+}
+
 // Leaves at their start plus `deviation` times fixed noise.
 void place_at(const AdapterSet& adapters, const std::vector<at::Tensor>& start, double deviation) {
   const at::NoGradGuard no_grad;
