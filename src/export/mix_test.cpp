@@ -181,6 +181,21 @@ TEST(Mix, SumOfMethodsIsExactAndItsFactorsAreTheSmallest) {
   EXPECT_EQ(layer_of(base, kValue).adapter()->low_rank_delta()->down.size(0), 4);
 }
 
+// Modules of PiSSA from one base live together: each stands beside the base itself, not beside what
+// its own start leaves of it.
+TEST(Mix, PissaModulesOfOneBaseAdd) {
+  const PissaConfig pissa{.low_rank = {.rank = 2}};
+  std::vector<LoadedModel> loaded;
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    loaded.push_back(with_adapter(pissa, {"q_proj"}, seed));
+  }
+  Model base = tiny_model();
+  mix_adapters(base, parts_of(loaded), {});
+  EXPECT_TRUE(at::allclose(change_of(base, kQuery), weighted_sum(loaded, kQuery), 1e-4, 1e-6));
+  // Three times rank 2r, of which the initial factors are the same.
+  EXPECT_LE(layer_of(base, kQuery).adapter()->low_rank_delta()->down.size(0), 8);
+}
+
 // Two adapters with the same A need no more room than one.
 TEST(Mix, SharedDirectionsAreStoredOnce) {
   std::vector<LoadedModel> loaded;

@@ -156,6 +156,12 @@ SvftConfig truncated() {
   return config;
 }
 
+SvftConfig rounded(SvftBasisDtype held) {
+  SvftConfig config;
+  config.basis_dtype = held;
+  return config;
+}
+
 LoraConfig qr_start() {
   LoraConfig config;
   config.init = LoraInit::kOlora;
@@ -182,6 +188,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"pissa", PissaConfig{}}, Case{"pissa_bf16", PissaConfig{}, kBf16},
         Case{"svft", SvftConfig{}}, Case{"svft_bf16", SvftConfig{}, kBf16},
         Case{"svft_truncated_bf16", truncated(), kBf16},
+        Case{"svft_int8_bf16", rounded(SvftBasisDtype::kInt8), kBf16},
+        Case{"svft_nf4_bf16", rounded(SvftBasisDtype::kNf4), kBf16},
         Case{"svft_recompute_bf16", SvftConfig{}, kBf16, RecomputePlan::all()},
         Case{"dora", DoraConfig{}}, Case{"dora_bf16", DoraConfig{}, kBf16},
         Case{"adalora", AdaloraConfig{}}, Case{"adalora_bf16", AdaloraConfig{}, kBf16},

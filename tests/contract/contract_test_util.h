@@ -13,12 +13,14 @@
 #include "attach/calibrate.h"
 #include "io/tiny_model_test_util.h"
 #include "libtorch/prelude.h"
+#include "quant/quant_storage.h"
 
 namespace svtune::test {
 
 struct ContractCase {
   std::string name;
   MethodConfig method;
+  QuantType base = QuantType::kNf4;  // of cases on a quantised base
 };
 // Without it GoogleTest shows the bytes.
 inline void PrintTo(const ContractCase& one, std::ostream* out) { *out << one.name; }
