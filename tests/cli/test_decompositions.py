@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shutil
 from unittest import mock
 
 import fixture
@@ -192,6 +193,16 @@ class FactoredSvft(harness.Base):
                   for name in ("moved", "asked")]
         self.assertTrue(losses[0])
         self.assertEqual(*losses)
+
+    def test_a_run_that_goes_on_keeps_what_it_found(self):
+        self.started("whole", "--dtype", "bf16", "--save-every", 1)
+        run = shutil.copytree(self.root / "whole", self.root / "stopped")
+        shutil.rmtree(run / "checkpoints" / "step-2")
+        shutil.rmtree(run / "adapter")
+        result = svtune("train", "--config", run / "config.json", "--output", run, "--resume")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("Resumed at step 1", result.stdout)
+        self.same_files(self.root / "whole" / "adapter", run / "adapter")
 
     def test_elsewhere_they_stay(self):
         for name, dtype, source in (("wide", "fp32", None), ("ordinary", "bf16", self.ordinary)):
