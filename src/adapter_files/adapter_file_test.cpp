@@ -313,7 +313,6 @@ TEST_F(AdapterFile, KeysThatChangeTheMathematicsAreNamed) {
 
 TEST_F(AdapterFile, TechniquesThatAreNotSupportedAreRefusedByName) {
   const std::map<std::string, Json> techniques = {
-      {"layer_replication", {{0, 2}, {1, 3}}},
       {"target_parameters", {"mlp.experts.gate_up_proj"}},
       {"alora_invocation_tokens", {3, 4}},
       {"use_qalora", true},

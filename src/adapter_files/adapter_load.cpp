@@ -14,6 +14,7 @@
 #include "base/errors.h"
 #include "base/text_util.h"
 #include "io/base_tensors.h"
+#include "io/repeated_layers.h"
 #include "io/transposed_source.h"
 #include "libtorch/prelude.h"
 
@@ -193,6 +194,12 @@ LoadedAdapter load_from_peft(Model& model, const std::optional<SideFile>& side,
     json = stored_config(*model.net, std::move(json), config_path.string());
   }
   PeftConfig config = parse_peft_config(json, config_path.string(), loaded.warnings);
+  if (layer_ranges(config.method.layer_replication) != model.layer_replication) {
+    throw FileError(config_path.string(),
+                    "layer_replication repeats layers of the model, which this one was not loaded "
+                    "with",
+                    "Load the model together with this adapter alone.");
+  }
   drop_absent_classifiers(*model.net, config.targets);
   add_stored_words(model, weights, config);
   const WordModules words{model.net->embedding().name(), model.net->head().name(),

@@ -6,6 +6,7 @@
 
 #include "adapter_files/adapter_head.h"
 #include "adapter_files/adapter_vocabulary.h"
+#include "adapter_files/replicated_layers.h"
 #include "base/errors.h"
 #include "base/text_util.h"
 #include "io/preprocessor_file.h"
@@ -33,6 +34,9 @@ LoadedModel load_with_adapter(const std::filesystem::path& model,
                               const LoadOptions& options) {
   LoadOptions own = options;
   if (adapter && !own.head) own.head = adapter_head(model, *adapter);
+  if (adapter && own.layer_replication.empty()) {
+    own.layer_replication = adapter_layer_ranges(*adapter);
+  }
   if (adapter && !own.vocab_size) {
     own.vocab_size = adapter_vocab_size(*adapter, stored_words(model, own.head));
   }
@@ -154,6 +158,7 @@ LoadedModel load_with_adapters(const std::filesystem::path& model,
   for (const NamedPath& each : adapters) {
     const auto count = adapter_vocab_size(each.path, words);
     if (count && *count != words.count) refuse(each, "resizes the embedding");
+    if (!adapter_layer_ranges(each.path).empty()) refuse(each, "repeats layers of the model");
   }
   append(loaded.warnings, loaded.model.warnings);
   const auto cache = open_user_svd_cache();

@@ -8,6 +8,7 @@
 #include "adapter_files/running_names.h"
 #include "base/files.h"
 #include "base/text_util.h"
+#include "io/repeated_layers.h"
 #include "io/transposed_source.h"
 #include "libtorch/prelude.h"
 
@@ -123,6 +124,8 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
                        {directory.base_model,
                         net.reads_images() ? "" : peft_task(net.spec().task),
                         {last_part(net.embedding().name()), last_part(net.head().name())}});
+  const LayerRanges& repeated = directory.model.layer_replication;
+  if (!repeated.empty()) config["layer_replication"] = layer_ranges_json(repeated);
   const std::vector<Linear*> layers = adapted_layers(adapters);
   if (!net.spec().running_names.empty()) {
     config = running_patterns(net.spec(), std::move(config), names_of(layers));

@@ -25,6 +25,7 @@ PeftReading<MethodConfig> any_reading(PeftReading<Config> reading) {
   any.add_parts = std::move(reading.add_parts);
   any.embedding = std::move(reading.embedding);
   any.trainable_tokens = std::move(reading.trainable_tokens);
+  any.layer_replication = std::move(reading.layer_replication);
   return any;
 }
 

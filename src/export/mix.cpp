@@ -159,6 +159,9 @@ void require_mixable(const MixPart& part, const MixConfig& config) {
     throw UsageError("adapter " + part.name + " " + what, hint);
   };
   const std::string alone = "Merge it alone into a model, and train or mix the others on that.";
+  if (!part.loaded->model.layer_replication.empty()) {
+    refuse("repeats layers of the model, which has no place in a mix", "Merge it alone.");
+  }
   if (adapter.record.needs_its_base) {
     refuse("stands on a quantised base of its own", "Merge it alone.");
   }

@@ -14,6 +14,7 @@
 #include "io/preprocessor_file.h"
 #include "io/prompt_files.h"
 #include "io/quantized_source.h"
+#include "io/repeated_layers.h"
 #include "io/resized_source.h"
 #include "io/safetensors_source.h"
 #include "io/stored_names.h"
@@ -256,6 +257,7 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   model.path = path;
   open_source(model);
   model.prompt = read_trained_prompt(path);
+  if (!options.layer_replication.empty()) repeat_layers(model, options.layer_replication);
   if (options.head) make_head(model, *options.head);
   if (options.vocab_size) resize_words(model, *options.vocab_size);
   ArchSpec spec = parse_arch(model.config, (path / "config.json").string());

@@ -5,6 +5,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/json.h"
 #include "data/trained_prompt.h"
@@ -15,6 +17,9 @@
 namespace svtune {
 
 class StoredNames;
+
+// [first, end) of blocks of a checkpoint, one range after the other.
+using LayerRanges = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
 struct LoadOptions {
   // Compute dtype: kFloat or kBFloat16 (kDouble in tests). Default: what io/arithmetic.h chooses.
@@ -31,6 +36,9 @@ struct LoadOptions {
   std::optional<NewHead> head = {};
   // Of an image model whose positions are those of one size: interpolate them for other sizes.
   bool any_image_size = false;
+  // Blocks of the checkpoint in this order, some of them again (io/repeated_layers.h); empty: as
+  // they are.
+  LayerRanges layer_replication = {};
 };
 
 // Where the weights of a model come from: safetensors, PyTorch's files or GGUF.
@@ -82,6 +90,7 @@ struct Model {
   // Tensors of LoadOptions::head that are new and must be trained, full names: a bias of words is 0
   // and may stay so.
   std::vector<std::string> made;
+  LayerRanges layer_replication;  // of LoadOptions
 
   // Whether the weight of a linear layer is one of `made`, and says nothing of the checkpoint.
   bool is_made(const Linear& layer) const;

@@ -116,7 +116,13 @@ std::vector<ComparedLayer> compare_weights(const Model& base,
                                            const std::vector<Candidate>& candidates,
                                            const CompareOptions& options) {
   std::vector<LayersByName> by_name;
-  for (const Candidate& each : candidates) by_name.push_back(layers_of(*each.model));
+  for (const Candidate& each : candidates) {
+    if (each.model->layer_replication != base.layer_replication) {
+      throw ModelError(each.model->path.string() + ": its adapter repeats layers of the model",
+                       "Merge it, and compare the merged model with its like.");
+    }
+    by_name.push_back(layers_of(*each.model));
+  }
   struct Work {
     const Linear* layer;
     std::vector<const Linear*> changed;  // by candidate, or null

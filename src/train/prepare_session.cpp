@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "adapter_files/adapter_vocabulary.h"
+#include "adapter_files/replicated_layers.h"
 #include "base/errors.h"
 #include "eval/document_lengths.h"
 #include "io/load_tokenizer.h"
@@ -126,6 +127,7 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   load.dtype = asked ? asked : begun;
   load.check_finite = true;
   load.vocab_size = wanted_words(session);
+  if (base.adapter) load.layer_replication = adapter_layer_ranges(*base.adapter);
   load.head = session.head;
   session.model = load_model(base_to_read(session.options), load);
   const DropoutRates rates =

@@ -47,6 +47,7 @@ CASES = {
     "kasa": dict(r=4, lora_alpha=8, kasa_config=KasaConfig(), target_modules=["q_proj", "down_proj"]),
     "kasa_patterns": dict(r=4, use_rslora=True, kasa_config=KasaConfig(beta=0.1), bias="lora_only",
                           target_modules=["k_proj", "up_proj"], rank_pattern={"up_proj": 9}),
+    "replicated": dict(r=4, lora_alpha=8, layer_replication=[[0, 2], [1, 3]], target_modules=["q_proj", *MLP]),
     "patterns": dict(r=4, lora_alpha=8, target_modules="all-linear",
                      # In sorted order, as PEFT saves them: overlapping keys change meaning otherwise.
                      rank_pattern={r"layers.1.*": 6, "mlp.up_proj": 3, "q_proj": 2},
@@ -254,6 +255,9 @@ def write(out, directories):
     for directory in directories:
         for case, options in OTHER_CASES.get(pathlib.Path(directory).name, CASES).items():
             name = f"{pathlib.Path(directory).name}-{case}"
+            # transformers looks up the kind of each layer of some models, of which PEFT adds none.
+            if "layer_replication" in options and not name.startswith("llama"):
+                continue
             write_case(out, directory, name, dict(options))
             print(name)
 

@@ -124,6 +124,20 @@ void check_ranges(const PeftLoraKeys& config, PeftKeys& keys) {
   if (config.dora) keys.problem("lora_bias does not go with use_dora");
 }
 
+// [[first, end], ...], or null.
+Json read_replication(PeftKeys& keys) {
+  constexpr char kKey[] = "layer_replication";
+  const Json* list = keys.find(kKey);
+  if (list == nullptr || *list == Json::array()) return nullptr;
+  const auto is_range = [](const Json& each) {
+    return each.is_array() && each.size() == 2 && each[0].is_number_integer() &&
+           each[1].is_number_integer();
+  };
+  if (list->is_array() && std::all_of(list->begin(), list->end(), is_range)) return *list;
+  keys.wrong(kKey, "a list of ranges [first, end]");
+  return nullptr;
+}
+
 template <class Value>
 Value resolve(const std::vector<std::pair<std::string, Value>>& patterns, const std::string& module,
               Value otherwise) {
@@ -202,9 +216,10 @@ PeftLoraKeys read_peft_lora(PeftKeys& keys) {
   read_pattern(keys, "rank_pattern", config.rank_pattern);
   read_pattern(keys, "alpha_pattern", config.alpha_pattern);
   if (const Json* tokens = keys.find("trainable_token_indices")) config.trainable_tokens = *tokens;
+  config.layer_replication = read_replication(keys);
   check_ranges(config, keys);
-  keys.refuse({"target_parameters", "layer_replication", "alora_invocation_tokens", "use_qalora",
-               "use_bdlora", "megatron_config", "arrow_config", "monteclora_config"});
+  keys.refuse({"target_parameters", "alora_invocation_tokens", "use_qalora", "use_bdlora",
+               "megatron_config", "arrow_config", "monteclora_config"});
   keys.ignore({"loftq_config", "megatron_core", "qalora_group_size", "eva_config", "corda_config",
                "lora_ga_config", "velora_config"});
   return config;

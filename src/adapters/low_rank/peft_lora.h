@@ -45,7 +45,8 @@ struct PeftLoraKeys {
   // In the file's order: the first key that matches counts.
   std::vector<std::pair<std::string, std::int64_t>> rank_pattern;
   std::vector<std::pair<std::string, double>> alpha_pattern;
-  Json trainable_tokens;  // trainable_token_indices as written; null when absent
+  Json trainable_tokens;   // trainable_token_indices as written; null when absent
+  Json layer_replication;  // as written, checked; null when absent
 
   // Rank and alpha of a module after the patterns.
   std::int64_t rank_of(const std::string& module) const;
@@ -83,6 +84,7 @@ PeftReading<Config> peft_lora_reading(const PeftLoraKeys& keys) {
   PeftReading<Config> reading;
   reading.own_biases = peft_lora_form(keys).own_biases;
   reading.trainable_tokens = keys.trainable_tokens;
+  reading.layer_replication = keys.layer_replication;
   if (!keys.dora) {
     reading.embedding = [keys](const std::string& module) { return keys.embedding(module); };
   }
