@@ -30,7 +30,7 @@ void skip_module_copies(TensorFiller& file);
 // another one are no tensors without a place.
 void skip_old_names(const ArchSpec& spec, TensorFiller& file);
 
-// With bias "all" PEFT writes every bias of the checkpoint's class, also of a norm whose output this
+// With bias "all" PEFT writes every bias of the checkpoint's class, also of a norm whose output the
 // network does not read (CLIP's norm behind the blocks). They have no place and no effect.
 void skip_unused_tensors(const ArchSpec& spec, TensorFiller& file);
 

@@ -232,8 +232,9 @@ LoadedAdapter load_from_peft(Model& model, const std::optional<SideFile>& side,
   const auto contradicted =
       side ? contradicted_keys(side->record, attached) : std::vector<std::string>{};
   if (!contradicted.empty()) {
-    loaded.warnings.push_back(config_path.string() + " and " + kSideFile + " beside it disagree on " +
-                              join(contradicted, ", ") + ": the former is followed");
+    loaded.warnings.push_back(config_path.string() + " and " + kSideFile +
+                              " beside it disagree on " + join(contradicted, ", ") +
+                              ": the former is followed");
     loaded.record = attached.record;
   }
   loaded.adapters = std::move(attached.adapters);

@@ -73,15 +73,17 @@ EmbeddingChange::EmbeddingChange(const PeftConfig& config, const WordModules& wo
     throw FileError(source, "an adapter of this kind on " + module_ + " is not supported",
                     "Merge the adapter with PEFT and load the merged model.");
   }
-  if (keeps_tie_) require_one_scaling(source);
+  if (keeps_tie_) require_one_change(source);
 }
 
-// PEFT looks both up in alpha_pattern and rank_pattern.
-void EmbeddingChange::require_one_scaling(const std::string& source) const {
-  if (config_.method.embedding(module_).scaling == config_.method.embedding(head_).scaling) return;
-  throw FileError(source,
-                  "ensure_weight_tying, but the patterns give " + head_ +
-                      " another scaling than " + module_,
+// PEFT looks both up in alpha_pattern and rank_pattern, and gives each lengths of its own.
+void EmbeddingChange::require_one_change(const std::string& source) const {
+  const PeftEmbedding own = config_.method.embedding(module_);
+  const bool one_scaling = own.scaling == config_.method.embedding(head_).scaling;
+  if (one_scaling && own.lengths.empty()) return;
+  const std::string what = one_scaling ? "use_dora gives " + head_ + " other lengths"
+                                       : "the patterns give " + head_ + " another scaling";
+  throw FileError(source, "ensure_weight_tying, but " + what + " than " + module_,
                   "Merge the adapter with PEFT and load the merged model.");
 }
 
@@ -140,6 +142,10 @@ void EmbeddingChange::add_low_rank(TensorFiller& filler, const at::Tensor& leaf)
   filler.fill(key_of(module_, change.down), down);
   filler.fill(key_of(module_, change.up), up);
   leaf.detach().addmm_(down.t(), up.t(), 1, change.scaling);
+  if (change.lengths.empty()) return;
+  const at::Tensor lengths = at::ones({leaf.size(1)}, leaf.options());
+  filler.fill(key_of(module_, change.lengths), lengths);
+  leaf.detach().mul_(lengths / at::linalg_vector_norm(leaf.detach(), 2, at::IntArrayRef{0}));
 }
 
 void EmbeddingChange::replace_rows(TensorFiller& filler, const at::Tensor& leaf) const {

@@ -21,7 +21,7 @@ class EmbeddingChange {
  public:
   // `selection`: what the configuration's targets match. Throws FileError when
   // trainable_token_indices name anything but the embedding, or with it the same rows of the head,
-  // the method adapts no embedding, or a head that is to stay tied to one has another scaling.
+  // the method adapts no embedding, or a head that is to stay tied to one changes otherwise.
   EmbeddingChange(const PeftConfig& config, const WordModules& words,
                   const TargetSelection& selection, const std::string& source);
 
@@ -41,7 +41,7 @@ class EmbeddingChange {
   void replace_rows(TensorFiller& filler, const at::Tensor& leaf) const;
 
   std::string key_of(const std::string& module, const std::string& suffix) const;
-  void require_one_scaling(const std::string& source) const;
+  void require_one_change(const std::string& source) const;
 
   const PeftConfig& config_;
   std::string module_, head_;

@@ -233,46 +233,77 @@ TEST_F(PeftReading, WordsThatAreNoMatrixAreReportedWithTheirFile) {
   }
 }
 
-// E + s (up down)ᵀ of embedding and head, which PEFT keeps one with ensure_weight_tying.
-TEST_F(PeftReading, AnAdaptedEmbeddingKeepsItsTie) {
-  constexpr std::int64_t kRank = 16;  // of both adapters, with alpha as much
-  make("whole", LoraConfig{},
-       {.target_modules = {"q_proj"},
-        .modules_to_save = {"embed_tokens"},
-        .ensure_weight_tying = true});
-  const at::Tensor down = test::random_tensor({kRank, test::kTinyVocab}, 0.3, 1);
-  const at::Tensor up = test::random_tensor({32, kRank}, 0.3, 2);
-  const std::string prefix = kPeftKeyPrefix;
-  Tensors whole = tensors_of("whole"), adapted;
-  for (NamedTensor& each : whole) {
-    const bool words = each.name.find("embed_tokens") != std::string::npos ||
-                       each.name.find("lm_head") != std::string::npos;
-    if (!words) adapted.push_back(each);
-    if (!words) continue;
-    const Model model = load_model(base());
-    each.tensor = model.net->embedding().weight().to(at::kFloat) + at::mm(up, down).t();
-  }
-  write_tensors(weights_of("whole"), whole);
-  adapted.push_back({prefix + "model.embed_tokens.lora_embedding_A", down});
-  adapted.push_back({prefix + "model.embed_tokens.lora_embedding_B", up});
+constexpr std::int64_t kRank = 16;  // of all adapters here, with alpha as much
 
-  std::filesystem::copy(directory_ / "whole", directory_ / "tied");
-  set_key("tied", "modules_to_save", nullptr);
-  set_key("tied", "target_modules", Json::array({"q_proj", "embed_tokens"}));
-  write_tensors(weights_of("tied"), adapted);
+class AdaptedEmbedding : public PeftReading {
+ protected:
+  // "whole" trains the embedding as a whole, which is to be `words`; "adapted" is the same but for
+  // the embedding, which has the factors.
+  void write(const MethodConfig& method, bool tied, const at::Tensor& words) {
+    make("whole", method,
+         {.target_modules = {"q_proj"},
+          .modules_to_save = {"embed_tokens"},
+          .ensure_weight_tying = tied});
+    Tensors whole = tensors_of("whole");
+    for (NamedTensor& each : whole) {
+      const bool is_words = each.name.find("embed_tokens") != std::string::npos ||
+                            each.name.find("lm_head") != std::string::npos;
+      if (is_words) {
+        each.tensor = words;
+      } else {
+        adapted_.push_back(each);
+      }
+    }
+    write_tensors(weights_of("whole"), whole);
+    adapted_.push_back({kWords + "lora_embedding_A", down_});
+    adapted_.push_back({kWords + "lora_embedding_B", up_});
+    std::filesystem::copy(directory_ / "whole", directory_ / "adapted");
+    set_key("adapted", "modules_to_save", nullptr);
+    set_key("adapted", "target_modules", Json::array({"q_proj", "embed_tokens"}));
+  }
+  void write_adapted() { write_tensors(weights_of("adapted"), adapted_); }
+  at::Tensor sum() const {
+    const Model model = load_model(base());
+    return model.net->embedding().weight().to(at::kFloat) + at::mm(up_, down_).t();
+  }
+
+  const std::string kWords = std::string(kPeftKeyPrefix) + "model.embed_tokens.";
+  const std::string kHead = std::string(kPeftKeyPrefix) + "lm_head.";
+  at::Tensor down_ = test::random_tensor({kRank, test::kTinyVocab}, 0.3, 1);
+  at::Tensor up_ = test::random_tensor({32, kRank}, 0.3, 2);
+  Tensors adapted_;
+};
+
+TEST_F(AdaptedEmbedding, KeepsTheTieWhereEnsureWeightTyingSaysSo) {
+  write(LoraConfig{}, true, sum());
+  write_adapted();
   const at::Tensor expected = logits_with("whole");
-  EXPECT_LT(test::max_difference(logits_with("tied"), expected), 1e-5);
+  EXPECT_LT(test::max_difference(logits_with("adapted"), expected), 1e-5);
 
   // The head's factors are those of the embedding, turned.
-  adapted.push_back({prefix + "lm_head.lora_A.weight", up.t().contiguous()});
-  adapted.push_back({prefix + "lm_head.lora_B.weight", down.t().contiguous()});
-  write_tensors(weights_of("tied"), adapted);
-  EXPECT_LT(test::max_difference(logits_with("tied"), expected), 1e-5);
-  adapted.back().tensor = adapted.back().tensor + 1;
-  write_tensors(weights_of("tied"), adapted);
-  EXPECT_THAT(error_of("tied"), HasSubstr("lm_head.lora_B.weight is not"));
-  set_key("tied", "alpha_pattern", Json{{"lm_head", 3}});
-  EXPECT_THAT(error_of("tied"), HasSubstr("lm_head another scaling than model.embed_tokens"));
+  adapted_.push_back({kHead + "lora_A.weight", up_.t().contiguous()});
+  adapted_.push_back({kHead + "lora_B.weight", down_.t().contiguous()});
+  write_adapted();
+  EXPECT_LT(test::max_difference(logits_with("adapted"), expected), 1e-5);
+  adapted_.back().tensor = adapted_.back().tensor + 1;
+  write_adapted();
+  EXPECT_THAT(error_of("adapted"), HasSubstr("lm_head.lora_B.weight is not"));
+  set_key("adapted", "alpha_pattern", Json{{"lm_head", 3}});
+  EXPECT_THAT(error_of("adapted"), HasSubstr("lm_head another scaling than model.embed_tokens"));
+}
+
+TEST_F(AdaptedEmbedding, HasColumnsOfGivenLengthsWithDora) {
+  const at::Tensor lengths = test::random_tensor({32}, 0.3, 3).abs() + 0.5;
+  const at::Tensor changed = sum();
+  const at::Tensor own = at::linalg_vector_norm(changed, 2, at::IntArrayRef{0});
+  write(DoraConfig{}, false, changed * (lengths / own));
+  write_adapted();
+  EXPECT_THAT(error_of("adapted"), HasSubstr("embed_tokens.lora_magnitude_vector is missing"));
+  adapted_.push_back({kWords + "lora_magnitude_vector", lengths});
+  write_adapted();
+  EXPECT_LT(test::max_difference(logits_with("adapted"), logits_with("whole")), 1e-5);
+  set_key("adapted", "ensure_weight_tying", true);
+  EXPECT_THAT(error_of("adapted"), HasSubstr("use_dora gives lm_head other lengths"));
 }
 
 // With bias "all" PEFT writes what stands in the class, also where nothing reads its output.

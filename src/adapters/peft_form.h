@@ -27,12 +27,14 @@ struct PeftForm {
   bool stores_shared = false;  // MethodState::shared() is in the file
 };
 
-// PEFT's adapter on an embedding E [vocab, hidden]: E + scaling · (up · down)ᵀ.
+// PEFT's adapter on an embedding E [vocab, hidden]: E + scaling · (up · down)ᵀ, whose columns DoRA
+// gives lengths of their own.
 struct PeftEmbedding {
   std::string down, up;  // suffixes of the tensors [rank, vocab] and [hidden, rank]
   // Of a head that is tied to E and keeps so: the same ones turned, [rank, hidden] = upᵀ and
   // [vocab, rank] = downᵀ.
   std::string head_down, head_up;
+  std::string lengths = {};  // of the sum's columns [hidden]; empty: they follow from the sum
   std::int64_t rank = 0;
   double scaling = 1;
 };

@@ -71,6 +71,7 @@ CASES = {
     "keep_tied": dict(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True),
     "pissa": dict(r=4, lora_alpha=8, init_lora_weights="pissa", target_modules=["q_proj", "down_proj"]),
     "embedding": dict(r=4, lora_alpha=8, target_modules=["q_proj", "embed_tokens"]),
+    "embedding_dora": dict(r=4, lora_alpha=8, use_dora=True, target_modules=["q_proj", "embed_tokens"]),
     "embedding_keeps_tie": dict(r=4, lora_alpha=8, target_modules=["q_proj", "embed_tokens"], ensure_weight_tying=True),
     "head_keeps_tie": dict(r=4, target_modules=["q_proj", "lm_head"], ensure_weight_tying=True),
     "embedding_and_head": dict(r=4, target_modules=["embed_tokens", "lm_head"]),

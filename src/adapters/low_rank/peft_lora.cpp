@@ -188,6 +188,7 @@ PeftEmbedding PeftLoraKeys::embedding(const std::string& module) const {
           .up = "lora_embedding_B",
           .head_down = "lora_A.weight",
           .head_up = "lora_B.weight",
+          .lengths = dora ? "lora_magnitude_vector" : "",
           .rank = r,
           .scaling = alpha_of(module) / root};
 }

@@ -85,9 +85,7 @@ PeftReading<Config> peft_lora_reading(const PeftLoraKeys& keys) {
   reading.own_biases = peft_lora_form(keys).own_biases;
   reading.trainable_tokens = keys.trainable_tokens;
   reading.layer_replication = keys.layer_replication;
-  if (!keys.dora) {
-    reading.embedding = [keys](const std::string& module) { return keys.embedding(module); };
-  }
+  reading.embedding = [keys](const std::string& module) { return keys.embedding(module); };
   return reading;
 }
 
