@@ -24,9 +24,31 @@ struct ContextFree {
 
 constexpr char kIndexGroup[] = "idx";
 
+// Python's {,n} means {0,n}, and {,} any number; PCRE2 before 10.43 takes both for text.
+std::string with_lower_bounds(const std::string& pattern) {
+  std::string out;
+  bool in_class = false;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    out += c;
+    if (c == '\\' && i + 1 < pattern.size()) {
+      out += pattern[++i];
+    } else if (in_class) {
+      in_class = c != ']';
+    } else if (c == '[') {
+      in_class = true;
+    } else if (c == '{' && i + 1 < pattern.size() && pattern[i + 1] == ',') {
+      const std::size_t end = pattern.find_first_not_of("0123456789", i + 2);
+      if (end != std::string::npos && pattern[end] == '}') out += '0';
+    }
+  }
+  return out;
+}
+
 // `index` receives the text of the index group where the pattern has one that took part.
-bool match_anchored(const std::string& expression, const std::string& shown,
-                    const std::string& name, std::optional<std::string>* index = nullptr) {
+bool match_anchored(const std::string& pattern, const std::string& shown, const std::string& name,
+                    std::optional<std::string>* index = nullptr) {
+  const std::string expression = with_lower_bounds(pattern);
   int error = 0;
   PCRE2_SIZE offset = 0;
   const std::unique_ptr<pcre2_code, CodeFree> code(pcre2_compile(

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "adapters/module_match.h"
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
 #include "io/tiny_model_test_util.h"
@@ -36,6 +37,15 @@ class TargetModules : public ::testing::Test {
   TempDirectory directory_;
   Model model_;
 };
+
+TEST(ModulePatterns, CountFromZeroAsPythonDoes) {
+  EXPECT_TRUE(matches_pattern_key(R"(layers\.\d{,1}\.mlp)", "model.layers.3.mlp"));
+  EXPECT_FALSE(matches_pattern_key(R"(layers\.\d{,1}\.mlp)", "model.layers.12.mlp"));
+  EXPECT_TRUE(matches_full("a{,}b", "b"));
+  EXPECT_TRUE(matches_full("a{,}b", "aaab"));
+  EXPECT_TRUE(matches_full(R"(a\{,1}b)", "a{,1}b"));
+  EXPECT_TRUE(matches_full("[{,1}]b", ",b"));
+}
 
 TEST_F(TargetModules, DefaultIsQueryAndValue) {
   TargetOptions options;
