@@ -77,7 +77,7 @@ void skip_stored_base(const Model& model, TensorFiller& filler, bool tied) {
       const std::string key = kPeftKeyPrefix + name.substr(0, dot) + part + name.substr(dot);
       if (!filler.holds(key)) continue;
       const at::Tensor stored = filler.take(key, at::kFloat);
-      const bool shared = tied && name.ends_with(".weight");
+      const bool shared = tied && part.empty() && name.ends_with(".weight");
       const at::Tensor expected = shared ? model.net->embedding().weight().detach().to(at::kFloat)
                                          : base_tensor(model, name, at::kFloat);
       if (stored.sizes() == expected.sizes() && stored.equal(expected)) continue;
@@ -137,7 +137,7 @@ void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftCo
                   turned(model.spec(), each.name, each.tensor));
     }
   }
-  embedding.skip_factors_of_head(filler);
+  embedding.skip_copies_of_head(filler);
   const bool tied = config.targets.ensure_weight_tying && model.net->head_is_tied();
   skip_stored_base(model, filler, tied);
   skip_word_copies(model, filler);

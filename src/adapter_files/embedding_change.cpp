@@ -121,18 +121,20 @@ void EmbeddingChange::apply(TensorFiller& filler, const at::Tensor& leaf) const 
   if (!token_rows_.empty()) replace_rows(filler, leaf);
 }
 
-void EmbeddingChange::skip_factors_of_head(TensorFiller& filler) const {
+void EmbeddingChange::skip_copies_of_head(TensorFiller& filler) const {
   if (!keeps_tie_) return;
   const PeftEmbedding change = config_.method.embedding(module_);
-  const auto skip = [&](const std::string& own, const std::string& embedding) {
+  const auto skip = [&](const std::string& own, const std::string& embedding, bool turned) {
     const std::string key = key_of(head_, own), of = key_of(module_, embedding);
     if (!filler.holds(key) || !filler.has(of)) return;
-    const at::Tensor turned = filler.take(of, at::kFloat);
-    const bool same = turned.dim() == 2 && filler.take(key, at::kFloat).equal(turned.t());
-    if (!same) filler.problem(key + " is not " + of + " turned, as ensure_weight_tying has it");
+    const at::Tensor copy = filler.take(key, at::kFloat), first = filler.take(of, at::kFloat);
+    const bool matrices = copy.dim() == 2 && first.dim() == 2;
+    if (matrices && copy.equal(turned ? first.t() : first)) return;
+    filler.problem(key + " is not that of " + of + ", as ensure_weight_tying has it");
   };
-  skip(change.head_down, change.up);
-  skip(change.head_up, change.down);
+  skip(change.head_down, change.up, true);
+  skip(change.head_up, change.down, true);
+  skip("base_layer.weight", "base_layer.weight", false);
 }
 
 void EmbeddingChange::add_low_rank(TensorFiller& filler, const at::Tensor& leaf) const {

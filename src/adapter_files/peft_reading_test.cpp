@@ -262,10 +262,11 @@ class AdaptedEmbedding : public PeftReading {
     set_key("adapted", "target_modules", Json::array({"q_proj", "embed_tokens"}));
   }
   void write_adapted() { write_tensors(weights_of("adapted"), adapted_); }
-  at::Tensor sum() const {
+  at::Tensor words_of_base() const {
     const Model model = load_model(base());
-    return model.net->embedding().weight().to(at::kFloat) + at::mm(up_, down_).t();
+    return model.net->embedding().weight().to(at::kFloat).clone();
   }
+  at::Tensor sum() const { return words_of_base() + at::mm(up_, down_).t(); }
 
   const std::string kWords = std::string(kPeftKeyPrefix) + "model.embed_tokens.";
   const std::string kHead = std::string(kPeftKeyPrefix) + "lm_head.";
@@ -280,7 +281,9 @@ TEST_F(AdaptedEmbedding, KeepsTheTieWhereEnsureWeightTyingSaysSo) {
   const at::Tensor expected = logits_with("whole");
   EXPECT_LT(test::max_difference(logits_with("adapted"), expected), 1e-5);
 
-  // The head's factors are those of the embedding, turned.
+  // The head's factors are those of the embedding, turned; PEFT writes the frozen base as well.
+  adapted_.push_back({kWords + "base_layer.weight", words_of_base()});
+  adapted_.push_back({kHead + "base_layer.weight", words_of_base()});
   adapted_.push_back({kHead + "lora_A.weight", up_.t().contiguous()});
   adapted_.push_back({kHead + "lora_B.weight", down_.t().contiguous()});
   write_adapted();
