@@ -64,6 +64,15 @@ std::optional<std::int64_t> rows_of_side_file(const fs::path& adapter) {
   return side_file_words(read_json_file(adapter / kSideFile));
 }
 
+// Whether the adapter's files are large enough to hold something for each of so many words.
+bool may_hold(const fs::path& adapter, std::int64_t words) {
+  std::uint64_t bytes = 0;
+  for (const fs::path& file : {peft_weights_file(adapter), adapter / kStateFile}) {
+    if (fs::exists(file)) bytes += fs::file_size(file);
+  }
+  return words <= static_cast<std::int64_t>(bytes);
+}
+
 bool is_saved(const PeftConfig& config, const std::string& module) {
   return std::ranges::any_of(config.targets.modules_to_save,
                              [&](const std::string& end) { return module.ends_with(end); });
@@ -107,7 +116,7 @@ std::optional<std::int64_t> adapter_vocab_size(const fs::path& adapter,
   try {
     // Fewer words than the base has belong to another base, unless the file holds them.
     const auto told = rows_of_side_file(adapter);
-    if (told && *told >= stored.count) return told;
+    if (told && *told >= stored.count && may_hold(adapter, *told - stored.count)) return told;
     if (const auto rows = rows_of(stored.embedding, peft_weights_file(adapter))) return rows;
     if (!fs::exists(adapter / kPeftConfigFile)) return std::nullopt;
     return end_of_rows(read_json_file(adapter / kPeftConfigFile), stored.count);

@@ -180,6 +180,29 @@ TEST_F(PeftReading, ASideFileThatIsContradictedIsNotFollowed) {
   EXPECT_TRUE(logits_with("again").equal(expected));
 }
 
+TEST_F(PeftReading, ASideFileThatCannotBeIsToldOnceByItsName) {
+  Model model = load_model(base());
+  const Attached attached = attach(model, LoraConfig{}, {}, {.seed = 5});
+  save_adapter(model, attached.adapters, attached.record, directory_ / "lora");
+  const std::filesystem::path path = directory_ / "lora" / kSideFile;
+  const Json whole = read_json_file(path);
+  const auto with_words = [&](const Json& words) {
+    Json json = whole;
+    json["vocab_size"] = words;
+    write_file_atomic(path, dump_json(json));
+    return load_with_adapter(base(), directory_ / "lora", {}).warnings;
+  };
+  // Nobody makes a model of so many for files that hold none of them.
+  EXPECT_THAT(with_words(2000000000), Contains(HasSubstr("2000000000 words, this one has 48")));
+  EXPECT_THAT(with_words(-5), IsEmpty());
+  Json other = whole;
+  other["options"]["method"] = "lorra";
+  write_file_atomic(path, dump_json(other));
+  const std::string error = error_of("lora");
+  EXPECT_THAT(error, HasSubstr("got \"lorra\""));
+  EXPECT_EQ(error.find(path.string()), error.rfind(path.string())) << error;
+}
+
 // As when PEFT trains on and saves into the same directory.
 TEST_F(PeftReading, AChangedCopyBesideTheStateIsNoticed) {
   PissaConfig pissa;

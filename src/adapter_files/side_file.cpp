@@ -70,7 +70,8 @@ std::optional<SideFile> read_side_file(const std::filesystem::path& directory) {
 
 std::optional<std::int64_t> side_file_words(const Json& json) {
   const Json words = json.is_object() ? json.value("vocab_size", Json()) : Json();
-  return words.is_number_integer() ? std::optional(words.get<std::int64_t>()) : std::nullopt;
+  const bool told = words.is_number_integer() && words >= 0;
+  return told ? std::optional(words.get<std::int64_t>()) : std::nullopt;
 }
 
 void write_side_file(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,

@@ -28,7 +28,7 @@ struct SideFile {
 // FileError when it is malformed or newer.
 std::optional<SideFile> read_side_file(const std::filesystem::path& directory);
 
-// "vocab_size" of the file's content; nothing where it does not say.
+// "vocab_size" of the file's content; nothing where it does not say, or no number of words.
 std::optional<std::int64_t> side_file_words(const Json& json);
 
 void write_side_file(const Model& model, const AdapterSet& adapters, const AdapterRecord& record,
