@@ -7,6 +7,7 @@
 #include "base/errors.h"
 #include "base/text_util.h"
 #include "images/codecs.h"
+#include "images/exif.h"
 
 namespace svtune {
 namespace {
@@ -75,7 +76,9 @@ Format format_of(Bytes bytes, const std::string& name) {
 
 }  // namespace
 
-Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
+namespace {
+
+Image decode_as_stored(Bytes bytes, const std::string& name) {
   switch (format_of(bytes, name)) {
     case Format::kJpeg:
       return detail::decode_jpeg(bytes, name);
@@ -85,6 +88,12 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
       break;
   }
   return detail::decode_webp(bytes, name);
+}
+
+}  // namespace
+
+Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
+  return upright(decode_as_stored(bytes, name), exif_orientation(bytes));
 }
 
 ImageSize probe_image(std::span<const std::byte> bytes, const std::string& name) {
@@ -101,7 +110,7 @@ ImageSize probe_image(std::span<const std::byte> bytes, const std::string& name)
       break;
   }
   require_readable_size(size, name);
-  return size;
+  return upright(size, exif_orientation(bytes));
 }
 
 }  // namespace svtune

@@ -1,8 +1,8 @@
 """Pictures and what Pillow and transformers make of them, for src/images' tests.
 
 usage: image_cases.py decode|preprocess DIRECTORY
-decode: NAME.img with NAME.rgb, the bytes of Image.open(...).convert("RGB"), and NAME.txt, its width
-and height. preprocess: NAME.json, NAME.png and NAME.f32, the pixels of the processor that the
+decode: NAME.img with NAME.rgb, the bytes of exif_transpose(Image.open(...)).convert("RGB"), as in
+transformers' load_image(), and NAME.txt, its width and height. preprocess: NAME.json, NAME.png and NAME.f32, the pixels of the processor that the
 configuration names, as [3, height, width], with the size in NAME.txt.
 """
 import io
@@ -13,7 +13,7 @@ import sys
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 
 def picture(width, height, channels=3, seed=0):
@@ -42,15 +42,20 @@ def png(width, height, depth, colour, rows, *more):
             + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b""))
 
 
+def turned(orientation):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    return exif
+
+
 def jpegs():
     rgb = Image.fromarray(picture(53, 37))
     for name, options in {"420": {"subsampling": 2}, "422": {"subsampling": 1},
                           "444": {"subsampling": 0}, "progressive": {"progressive": True},
                           "rgb": {"keep_rgb": True}}.items():
         yield f"jpeg_{name}", saved(rgb, "JPEG", quality=85, **options)
-    exif = Image.Exif()
-    exif[0x112] = 6  # turned, which convert() ignores
-    yield "jpeg_turned", saved(rgb, "JPEG", exif=exif)
+    for orientation in range(1, 9):
+        yield f"jpeg_turned_{orientation}", saved(rgb, "JPEG", exif=turned(orientation))
     yield "jpeg_grey", saved(rgb.convert("L"), "JPEG")
     yield "jpeg_cmyk", saved(Image.fromarray(picture(31, 29, 4), "CMYK"), "JPEG", quality=95)
     yield "jpeg_one", saved(rgb.crop((0, 0, 1, 1)), "JPEG")
@@ -61,6 +66,7 @@ def pngs():
     grey = rgb.convert("L")
     yield "png_rgb", saved(rgb, "PNG")
     yield "png_rgba", saved(rgba, "PNG")
+    yield "png_turned", saved(rgba, "PNG", exif=turned(5))
     yield "png_grey", saved(grey, "PNG")
     yield "png_grey_alpha", saved(rgba.convert("LA"), "PNG")
     yield "png_1", saved(grey.convert("1"), "PNG")
@@ -92,6 +98,7 @@ def webps():
     rgb, rgba = Image.fromarray(picture(53, 37)), Image.fromarray(picture(53, 37, 4))
     yield "webp_lossy", saved(rgb, "WEBP", quality=80)
     yield "webp_lossless", saved(rgb, "WEBP", lossless=True)
+    yield "webp_turned", saved(rgb, "WEBP", lossless=True, exif=turned(8))
     yield "webp_alpha", saved(rgba, "WEBP", lossless=True, exact=True)
     yield "webp_lossy_alpha", saved(rgba, "WEBP", quality=80, exact=True)
 
@@ -101,7 +108,7 @@ def decode(folder):
         image = Image.open(io.BytesIO(data))
         if image.mode == "I;16":  # which convert() would clip at 255
             image = Image.fromarray((np.array(image) >> 8).astype(np.uint8))
-        image = image.convert("RGB")
+        image = ImageOps.exif_transpose(image).convert("RGB")
         folder.joinpath(name + ".img").write_bytes(data)
         folder.joinpath(name + ".rgb").write_bytes(image.tobytes())
         folder.joinpath(name + ".txt").write_text(f"{image.width} {image.height}\n")
