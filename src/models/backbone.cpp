@@ -1,6 +1,7 @@
 #include "models/backbone.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/errors.h"
 #include "libtorch/prelude.h"
@@ -34,6 +35,22 @@ void check_words(const Batch& batch, std::int64_t words) {
   throw ModelError("a token has the id " + std::to_string(last) + ", the model's embedding has " +
                        std::to_string(words) + " rows",
                    "Use the tokenizer that belongs to the model.");
+}
+
+// Rows of the table of positions. Families that begin behind the padding's id count no token of
+// that id, which a text may spell out, and give it the padding's own row.
+at::Tensor position_rows(const Batch& batch, std::int64_t first_position) {
+  const at::Tensor rows = batch.positions + first_position;
+  if (first_position == 0 || batch.num_tokens() == 0) return rows;
+  const at::Tensor padding = batch.tokens.eq(first_position - 1);
+  if (!padding.any().item<bool>()) return rows;
+  std::vector<at::Tensor> each;
+  for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
+    const std::int64_t begin = batch.offsets[s], length = batch.offsets[s + 1] - begin;
+    const at::Tensor skipped = padding.narrow(0, begin, length).to(at::kLong).cumsum(0);
+    each.push_back(rows.narrow(0, begin, length) - skipped);
+  }
+  return at::cat(each).masked_fill(padding, first_position - 1);
 }
 
 // Rows of `table` for the types of tokens; without any, row 0 for each.
@@ -89,7 +106,7 @@ at::Tensor Backbone::embed(const Batch& batch, at::ScalarType dtype) const {
   }
   if (const auto positions = longest_document()) {
     check_positions(batch, *positions);
-    x = x + position_embedding.forward(batch.positions + first_position).to(dtype);
+    x = x + position_embedding.forward(position_rows(batch, first_position)).to(dtype);
   }
   return embedding_norm.forward(x);
 }
