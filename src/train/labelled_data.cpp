@@ -55,7 +55,8 @@ StoredLabels stored_labels(const std::filesystem::path& model) {
     stored.other_head = name;
     return stored;
   }
-  stored.several = headed && config.value("problem_type", Json()) == "multi_label_classification";
+  stored.several =
+      headed && config.value("problem_type", Json()) == Json("multi_label_classification");
   stored.names = id2label_names(config);
   if (!are_placeholders(stored.names)) return stored;
   // Configurations of models without a head may hold placeholders too.
