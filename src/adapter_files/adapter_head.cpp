@@ -79,6 +79,21 @@ std::optional<NewHead> adapter_head(const fs::path& model, const fs::path& adapt
   }
 }
 
+bool leaves_task_open(const fs::path& adapter) {
+  const fs::path file = adapter / kPeftConfigFile;
+  if (!fs::exists(file)) return false;
+  const Json config = read_json_file(file);
+  if (!config.is_object() || !config.value("task_type", Json()).is_null()) return false;
+  const Json modules = config.value("modules_to_save", Json());
+  if (!modules.is_array()) return false;
+  for (const Json& name : modules) {
+    for (const char* classifier : kPeftClassifiers) {
+      if (name == Json(classifier)) return true;
+    }
+  }
+  return false;
+}
+
 void drop_absent_classifiers(Network& net, TargetOptions& targets) {
   if (net.predicts_words()) return;
   const std::vector<std::string> modules = net.module_names();

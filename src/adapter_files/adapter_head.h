@@ -18,6 +18,10 @@ namespace svtune {
 std::optional<NewHead> adapter_head(const std::filesystem::path& model,
                                     const std::filesystem::path& adapter);
 
+// Whether PEFT's adapter holds a classifier and no task that says what is classified: of a bare
+// encoder's head nothing is known then.
+bool leaves_task_open(const std::filesystem::path& adapter);
+
 // PEFT lists every name that classifiers go by; those that `net` has no module for are left out.
 void drop_absent_classifiers(Network& net, TargetOptions& targets);
 

@@ -22,6 +22,23 @@ void append(std::vector<std::string>& list, const std::vector<std::string>& more
   list.insert(list.end(), more.begin(), more.end());
 }
 
+// With as many words as the adapter's model has, where there is one.
+Model load_base(const std::filesystem::path& model,
+                const std::optional<std::filesystem::path>& adapter, LoadOptions options) {
+  try {
+    if (adapter && !options.vocab_size) {
+      options.vocab_size = adapter_vocab_size(*adapter, stored_words(model, options.head));
+    }
+    return load_model(model, options);
+  } catch (FileError& error) {
+    if (adapter && !options.head && leaves_task_open(*adapter)) {
+      error.add_to_hint("task_type in " + (*adapter / "adapter_config.json").string() +
+                        " is null: SEQ_CLS there says that its head labels texts, TOKEN_CLS tokens.");
+    }
+    throw;
+  }
+}
+
 }  // namespace
 
 const TrainedPrompt* LoadedModel::trained_prompt() const {
@@ -37,10 +54,7 @@ LoadedModel load_with_adapter(const std::filesystem::path& model,
   if (adapter && own.layer_replication.empty()) {
     own.layer_replication = adapter_layer_ranges(*adapter);
   }
-  if (adapter && !own.vocab_size) {
-    own.vocab_size = adapter_vocab_size(*adapter, stored_words(model, own.head));
-  }
-  LoadedModel loaded{load_model(model, own), std::nullopt, {}};
+  LoadedModel loaded{load_base(model, adapter, own), std::nullopt, {}};
   append(loaded.warnings, loaded.model.warnings);
   if (!adapter) return loaded;
   const auto cache = open_user_svd_cache();

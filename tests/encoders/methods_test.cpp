@@ -246,6 +246,29 @@ TEST(MaskedHead, ComesBackFromAdaptersAndMergedModels) {
 }
 
 // Of ModernBERT: the mean of a document's rows goes through a layer and a norm that were made.
+// PEFT writes no task unless it is told one, and a bare encoder says nothing of its head.
+TEST(EncoderHead, OfAnAdapterWithoutATaskIsAskedFor) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {.family = "bert", .bare = true});
+  LoadOptions options{at::kFloat};
+  options.head = NewHead{.labels = 3, .seed = 4};
+  Model model = load_model(directory / "model", options);
+  const Attached attached = attach(model, LoraConfig{}, {.target_modules = {"query"}});
+  save_adapter(model, attached.adapters, attached.record, directory / "adapter");
+  std::filesystem::remove(directory / "adapter" / "svtune.json");
+  EXPECT_NO_THROW(load_with_adapter(directory / "model", directory / "adapter", {}));
+  const std::filesystem::path file = directory / "adapter" / "adapter_config.json";
+  Json config = read_json_file(file);
+  config["task_type"] = nullptr;
+  write_file_atomic(file, dump_json(config));
+  try {
+    load_with_adapter(directory / "model", directory / "adapter", {});
+    FAIL() << "no error";
+  } catch (const FileError& error) {
+    EXPECT_THAT(error.hint(), testing::HasSubstr("is null: SEQ_CLS there says"));
+  }
+}
+
 TEST(EncoderHead, ThatAveragesComesBackFromAdapters) {
   test::TempDirectory directory;
   test::write_tiny_encoder(directory / "model", {.family = "modernbert", .bare = true});
