@@ -33,7 +33,8 @@ Model load_base(const std::filesystem::path& model,
   } catch (FileError& error) {
     if (adapter && !options.head && leaves_task_open(*adapter)) {
       error.add_to_hint("task_type in " + (*adapter / "adapter_config.json").string() +
-                        " is null: SEQ_CLS there says that its head labels texts, TOKEN_CLS tokens.");
+                        " is null: SEQ_CLS there says that its head labels texts, TOKEN_CLS "
+                        "tokens.");
     }
     throw;
   }

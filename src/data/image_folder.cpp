@@ -109,11 +109,10 @@ LabelledRecords read_image_folder(const fs::path& path, bool skip) {
   for (const fs::path& stray : strays) {
     const std::string problem = "this file belongs to no class: it lies beside the sub folders";
     if (!skip) {
+      const std::string table =
+          names_a_table(stray) ? "A table of images is read by giving it with --data. " : "";
       throw FileError(stray.string(), problem,
-                      names_a_table(stray)
-                          ? "A table of images is read by giving it with --data; else take it away, "
-                            "or leave such files out with --skip-bad-lines."
-                          : "Take it away, or leave such files out with --skip-bad-lines.");
+                      table + "Take it away, or leave such files out with --skip-bad-lines.");
     }
     out.leave_out(stray.string(), problem);
   }

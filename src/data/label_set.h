@@ -22,8 +22,8 @@ class LabelSet {
   static LabelSet of(const LabelledRecords& records);
 
   // The id of a label: of its name, blanks around them aside, else of the one name that is the same
-  // number (1 and 1.0), else the label itself where it is a whole number and no name is a number, as
-  // data sets with ids write it, or that of LABEL_1. nullopt when it is unknown.
+  // number (1 and 1.0), else the label itself where it is a whole number and no name is a number,
+  // as data sets with ids write it, or that of LABEL_1. nullopt when it is unknown.
   std::optional<std::int64_t> find(const std::string& label) const;
   std::int64_t size() const { return static_cast<std::int64_t>(names_.size()); }
   const std::vector<std::string>& names() const { return names_; }

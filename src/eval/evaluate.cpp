@@ -77,8 +77,8 @@ std::vector<std::int32_t> adapters_of(const LoadedModel& loaded, const Data& dat
   return adapters;
 }
 
-// Adapters that a command line names and no record does. A library's session may have them for other
-// calls.
+// Adapters that a command line names and no record does. A library's session may have them for
+// other calls.
 void tell_unnamed_adapters(const LoadedModel& loaded, const std::vector<std::int32_t>& adapters,
                            const EvalOptions& options, EvalObserver& observer) {
   if (options.given.empty()) return;

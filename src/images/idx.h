@@ -20,8 +20,8 @@ struct IdxImages {
   Image image(std::int64_t index) const;
 };
 
-// Whether the file starts, decompressed, as an IDX file does, of whatever elements. Throws FileError
-// when it cannot be read.
+// Whether the file starts, decompressed, as an IDX file does, of whatever elements. Throws
+// FileError when it cannot be read.
 bool is_idx(const std::filesystem::path& path);
 
 // Throws FileError for another element type or rank, sizes of 0 or beyond kMostPixels, more than
