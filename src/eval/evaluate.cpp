@@ -153,6 +153,14 @@ void check_kind(const LabelTask& task, const LoadedModel& loaded, const EvalOpti
   }
 }
 
+// What is not measured is neither encoded nor decoded, nor judged. Where bad records are left out
+// others take their places.
+void keep_measured(LabelledRecords& records, const EvalOptions& options) {
+  const auto most = static_cast<std::size_t>(options.limit);
+  const bool known = most > 0 && !options.reading.skip_bad_lines;
+  if (known && records.records.size() > most) records.records.resize(most);
+}
+
 std::unique_ptr<LabelledDocuments> read_documents(const LabelTask& task,
                                                   std::optional<LabelSet> labels,
                                                   const LoadedModel& loaded,
@@ -164,8 +172,10 @@ std::unique_ptr<LabelledDocuments> read_documents(const LabelTask& task,
   if (loaded.routed()) reading.adapter_column = kAdapterField;
   const std::optional<ImageInput>& image = model.spec().image;
   if (!image) {
+    LabelledRecords records = read_labelled(options.data, reading);
+    keep_measured(records, options);
     return std::make_unique<LabelledStore>(
-        read_labelled(options.data, reading), *tokenizer,
+        std::move(records), *tokenizer,
         LabelledStoreOptions{task.max_length, std::move(labels), reading.skip_bad_lines});
   }
   ImageOptions table = task.images;
@@ -180,6 +190,7 @@ std::unique_ptr<LabelledDocuments> read_documents(const LabelTask& task,
   store.threads = std::min(kMostDecoders, at::get_num_threads());
   ImageRecords images = read_images(options.data, table);
   if (!images.is_table()) refuse_table_options(table, options.data);
+  keep_measured(images.table, options);
   return std::make_unique<ImageStore>(std::move(images), std::move(store));
 }
 

@@ -50,6 +50,13 @@ TokenizerParts read_parts(const fs::path& dir, const TokenizerConfig& config,
     const fs::path path = dir / "vocab.txt";
     return read_vocab_txt(read_file(path, kMaxModelBytes), path.string(), config);
   }
+  if (fs::exists(dir / "sentencepiece.bpe.model")) {
+    throw FileError(dir.string(),
+                    "holds sentencepiece.bpe.model alone, whose pieces XLM-RoBERTa numbers in its "
+                    "own way",
+                    "Let transformers write tokenizer.json beside it: "
+                    "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR).");
+  }
   throw FileError(dir.string(),
                   "holds no tokenizer (tokenizer.json, spm.model, tokenizer.model, vocab.json with "
                   "merges.txt, or vocab.txt)",

@@ -34,6 +34,13 @@ TEST(Tokenizer, EmptyDirectoryIsAnErrorThatListsTheFiles) {
   EXPECT_THAT(error_of([&] { Tokenizer::load(dir.path()); }), HasSubstr("tokenizer.json"));
 }
 
+TEST(Tokenizer, TheFileOfXlmRobertaAloneIsNamed) {
+  const test::TempDirectory directory;
+  write_file_atomic(directory / "sentencepiece.bpe.model", "x");
+  EXPECT_THAT(error_of([&] { Tokenizer::load(directory.path()); }),
+              HasSubstr("holds sentencepiece.bpe.model alone"));
+}
+
 TEST(Tokenizer, Gpt2FilesKeepDigitsTogetherAndQwen2FilesDoNot) {
   const TempDirectory dir;
   write_file_atomic(dir / "vocab.json", kVocab);

@@ -133,6 +133,12 @@ TEST_F(LabelTraining, DocumentsBeyondThePositionsAreRefusedBeforeAnyWork) {
   EXPECT_THROW(evaluate(loaded, &*tokenizer, what, silent), UsageError);
   what.limit = 64;
   EXPECT_EQ(evaluate(loaded, &*tokenizer, what, silent).figure("documents"), 64);
+  // Nor does a label count that is not measured.
+  write_file_atomic(directory_ / "train.tsv",
+                    test::labelled_pairs(64, false) + "w1\tw3\tperhaps\n");
+  EXPECT_EQ(evaluate(loaded, &*tokenizer, what, silent).figure("documents"), 64);
+  what.reading.skip_bad_lines = true;
+  EXPECT_THROW(evaluate(loaded, &*tokenizer, what, silent), FileError);
 }
 
 TEST_F(LabelTraining, NumbersAreLearnedSavedAndMeasured) {
