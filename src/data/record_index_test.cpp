@@ -148,6 +148,9 @@ TEST_F(RecordIndexTest, NamesFilesOfOtherKinds) {
   for (const char* page : {"<!DOCTYPE html>\n", "\n <!doctype html>\n", "\xEF\xBB\xBF<HTML>"}) {
     EXPECT_THAT(error_named(page, "d"), HasSubstr("HTML page")) << page;
   }
+  EXPECT_THAT(error_named("\x89PNG\r\n", "d"), HasSubstr("is a picture (PNG) Images are given as"));
+  EXPECT_THAT(error_named("\xFF\xD8\xFF\xE0", "d"), HasSubstr("is a picture (JPEG)"));
+  EXPECT_THAT(error_named("%PDF-1.7\n", "d"), HasSubstr("is a PDF"));
   EXPECT_THAT(error_named("PK\3\4", "d"), HasSubstr("zip"));
   EXPECT_THAT(error_named("\xFF\xFE\0\0{\0\0\0"s, "d"), HasSubstr("d: is UTF-32 text"));
 }

@@ -24,6 +24,9 @@ constexpr const char* kUnpackHint = "Unpack it first; .gz and .zst are read as t
 constexpr const char* kUtf8Hint = "Convert it: iconv -f UTF-16 -t UTF-8 FILE > NEWFILE.";
 constexpr const char* kUtf32Hint = "Convert it: iconv -f UTF-32 -t UTF-8 FILE > NEWFILE.";
 
+constexpr const char* kPictureHint =
+    "Images are given as a folder of folders, one for each class, or as a table with their paths.";
+
 constexpr Signature kSignatures[] = {
     {"PAR1"sv, "is a Parquet file",
      "Make JSON lines of it, e.g. with pandas: "
@@ -46,6 +49,11 @@ constexpr Signature kSignatures[] = {
     {"PK\x03\x04"sv, "is a zip archive or a spreadsheet", kUnpackHint},
     {"SQLite format 3\0"sv, "is an SQLite database", kPandasHint},
     {"\x89HDF"sv, "is an HDF5 file", kPandasHint},
+    {"\x89PNG"sv, "is a picture (PNG)", kPictureHint},
+    {"\xFF\xD8\xFF"sv, "is a picture (JPEG)", kPictureHint},
+    {"gif8"sv, "is a picture (GIF)", kPictureHint, true},
+    {"riff"sv, "is a picture, sound or film (RIFF)", kPictureHint, true},
+    {"%pdf-"sv, "is a PDF", "Make text of it first, e.g. with pdftotext.", true},
     {"<!doctype"sv, "is an HTML page, not the data", "Download the file itself.", true},
     {"<html"sv, "is an HTML page, not the data", "Download the file itself.", true},
     {"<?xml"sv, "is an XML file", "Make JSON lines of it.", true},
