@@ -112,8 +112,8 @@ std::vector<std::string> data_losses(const ExampleStore& store, std::string_view
   for (std::string& loss : message_losses(name, stats)) losses.push_back(std::move(loss));
   if (stats.cut > 0) {
     losses.push_back(name + ": " + counted(stats.cut, "answer") +
-                     " without a part of their text, which the chat template leaves out (often "
-                     "the reasoning)");
+                     " of which the chat template leaves a part out, often the reasoning, or "
+                     "changes it");
   }
   if (stats.in_vain > 0) {
     losses.push_back(name + ": " + counted(stats.in_vain, "message") +

@@ -7,12 +7,14 @@
 #include <algorithm>
 
 #include "base/errors.h"
+#include "base/files.h"
 #include "base/oracle_test_util.h"
 #include "data/data_test_util.h"
 
 namespace svtune {
 namespace encode_test {
 
+using ::testing::HasSubstr;
 using test::byte_tokenizer;
 using test::bytes_of;
 using test::kBos;
@@ -222,6 +224,19 @@ TEST(PromptTemplate, ShowsOneDateThroughout) {
   for (const char* bad : {"2026-02-30", "2026-7-4", "today", "2026-13-01", "-026-01-01"}) {
     EXPECT_THROW(encoder({.date = bad}, {}, tokenizer), UsageError) << bad;
   }
+}
+
+TEST(PromptTemplate, TellsOfBracesThatNothingIsPutInPlaceOf) {
+  const test::TempDirectory directory;
+  const auto notices = [&](const std::string& text) {
+    write_file_atomic(directory / "t.txt", text);
+    const PromptTemplate prompt =
+        encoder({.style = PromptStyle::kFile, .file = directory / "t.txt"}).prompt();
+    return prompt.notices().empty() ? prompt.text() : prompt.notices()[0];
+  };
+  EXPECT_EQ(notices("\xEF\xBB\xBFQ: {prompt} {\"a\": 1} {}"), "Q: {prompt} {\"a\": 1} {}");
+  EXPECT_THAT(notices("Q: {prompt} A: {output}{output}"), HasSubstr("t.txt: {output} stands"));
+  EXPECT_THAT(notices("Q: {{prompt}}"), HasSubstr("--chat-template"));
 }
 
 TEST(PromptTemplate, NamesWhatIsMissing) {

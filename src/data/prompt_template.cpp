@@ -28,6 +28,28 @@ constexpr char kIntroWithInput[] =
     "Below is an instruction that describes a task, paired with an input that provides further "
     "context. Write a response that appropriately completes the request.\n\n";
 
+// Without the byte order mark that some editors put before a text.
+std::string read_template(const std::filesystem::path& path) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  std::string text = read_file(path, kMaxTemplateBytes);
+  if (text.starts_with(kMark)) text.erase(0, kMark.size());
+  return text;
+}
+
+// Names in single braces that nothing is put in place of, each once: {output} and its like.
+std::vector<std::string> unknown_placeholders(std::string_view pattern) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz_";
+  std::vector<std::string> names;
+  for (std::size_t at = pattern.find('{'); at != pattern.npos; at = pattern.find('{', at + 1)) {
+    const std::size_t end = pattern.find_first_not_of(kLetters, at + 1);
+    if (end == pattern.npos || end == at + 1 || pattern[end] != '}') continue;
+    const std::string name(pattern.substr(at, end + 1 - at));
+    const bool known = name == "{instruction}" || name == "{prompt}" || name == "{input}";
+    if (!known && !std::ranges::count(names, name)) names.push_back(name);
+  }
+  return names;
+}
+
 // Fills the placeholders in one pass, so that text put in is not searched again.
 std::string fill_placeholders(const std::string& pattern, const Example& example) {
   std::string out;
@@ -167,6 +189,17 @@ void PromptTemplate::load_file(const PromptOptions& options) {
   if (file_text_.find("{instruction}") == std::string::npos &&
       file_text_.find("{prompt}") == std::string::npos) {
     throw FileError(options.file->string(), "the template has no {instruction} or {prompt}");
+  }
+  const std::string name = options.file->string();
+  const std::vector<std::string> unknown = unknown_placeholders(file_text_);
+  if (!unknown.empty()) {
+    notices_.push_back(name + ": " + join_some(unknown, ", ") +
+                       " stands in every prompt as it is; only {instruction}, {prompt} and {input} "
+                       "are filled in, and the answer is put behind the text");
+  }
+  if (file_text_.find("{{") != std::string::npos || file_text_.find("{%") != std::string::npos) {
+    notices_.push_back(name + ": {{ and {% stand in every prompt as they are; a Jinja template is "
+                              "given by --chat-template");
   }
 }
 

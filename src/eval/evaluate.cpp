@@ -106,6 +106,7 @@ Score evaluate_language(const Task& task, LoadedModel& loaded, const Tokenizer& 
   const PromptTemplate prompt =
       choose_prompt(options.prompt, tokenizer, loaded.trained_prompt(), warnings);
   for (const std::string& warning : warnings) observer.warning(warning);
+  for (const std::string& notice : prompt.notices()) observer.warning(notice);
   const auto encoder = std::make_shared<ExampleEncoder>(tokenizer, prompt, encoding_of(task));
   const ExampleStore data(options.data, options.reading, encoder);
   const std::string_view field = loaded.routed() ? kAdapterField : "";
