@@ -57,6 +57,12 @@ std::vector<TextAnswer> generate_text(Network& net, const Tokenizer& tokenizer,
                                       const TextOptions& options, const TextCallback& on_text) {
   std::vector<std::string> stops = options.stop;
   std::erase(stops, std::string());
+  GenerateOptions tokens = options.tokens;
+  for (const std::string& stop : stops) {
+    // The text of an answer, in which stops are looked for, is without special tokens.
+    const auto id = tokenizer.token_id(stop);
+    if (id && tokenizer.is_special(*id)) tokens.end_tokens.push_back(*id);
+  }
   std::vector<AnswerText> texts(prompts.size(), AnswerText(tokenizer, stops));
   std::vector<TextAnswer> answers(prompts.size());
   const auto emit = [&](std::size_t index, const std::string& piece) {
@@ -64,7 +70,7 @@ std::vector<TextAnswer> generate_text(Network& net, const Tokenizer& tokenizer,
     if (on_text && !piece.empty()) on_text(index, piece);
   };
   const std::vector<Generated> generated =
-      generate(net, prompts, options.tokens, [&](std::size_t index, std::int32_t id) {
+      generate(net, prompts, tokens, [&](std::size_t index, std::int32_t id) {
         emit(index, texts[index].push(id));
         return !texts[index].stopped();
       });

@@ -13,7 +13,7 @@ namespace svtune {
 
 struct TextOptions {
   GenerateOptions tokens;
-  std::vector<std::string> stop;  // texts that end an answer and are cut off
+  std::vector<std::string> stop;  // texts or special tokens that end an answer and are cut off
 };
 
 struct TextAnswer {

@@ -78,6 +78,24 @@ class Prompts(harness.Base):
                 config = json.loads((model / "tokenizer_config.json").read_text())
                 self.assertEqual(config["chat_template"], source)
 
+    def test_special_tokens_end_answers_where_they_are_named(self):
+        model = self.learn("stops", "full", "--chat-template", "chatml") / "model"
+        for name in ("config.json", "generation_config.json"):
+            settings = json.loads((model / name).read_text())
+            (model / name).write_text(json.dumps(settings | {"eos_token_id": 256}))
+        config = json.loads((model / "tokenizer_config.json").read_text())
+        config.pop("chat_template")
+        (model / "tokenizer_config.json").write_text(json.dumps(config))
+        for name in ("chat_template.jinja", "svtune.json"):
+            (model / name).unlink()
+        endless = self.root / "as-chatml.jinja"
+        endless.write_text("{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content }}"
+                           "{% if m.role == 'user' %}{{ '<|im_end|>\\n' }}{% endif %}{% endfor %}"
+                           "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
+        asked = ("--model", model, "--chat-template", endless)
+        self.assertNotEqual(self.answer(*asked).stdout.strip(), "cdcd")
+        self.assertEqual(self.answer(*asked, "--stop", "<|im_end|>").stdout.strip(), "cdcd")
+
     def test_adapter_keeps_its_template_through_every_verb(self):
         run = self.learn("alpaca", "lora", "--template", "alpaca")
         base, adapter = ("--model", self.chat), ("--adapter", run / "adapter")
