@@ -56,14 +56,26 @@ class RecordIndexTest : public ::testing::Test {
 TEST_F(RecordIndexTest, AnyLinesAreTexts) {
   RecordIndexOptions options = any_object();
   options.lines = LineKind::kTexts;
-  const RecordIndex index(file("[one, two],\n\n {\"three\": 3} \na,b\n", "d.txt"), options);
+  const std::string content = "[one, two],\n\n {\"three\": 3} \n\t\n  a,b\r\n  ";
+  const RecordIndex index(file(content, "d.txt"), options);
   std::vector<std::string> texts;
   for (std::int64_t i = 0; i < index.size(); ++i) {
     texts.push_back(std::to_string(index.line(i)) + ":" + dump_json(index.read(i)));
   }
   EXPECT_THAT(texts, ElementsAre("1:{\"text\": \"[one, two],\"}",
-                                 "3:{\"text\": \"{\\\"three\\\": 3}\"}", "4:{\"text\": \"a,b\"}"));
+                                 "3:{\"text\": \" {\\\"three\\\": 3} \"}",
+                                 "5:{\"text\": \"  a,b\"}"));
   EXPECT_THROW(RecordIndex(file("fine\n\xff\n", "e.txt"), options), FileError);
+}
+
+// Blanks that a chunk of the scanner ends in belong to the line that goes on in the next.
+TEST_F(RecordIndexTest, IndentationIsKeptAcrossChunks) {
+  RecordIndexOptions options = any_object();
+  options.lines = LineKind::kTexts;
+  const std::string before((std::size_t{1} << 20) - 3, 'x');
+  const RecordIndex index(file(before + "\n      y \n", "d.txt"), options);
+  ASSERT_EQ(index.size(), 2);
+  EXPECT_EQ(index.read(1).at("text"), "      y ");
 }
 
 TEST_F(RecordIndexTest, LinesAreTextsUnlessTheFileBeginsAsJson) {

@@ -55,12 +55,22 @@ void RecordScanner::discard_to(std::size_t position) {
   }
 }
 
+// Where the line that has its first character at `at` begins: the indentation of a text is part
+// of it, as long as a record may be.
+std::size_t RecordScanner::line_start(std::size_t at) const {
+  if (!texts_ || at == position_) return at;
+  const std::size_t newline = buffer_.rfind('\n', at - 1);
+  const bool is_first = newline == std::string::npos || newline < position_;
+  const std::size_t start = is_first ? position_ : newline + 1;
+  return at - start > kMaxRecordBytes ? at : start;
+}
+
 bool RecordScanner::skip_blank() {
   for (;;) {
     std::size_t at = position_;
     while (at < buffer_.size() && is_blank(buffer_[at])) ++at;
     const bool found = at < buffer_.size();
-    discard_to(at);
+    discard_to(line_start(at));
     if (found) return true;
     if (!fill()) return false;
   }
@@ -95,7 +105,11 @@ bool RecordScanner::next(ScannedRecord& record) {
 }
 
 void RecordScanner::take(ScannedRecord& record, std::size_t begin, std::size_t end) {
-  while (end > begin && is_blank(buffer_[end - 1])) --end;
+  if (texts_) {
+    if (end > begin && buffer_[end - 1] == '\r') --end;
+  } else {
+    while (end > begin && is_blank(buffer_[end - 1])) --end;
+  }
   record.offset = base_ + begin;
   record.text = std::string_view(buffer_).substr(begin, end - begin);
   record.line = line_;

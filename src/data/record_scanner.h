@@ -51,6 +51,7 @@ class RecordScanner {
   bool next_line(ScannedRecord& record);
   bool next_element(ScannedRecord& record);
   bool skip_blank();
+  std::size_t line_start(std::size_t at) const;
   std::size_t element_end(bool& too_long);
   void take(ScannedRecord& record, std::size_t begin, std::size_t end);
   void discard_to(std::size_t position);
