@@ -64,12 +64,24 @@ std::optional<Json> json_of_text(const Json& text) {
   }
 }
 
+// As json_of_text(); what is no JSON text stays as it is.
+Json value_of_text(const Json& value) {
+  return value.is_string() ? json_of_text(value).value_or(value) : value;
+}
+
+// A list whose elements may be JSON texts too; anything else as value_of_text().
+Json list_of_texts(const Json& value) {
+  Json list = value_of_text(value);
+  if (!list.is_array()) return list;
+  for (Json& each : list) each = value_of_text(each);
+  return list;
+}
+
 // The calls of a turn: a list, its JSON text, or the older "function_call" with one call; null
 // when it calls nothing, a string when the text is malformed.
 Json calls_of(const Json& turn) {
   if (const auto calls = turn.find("tool_calls"); calls != turn.end() && !is_empty_value(*calls)) {
-    if (!calls->is_string()) return *calls;
-    return json_of_text(*calls).value_or(*calls);
+    return list_of_texts(*calls);
   }
   const auto call = turn.find("function_call");
   if (call == turn.end() || !call->is_object() || call->empty()) return nullptr;
@@ -248,18 +260,20 @@ HistoryTurns history_turns(const Json& history) {
 }
 
 std::string tools_problem(const Json& tools) {
-  if (is_empty_value(tools) || tools.is_array()) return "";
-  const std::string what = "the tools are neither a list nor the JSON text of one";
-  if (!tools.is_string()) return what;
-  const std::optional<Json> parsed = json_of_text(tools);
-  return parsed && (parsed->is_array() || parsed->is_null()) ? "" : what;
+  if (is_empty_value(tools)) return "";
+  const Json list = list_of_texts(tools);
+  if (!list.is_array() && !list.is_null()) {
+    return "the tools are neither a list nor the JSON text of one";
+  }
+  const bool are_objects =
+      std::ranges::all_of(list, [](const Json& tool) { return tool.is_object(); });
+  return are_objects ? "" : "the tools hold something that is no object, nor the JSON text of one";
 }
 
 Json tools_list(const Json& tools) {
   if (is_empty_value(tools)) return nullptr;
-  if (tools.is_array()) return tools;
-  Json parsed = json_of_text(tools).value();
-  return parsed.empty() ? Json(nullptr) : parsed;
+  const Json list = list_of_texts(tools);
+  return list.empty() ? Json(nullptr) : list;
 }
 
 }  // namespace svtune

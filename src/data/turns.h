@@ -44,9 +44,10 @@ struct HistoryTurns {
 // Requires: history_problem() was "".
 HistoryTurns history_turns(const Json& history);
 
-// Tools: a list or the JSON text of one; null and "" are no tools.
+// Tools: a list or the JSON text of one, whose elements are objects or their JSON text; null and ""
+// are no tools.
 std::string tools_problem(const Json& tools);
-// The list; null when there is none or it is empty. Requires: tools_problem() was "".
+// The list of objects; null when there is none or it is empty. Requires: tools_problem() was "".
 Json tools_list(const Json& tools);
 
 // Whether a column with this value holds nothing: null, "", [] or {}.
