@@ -29,7 +29,8 @@ std::string content_of(const Json& message) {
 
 std::string joined_prompt(const std::string& prompt, const std::string& input,
                           const char* between) {
-  return input.empty() ? prompt : prompt + between + input;
+  if (prompt.empty() || input.empty()) return prompt + input;
+  return prompt + between + input;
 }
 
 struct ConversationRenderer::Conversation {

@@ -234,6 +234,14 @@ TEST(Conversation, RolesOfSomeTemplatesHaveTheUsualNamesInOthers) {
   EXPECT_EQ(joined(whole(named, example)), "[developer]D;[user]u;[ipython]3;");
 }
 
+TEST(Conversation, InputWithoutAnInstructionIsThePrompt) {
+  Example example;
+  example.input = "u";
+  example.completion = "c";
+  EXPECT_EQ(joined(whole(kTurns, example)), "[user]u;[assistant]c;");
+  EXPECT_EQ(joined(whole(kTurns, example, {.style = PromptStyle::kRaw})), "uc");
+}
+
 TEST(Conversation, HistoryIsLearnedUnlessItsWeightsSayNo) {
   Example example;
   example.prompt = "u";

@@ -23,7 +23,7 @@ struct PromptText {
   std::int64_t cut_answers = 0;    // learned ones of which the chat template leaves out a part
 };
 
-// Instruction and further context as one text.
+// Instruction and further context as one text; the one that is there where the other is empty.
 std::string joined_prompt(const std::string& prompt, const std::string& input, const char* between);
 
 }  // namespace svtune

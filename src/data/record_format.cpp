@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "data/prompt_text.h"
 #include "data/turns.h"
 
 namespace svtune {
@@ -339,7 +340,7 @@ void RecordReader::read_sides(const Json& record, Example& example) const {
   example.kind = ExampleKind::kMessages;
   Json prompt = record.at(columns_.of("prompt"));
   const std::string input = optional_text(record, columns_.of("input"));
-  if (prompt.is_string() && !input.empty()) prompt = prompt.get<std::string>() + "\n\n" + input;
+  if (prompt.is_string()) prompt = joined_prompt(prompt.get<std::string>(), input, "\n\n");
   append_side(prompt, "user", true, example);
   const Json completion = completion_of(record);
   if (!completion.is_null()) append_side(completion, "assistant", false, example);
