@@ -1,6 +1,7 @@
 #include "data/encode.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,10 @@ std::size_t last_supervised(const PromptText& text) {
     if (text.parts[i].supervised) last = i;
   }
   return last;
+}
+
+bool has_prefix(const std::vector<std::int32_t>& ids, const std::vector<std::int32_t>& start) {
+  return ids.size() >= start.size() && std::equal(start.begin(), start.end(), ids.begin());
 }
 
 }  // namespace
@@ -64,14 +69,19 @@ TokenizedExample ExampleEncoder::tokens_of(const PromptText& text) const {
     out.supervised.resize(out.ids.size(), supervised || (options_.train_on_prompt && !muted));
   };
   const std::size_t first = options_.mask_history ? last_supervised(text) : 0;
-  // Only what stands before the text: an end token is added below, once and supervised.
-  if (text.add_frame) append(tokenizer_.frame().prefix, false);
+  // Only what stands before the text: an end token is added below, once and supervised. Data that
+  // were written with these tokens get no second ones.
+  const std::vector<std::int32_t>& prefix = tokenizer_.frame().prefix;
   for (std::size_t i = 0; i < text.parts.size(); ++i) {
     const PromptPart& part = text.parts[i];
-    append(i == 0 ? tokenizer_.encode(part.text, false) : encode_continuation(part.text),
-           part.supervised && i >= first, part.muted);
+    const std::vector<std::int32_t> ids =
+        i == 0 ? tokenizer_.encode(part.text, false) : encode_continuation(part.text);
+    if (i == 0 && text.add_frame && !has_prefix(ids, prefix)) append(prefix, false);
+    append(ids, part.supervised && i >= first, part.muted);
   }
-  if (text.add_end && tokenizer_.eos_id()) append({*tokenizer_.eos_id()}, true);
+  const std::optional<std::int32_t> eos = tokenizer_.eos_id();
+  const bool has_end = !out.ids.empty() && out.ids.back() == eos && out.supervised.back();
+  if (text.add_end && eos && !has_end) append({*eos}, true);
   return out;
 }
 

@@ -176,6 +176,25 @@ TEST(ExampleEncoder, TurnsWithoutWeightAreNotLearned) {
   EXPECT_THAT(all, ::testing::HasSubstr("user\nq"));
 }
 
+// As preformatted data have it: "<s>[INST] ... [/INST] ...</s>".
+TEST(ExampleEncoder, SpecialTokensOfTheDataAreNotWrittenTwice) {
+  const ExampleEncoder raw = encoder({.style = PromptStyle::kRaw});
+  Example text;
+  text.kind = ExampleKind::kText;
+  text.completion = "ab";
+  const TokenizedExample plain = raw.encode(text);
+  EXPECT_EQ(test::text_of(plain), "#ab#");
+  for (const char* written : {"<s>ab", "ab</s>", "<s>ab</s>"}) {
+    text.completion = written;
+    EXPECT_EQ(raw.encode(text).ids, plain.ids) << written;
+    EXPECT_EQ(raw.encode(text).num_supervised(), plain.num_supervised()) << written;
+  }
+  EXPECT_EQ(test::text_of(raw.encode(pair("<s>a", "b</s>"))), "#ab#");
+  EXPECT_EQ(raw.encode_prompt(pair("<s>a", "")), raw.encode_prompt(pair("a", "")));
+  // An answer that is empty still ends.
+  EXPECT_EQ(learned(raw.encode(pair("a</s>", ""))), "...#");
+}
+
 TEST(ExampleEncoder, BlocksOfALongTextPredictEveryToken) {
   Example text;
   text.kind = ExampleKind::kText;
