@@ -174,6 +174,8 @@ TEST(Conversation, ShareGptCallsAreCallsWhereTheTemplateHasThem) {
   EXPECT_EQ(joined(whole(kCalls, example)), "[user]u;[assistant]<f {\"x\": 1}>;[tool]15;");
   const PromptText text = whole(kTurns, example);
   EXPECT_EQ(learned(text), "{\"name\": \"f\", \"arguments\": {\"x\": 1}};|");
+  example.messages[1]["content"] = R"({"name": "f", "parameters": {"x": 1}})";
+  EXPECT_EQ(joined(whole(kCalls, example)), "[user]u;[assistant]<f {\"x\": 1}>;[tool]15;");
 }
 
 TEST(Conversation, MessagesThatTheTemplateLeavesOutAreCounted) {

@@ -92,9 +92,12 @@ std::optional<Json> calls_of_text(const std::string& text) {
   if (!parsed.is_array() || parsed.empty()) return std::nullopt;
   Json calls = Json::array();
   for (Json& call : parsed) {
-    if (!call.is_object() || !call.contains("name") || !call.contains("arguments")) {
-      return std::nullopt;
+    if (!call.is_object() || !call.contains("name")) return std::nullopt;
+    if (!call.contains("arguments") && call.contains("parameters")) {
+      call["arguments"] = Json(call["parameters"]);
+      call.erase("parameters");
     }
+    if (!call.contains("arguments")) return std::nullopt;
     calls.push_back({{"type", "function"}, {"function", std::move(call)}});
   }
   return calls;

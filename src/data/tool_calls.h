@@ -24,8 +24,8 @@ bool quoted_twice(const Json& messages, const std::string& rendered);
 // As it stands within a JSON string: {"a": 1} becomes {\"a\": 1}.
 std::string quoted_inside(const std::string& text);
 
-// A tool call as ShareGPT data write it, the JSON text of {name, arguments} or of a list of
-// them, as the "tool_calls" of a message; nothing for other texts.
+// A tool call as ShareGPT data write it, the JSON text of {name, arguments} (or parameters, Llama's
+// word) or of a list of them, as the "tool_calls" of a message; nothing for other texts.
 std::optional<Json> calls_of_text(const std::string& text);
 
 }  // namespace svtune
