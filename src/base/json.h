@@ -32,6 +32,9 @@ Json parse_json(std::string_view text, const std::string& source_name, JsonOptio
 Json read_json_file(const std::filesystem::path& path,
                     std::uint64_t max_bytes = std::uint64_t{1} << 28);
 
+// The same of a file that holds an object; throws FileError for another value.
+Json read_json_object(const std::filesystem::path& path);
+
 // Appends without looking whether `key` exists: for large objects with distinct keys, where
 // operator[] would take quadratic time.
 void append_member(Json& object, std::string key, Json value);

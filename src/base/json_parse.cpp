@@ -296,4 +296,12 @@ Json read_json_file(const std::filesystem::path& path, std::uint64_t max_bytes) 
   return parse_json(read_file(path, max_bytes), path.string(), {.reject_duplicate_keys = true});
 }
 
+Json read_json_object(const std::filesystem::path& path) {
+  Json json = read_json_file(path);
+  if (!json.is_object()) {
+    throw FileError(path.string(), "holds " + std::string(json.type_name()) + ", need an object");
+  }
+  return json;
+}
+
 }  // namespace svtune

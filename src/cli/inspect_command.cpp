@@ -32,20 +32,26 @@ void print_tensors(const std::vector<StoredTensor>& tensors, bool all, std::ostr
   }
 }
 
+bool is_true(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && *found == Json(true);
+}
+
 void print_quantisation(const Json& config, const std::vector<StoredTensor>& tensors,
                         std::ostream& out) {
   const QuantisedTotals total = quantised_totals(tensors);
   if (total.matrices == 0) return;
-  const Json& quantization = config.value("quantization_config", Json::object());
-  const bool eight = quantization.value("load_in_8bit", false);
+  const Json quantization = config.value("quantization_config", Json::object());
+  const bool eight = is_true(quantization, "load_in_8bit");
   out << "Quantised: " << total.matrices << " matrices of " << format_count(total.weights)
       << " weights, ";
   if (eight) {
     out << "int8 by row";
   } else {
-    out << quantization.value("bnb_4bit_quant_type", std::string("4 bits")) << " in blocks of "
-        << total.block_size();
-    if (quantization.value("bnb_4bit_use_double_quant", false)) out << ", scales in 8 bits";
+    const auto type = quantization.find("bnb_4bit_quant_type");
+    const bool named = type != quantization.end() && type->is_string();
+    out << (named ? type->get<std::string>() : "4 bits") << " in blocks of " << total.block_size();
+    if (is_true(quantization, "bnb_4bit_use_double_quant")) out << ", scales in 8 bits";
   }
   out << ", " << fixed(total.bits_per_weight(), 2) << " bits per weight\n";
 }
@@ -85,19 +91,25 @@ void inspect_model(const InspectOptions& options, std::ostream& out) {
   print_quantisation(json, tensors, out);
 }
 
-void inspect_adapter(const InspectOptions& options, std::ostream& out) {
-  const Json config = read_json_file(options.path / "adapter_config.json");
+// PEFT has no configuration of some methods.
+void print_peft_config(const std::filesystem::path& file, std::ostream& out) {
+  if (!std::filesystem::exists(file)) return;
+  const Json config = read_json_object(file);
   const auto text = [&](const char* key) {
     return config.contains(key) ? dump_json(config.at(key)) : std::string("-");
   };
   out << "Adapter " << text("peft_type") << ", rank " << text("r") << ", alpha "
       << text("lora_alpha") << ", rsLoRA " << text("use_rslora") << "\nTargets "
       << text("target_modules") << "\nBase " << text("base_model_name_or_path") << "\n";
+}
+
+void inspect_adapter(const InspectOptions& options, std::ostream& out) {
+  print_peft_config(options.path / kPeftConfigFile, out);
   if (std::filesystem::exists(options.path / "svtune.json")) {
-    const Json side = read_json_file(options.path / "svtune.json");
+    const Json side = read_json_object(options.path / "svtune.json");
     if (side.contains("options"))
       out << "Made by svtune: " << dump_json(side.at("options")) << "\n";
-    if (side.value("needs_its_base", false)) out << "Of use with exactly this base only\n";
+    if (is_true(side, "needs_its_base")) out << "Of use with exactly this base only\n";
   }
   for (const std::filesystem::path& file :
        {peft_weights_file(options.path), options.path / kStateFile}) {
@@ -108,7 +120,7 @@ void inspect_adapter(const InspectOptions& options, std::ostream& out) {
 }
 
 void inspect_run(const InspectOptions& options, std::ostream& out) {
-  const Json config = read_json_file(options.path / "config.json");
+  const Json config = read_json_object(options.path / "config.json");
   out << "Run of " << dump_json(config.value("method", Json())) << " on "
       << dump_json(config.value("model", Json())) << " with "
       << dump_json(config.value("data", Json())) << "\n";

@@ -34,8 +34,12 @@ Subject subject_of(const std::filesystem::path& path, const SpectrumCommandOptio
   subject.model.adapter = options.adapter;
   subject.model.threads = options.threads;
   if (std::filesystem::exists(path / "metrics.jsonl")) {
-    const Json config = read_json_file(path / "config.json");
-    subject.model.model = path_in_config(path, config.at("model").get<std::string>());
+    const Json config = read_json_object(path / "config.json");
+    const auto model = config.find("model");
+    if (model == config.end() || !model->is_string()) {
+      throw FileError((path / "config.json").string(), "names no model");
+    }
+    subject.model.model = path_in_config(path, model->get<std::string>());
     const bool has_rank = config.contains("rank") && config.at("rank").is_number_integer();
     if (has_rank) subject.rank = config.at("rank").get<std::int64_t>();
     if (!options.adapter) {

@@ -29,8 +29,9 @@ ReportLayer report_layer(const AdaptedLayer& layer, const std::string& method) {
   entry.name = layer.name;
   entry.shape = std::to_string(layer.out_features) + " x " + std::to_string(layer.in_features);
   entry.adapter = method;
-  if (layer.report.contains("rank")) {
-    entry.adapter += ", rank " + std::to_string(layer.report.at("rank").get<std::int64_t>());
+  const auto rank = layer.report.find("rank");
+  if (rank != layer.report.end() && rank->is_number_integer()) {
+    entry.adapter += ", rank " + std::to_string(rank->get<std::int64_t>());
   }
   entry.parameters = layer.out_features * layer.in_features;
   entry.trainable_parameters = layer.trainable;

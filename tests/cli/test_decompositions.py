@@ -104,6 +104,9 @@ class Decompositions(harness.Base):
                 self.assertEqual(sorted(p.name for p in (run / "adapter").iterdir()
                                         if p.name.startswith(("adapter", "svtune"))),
                                  ["svtune.json", "svtune_state.safetensors"])
+                shown = svtune("inspect", run / "adapter")
+                self.assertEqual(shown.returncode, 0, shown.stderr)
+                self.assertIn(f'"method": "{method}"', shown.stdout)
                 lines = trained.stdout.splitlines()
                 command = lines[lines.index("For PEFT, as a LoRA:") + 1].split()
                 self.assertEqual(command[0], "svtune")

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import shutil
 import struct
 import subprocess
@@ -142,6 +143,24 @@ class Options(Refusing):
         result = svtune(*self.train_arguments(self.root / "taken-back", "--config", config,
                                               "--eval-data", "", steps=1))
         self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_a_comma_too_many_names_nothing(self):
+        for flag in ("--modules-to-save", "--target-modules"):
+            self.refused_train(2, f'{flag}: item 2: got ""', more=(flag, "lm_head,"))
+
+    def test_inspecting_files_that_hold_something_else_names_them(self):
+        run = self.root / "inspected"
+        self.train(run, steps=1)
+        for name, *command in (("adapter/adapter_config.json", "inspect", run / "adapter"),
+                               ("adapter/svtune.json", "inspect", run / "adapter"),
+                               ("config.json", "inspect", run),
+                               ("config.json", "inspect", run, "--spectrum")):
+            whole = (run / name).read_text()
+            for content in ("[]", "null", '"x"'):
+                with self.subTest(name=name, content=content):
+                    (run / name).write_text(content)
+                    self.refused(svtune(*command), 1, pathlib.Path(name).name, "need an object")
+            (run / name).write_text(whole)
 
     def test_prompt_may_look_like_an_option(self):
         result = svtune("generate", "--model", self.model, "--prompt", "--help",
