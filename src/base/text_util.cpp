@@ -252,6 +252,13 @@ std::string without_controls(std::string_view text) {
   return out;
 }
 
+std::string shell_word(std::string_view text) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+=:,@%";
+  const bool plain = !text.empty() && text.find_first_not_of(kPlain) == std::string_view::npos;
+  return plain ? std::string(text) : "'" + replace_all(text, "'", "'\\''") + "'";
+}
+
 std::string format_bytes(std::uint64_t bytes) {
   constexpr const char* kUnits[] = {" B", " KiB", " MiB", " GiB", " TiB", " PiB"};
   if (bytes < 1024) return std::to_string(bytes) + kUnits[0];

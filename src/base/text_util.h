@@ -49,6 +49,9 @@ std::uint32_t decode_utf8(std::string_view text, std::size_t& pos);
 // the terminal that it is shown in.
 std::string without_controls(std::string_view text);
 
+// A word of a command for a POSIX shell, in quotes where it needs some.
+std::string shell_word(std::string_view text);
+
 // "0 B", "1.50 KiB", "3.21 GiB".
 std::string format_bytes(std::uint64_t bytes);
 // Bytes of "4G", "1.5 GiB", "900M", "4GB" or "4294967296": K, M, G and T, with iB or without, are

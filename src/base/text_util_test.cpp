@@ -44,6 +44,13 @@ TEST(TextUtil, ControlCharactersBecomeSpaces) {
   EXPECT_EQ(without_controls("a\xC2\x9B m\xC2\x80\u00A0\u00C2"), "a  m \u00A0\u00C2");
 }
 
+TEST(TextUtil, WordsOfACommandAreQuotedWhereAShellNeedsIt) {
+  EXPECT_EQ(shell_word("runs/one-2/config.json"), "runs/one-2/config.json");
+  EXPECT_EQ(shell_word("my run"), "'my run'");
+  EXPECT_EQ(shell_word("it's $HOME"), "'it'\\''s $HOME'");
+  EXPECT_EQ(shell_word(""), "''");
+}
+
 TEST(TextUtil, NearestNameFindsTyposOnly) {
   const std::vector<std::string> names = {"--learning-rate", "--rank", "--target-modules"};
   EXPECT_EQ(nearest_name("--learnig-rate", names), "--learning-rate");

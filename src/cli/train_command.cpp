@@ -170,8 +170,9 @@ void show_export(const TrainOptions& options, const std::filesystem::path& adapt
   if (!is_adapter_directory(adapter) || std::filesystem::exists(adapter / kPeftConfigFile)) return;
   const std::filesystem::path base =
       options.model.base_dtype ? quantized_base_directory(options.run.output) : options.model.model;
-  out << "For PEFT, as a LoRA:\n  svtune export --model " << base.string() << " --adapter "
-      << adapter.string() << " --output " << (options.run.output / "lora").string() << "\n";
+  out << "For PEFT, as a LoRA:\n  svtune export --model " << shell_word(base.string())
+      << " --adapter " << shell_word(adapter.string()) << " --output "
+      << shell_word((options.run.output / "lora").string()) << "\n";
 }
 
 }  // namespace
@@ -187,7 +188,7 @@ int run(const TrainCommandOptions& options, CommandContext& context) {
   if (outcome.stopped) {
     context.out << "Stopped after step " << outcome.steps << " of " << outcome.total_steps
                 << ". Go on with:\n  svtune train --config "
-                << (options.run.output / "config.json").string() << " --resume\n";
+                << shell_word((options.run.output / "config.json").string()) << " --resume\n";
     return interrupt_exit_code();
   }
   show_export(options, outcome.result, context.out);

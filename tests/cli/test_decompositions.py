@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shlex
 import shutil
 from unittest import mock
 
@@ -98,7 +99,7 @@ class Decompositions(harness.Base):
     def test_compact_adapters_say_how_peft_gets_them(self):
         for method, more in (("svft", ()), ("pissa", ("--initial-factors", "recompute"))):
             with self.subTest(method=method):
-                run = self.root / f"compact-{method}"
+                run = self.root / f"compact {method}'s"
                 trained = svtune(*self.train_arguments(run, *more, method=method, steps=2))
                 self.assertEqual(trained.returncode, 0, trained.stderr)
                 self.assertEqual(sorted(p.name for p in (run / "adapter").iterdir()
@@ -108,7 +109,7 @@ class Decompositions(harness.Base):
                 self.assertEqual(shown.returncode, 0, shown.stderr)
                 self.assertIn(f'"method": "{method}"', shown.stdout)
                 lines = trained.stdout.splitlines()
-                command = lines[lines.index("For PEFT, as a LoRA:") + 1].split()
+                command = shlex.split(lines[lines.index("For PEFT, as a LoRA:") + 1])
                 self.assertEqual(command[0], "svtune")
                 exported = svtune(*command[1:])
                 self.assertEqual(exported.returncode, 0, exported.stderr)
