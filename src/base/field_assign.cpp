@@ -130,7 +130,7 @@ void refuse_empty_paths(const std::vector<FieldInput>& inputs, const std::vector
     const bool takes_back = std::ranges::any_of(inputs, [&](const FieldInput& other) {
       return other.name == input.name && !other.from_text;
     });
-    if (takes_back || std::ranges::count(input.texts, "") == 0) continue;
+    if (takes_back || std::ranges::count(input.texts, std::string()) == 0) continue;
     problems.add(input.label + ": got an empty path", "Leave it out where there is none.");
   }
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "base/errors.h"
 #include "base/number_text.h"
@@ -124,20 +123,8 @@ void ask(const ExactMatch& task, const EvalInput& input, const std::vector<Asked
 // The answers are not read by the model, so their length does not matter.
 EncodeOptions encoding_of(const ExactMatch&) { return {std::int64_t{1} << 24}; }
 
-namespace {
-
-void require_other_file(const std::filesystem::path& answers, const std::string& data) {
-  std::error_code failed;
-  const bool same = std::filesystem::equivalent(answers, data, failed);
-  if (failed || !same || !std::filesystem::is_regular_file(answers, failed)) return;
-  throw UsageError("--answers names the file of --data, which would be lost",
-                   "Choose another file.");
-}
-
-}  // namespace
-
 Score run_task(const ExactMatch& task, const EvalInput& input) {
-  if (task.answers) require_other_file(*task.answers, input.data.records().name());
+  if (task.answers) require_other_file(*task.answers, input.data.records().name(), "--answers");
   const std::vector<Asked> asked = questions_of(input);
   Tally tally;
   if (task.answers) {

@@ -113,6 +113,7 @@ Score run_label_task(const LabelTask& task, const LabelInput& input) {
                    "the weights hold NaN or infinity, or overflow in this dtype; try --dtype fp32");
   };
   if (task.predictions) {
+    require_other_file(*task.predictions, input.data.records().name, "--predictions");
     // Begun before the work, which a wrong path would waste.
     write_json_lines(*task.predictions, [&](JsonLinesWriter& writer) {
       measure();

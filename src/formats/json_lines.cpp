@@ -50,6 +50,15 @@ bool can_reread(const std::filesystem::path& path) {
   return path != "-" && std::filesystem::is_regular_file(path, ignored);
 }
 
+void require_other_file(const std::filesystem::path& output, const std::filesystem::path& data,
+                        const std::string& option) {
+  std::error_code failed;
+  const bool same = std::filesystem::equivalent(output, data, failed);
+  if (failed || !same || !std::filesystem::is_regular_file(output, failed)) return;
+  throw UsageError(option + " names the file of --data, whose rows would be lost",
+                   "Choose another file.");
+}
+
 void for_each_json_line(const std::filesystem::path& path,
                         const std::function<void(std::int64_t, Json)>& each) {
   const std::unique_ptr<ByteSource> source = open_byte_source(path);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/files.h"
 #include "base/json.h"
@@ -18,6 +19,11 @@ std::string line_place(const std::filesystem::path& path, std::int64_t line);
 
 // Whether the file can be read a second time: a regular file, no pipe or standard input.
 bool can_reread(const std::filesystem::path& path);
+
+// Throws UsageError when `output`, the value of `option`, is the file `data`, whose rows the other
+// lines would take the place of.
+void require_other_file(const std::filesystem::path& output, const std::filesystem::path& data,
+                        const std::string& option);
 
 // Calls `each` with every non-empty line as an object, and its number from 1. Reads plain,
 // .gz and .zst files and "-". Throws FileError "path:line: ..." for a line that is no object.

@@ -444,7 +444,7 @@ class Directories(Refusing):
                          output.name, "no HTML page")
         self.refused(svtune("eval", "--model", self.model, "--data", self.data, "--template",
                             "alpaca", "--task", "exact-match", "--answers", self.data), 2,
-                     "--answers names the file of --data")
+                     "--answers names the file of --data, whose rows would be lost")
         self.assertEqual(contents(self.root), before)
         page = svtune("report", run, "--output", run / "report.html")
         self.assertEqual(page.returncode, 0, page.stderr)
