@@ -141,7 +141,13 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
                      "Give --model-dropout off.");
   }
   for (const std::string& warning : session.model.warnings) observer.warning(warning);
-  if (!begun) tell_renamed_labels(session, observer);
+  if (!begun) {
+    tell_renamed_labels(session, observer);
+    if (base.resize_embeddings && session.model.added_words == 0) {
+      observer.warning("--resize-embeddings adds nothing: the tokenizer has no more tokens than "
+                       "the embedding has rows");
+    }
+  }
   check_vocabulary(session);
   rules_of(session.options.data.task).check_model(session, observer);
   check_lengths(session);

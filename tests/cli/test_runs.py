@@ -146,6 +146,10 @@ class Training(harness.Base):
         (model / "tokenizer.json").write_text(json.dumps(tokenizer))
         return model
 
+    def test_a_vocabulary_without_added_tokens_is_told(self):
+        result = self.train(self.root / "not-resized", "--resize-embeddings", steps=1)
+        self.assertIn("--resize-embeddings adds nothing", result.stderr)
+
     def test_added_tokens_get_rows_that_train(self):
         model = self.model_with_more_tokens("more-tokens", 2)
         data = self.root / "new-tokens.jsonl"
