@@ -125,7 +125,8 @@ void refuse_empty_paths(const std::vector<FieldInput>& inputs, const std::vector
                         Problems& problems) {
   for (const FieldInput& input : inputs) {
     const FieldInfo* info = input.from_text ? find_info(known, input.name) : nullptr;
-    if (info == nullptr || info->required) continue;
+    // A required one that is empty is missing.
+    if (info == nullptr || (info->required && info->shape != FieldShape::kList)) continue;
     if (info->kind != FieldKind::kPath && info->path == PathHint::kAny) continue;
     const bool takes_back = std::ranges::any_of(inputs, [&](const FieldInput& other) {
       return other.name == input.name && !other.from_text;

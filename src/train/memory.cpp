@@ -40,28 +40,26 @@ std::optional<std::uint64_t> only_number(const fs::path& file) {
 std::uint64_t left_in_group(const fs::path& group, const char* limit_file, const char* use_file) {
   const auto limit = only_number(group / limit_file), use = only_number(group / use_file);
   if (!limit || !use) return kUnknown;
+  const fs::path statistics = group / "memory.stat";
   std::uint64_t cache = 0;
-  for (const char* key : {"inactive_file", "active_file"}) {
-    cache += number_after(group / "memory.stat", key).value_or(0);
+  for (const std::string key : {"inactive_file", "active_file"}) {
+    // Version 1 counts what lies below a group under a name of its own.
+    const auto below = number_after(statistics, "total_" + key);
+    cache += below ? *below : number_after(statistics, key).value_or(0);
   }
   const std::uint64_t held = *use - std::min(*use, cache);
   return *limit - std::min(*limit, held);
 }
 
-// Version 2: the process's group and all above it.
-std::uint64_t left_in_groups() {
-  const fs::path root = "/sys/fs/cgroup";
-  std::uint64_t left =
-      left_in_group(root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes");
-  std::ifstream in("/proc/self/cgroup");
-  for (std::string line; std::getline(in, line);) {
-    if (!line.starts_with("0::/")) continue;
-    fs::path group = root / line.substr(4);
-    for (; group.string().size() >= root.string().size(); group = group.parent_path()) {
-      left = std::min(left, left_in_group(group, "memory.max", "memory.current"));
-    }
+// Of a group and all above it.
+std::uint64_t left_in_hierarchy(const fs::path& hierarchy, fs::path group, const char* limit_file,
+                                const char* use_file) {
+  std::uint64_t left = kUnknown;
+  for (group = group.relative_path();; group = group.parent_path()) {
+    const fs::path folder = group.empty() ? hierarchy : hierarchy / group;
+    left = std::min(left, left_in_group(folder, limit_file, use_file));
+    if (group.empty()) return left;
   }
-  return left;
 }
 
 }  // namespace
@@ -73,9 +71,29 @@ ProcessMemory process_memory() {
           number_after(status, "VmHWM:").value_or(0) * kKib};
 }
 
+std::uint64_t memory_of_groups(const fs::path& membership, const fs::path& mount) {
+  constexpr const char *kLimit = "memory.limit_in_bytes", *kUse = "memory.usage_in_bytes";
+  // A container sees its own group as the hierarchy's root.
+  std::uint64_t left = left_in_hierarchy(mount / "memory", {}, kLimit, kUse);
+  std::ifstream in(membership);
+  // hierarchy:controllers:path; version 2 has 0 and no controllers.
+  for (std::string line; std::getline(in, line);) {
+    const std::vector<std::string_view> parts = split(line, ':');
+    if (parts.size() < 3) continue;
+    const std::vector<std::string_view> controllers = split(parts[1], ',');
+    if (parts[1].empty()) {
+      left = std::min(left, left_in_hierarchy(mount, parts[2], "memory.max", "memory.current"));
+    } else if (std::ranges::count(controllers, std::string_view("memory")) > 0) {
+      left = std::min(left, left_in_hierarchy(mount / "memory", parts[2], kLimit, kUse));
+    }
+  }
+  return left;
+}
+
 std::uint64_t available_memory() {
   const auto system = number_after("/proc/meminfo", "MemAvailable:");
-  return std::min(left_in_groups(), system ? *system * 1024 : kUnknown);
+  return std::min(memory_of_groups("/proc/self/cgroup", "/sys/fs/cgroup"),
+                  system ? *system * 1024 : kUnknown);
 }
 
 std::string items_text(const MemoryForecast& forecast) {

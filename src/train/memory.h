@@ -4,6 +4,7 @@
 #include <c10/core/ScalarType.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,12 @@ ProcessMemory process_memory();
 // Bytes this process may still take: the smaller of the system's available memory and what
 // the control groups leave; UINT64_MAX when unknown.
 std::uint64_t available_memory();
+
+// What the control groups, version 1 or 2, that `membership` (the file /proc/self/cgroup) names below
+// `mount` (/sys/fs/cgroup) leave, and those around them: limit minus use in bytes, page cache
+// counted as free; UINT64_MAX without a limit.
+std::uint64_t memory_of_groups(const std::filesystem::path& membership,
+                               const std::filesystem::path& mount);
 
 // What decides the need of a training run. Tokens are those of the largest micro-batch.
 struct MemoryRequest {

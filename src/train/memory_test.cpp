@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
+#include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "attach/attach.h"
 #include "base/errors.h"
@@ -214,6 +216,36 @@ TEST(Memory, ProcessKnowsItsOwnSize) {
   EXPECT_GT(memory.resident, block.size());
   EXPECT_GE(memory.peak, memory.resident);
   EXPECT_GT(available_memory(), 0u);
+}
+
+TEST(Memory, TheTightestControlGroupCounts) {
+  const test::TempDirectory directory;
+  const auto write = [&](const std::string& name, const std::string& text) {
+    std::filesystem::create_directories((directory / name).parent_path());
+    std::ofstream(directory / name) << text;
+  };
+  const auto left = [&] { return memory_of_groups(directory / "self", directory / "mount"); };
+  const std::uint64_t none = std::numeric_limits<std::uint64_t>::max();
+  EXPECT_EQ(left(), none);
+  // Version 1, as a batch system sets it for a job.
+  write("self", "5:cpu,cpuacct:/job\n4:memory:/slurm/job_7\n0::/system\n");
+  EXPECT_EQ(left(), none);
+  write("mount/memory/slurm/job_7/memory.limit_in_bytes", "5000\n");
+  write("mount/memory/slurm/job_7/memory.usage_in_bytes", "3000\n");
+  EXPECT_EQ(left(), 2000u);
+  write("mount/memory/slurm/job_7/memory.stat",
+        "cache 900\ninactive_file 1\ntotal_inactive_file 400\ntotal_active_file 100\n");
+  EXPECT_EQ(left(), 2500u);
+  write("mount/memory/slurm/memory.limit_in_bytes", "4000\n");
+  write("mount/memory/slurm/memory.usage_in_bytes", "3900\n");
+  EXPECT_EQ(left(), 100u);
+  // Version 2.
+  write("mount/system/memory.max", "max\n");
+  write("mount/system/memory.current", "10\n");
+  EXPECT_EQ(left(), 100u);
+  write("mount/system/memory.max", "60\n");
+  write("mount/system/memory.stat", "inactive_file 2\nactive_file 3\n");
+  EXPECT_EQ(left(), 55u);
 }
 
 TEST(Memory, TooLargeARunIsRefusedWithItsItems) {

@@ -136,6 +136,8 @@ class Options(Refusing):
     def test_empty_paths_are_refused_unless_they_take_something_back(self):
         ask = ("--model", self.model, "--data", self.data, "--template", "alpaca", "--limit", 2)
         self.refused(svtune("eval", *ask, "--adapter", ""), 2, "--adapter: got an empty path")
+        self.refused(svtune("report", self.root, "", "--output", self.root / "no.html"), 2,
+                     "got an empty path")
         self.refused_train(2, "--config: got an empty path", more=("--config", ""))
         self.refused_train(2, "--eval-data: got an empty path", more=("--eval-data", ""))
         config = self.root / "evaluating.json"
