@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/errors.h"
+#include "base/files.h"
 #include "base/lfs_pointer.h"
 
 namespace svtune {
@@ -196,8 +197,9 @@ std::unique_ptr<RawInput> open_raw(const std::filesystem::path& path) {
   if (path == "-") return std::make_unique<RawInput>(STDIN_FILENO, false, "standard input");
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    throw FileError(path.string(), std::string("cannot open: ") + std::strerror(errno),
-                    errno == ENOENT ? "check the spelling of the path" : "");
+    const int error = errno;
+    throw FileError(path.string(), std::string("cannot open: ") + std::strerror(error),
+                    hint_of_errno(error));
   }
   struct stat info{};
   if (::fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {

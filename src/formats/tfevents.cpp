@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "base/errors.h"
+#include "base/files.h"
 
 namespace svtune {
 namespace {
@@ -90,7 +91,9 @@ EventWriter::EventWriter(const std::filesystem::path& directory, double wall_tim
            host_name() + "." + std::to_string(::getpid()) + "." + std::to_string(counter++));
   file_.reset(std::fopen(path_.c_str(), "abe"));
   if (!file_) {
-    throw FileError(path_.string(), std::string("cannot create: ") + std::strerror(errno));
+    const int error = errno;
+    throw FileError(path_.string(), std::string("cannot create: ") + std::strerror(error),
+                    hint_of_errno(error));
   }
   std::string first;
   append_tag(first, 1, kFixed64);

@@ -121,7 +121,11 @@ MetricsLog::MetricsLog(std::filesystem::path path, std::optional<std::int64_t> k
   }
   write_file_atomic(path_, kept);
   fd_ = open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (fd_ < 0) throw FileError(path_.string(), std::string("cannot open: ") + std::strerror(errno));
+  if (fd_ < 0) {
+    const int error = errno;
+    throw FileError(path_.string(), std::string("cannot open: ") + std::strerror(error),
+                    hint_of_errno(error));
+  }
 }
 
 MetricsLog::~MetricsLog() {

@@ -97,7 +97,9 @@ void read_report_json(const std::filesystem::path& path, RunFiles& files) {
       files.run.predictions.push_back(prediction_from(one));
     }
   } catch (const Json::exception& error) {
-    throw FileError(path.string(), std::string("not a run's report data: ") + error.what());
+    const std::string text = error.what();
+    // Behind the library's own number.
+    throw FileError(path.string(), "not a run's report data: " + text.substr(text.find("] ") + 2));
   }
 }
 

@@ -132,7 +132,10 @@ CheckpointStore::CheckpointStore(const fs::path& run_directory)
     : directory_(run_directory / "checkpoints") {
   std::error_code error;
   fs::create_directories(directory_, error);
-  if (error) throw FileError(directory_.string(), "cannot create: " + error.message());
+  if (error) {
+    throw FileError(directory_.string(), "cannot create: " + error.message(),
+                    hint_of_errno(error.value()));
+  }
 }
 
 fs::path CheckpointStore::path(std::int64_t step) const {
@@ -256,7 +259,10 @@ void CheckpointStore::set_aside(std::int64_t step) const {
   std::error_code error;
   fs::remove_all(aside, error);
   fs::rename(path(step), aside, error);
-  if (error) throw FileError(path(step).string(), "cannot rename: " + error.message());
+  if (error) {
+    throw FileError(path(step).string(), "cannot rename: " + error.message(),
+                    hint_of_errno(error.value()));
+  }
 }
 
 void CheckpointStore::load_adapters(std::int64_t step, const AdapterSet& adapters) const {
