@@ -60,6 +60,10 @@ void check_options(const TrainOptions& options) {
     check_method_dense_start(options.method);
   }
   if (!options.model.adapter) check_base_compute(options.model.base_compute, options.method);
+  if (options.data.data == "-" && options.data.eval_data == std::filesystem::path("-")) {
+    throw UsageError("--data and --eval-data both name standard input, which is read once",
+                     "Give one of them as a file.");
+  }
   const ScheduleConfig& rates = options.train.schedule;
   if (rates.head_learning_rate && rates.learning_rate == 0) {
     throw UsageError("--head-learning-rate goes beside a --learning-rate above 0, got 0",

@@ -401,6 +401,9 @@ class Data(Refusing):
         self.refused_train(1, "empty", data=self.data_file("empty.jsonl", ""))
         self.refused_train(1, "--max-length", more=("--max-length", 4))
 
+    def test_standard_input_is_read_once(self):
+        self.refused_train(2, "both name standard input", data="-", more=("--eval-data", "-"))
+
     def test_missing_data_are_named(self):
         self.refused_train(1, "nowhere.jsonl", data=self.root / "nowhere.jsonl")
 
