@@ -121,13 +121,17 @@ RunDirectory::RunDirectory(std::filesystem::path path, bool resume) : path_(std:
   // Whether a run is alive matters more than what it has written so far.
   if (std::filesystem::exists(path_ / kLockFile, failed)) lock_.emplace(path_);
   check_run_directory(path_, resume);
-  holds_run_ = is_run(path_);
   created_ = std::filesystem::create_directories(path_, failed);
   if (failed) {
     throw FileError(path_.string(), "cannot create the directory: " + failed.message(),
                     hint_of_errno(failed.value()));
   }
-  if (!lock_) lock_.emplace(path_);
+  if (!lock_) {
+    lock_.emplace(path_);
+    // Another process may have begun and ended a run there since it was looked at.
+    check_run_directory(path_, resume);
+  }
+  holds_run_ = is_run(path_);
 }
 
 void RunDirectory::begin(const TrainOptions& options) {
