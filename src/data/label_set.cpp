@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
+#include <map>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -83,16 +83,24 @@ void refuse_lookalikes(const std::set<std::string>& names, const std::string& so
   }
 }
 
-// Nothing where a name is no number. Throws FileError for two forms of one number.
-void sort_numbers(std::vector<std::string>& names, const std::string& source) {
+// They would be learned as two classes.
+void refuse_two_forms(const std::vector<std::string>& names, const std::string& source) {
+  std::map<double, std::string> by_number;
+  for (const std::string& name : names) {
+    const auto number = parse_decimal(name);
+    if (!number) continue;
+    const auto [other, added] = by_number.try_emplace(*number, name);
+    if (added) continue;
+    throw FileError(
+        source, "the labels \"" + other->second + "\" and \"" + name + "\" are the same number",
+        "--task regress learns numbers; where they are classes, --labels names them.");
+  }
+}
+
+// Nothing where a name is no number.
+void sort_numbers(std::vector<std::string>& names) {
   if (!std::ranges::all_of(names, is_number)) return;
-  const auto value = [](const std::string& name) { return *parse_decimal(name); };
-  std::ranges::stable_sort(names, {}, value);
-  const auto same = std::ranges::adjacent_find(names, {}, value);
-  if (same == names.end()) return;
-  throw FileError(
-      source, "the labels \"" + *same + "\" and \"" + *std::next(same) + "\" are the same number",
-      "--task regress learns numbers; where they are classes, --labels names them.");
+  std::ranges::stable_sort(names, {}, [](const std::string& name) { return *parse_decimal(name); });
 }
 
 }  // namespace
@@ -132,7 +140,8 @@ LabelSet LabelSet::of(const LabelledRecords& records) {
   }
   refuse_lookalikes(seen, records.name);
   std::vector<std::string> names(seen.begin(), seen.end());
-  sort_numbers(names, records.name);
+  refuse_two_forms(names, records.name);
+  sort_numbers(names);
   return LabelSet(std::move(names));
 }
 
@@ -153,6 +162,11 @@ std::optional<std::int64_t> LabelSet::find(const std::string& label) const {
   const auto same = std::ranges::equal_range(numbers_, *number, {},
                                              [](const auto& entry) { return entry.first; });
   return same.size() == 1 ? std::optional(same.front().second) : std::nullopt;
+}
+
+std::vector<std::string> given_labels(std::vector<std::string> names) {
+  for (std::string& name : names) name = std::string(trim(name));
+  return names;
 }
 
 std::vector<std::string> id2label_names(const Json& config) {

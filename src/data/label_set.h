@@ -34,6 +34,9 @@ class LabelSet {
   std::vector<std::pair<double, std::int64_t>> numbers_;  // of names that are numbers, sorted
 };
 
+// Names of --labels, without white space around them, as labels of data are read: of "no, yes".
+std::vector<std::string> given_labels(std::vector<std::string> names);
+
 // The classes that a config.json names under id2label, in the order of their ids; empty where it
 // names none or not all.
 std::vector<std::string> id2label_names(const Json& config);

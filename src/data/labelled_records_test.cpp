@@ -239,10 +239,21 @@ TEST(LabelSet, NumbersAndWordsAreOrdered) {
   const auto forms = read(dir, "e.csv", "text,label\na,0\nb,1\nc,0.00\n");
   EXPECT_THAT(error_of([&] { LabelSet::of(forms); }),
               HasSubstr("the labels \"0\" and \"0.00\" are the same number"));
+  const auto mixed = read(dir, "f.csv", "text,label\na,1\nb,none\nc,1.0\n");
+  EXPECT_THAT(error_of([&] { LabelSet::of(mixed); }),
+              HasSubstr("the labels \"1\" and \"1.0\" are the same number"));
   const auto words = read(dir, "b.csv", "text,label\na,no\nb,maybe\n");
   EXPECT_THAT(LabelSet::of(words).names(), ElementsAre("maybe", "no"));
   const auto one = read(dir, "c.csv", "text,label\na,no\nb,no\n");
   EXPECT_THAT(error_of([&] { LabelSet::of(one); }), HasSubstr("all records have the label \"no\""));
+}
+
+TEST(LabelSet, NamesOfACommandLineAreReadAsThoseOfData) {
+  const test::TempDirectory dir;
+  const auto table = read(dir, "a.csv", "text,label\na, no\nb,yes \n");
+  const LabelSet labels(given_labels({"no", " yes"}));
+  EXPECT_THAT(labels.names(), ElementsAre("no", "yes"));
+  EXPECT_THAT(class_counts(table, labels), ElementsAre(1, 1));
 }
 
 TEST(LabelSet, IdsStandForNamesThatAreWords) {

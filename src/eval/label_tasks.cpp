@@ -74,7 +74,7 @@ std::optional<LabelSet> labels_of(const Regression& /*task*/, const Model& /*mod
 }
 
 std::optional<LabelSet> labels_of(const Classification& task, const Model& model) {
-  const std::vector<std::string>& names = task.labels;
+  const std::vector<std::string> names = given_labels(task.labels);
   if (model.net->predicts_words()) {
     throw UsageError("--task classify needs a model with a head of labels",
                      "Give one, or with --adapter an adapter that was trained with such a head.");

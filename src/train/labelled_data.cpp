@@ -129,7 +129,7 @@ LabelSet choose_labels(const std::vector<std::string>& given, const StoredLabels
                        const std::optional<NewHead>& earlier, const LabelledRecords& records) {
   // One name alone is no set of classes.
   if (given == std::vector<std::string>{"data"}) return LabelSet::of(records);
-  if (!given.empty()) return LabelSet(given);
+  if (!given.empty()) return LabelSet(given_labels(given));
   if (earlier && !are_placeholders(earlier->names)) return LabelSet(earlier->names);
   return stored.names.empty() ? named_by_data(stored, records) : named_by_model(stored, records);
 }
