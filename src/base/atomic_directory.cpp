@@ -87,8 +87,9 @@ void exchange(fs::path& staging, const fs::path& path) {
 
 }  // namespace
 
-AtomicDirectory::AtomicDirectory(fs::path path, IfExists if_exists)
-    : path_(through_link(without_trailing_slash(std::move(path)))), if_exists_(if_exists) {
+AtomicDirectory::AtomicDirectory(fs::path path, IfExists if_exists) : if_exists_(if_exists) {
+  require_file_name(path);
+  path_ = through_link(without_trailing_slash(std::move(path)));
   if (path_.empty() || path_.filename() == "." || path_.filename() == "..") {
     throw FileError(path_.string(), "is not a name for a new directory");
   }

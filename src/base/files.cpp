@@ -184,7 +184,14 @@ std::size_t remove_stale_temporaries(const std::filesystem::path& directory) {
   return remove_stale(directory, "");
 }
 
+void require_file_name(const std::filesystem::path& path) {
+  if (path != "-") return;
+  throw FileError("-", "standard output cannot be written to here",
+                  "Name a file or directory; ./- is one of that name.");
+}
+
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+  require_file_name(path_);
   if (!path_.has_filename()) throw FileError(path_.string(), "is not a file name");
   std::error_code ignored;
   const std::filesystem::file_status status = std::filesystem::status(path_, ignored);

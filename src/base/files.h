@@ -105,6 +105,9 @@ class MappedFile {
 // What helps against a failed system call, by its errno; "" when nothing is known.
 std::string hint_of_errno(int error);
 
+// Throws FileError for "-", which elsewhere is standard output; "./-" is a file of that name.
+void require_file_name(const std::filesystem::path& path);
+
 namespace detail {
 // Sibling of `path` that no one else uses: `.<name>.svtune-tmp-<pid>-<counter>`.
 std::filesystem::path temporary_sibling(const std::filesystem::path& path);

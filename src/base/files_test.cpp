@@ -172,6 +172,14 @@ TEST_F(Files, LinkToADirectoryStays) {
   EXPECT_THROW(AtomicDirectory(root_ / "link"), FileError);
 }
 
+TEST_F(Files, TheSignOfStandardOutputIsNoName) {
+  EXPECT_THROW(AtomicFile("-"), FileError);
+  EXPECT_THROW(AtomicDirectory("-"), FileError);
+  EXPECT_FALSE(std::filesystem::exists("-"));
+  write_file_atomic(root_ / "-", "text");
+  EXPECT_EQ(read_file(root_ / "-", 99), "text");
+}
+
 TEST_F(Files, TheNextWriterRemovesWhatKilledOnesLeftOfItsTarget) {
   const std::string dead = ".svtune-tmp-999999999-0";  // above pid_max, so nobody owns it
   const auto touch = [&](const std::string& name) {

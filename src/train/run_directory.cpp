@@ -41,6 +41,7 @@ bool has_files(const std::filesystem::path& path) {
 }
 
 void check_run_directory(const std::filesystem::path& path, bool resume) {
+  require_file_name(path);
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
   if (!std::filesystem::status_known(status)) {

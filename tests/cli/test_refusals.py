@@ -454,6 +454,18 @@ class Directories(Refusing):
         page = svtune("report", run, "--output", run / "report.html")
         self.assertEqual(page.returncode, 0, page.stderr)
 
+    def test_standard_output_takes_no_pages_and_no_directories(self):
+        run = self.root / "for-output"
+        self.train(run, steps=1)
+        adapter = ("--model", self.model, "--adapter", run / "adapter")
+        for command in (("report", run), ("merge", *adapter), ("export", *adapter),
+                        ("inspect", self.model, "--spectrum"), tuple(self.train_arguments("-"))):
+            with self.subTest(command[0]):
+                output = () if command[0] == "train" else ("--output", "-")
+                result = svtune(*command, *output, cwd=self.root)
+                self.refused(result, 1, "standard output cannot be written to here")
+                self.assertFalse((self.root / "-").exists())
+
     def test_paths_that_config_json_cannot_name_are_refused(self):
         model = shutil.copytree(self.model, self.root / os.fsdecode(b"model-\xff"))
         self.refused_train(2, "--model: the path is not UTF-8", model=model)
