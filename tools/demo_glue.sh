@@ -65,9 +65,9 @@ head -n 3 $kOut/data/train.tsv
 train_options() {
   local own
   read -ra own <<<"${kMethodOptions[$1]}"
-  options=(--task $task --model "$model" --data $kOut/data/train.tsv
-    --eval-data $kOut/data/test.tsv --eval-every $((steps / 2)) "${own[@]}"
-    --max-steps $steps --batch-size $kBatch --gradient-accumulation 1 --max-length 64
+  options=(--task "$task" --model "$model" --data "$kOut/data/train.tsv"
+    --eval-data "$kOut/data/test.tsv" --eval-every $((steps / 2)) "${own[@]}"
+    --max-steps "$steps" --batch-size "$kBatch" --gradient-accumulation 1 --max-length 64
     --schedule linear --warmup-ratio 0.1 --seed 1 --model-dropout off --output "$kOut/$1")
 }
 

@@ -36,7 +36,7 @@ python=.venv/bin/python
 train_options() {
   local own
   read -ra own <<<"${kMethodOptions[$1]}"
-  options=(--task classify --model "$model" --data $kOut/data/train --shots 10 --eval-shots 4
+  options=(--task classify --model "$model" --data "$kOut/data/train" --shots 10 --eval-shots 4
     --image-size 112 "${own[@]}" --max-steps "$steps" --batch-size "$batch"
     --gradient-accumulation 1 --warmup-ratio 0.1 --seed 1 --output "$kOut/$1")
 }
@@ -78,7 +78,7 @@ for method in "${kMethods[@]}"; do
   svtune train "${options[@]}"
   seconds[$method]=$((SECONDS - begin))
   trained=(--model "$model" --adapter "$kOut/$method/adapter")
-  [ "$method" != head ] || trained=(--model $kOut/head/model)
+  [ "$method" != head ] || trained=(--model "$kOut/head/model")
   svtune eval --task classify "${trained[@]}" --data $kOut/data/test \
     --predictions "$kOut/logs/$method.jsonl" | tee "$kOut/logs/eval-$method.txt"
 done

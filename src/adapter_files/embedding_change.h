@@ -33,7 +33,8 @@ class EmbeddingChange {
   TargetOptions targets(const std::vector<std::string>& layers) const;
   // Turns the leaf, which holds the base's embedding [vocab, hidden], into the changed one.
   void apply(TensorFiller& filler, const at::Tensor& leaf) const;
-  // The factors and the frozen base of a head that stays tied are second copies; call after apply().
+  // The factors and the frozen base of a head that stays tied are second copies; call after
+  // apply().
   void skip_copies_of_head(TensorFiller& filler) const;
 
  private:

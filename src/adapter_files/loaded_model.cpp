@@ -193,8 +193,7 @@ LoadedModel load_with_adapters(const std::filesystem::path& model,
       loaded.adapter = std::move(one);
       continue;
     }
-    const std::string prompts =
-        other_prompts_text(adapters[k], one, adapters[0], *loaded.adapter);
+    const std::string prompts = other_prompts_text(adapters[k], one, adapters[0], *loaded.adapter);
     if (!prompts.empty()) loaded.warnings.push_back(prompts);
     loaded.others.push_back(std::move(one));
   }

@@ -105,10 +105,9 @@ TEST_F(ReplicatedLayers, WhatCannotBeIsRefused) {
                 load_adapter(model, adapter());
               }),
               HasSubstr("repeats layers of the model, which this one was not loaded with"));
-  EXPECT_THAT(error_of([&] {
-                load_with_adapters(base(), {{"a", adapter()}, {"b", adapter()}}, {});
-              }),
-              HasSubstr("repeats layers of the model, which one batch cannot have"));
+  EXPECT_THAT(
+      error_of([&] { load_with_adapters(base(), {{"a", adapter()}, {"b", adapter()}}, {}); }),
+      HasSubstr("repeats layers of the model, which one batch cannot have"));
   replicate({{0, 2}, {1, 4}});
   EXPECT_THAT(error_of(load), HasSubstr("[1, 4), the model has layers 0 to 2"));
   replicate({{0, 2, 3}});

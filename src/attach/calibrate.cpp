@@ -197,9 +197,9 @@ class DataPass {
     }
   }
 
-  std::vector<CalibratedLayer> starts_of(
-      const std::vector<Linear*>& group,
-      const std::vector<std::shared_ptr<LayerObservation>>& seen, bool half) const {
+  std::vector<CalibratedLayer> starts_of(const std::vector<Linear*>& group,
+                                         const std::vector<std::shared_ptr<LayerObservation>>& seen,
+                                         bool half) const {
     std::vector<CalibratedLayer> starts(group.size());
     for_each_matrix(static_cast<std::int64_t>(group.size()), [&](std::int64_t i) {
       const auto at = static_cast<std::size_t>(i);

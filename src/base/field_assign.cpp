@@ -119,8 +119,8 @@ void settle_exclusions(std::vector<FieldInput>& inputs, const std::vector<FieldI
   }
 }
 
-// An empty path takes back what a file or a preset gives. Alone it is a shell's variable that is not
-// set, and the command would do without what was meant.
+// An empty path takes back what a file or a preset gives. Alone it is a shell's variable that is
+// not set, and the command would do without what was meant.
 void refuse_empty_paths(const std::vector<FieldInput>& inputs, const std::vector<FieldInfo>& known,
                         Problems& problems) {
   for (const FieldInput& input : inputs) {

@@ -62,7 +62,7 @@ void answer_prompts(LoadedModel& loaded, const ExampleEncoder& encoder, TextOpti
 struct Seen {
   explicit Seen(const ColumnMap& columns) : reader(columns) {}
   QuestionReader reader;
-  EncodeStats stats;              // of their messages
+  EncodeStats stats;               // of their messages
   std::int64_t moved_answers = 0;  // that the output has as references
 
   void count(const Json& line, const Example& example, const TokenizedExample& prompt,

@@ -379,9 +379,9 @@ void ConversationRenderer::count_losses(const Rendered& rendered, bool answered,
   for (std::size_t i = 0; i < conversation.messages.size(); ++i) {
     const Json& message = conversation.messages[i];
     if (has_calls(message) && !reads_calls(rendered, i, answered)) {
-      throw FileError(conversation.chat_template->name(),
-                      "message " + std::to_string(i) +
-                          " calls a tool, and the template leaves the call out");
+      throw FileError(
+          conversation.chat_template->name(),
+          "message " + std::to_string(i) + " calls a tool, and the template leaves the call out");
     }
     if (!is_role(message, "assistant")) {
       if (!reads_message(rendered, i, answered)) ++text.lost_messages;

@@ -248,8 +248,8 @@ TEST(Conversation, HistoryIsLearnedUnlessItsWeightsSayNo) {
   Example example;
   example.prompt = "u";
   example.completion = "c";
-  example.history = Json::parse(
-      R"([{"role": "user", "content": "q"}, {"role": "assistant", "content": "bad"}])");
+  example.history =
+      Json::parse(R"([{"role": "user", "content": "q"}, {"role": "assistant", "content": "bad"}])");
   EXPECT_EQ(learned(whole(kTurns, example)), "bad;|c;|");
   example.history_notes = {{}, {.muted = true}};
   EXPECT_EQ(learned(whole(kTurns, example)), "c;|");

@@ -14,12 +14,12 @@
 namespace svtune {
 namespace encode_test {
 
-using ::testing::HasSubstr;
 using test::byte_tokenizer;
 using test::bytes_of;
 using test::kBos;
 using test::kEos;
 using test::learned;
+using ::testing::HasSubstr;
 
 Example pair(const std::string& prompt, const std::string& completion,
              const std::string& input = "") {

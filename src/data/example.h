@@ -30,7 +30,7 @@ struct Example {
   std::string system;      // kPair: system message of chat prompts, may be empty
   Json history;            // kPair: earlier turns [{role, content}, ...]; null without
   std::vector<MessageNote> history_notes;  // by turn of history
-  Json messages;           // kMessages: [{role, content}, ...]
+  Json messages;                           // kMessages: [{role, content}, ...]
   // kMessages: by message; messages beyond its end have no note.
   std::vector<MessageNote> notes;
   Json tools;  // list of tools for chat templates; null without

@@ -91,9 +91,9 @@ void refuse_two_forms(const std::vector<std::string>& names, const std::string& 
     if (!number) continue;
     const auto [other, added] = by_number.try_emplace(*number, name);
     if (added) continue;
-    throw FileError(
-        source, "the labels \"" + other->second + "\" and \"" + name + "\" are the same number",
-        "--task regress learns numbers; where they are classes, --labels names them.");
+    throw FileError(source,
+                    "the labels \"" + other->second + "\" and \"" + name + "\" are the same number",
+                    "--task regress learns numbers; where they are classes, --labels names them.");
   }
 }
 
@@ -124,12 +124,11 @@ LabelSet LabelSet::of(const LabelledRecords& records) {
   std::set<std::string> seen;
   for (const LabelledRecord& record : records.records) seen.insert(record.label);
   if (!are_as_many_as_classes(records, seen.size())) {
-    throw FileError(
-        records.name,
-        "column " + records.label_column + " has " + format_count(seen.size()) +
-            " different labels in " + format_count(records.records.size()) + " records",
-        "Is it the column of the label? --task regress learns numbers; where they are "
-        "classes, --labels names them.");
+    throw FileError(records.name,
+                    "column " + records.label_column + " has " + format_count(seen.size()) +
+                        " different labels in " + format_count(records.records.size()) + " records",
+                    "Is it the column of the label? --task regress learns numbers; where they are "
+                    "classes, --labels names them.");
   }
   if (seen.size() < 2) {
     throw FileError(records.name,
@@ -193,8 +192,7 @@ std::string renamed_labels(const std::vector<std::string>& earlier,
   if (earlier.size() != names.size()) return "";
   std::vector<std::string> pairs;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const bool same = earlier[i] == names[i] ||
-                      earlier[i] == std::string(kPlaceholder) + names[i];
+    const bool same = earlier[i] == names[i] || earlier[i] == std::string(kPlaceholder) + names[i];
     if (!same) pairs.push_back(earlier[i] + " -> " + names[i]);
   }
   return join_some(pairs, ", ");

@@ -62,8 +62,9 @@ std::vector<std::string> names_in(const DelimitedRow& row) {
   if (line.find('\t') != std::string_view::npos) hint = "Its cells look like TSV: --table tsv.";
   if (line.find(',') != std::string_view::npos) hint = "Its cells look like CSV: --table csv.";
   if (line.find(';') != std::string_view::npos) {
-    hint = "Semicolons separate nothing: write the table with commas, e.g. with pandas: "
-           "pd.read_csv(\"FILE\", sep=\";\").to_csv(\"data.csv\", index=False).";
+    hint =
+        "Semicolons separate nothing: write the table with commas, e.g. with pandas: "
+        "pd.read_csv(\"FILE\", sep=\";\").to_csv(\"data.csv\", index=False).";
   }
   throw FileError(place, "the first line has one cell; a label needs one beside it", hint);
 }

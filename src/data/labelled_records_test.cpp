@@ -129,10 +129,9 @@ TEST(LabelledRecords, OtherSeparatorsAreNamed) {
               HasSubstr("--no-header applies only to CSV and TSV"));
   EXPECT_THAT(error_of([&] { read(dir, "mac.csv", "text,label\rx,1\ry,0\r"); }),
               HasSubstr("end with carriage returns alone"));
-  EXPECT_THAT(error_of([&] {
-                read(dir, "a.csv", "text,label\nx,1\n", {.text_columns = {"text", "1"}});
-              }),
-              HasSubstr("names the column text twice"));
+  EXPECT_THAT(
+      error_of([&] { read(dir, "a.csv", "text,label\nx,1\n", {.text_columns = {"text", "1"}}); }),
+      HasSubstr("names the column text twice"));
 }
 
 TEST(LabelledRecords, AdaptersAreNamedByAColumnOfTheirOwn) {

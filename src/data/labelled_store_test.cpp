@@ -117,11 +117,10 @@ TEST(LabelledStore, ATextWithoutATokenIsABadRecord) {
 TEST(LabelledStore, ALengthWithoutRoomIsNoFaultOfTheRecord) {
   const test::TempDirectory dir;
   for (const bool skip : {false, true}) {
-    EXPECT_THROW(LabelledStore(records_of(dir, kPairs), pair_tokenizer(),
-                               {.max_length = 3,
-                                .labels = LabelSet({"no", "yes"}),
-                                .skip_bad_lines = skip}),
-                 UsageError);
+    EXPECT_THROW(
+        LabelledStore(records_of(dir, kPairs), pair_tokenizer(),
+                      {.max_length = 3, .labels = LabelSet({"no", "yes"}), .skip_bad_lines = skip}),
+        UsageError);
   }
 }
 

@@ -198,8 +198,9 @@ void PromptTemplate::load_file(const PromptOptions& options) {
                        "are filled in, and the answer is put behind the text");
   }
   if (file_text_.find("{{") != std::string::npos || file_text_.find("{%") != std::string::npos) {
-    notices_.push_back(name + ": {{ and {% stand in every prompt as they are; a Jinja template is "
-                              "given by --chat-template");
+    notices_.push_back(name +
+                       ": {{ and {% stand in every prompt as they are; a Jinja template is "
+                       "given by --chat-template");
   }
 }
 

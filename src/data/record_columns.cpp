@@ -135,11 +135,10 @@ class Settler {
     }
     const std::string list = list_of_objects(record_);
     const std::string inside =
-        list.empty() ? ""
-                     : ". Are the records, or the messages, in the list \"" + list +
-                           "\"? jq -c '." + list +
-                           "[]' FILE makes lines of records, --columns messages=" + list +
-                           " names messages";
+        list.empty()
+            ? ""
+            : ". Are the records, or the messages, in the list \"" + list + "\"? jq -c '." + list +
+                  "[]' FILE makes lines of records, --columns messages=" + list + " names messages";
     return "cannot tell prompt and completion from the keys " + join(keys_of(record_), ", ") +
            "; name them with --columns" + inside;
   }

@@ -237,8 +237,8 @@ TEST(RecordReader, HistoryStandsBehindTheSystemMessage) {
 TEST(RecordReader, TextOfAnEmptyListOfToolsHoldsNothing) {
   RecordReader reader;
   for (const char* tools : {R"("[]")", "[]", "null", R"("[{\"name\": \"f\"}]")"}) {
-    ASSERT_EQ(reader.problem(Json::parse(
-                  R"({"prompt": "p", "completion": "c", "tools": )" + std::string(tools) + "}")),
+    ASSERT_EQ(reader.problem(Json::parse(R"({"prompt": "p", "completion": "c", "tools": )" +
+                                         std::string(tools) + "}")),
               "");
   }
   EXPECT_EQ(reader.column_counts().back().name, "tools");

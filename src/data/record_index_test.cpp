@@ -62,9 +62,9 @@ TEST_F(RecordIndexTest, AnyLinesAreTexts) {
   for (std::int64_t i = 0; i < index.size(); ++i) {
     texts.push_back(std::to_string(index.line(i)) + ":" + dump_json(index.read(i)));
   }
-  EXPECT_THAT(texts, ElementsAre("1:{\"text\": \"[one, two],\"}",
-                                 "3:{\"text\": \" {\\\"three\\\": 3} \"}",
-                                 "5:{\"text\": \"  a,b\"}"));
+  EXPECT_THAT(texts,
+              ElementsAre("1:{\"text\": \"[one, two],\"}", "3:{\"text\": \" {\\\"three\\\": 3} \"}",
+                          "5:{\"text\": \"  a,b\"}"));
   EXPECT_THROW(RecordIndex(file("fine\n\xff\n", "e.txt"), options), FileError);
 }
 

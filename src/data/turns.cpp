@@ -16,15 +16,12 @@ struct RoleName {
   const char* role;
 };
 constexpr RoleName kRoleNames[] = {
-    {"user", "user"},           {"human", "user"},
-    {"prompter", "user"},       {"assistant", "assistant"},
-    {"gpt", "assistant"},       {"model", "assistant"},
-    {"chatgpt", "assistant"},   {"bing", "assistant"},
-    {"bard", "assistant"},      {"bot", "assistant"},
-    {"ai", "assistant"},        {"function_call", "assistant"},
-    {"tool_call", "assistant"}, {"system", "system"},
-    {"tool", "tool"},           {"observation", "tool"},
-    {"function", "tool"},       {"function_response", "tool"},
+    {"user", "user"},           {"human", "user"},     {"prompter", "user"},
+    {"assistant", "assistant"}, {"gpt", "assistant"},  {"model", "assistant"},
+    {"chatgpt", "assistant"},   {"bing", "assistant"}, {"bard", "assistant"},
+    {"bot", "assistant"},       {"ai", "assistant"},   {"function_call", "assistant"},
+    {"tool_call", "assistant"}, {"system", "system"},  {"tool", "tool"},
+    {"observation", "tool"},    {"function", "tool"},  {"function_response", "tool"},
     {"tool_response", "tool"},
 };
 
@@ -123,9 +120,9 @@ std::string weight_problem(const Json& turn) {
 
 // A list of objects, or null.
 bool are_calls(const Json& calls) {
-  return calls.is_null() ||
-         (calls.is_array() &&
-          std::ranges::all_of(calls, [](const Json& call) { return call.is_object(); }));
+  return calls.is_null() || (calls.is_array() && std::ranges::all_of(calls, [](const Json& call) {
+                               return call.is_object();
+                             }));
 }
 
 std::string turn_problem(const Json& turn, std::size_t index) {

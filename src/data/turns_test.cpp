@@ -168,8 +168,8 @@ TEST(Turns, HistoryKeepsItsWeights) {
 
 TEST(Turns, ToolsAreAListOrItsText) {
   const Json expected = Json::parse(R"([{"name": "f"}])");
-  for (const char* text : {R"([{"name": "f"}])", R"("[{\"name\": \"f\"}]")",
-                           R"(["{\"name\": \"f\"}"])"}) {
+  for (const char* text :
+       {R"([{"name": "f"}])", R"("[{\"name\": \"f\"}]")", R"(["{\"name\": \"f\"}"])"}) {
     ASSERT_EQ(tools_problem(Json::parse(text)), "");
     EXPECT_EQ(tools_list(Json::parse(text)), expected);
   }
@@ -177,8 +177,8 @@ TEST(Turns, ToolsAreAListOrItsText) {
     EXPECT_EQ(tools_problem(Json::parse(text)), "") << text;
     EXPECT_TRUE(tools_list(Json::parse(text)).is_null()) << text;
   }
-  for (const char* text : {"\"f\"", R"("{\"name\": \"f\"}")", "3", R"({"name": "f"})", R"(["f"])",
-                           "[null]", "[[]]"}) {
+  for (const char* text :
+       {"\"f\"", R"("{\"name\": \"f\"}")", "3", R"({"name": "f"})", R"(["f"])", "[null]", "[[]]"}) {
     EXPECT_THAT(tools_problem(Json::parse(text)), HasSubstr("tools")) << text;
   }
 }

@@ -409,8 +409,7 @@ TEST_F(Export, WhatIsStoredWiderKeepsItsType) {
     EXPECT_EQ(written.dtype(query), at::kFloat);
     EXPECT_EQ(written.dtype(key), at::kBFloat16);
   }
-  const SafetensorsSource asked =
-      merged({.dtype = at::kBFloat16, .if_exists = IfExists::kReplace});
+  const SafetensorsSource asked = merged({.dtype = at::kBFloat16, .if_exists = IfExists::kReplace});
   for (const std::string& name : asked.names()) EXPECT_EQ(asked.dtype(name), at::kBFloat16) << name;
 }
 

@@ -20,8 +20,9 @@ int orientation_of(const std::string& file) {
 // One directory with one entry beside another; `type` 3 is a number of 16 bits.
 std::string tiff(bool big, char orientation, char type = 3) {
   if (big) {
-    return "MM\0*\0\0\0\x08\0\x02\x01\x0F\0\x02\0\0\0\x04" "abc\0"s + "\x01\x12\0"s + type +
-           "\0\0\0\x01\0"s + orientation + "\0\0\0\0\0\0"s;
+    return "MM\0*\0\0\0\x08\0\x02\x01\x0F\0\x02\0\0\0\x04"
+           "abc\0"s +
+           "\x01\x12\0"s + type + "\0\0\0\x01\0"s + orientation + "\0\0\0\0\0\0"s;
   }
   return "II*\0\x08\0\0\0\x01\0\x12\x01"s + type + "\0\x01\0\0\0"s + orientation +
          "\0\0\0\0\0\0\0"s;

@@ -11,8 +11,8 @@ DeclaredWords declared_words(const Json& config, const std::string& source) {
     return at::empty(shape, at::TensorOptions().dtype(at::kFloat).device(at::kMeta));
   };
   const Network net(parse_arch(config, source), declare);
-  return {net.spec().vocab_size,  net.embedding().name(), net.head().name(),
-          net.spec().base_prefix, net.predicts_words(),   net.spec().old_names, net.spec().task};
+  return {net.spec().vocab_size, net.embedding().name(), net.head().name(), net.spec().base_prefix,
+          net.predicts_words(),  net.spec().old_names,   net.spec().task};
 }
 
 }  // namespace svtune

@@ -41,9 +41,9 @@ struct MergeReport {
   std::vector<StoredChange> changes;  // of every tensor that trained, in the model's order
   std::string largest_name;
   double largest = 0;
-  std::uint64_t bytes = 0;  // of the weights written
+  std::uint64_t bytes = 0;            // of the weights written
   at::ScalarType dtype = at::kFloat;  // of most of them
-  KeptUpdate kept;  // over all changes
+  KeptUpdate kept;                    // over all changes
 };
 
 // Stored beside the weights: what was changed, and how much of it their type keeps.

@@ -219,8 +219,8 @@ QuantizedMatrix quantized_shape(const at::Tensor& weight, const QuantConfig& con
     return QuantizedMatrix(std::move(storage));
   }
   storage.absmax_codes = empty(blocks, at::kByte);
-  storage.nested_absmax = empty((blocks + detail::kNestedBlock - 1) / detail::kNestedBlock,
-                                at::kFloat);
+  storage.nested_absmax =
+      empty((blocks + detail::kNestedBlock - 1) / detail::kNestedBlock, at::kFloat);
   storage.nested_map = empty(256, at::kFloat);
   return QuantizedMatrix(std::move(storage));
 }

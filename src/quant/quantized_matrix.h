@@ -36,8 +36,8 @@ class QuantizedMatrix {
 };
 
 // `weight` is [out, in] in bf16, fp16, fp32 or fp64 on the CPU. With default scales the bytes
-// equal those of bitsandbytes on the CPU. Of a meta tensor the result has shapes alone. Throws std::invalid_argument for an impossible
-// configuration, ModelError when an entry is not finite.
+// equal those of bitsandbytes on the CPU. Of a meta tensor the result has shapes alone. Throws
+// std::invalid_argument for an impossible configuration, ModelError when an entry is not finite.
 QuantizedMatrix quantize(const at::Tensor& weight, const QuantConfig& config);
 
 }  // namespace svtune

@@ -15,8 +15,8 @@ std::string escape_html(std::string_view text);
 // For a <script> element: no "<" that could end it, no line separators of old JavaScript.
 std::string escape_script_json(std::string_view json);
 
-// Throws FileError where `path` is a file that is neither empty nor a page: a mistaken --output would
-// replace what a page is made of.
+// Throws FileError where `path` is a file that is neither empty nor a page: a mistaken --output
+// would replace what a page is made of.
 void require_page_place(const std::filesystem::path& path);
 
 // How a quantity is written on axes and in tables.

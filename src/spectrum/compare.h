@@ -42,8 +42,8 @@ struct Candidate {
 };
 
 // One entry for each linear layer but the output head and those that were made at random that some
-// candidate changes, in the model's order. Throws ModelError naming the layer whose weight is not finite, or that a candidate has in
-// another shape or not at all.
+// candidate changes, in the model's order. Throws ModelError naming the layer whose weight is not
+// finite, or that a candidate has in another shape or not at all.
 std::vector<ComparedLayer> compare_weights(const Model& base,
                                            const std::vector<Candidate>& candidates,
                                            const CompareOptions& options);

@@ -197,8 +197,7 @@ TEST(ChatSpans, CallsWithoutTextAreFoundWhereTheLastTurnIsWrittenOtherwise) {
   EXPECT_EQ(rendered.text,
             "[user]\nq;\n[assistant]\n<f>\n<g>;\n[tool]\n1;\n"
             "[assistant]\n<think></think>\ndone;\n");
-  EXPECT_THAT(assistant_texts(rendered),
-              ElementsAre("<f>\n<g>;\n", "<think></think>\ndone;\n"));
+  EXPECT_THAT(assistant_texts(rendered), ElementsAre("<f>\n<g>;\n", "<think></think>\ndone;\n"));
   messages[1]["content"] = "text";
   EXPECT_THAT(assistant_texts(chat.render_with_spans(messages, options())),
               ElementsAre("text\n<f>\n<g>;\n", "<think></think>\ndone;\n"));

@@ -153,7 +153,8 @@ void compare_pairs(const Tokenizer& tokenizer, const fs::path& folder) {
   EXPECT_TRUE(testing::Test::HasFailure() || cases.at_end());
 }
 
-// The sanitizers are about how an answer is found, the answers themselves are compared without them.
+// The sanitizers are about how an answer is found, the answers themselves are compared without
+// them.
 #ifdef SVTUNE_SANITIZED
 constexpr std::uint32_t kStrings = 5000;
 #else

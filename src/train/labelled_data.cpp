@@ -85,8 +85,9 @@ LabelSet named_by_data(const StoredLabels& stored, const LabelledRecords& record
   const std::size_t outputs = stored.unnamed_outputs;
   if (outputs == 0 || static_cast<std::int64_t>(outputs) == labels.size()) return labels;
   if (outputs == 1) {
-    throw FileError(stored.source, "the model's head gives one number, " + records.name + " has " +
-                                       std::to_string(labels.size()) + " classes",
+    throw FileError(stored.source,
+                    "the model's head gives one number, " + records.name + " has " +
+                        std::to_string(labels.size()) + " classes",
                     kOtherClasses);
   }
   throw FileError(stored.source,

@@ -24,8 +24,8 @@ ProcessMemory process_memory();
 // the control groups leave; UINT64_MAX when unknown.
 std::uint64_t available_memory();
 
-// What the control groups, version 1 or 2, that `membership` (the file /proc/self/cgroup) names below
-// `mount` (/sys/fs/cgroup) leave, and those around them: limit minus use in bytes, page cache
+// What the control groups, version 1 or 2, that `membership` (the file /proc/self/cgroup) names
+// below `mount` (/sys/fs/cgroup) leave, and those around them: limit minus use in bytes, page cache
 // counted as free; UINT64_MAX without a limit.
 std::uint64_t memory_of_groups(const std::filesystem::path& membership,
                                const std::filesystem::path& mount);

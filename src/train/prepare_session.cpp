@@ -148,8 +148,9 @@ TrainSession prepare_session(TrainOptions options, RunObserver& observer,
   if (!begun) {
     tell_renamed_labels(session, observer);
     if (base.resize_embeddings && session.model.added_words == 0) {
-      observer.warning("--resize-embeddings adds nothing: the tokenizer has no more tokens than "
-                       "the embedding has rows");
+      observer.warning(
+          "--resize-embeddings adds nothing: the tokenizer has no more tokens than "
+          "the embedding has rows");
     }
   }
   check_vocabulary(session);

@@ -119,8 +119,9 @@ void require_nameable_paths(const TrainOptions& options) {
     const FieldInfo& info = field.info;
     if (info.name == "output" || !names_file(info) || !info.value.is_string()) continue;
     if (is_valid_utf8(info.value.get_ref<const std::string&>())) continue;
-    throw UsageError(field_flag(info.name) + ": the path is not UTF-8, and config.json of the run "
-                                             "could not name it",
+    throw UsageError(field_flag(info.name) +
+                         ": the path is not UTF-8, and config.json of the run "
+                         "could not name it",
                      "Give the path of a link with another name.");
   }
 }

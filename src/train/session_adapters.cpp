@@ -103,10 +103,9 @@ Calibration calibrate_session(TrainSession& session, const TargetOptions& target
   Calibration found = calibrate(session.model, options.method, targets, batches, calibration);
   if (found.record.contains("settled")) {
     const double settled = found.record["settled"].get<double>();
-    observer.note("half of the " + std::to_string(batches.size()) +
-                  " batches gave the start " + fixed(100 * settled, 0) +
-                  " % of its directions already (|cosine| " + fixed(kSettled, 2) +
-                  "); more --calibration-batches settle the others");
+    observer.note("half of the " + std::to_string(batches.size()) + " batches gave the start " +
+                  fixed(100 * settled, 0) + " % of its directions already (|cosine| " +
+                  fixed(kSettled, 2) + "); more --calibration-batches settle the others");
   }
   return found;
 }

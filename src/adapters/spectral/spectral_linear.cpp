@@ -68,9 +68,8 @@ struct LeftLinear : torch::autograd::Function<LeftLinear> {
     const at::Tensor &hidden = saved[0], &L = saved[1], &R = saved[2], &mask = saved[3];
     const at::Tensor& grad = grads[0];
     const double scale = ctx->saved_data["scale"].toDouble();
-    const at::Tensor grad_left = at::mm(grad.t(), hidden)
-                                     .to(ctx->saved_data["leaf_dtype"].toScalarType())
-                                     .mul_(scale);
+    const at::Tensor grad_left =
+        at::mm(grad.t(), hidden).to(ctx->saved_data["leaf_dtype"].toScalarType()).mul_(scale);
     const at::Tensor back = at::mm(grad, L).mul_(scale);
     return {grad_input(ctx, grad, back, R, mask), grad_left, at::Tensor(), at::Tensor(),
             at::Tensor()};

@@ -72,9 +72,8 @@ class SharedLeaves final : public MethodState {
     for (const LayerSite& site : sites) {
       const std::int64_t r = plan.rank == 0 ? triplets(site.base) : plan.rank;
       const bool kinds = plan.sharing == SpectralSharing::kKind;
-      const auto [group, first] =
-          groups.try_emplace({kinds ? last_part(site.name) : std::string(),
-                              spectral_leaf_shape(plan, r, site.base)});
+      const auto [group, first] = groups.try_emplace(
+          {kinds ? last_part(site.name) : std::string(), spectral_leaf_shape(plan, r, site.base)});
       if (first) {
         group->second = at::zeros(group->first.second, factor_options(site.base));
         group->second.requires_grad_(true);

@@ -51,8 +51,9 @@ std::optional<PeftReading<TinyloraConfig>> read_peft(PeftKeys& keys,
   const double tying = read_tying(keys);
   if (tying == 1) config.tie = TinyloraTie::kAll;
   if (!keys.boolean_or("save_projection", true)) {
-    keys.problem("save_projection is false: the fixed matrices are drawn by PEFT from a seed and "
-                 "not in the file; save it in PEFT with save_projection");
+    keys.problem(
+        "save_projection is false: the fixed matrices are drawn by PEFT from a seed and "
+        "not in the file; save it in PEFT with save_projection");
   }
   keys.ignore({"projection_seed", "init_v_bound", "init_weights"});
   PeftReading<TinyloraConfig> reading;

@@ -59,9 +59,9 @@ int report_current(std::ostream& err, const std::string& help) {
   }
 }
 
-// A stream that the caller has closed leaves its number to the next file that is opened, and what is
-// printed would be written into that. What takes its place is open the other way round: reading and
-// writing fail as they would without.
+// A stream that the caller has closed leaves its number to the next file that is opened, and what
+// is printed would be written into that. What takes its place is open the other way round: reading
+// and writing fail as they would without.
 void hold_standard_streams() {
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(stream, F_GETFD) >= 0) continue;

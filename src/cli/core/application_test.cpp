@@ -97,7 +97,8 @@ TEST(Application, ValuesOfARepeatedFlagThatDoNotCountAreNamed) {
             "warning: --rank is given several times: \"3\" counts, not \"1\", \"2\"\n");
   EXPECT_EQ(call({"fit", "m", "--packing", "--no-packing", "--shuffle", "--shuffle"}).err,
             "warning: --packing is given several times: \"false\" counts, not \"true\"\n");
-  EXPECT_THAT(usage_failure({"fit", "m", "--config", ""}), HasSubstr("--config: got an empty path"));
+  EXPECT_THAT(usage_failure({"fit", "m", "--config", ""}),
+              HasSubstr("--config: got an empty path"));
 }
 
 TEST(Application, ArgumentsAfterTwoDashesAreNoOptions) {
