@@ -225,6 +225,9 @@ bool RecordColumns::is_pair() const {
 
 void check_parts(const ColumnMap& mapped) {
   for (const auto& [part, name] : mapped) {
+    if (name.empty()) {
+      throw UsageError("--columns " + part + "= names no column", "Name one, or leave it out.");
+    }
     if (std::ranges::find(part_names(), part) != part_names().end()) continue;
     const std::string nearest = nearest_name(part, part_names());
     throw UsageError("--columns: unknown part \"" + part + "\"",

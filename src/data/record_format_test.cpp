@@ -281,6 +281,7 @@ TEST(RecordReader, MapsColumns) {
   const Example example = read(reader, R"({"q": "p", "a": "c"})");
   EXPECT_EQ(example.prompt + example.completion, "pc");
   EXPECT_THROW(RecordReader(RecordFormat::kAuto, {{"promt", "q"}}), UsageError);
+  EXPECT_THROW(RecordReader(RecordFormat::kAuto, {{"prompt", ""}}), UsageError);
 }
 
 TEST(RecordReader, SaysWhatIsWrong) {
