@@ -62,34 +62,45 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
 
 namespace {
 
+constexpr const char* kSavedTo = "Give the directory that an adapter was saved to.";
+
+[[noreturn]] void refuse_empty(const std::filesystem::path& directory) {
+  const std::filesystem::path inside = directory / "adapter";  // of a run
+  throw FileError(
+      directory.string(), "holds neither adapter_config.json nor svtune.json",
+      std::filesystem::is_directory(inside) ? "Give " + inside.string() + "." : kSavedTo);
+}
+
 LoadedAdapter load_weights(Model& model, const std::optional<SideFile>& side,
                            const std::filesystem::path& directory, SvdCache* cache) {
   if (side && keeps_state_file(method_peft_form(side->record.method, {}))) {
     return load_own_adapter(model, *side, directory, cache);
   }
-  if (!std::filesystem::exists(directory / kPeftConfigFile)) {
-    const std::filesystem::path inside = directory / "adapter";  // of a run
-    throw FileError(directory.string(), "holds neither adapter_config.json nor svtune.json",
-                    std::filesystem::is_directory(inside)
-                        ? "Give " + inside.string() + "."
-                        : "Give the directory that an adapter was saved to.");
-  }
+  if (!std::filesystem::exists(directory / kPeftConfigFile)) refuse_empty(directory);
   return load_peft_adapter(model, side, directory, cache);
 }
 
 }  // namespace
 
-LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory, SvdCache* cache) {
+void require_adapter_directory(const std::filesystem::path& directory) {
   if (!std::filesystem::is_directory(directory)) {
     throw FileError(directory.string(),
                     std::filesystem::exists(directory) ? "is a file, need an adapter directory"
                                                        : "no such adapter directory",
-                    "Give the directory that an adapter was saved to.");
+                    kSavedTo);
   }
+  const bool holds = std::filesystem::exists(directory / kPeftConfigFile) ||
+                      std::filesystem::exists(directory / kSideFile);
+  if (!holds) refuse_empty(directory);
+}
+
+LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory, SvdCache* cache) {
+  require_adapter_directory(directory);
   const std::optional<SideFile> side = read_side_file(directory);
   LoadedAdapter loaded = load_weights(model, side, directory, cache);
-  const std::string other = side ? other_words_text(model, *side, directory) : "";
-  if (!other.empty()) loaded.warnings.push_back(other);
+  if (std::string other = side ? other_words_text(model, *side, directory) : ""; !other.empty()) {
+    loaded.warnings.push_back(std::move(other));
+  }
   loaded.record.prompt = read_trained_prompt(directory);
   return loaded;
 }

@@ -35,6 +35,8 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
 LoadedAdapter load_adapter(Model& model, const std::filesystem::path& directory,
                            SvdCache* cache = nullptr);
 
+// Throws FileError for what is no directory, and for one that holds no adapter.
+void require_adapter_directory(const std::filesystem::path& directory);
 // Whether the directory holds an adapter (and no model): for commands that take either.
 bool is_adapter_directory(const std::filesystem::path& directory);
 

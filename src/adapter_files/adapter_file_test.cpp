@@ -554,5 +554,25 @@ TEST_F(AdapterFile, DirectoriesAreToldApart) {
   EXPECT_THAT(error_of<FileError>("base", base()), HasSubstr("holds neither"));
 }
 
+// Before the model is read, which may need the head that an adapter brings.
+TEST_F(AdapterFile, AnAdapterThatIsNotThereIsNoFaultOfTheModel) {
+  const auto said = [&](const std::filesystem::path& model, const std::filesystem::path& adapter) {
+    try {
+      load_with_adapter(model, adapter, {});
+    } catch (const FileError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  std::filesystem::create_directory(directory_ / "bare");
+  write_file_atomic(directory_ / "bare" / "config.json",
+                    R"({"model_type": "bert", "architectures": ["BertModel"]})");
+  EXPECT_THAT(said(directory_ / "bare", directory_ / "gone"),
+              HasSubstr("no such adapter directory"));
+  EXPECT_THAT(said(directory_ / "bare", base()), HasSubstr("holds neither"));
+  EXPECT_THAT(said(directory_ / "no model", directory_ / "gone"),
+              HasSubstr("no such model directory"));
+}
+
 }  // namespace adapter_file_test
 }  // namespace svtune

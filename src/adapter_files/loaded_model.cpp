@@ -50,6 +50,8 @@ const TrainedPrompt* LoadedModel::trained_prompt() const {
 LoadedModel load_with_adapter(const std::filesystem::path& model,
                               const std::optional<std::filesystem::path>& adapter,
                               const LoadOptions& options) {
+  require_model_path(model);
+  if (adapter) require_adapter_directory(*adapter);
   LoadOptions own = options;
   if (adapter && !own.head) own.head = adapter_head(model, *adapter);
   if (adapter && own.layer_replication.empty()) {
@@ -165,6 +167,8 @@ void require_no_own_head(const std::filesystem::path& model,
 
 LoadedModel load_with_adapters(const std::filesystem::path& model,
                                const std::vector<NamedPath>& adapters, const LoadOptions& options) {
+  require_model_path(model);
+  for (const NamedPath& each : adapters) require_adapter_directory(each.path);
   LoadOptions own = options;
   if (!own.head && !adapters.empty()) own.head = adapter_head(model, adapters.front().path);
   const DeclaredWords words = stored_words(model, own.head);

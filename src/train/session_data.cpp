@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "adapter_files/adapter_file.h"
 #include "adapter_files/adapter_head.h"
 #include "base/errors.h"
 #include "base/json.h"
@@ -166,6 +167,7 @@ void take_any_model(const TrainSession&, RunObserver&) {}
 
 // An adapter that training goes on from brings its head along.
 void check_adapter_head(const TrainOptions& options) {
+  if (options.model.adapter) require_adapter_directory(*options.model.adapter);
   const TrainTask task = options.data.task;
   const HeadTask head = rules_of(task).head;
   if (!options.model.adapter || head == HeadTask::kNextToken) return;

@@ -193,6 +193,25 @@ class Refusals(Images):
             self.assertEqual(result.returncode, 1, result.stderr)
             self.assertIn(part, result.stderr)
 
+    def test_parts_of_a_data_set_and_pictures_alone_are_no_classes(self):
+        parts = self.root / "parts-of-data"
+        for name in ("Train", "Test"):
+            shutil.copytree(self.test_images, parts / name)
+        self.refuse(1, "parts of a data set, no classes: Test, Train", data=parts)
+        self.refuse(1, "is a picture (PNG)", "folder of folders", data=self.test_images / "red/00.png")
+
+    def test_names_in_two_forms_of_unicode_are_told_apart(self):
+        ours, theirs = self.image_folder("composed"), self.image_folder("decomposed")
+        (ours / "red").rename(ours / "ros\u00e9")
+        (theirs / "red").rename(theirs / "rose\u0301")
+        self.refuse(1, "is none of blue, green, ros\u00e9", "Unicode", data=ours,
+                    more=["--eval-data", theirs])
+
+    def test_an_adapter_that_is_not_there_is_no_fault_of_the_model(self):
+        result = svtune("eval", "--task", "classify", "--model", self.vit, "--data", self.test_images,
+                        "--adapter", self.root / "no-adapter")
+        self.refused(result, 1, "no-adapter: no such adapter directory")
+
     def test_models_and_options_of_the_other_kind(self):
         self.refuse(2, "reads text", model=self.model)
         for length in (64, 512):  # the second is what it is without the option
