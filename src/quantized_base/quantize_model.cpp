@@ -14,6 +14,7 @@
 #include "formats/checkpoint_writer.h"
 #include "io/base_tensors.h"
 #include "io/companion_files.h"
+#include "io/preprocessor_file.h"
 #include "io/quantized_source.h"
 #include "libtorch/prelude.h"
 #include "linalg/parallel.h"
@@ -198,6 +199,7 @@ std::uint64_t write_base(const Model& model, const std::vector<Task>& tasks,
   write_file_atomic(directory / "config.json",
                     dump_json(config, {.indent = 2, .sort_keys = true, .final_newline = true}));
   copy_companion_files(model.path, directory);
+  write_preprocessor(directory, model.preprocessor);  // which may lie in another file there
   return bytes;
 }
 
