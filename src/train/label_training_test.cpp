@@ -491,6 +491,8 @@ TEST_F(LabelTraining, AHeadThatWasTrainedForSomethingElseIsTold) {
   EXPECT_THAT(said_with(Json::object()), HasSubstr("LABEL_0 -> no, LABEL_1 -> yes"));
   EXPECT_THAT(said_with({{"problem_type", "multi_label_classification"}}),
               HasSubstr("outputs each say yes or no"));
+  EXPECT_THAT(said_with({{"id2label", {{"1", "no"}, {"2", "yes"}}}}),
+              HasSubstr("id2label does not name the ids 0, 1"));
   const std::string tokens =
       said_with({{"architectures", {"BertForTokenClassification"}}, {"id2label", Json::object()}});
   EXPECT_THAT(tokens, HasSubstr("is of a BertForTokenClassification"));

@@ -30,6 +30,7 @@ struct StoredLabels {
   std::size_t unnamed_outputs = 0;  // of a head that has placeholders
   std::string other_head;           // the class of a head that labels something else
   bool several = false;             // a head whose outputs each say yes or no
+  bool unread = false;              // names that are not those of the ids from 0 on
 };
 
 // What the file's class is called where it has a head.
@@ -58,6 +59,8 @@ StoredLabels stored_labels(const std::filesystem::path& model) {
   stored.several =
       headed && config.value("problem_type", Json()) == Json("multi_label_classification");
   stored.names = id2label_names(config);
+  const auto named = config.find("id2label");
+  stored.unread = headed && stored.names.empty() && named != config.end() && !named->empty();
   if (!are_placeholders(stored.names)) return stored;
   // Configurations of models without a head may hold placeholders too.
   if (headed) stored.unnamed_outputs = stored.names.size();
@@ -112,6 +115,11 @@ void tell_other_use(const StoredLabels& stored, RunObserver& observer) {
     observer.warning(stored.source + " is of a " + stored.other_head +
                      ": layers of its head that have the names and shapes of the new one's are " +
                      "its start");
+  }
+  if (stored.unread) {
+    observer.warning(stored.source +
+                     ": id2label does not name the ids 0, 1, ... by words and is not used: which "
+                     "output is which class is taken from the data, or from --labels");
   }
   if (stored.several) {
     observer.warning(stored.source +
