@@ -268,9 +268,17 @@ TEST_F(Calibrate, LoraOneTakesTheLeadingTripletsOfTheNegativeGradient) {
   }
 }
 
+double loss_on(Model& model, const std::vector<Batch>& texts) {
+  const at::NoGradGuard no_grad;
+  double loss = 0;
+  for (const Batch& batch : texts) loss += model.net->loss(batch).item<double>();
+  return loss;
+}
+
 TEST_F(Calibrate, LoraOneWithItsFirstStepStartsThatFarFromTheBase) {
   Model model = load();
   const at::Tensor before = test::logits_of(model);
+  const double base_loss = loss_on(model, texts());
   LoraConfig one = config(LoraInit::kLoraOne);
   one.first_step = true;
   EXPECT_TRUE(method_traits(one).moves_start);
@@ -284,8 +292,9 @@ TEST_F(Calibrate, LoraOneWithItsFirstStepStartsThatFarFromTheBase) {
         << layer->name();
     EXPECT_EQ(layer->adapter()->low_rank_delta()->down.size(0), 3) << layer->name();
   }
-  // A step of 1/64 in each direction, of logits of size 3.
+  // A step of 1/64 in each direction, of logits of size 3, and downhill.
   EXPECT_GT(max_difference(test::logits_of(model), before), 1e-3);
+  EXPECT_LT(loss_on(model, texts()), base_loss);
 }
 
 TEST_F(Calibrate, LoraGaTakesOtherTripletsForAThanForB) {
