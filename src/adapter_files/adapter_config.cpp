@@ -123,9 +123,9 @@ std::string bias_text(TrainedBias bias, const std::string& own_biases) {
 }  // namespace
 
 PeftConfig parse_peft_config(const Json& json, const std::string& source,
-                             std::vector<std::string>& warnings) {
+                             std::vector<std::string>& warnings, const StoredShape& shape) {
   if (!json.is_object()) throw FileError(source, "an object is expected");
-  PeftKeys keys(json, source, warnings);
+  PeftKeys keys(json, source, warnings, shape);
   keys.ignore({"auto_mapping", "inference_mode", "peft_version", "revision", "task_type",
                "fan_in_fan_out", "runtime_config", "peft_type"});
   PeftConfig config;

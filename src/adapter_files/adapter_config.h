@@ -19,9 +19,9 @@ struct PeftConfig {
 
 // Throws FileError listing every key of wrong type, out of range, or that changes the
 // mathematics and is not supported. Other unknown keys and settings without effect here go to
-// `warnings`.
+// `warnings`. `shape` tells of the weights, where they are at hand.
 PeftConfig parse_peft_config(const Json& json, const std::string& source,
-                             std::vector<std::string>& warnings);
+                             std::vector<std::string>& warnings, const StoredShape& shape = {});
 
 // What adapter_config.json says of the model.
 struct PeftModel {

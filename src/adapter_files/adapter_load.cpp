@@ -86,6 +86,17 @@ void skip_stored_base(const Model& model, TensorFiller& filler, bool tied) {
   }
 }
 
+StoredShape shapes_in(const std::filesystem::path& weights) {
+  return [weights](const std::string& part) -> std::optional<std::vector<std::int64_t>> {
+    if (!std::filesystem::exists(weights)) return std::nullopt;
+    TensorFiller file(weights);
+    for (const std::string& key : file.unread()) {
+      if (key.ends_with("." + part)) return file.take(key, at::kFloat).sizes().vec();
+    }
+    return std::nullopt;
+  };
+}
+
 // Without stored values the method has made its own, as PEFT does.
 void fill_shared(const MethodState& state, bool stored, TensorFiller& filler) {
   for (const NamedTensor& each : state.shared()) {
@@ -193,7 +204,8 @@ LoadedAdapter load_from_peft(Model& model, const std::optional<SideFile>& side,
   if (has_running_names(model.spec(), weights)) {
     json = stored_config(*model.net, std::move(json), config_path.string());
   }
-  PeftConfig config = parse_peft_config(json, config_path.string(), loaded.warnings);
+  PeftConfig config =
+      parse_peft_config(json, config_path.string(), loaded.warnings, shapes_in(weights));
   if (layer_ranges(config.method.layer_replication) != model.layer_replication) {
     throw FileError(config_path.string(),
                     "layer_replication repeats layers of the model, which this one was not loaded "

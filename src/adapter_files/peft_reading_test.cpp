@@ -163,6 +163,17 @@ TEST_F(PeftReading, AnOlderSeriesOfOftIsTold) {
   EXPECT_THAT(warnings("0.17.1"), IsEmpty());
 }
 
+// As PEFT writes it where it has no CUDA extension.
+TEST_F(PeftReading, OneFactorOfBoftIsReadWhereTheKeySaysMore) {
+  const at::Tensor expected = make("one", BoftConfig{});
+  set_key("one", "boft_n_butterfly_factor", 2);
+  LoadedModel loaded = load_with_adapter(base(), directory_ / "one", {});
+  EXPECT_THAT(loaded.warnings, Contains(HasSubstr("the weights have one factor")));
+  EXPECT_TRUE(test::logits_of(loaded.model).equal(expected));
+  make("two", BoftConfig{.butterfly_factors = 2});
+  EXPECT_THAT(load_with_adapter(base(), directory_ / "two", {}).warnings, IsEmpty());
+}
+
 // Trained on and saved again the adapter would compute with svtune.json's scaling.
 TEST_F(PeftReading, ASideFileThatIsContradictedIsNotFollowed) {
   Model model = load_model(base());

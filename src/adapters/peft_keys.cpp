@@ -1,5 +1,7 @@
 #include "adapters/peft_keys.h"
 
+#include <utility>
+
 namespace svtune {
 namespace {
 
@@ -16,12 +18,17 @@ bool turns_something_on(const Json& value) {
 
 }  // namespace
 
-PeftKeys::PeftKeys(const Json& json, const std::string& source, std::vector<std::string>& warnings)
-    : json_(json), reader_(json, source), warnings_(warnings) {}
+PeftKeys::PeftKeys(const Json& json, const std::string& source, std::vector<std::string>& warnings,
+                   StoredShape shape)
+    : json_(json), reader_(json, source), warnings_(warnings), shape_(std::move(shape)) {}
 
 std::string PeftKeys::type() const {
   const auto found = json_.find("peft_type");
   return found != json_.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+std::optional<std::vector<std::int64_t>> PeftKeys::stored_shape(const std::string& part) const {
+  return shape_ ? shape_(part) : std::nullopt;
 }
 
 const Json* PeftKeys::find(const std::string& key) {

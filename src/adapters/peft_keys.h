@@ -2,7 +2,10 @@
 // warning or, where it turns something on, is a problem, and every problem is reported at once.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <initializer_list>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,12 +15,20 @@
 
 namespace svtune {
 
+// The shape of a tensor whose name ends in `part`, in the weights beside the configuration; nothing
+// where there is none.
+using StoredShape =
+    std::function<std::optional<std::vector<std::int64_t>>(const std::string& part)>;
+
 class PeftKeys {
  public:
   // `json` is an object, and outlives this.
-  PeftKeys(const Json& json, const std::string& source, std::vector<std::string>& warnings);
+  PeftKeys(const Json& json, const std::string& source, std::vector<std::string>& warnings,
+           StoredShape shape = {});
 
   std::string type() const;  // peft_type; empty when it is no text
+  // For what PEFT's keys leave open. Nothing where the weights are not at hand.
+  std::optional<std::vector<std::int64_t>> stored_shape(const std::string& part) const;
 
   // These know the key from then on. Null counts as absent; of a number or a text it is a problem.
   const Json* find(const std::string& key);
@@ -43,6 +54,7 @@ class PeftKeys {
   const Json& json_;
   ConfigReader reader_;
   std::vector<std::string>& warnings_;
+  StoredShape shape_;
   std::set<std::string> known_;
 };
 

@@ -10,6 +10,8 @@
 namespace svtune {
 namespace {
 
+constexpr char kMatrices[] = "boft_R";
+
 BoftShape shape_of(const BoftConfig& config, std::int64_t in) {
   const std::int64_t block = config.block_count ? in / *config.block_count : config.block_size;
   return {block, in / std::max<std::int64_t>(block, 1), config.butterfly_factors};
@@ -44,6 +46,17 @@ AdapterInit make(const BoftConfig& config, const LayerSite& site) {
   return init;
 }
 
+// PEFT without its CUDA extension trains one factor, whatever the key says that it writes.
+void follow_weights(PeftKeys& keys, BoftConfig& config) {
+  if (config.butterfly_factors == 1) return;
+  const auto shape = keys.stored_shape(kMatrices);
+  if (!shape || shape->empty() || shape->front() != 1) return;
+  keys.warn("boft_n_butterfly_factor is " + std::to_string(config.butterfly_factors) +
+            ", but the weights have one factor, as PEFT trains without its CUDA extension: they "
+            "are followed");
+  config.butterfly_factors = 1;
+}
+
 BoftConfig boft_of_keys(PeftKeys& keys) {
   BoftConfig config;
   const Json* count = keys.find("boft_block_num");
@@ -58,6 +71,7 @@ BoftConfig boft_of_keys(PeftKeys& keys) {
     config.block_size = keys.integer_or("boft_block_size", 4);
   }
   config.butterfly_factors = keys.integer_or("boft_n_butterfly_factor", 1);
+  follow_weights(keys, config);
   config.block_dropout = keys.number_or("boft_dropout", 0);
   if (!(config.block_dropout >= 0 && config.block_dropout < 1)) {
     keys.wrong("boft_dropout", "at least 0 and below 1");
