@@ -104,6 +104,26 @@ void add_paper_facts(const TrainSession& session, const Trained& trained, RunFil
 
 }  // namespace
 
+void require_result_places(const std::filesystem::path& run) {
+  std::error_code failed;
+  for (const char* name : {"adapter", "adapter-best", "model", "model-best"}) {
+    const std::filesystem::path place = run / name;
+    const auto status = std::filesystem::status(place, failed);
+    const bool link = std::filesystem::is_symlink(std::filesystem::symlink_status(place, failed));
+    if (std::filesystem::is_directory(status) || (!std::filesystem::exists(status) && !link)) {
+      continue;
+    }
+    throw FileError(place.string(), "is in the place of a result and no directory",
+                    "Move it away.");
+  }
+  for (const char* name : {"report.html", "report.json", "metrics.jsonl", "config.json"}) {
+    const std::filesystem::path place = run / name;
+    if (!std::filesystem::is_directory(place, failed)) continue;
+    throw FileError(place.string(), "is a directory, and a file of the run is to be there",
+                    "Move it away.");
+  }
+}
+
 std::filesystem::path save_results(TrainSession& session, const Attached& attached,
                                    Trained& trained, RunFiles& files, RunObserver& observer) {
   std::filesystem::path result = save_states(session, attached, trained, files, observer);

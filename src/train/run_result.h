@@ -22,6 +22,10 @@ struct Trained {
   std::optional<FileError> damage;        // of its checkpoint
 };
 
+// Throws FileError for what stands in the place of a result or of the report in a run's directory:
+// before the steps that it would cost.
+void require_result_places(const std::filesystem::path& run);
+
 // Writes the last state and, where an evaluation before it was better, that one beside it; with
 // --keep-best the best one alone. `files` get what the report shows of it: facts, answers, classes.
 // Returns the result's path, and sets `keeps_best` and `damage`. Throws FileError when it cannot

@@ -278,6 +278,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   if (!restored || restored->step < session.total_steps) {
     static_cast<void>(Schedule(session.options.train.schedule, session.total_steps));
   }
+  require_result_places(run);
   // The last of what may refuse the run; from here on its files change.
   RunFiles files = files_at_start(session, attached, std::move(base), int8, plan);
   begin(with_chosen_blocks(given, session.options.train));

@@ -173,6 +173,26 @@ class Refusals(Resuming):
                 self.stays_out(run, self.resume(run, "--max-steps", 6), 1, name, part)
                 self.assertEqual(contents(run), before)
 
+    def test_what_stands_in_the_place_of_a_result_refuses_the_run_before_its_steps(self):
+        for name, make in (("adapter-best", lambda path: path.write_text("mine")),
+                           ("adapter-best", lambda path: path.symlink_to("nowhere")),
+                           ("report.html", lambda path: (path.unlink(), path.mkdir()))):
+            with self.subTest(name):
+                run = self.begin(f"place-{len(list(self.root.iterdir()))}")
+                make(run / name)
+                before = contents(run)
+                self.stays_out(run, self.resume(run, "--max-steps", 6), 1, name, "Move it away")
+                self.assertEqual(contents(run), before)
+
+    def test_a_linked_result_stays_a_link(self):
+        run, place = self.begin("linked"), self.root / "linked-place"
+        (run / "adapter").rename(place)
+        (run / "adapter").symlink_to(place)
+        before = (place / "adapter_model.safetensors").read_bytes()
+        self.goes_on(run, "--max-steps", 6)
+        self.assertTrue((run / "adapter").is_symlink())
+        self.assertNotEqual((place / "adapter_model.safetensors").read_bytes(), before)
+
     def test_a_model_is_no_run(self):
         model = shutil.copytree(self.model, self.root / "no-run")
         before = contents(model)
