@@ -51,9 +51,7 @@ std::filesystem::path hierarchy_of(const std::string& controllers,
   return std::filesystem::exists(joined) ? joined : mount / "cpu";
 }
 
-}  // namespace
-
-ThreadChoice choose_threads(std::int64_t asked, const ThreadLimits& limits) {
+ThreadChoice wanted_threads(std::int64_t asked, const ThreadLimits& limits) {
   if (asked > 0) return {asked, "--threads"};
   if (const std::int64_t wanted = omp_threads(limits.omp_num_threads); wanted > 0) {
     return {wanted, "OMP_NUM_THREADS"};
@@ -70,6 +68,15 @@ ThreadChoice choose_threads(std::int64_t asked, const ThreadLimits& limits) {
   if (paid < choice.count) {
     choice = {paid, "the control group's quota is " + cores_text(*limits.quota_cores) + of_cores};
   }
+  return choice;
+}
+
+}  // namespace
+
+ThreadChoice choose_threads(std::int64_t asked, const ThreadLimits& limits) {
+  ThreadChoice choice = wanted_threads(asked, limits);
+  const std::int64_t most = omp_threads(limits.omp_thread_limit);
+  if (most > 0 && most < choice.count) choice = {most, "OMP_THREAD_LIMIT"};
   return choice;
 }
 
@@ -99,6 +106,7 @@ std::optional<double> cgroup_quota(const std::filesystem::path& membership,
 ThreadLimits thread_limits() {
   ThreadLimits limits;
   if (const char* text = std::getenv("OMP_NUM_THREADS")) limits.omp_num_threads = text;
+  if (const char* text = std::getenv("OMP_THREAD_LIMIT")) limits.omp_thread_limit = text;
   limits.cores = std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
   limits.affinity = limits.cores;
   cpu_set_t set;

@@ -19,11 +19,13 @@ struct ThreadLimits {
   std::int64_t cores = 1;               // of the machine
   std::int64_t affinity = 1;            // that this process may run on
   std::optional<double> quota_cores{};  // that its control groups pay for
+  std::string omp_thread_limit = {};    // the variable's text; empty: unset
 };
 
 // `asked` > 0 is taken as it is. Else OMP_NUM_THREADS, when it is a number (or a list, whose first
 // counts) above 0; else one thread per core that affinity and quota leave, at least one. A part of
 // a core counts for none: threads that wait for each other would all wait for the throttled one.
+// OpenMP starts no more than OMP_THREAD_LIMIT, whatever is asked.
 ThreadChoice choose_threads(std::int64_t asked, const ThreadLimits& limits);
 
 // The machine's, the process's and its environment's.

@@ -36,6 +36,17 @@ TEST(ThreadCount, VariableOfOpenMpIsHonoured) {
   }
 }
 
+TEST(ThreadCount, OpenMpsLimitHoldsForAll) {
+  ThreadLimits limits{"6", 8, 8, {}, "2"};
+  EXPECT_EQ(choose_threads(0, limits).count, 2);
+  EXPECT_EQ(choose_threads(4, limits).reason, "OMP_THREAD_LIMIT");
+  EXPECT_EQ(choose_threads(1, limits).reason, "--threads");
+  for (const char* text : {"", "0", "many", "6"}) {
+    limits.omp_thread_limit = text;
+    EXPECT_EQ(choose_threads(0, limits).reason, "OMP_NUM_THREADS") << text;
+  }
+}
+
 TEST(ThreadCount, SmallestOfCoresAffinityAndQuotaCounts) {
   EXPECT_EQ(choose(0, "", 8, 8).count, 8);
   EXPECT_EQ(choose(0, "", 8, 8).reason, "one per core");
