@@ -90,7 +90,7 @@ void require_adapter_directory(const std::filesystem::path& directory) {
                     kSavedTo);
   }
   const bool holds = std::filesystem::exists(directory / kPeftConfigFile) ||
-                      std::filesystem::exists(directory / kSideFile);
+                     std::filesystem::exists(directory / kSideFile);
   if (!holds) refuse_empty(directory);
 }
 
