@@ -8,9 +8,9 @@
 namespace svtune {
 namespace {
 
-class Terminal final : public EvalObserver {
+class EvalTerminal final : public EvalObserver {
  public:
-  explicit Terminal(CommandContext& context) : context_(context) {}
+  explicit EvalTerminal(CommandContext& context) : context_(context) {}
 
   void warning(const std::string& text) override { context_.warn(text); }
   void progress(const EvalProgress& now) override {
@@ -31,7 +31,7 @@ class Terminal final : public EvalObserver {
 int run(const EvalCommandOptions& options, CommandContext& context) {
   LoadedModel loaded = load_for_command(options.model, context);
   const std::optional<Tokenizer> tokenizer = tokenizer_for(loaded);
-  Terminal terminal(context);
+  EvalTerminal terminal(context);
   EvalOptions what = options.what;
   what.given = options.given;
   const Score score = evaluate(loaded, tokenizer ? &*tokenizer : nullptr, what, terminal);

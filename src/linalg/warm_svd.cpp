@@ -40,7 +40,7 @@ at::Tensor start_block(const at::Tensor& subspace, std::int64_t side, std::int64
 }
 
 // A Krylov basis [short, d] and its image A · basis [long, d].
-struct Basis {
+struct KrylovBasis {
   at::Tensor vectors, image;
 };
 
@@ -60,8 +60,8 @@ class Products {
   MatrixTiles tiles_;
 };
 
-Basis krylov_basis(const Products& matrix, const at::Tensor& block, std::int64_t steps) {
-  Basis basis{block, matrix.times(block)};
+KrylovBasis krylov_basis(const Products& matrix, const at::Tensor& block, std::int64_t steps) {
+  KrylovBasis basis{block, matrix.times(block)};
   at::Tensor image = basis.image;
   for (std::int64_t step = 0; step < steps; ++step) {
     const std::int64_t room = matrix.tiles().short_side() - basis.vectors.size(1);
@@ -94,7 +94,7 @@ WarmSvd warm_svd(const at::Tensor& matrix, const at::Tensor& subspace,
         ", need an fp32 matrix and 1 .. min(out, in) = " + std::to_string(side));
   }
   const std::int64_t size = std::min(side, rank + 5 + rank / 16);
-  const Basis basis =
+  const KrylovBasis basis =
       krylov_basis(products, start_block(subspace, side, size, options.seed), options.steps);
   const at::Tensor image = basis.image.to(at::kDouble);
   const auto [squares, rotation] = lapack::eigh(at::mm(image.t(), image));
