@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Fails when an #include in src/ points up the layers (or from a torch-free layer to LibTorch),
-when files include each other in a ring, and when two files of different folders have one name.
+when files include each other in a ring, when two files of different folders have one name, and when
+two source files of a layer define one type or constant: they are compiled together, in groups.
 
 usage: check_layers.py [SOURCE_DIR | --self-test]
 A folder may include itself and folders of lower levels, but no sibling of its own level. A header
@@ -104,6 +105,33 @@ def stem_problems(texts):
             yield "src: these files have one name: " + ", ".join(pairs)
 
 
+NAMESPACE = re.compile(r"^namespace ([\w:]+) {", re.M)
+DEFINITION = re.compile(r"^(?:class|struct|enum class|enum) (\w+)[^;{]*{|^constexpr [^=({]*\b(k\w+)", re.M)
+
+
+def definition_problems(texts):
+    places = {}
+    for name, text in sorted(texts.items()):
+        if not name.endswith(".cpp") or name.endswith(("_test.cpp", "_test_util.cpp")) or "/kernels/" in name:
+            continue  # tests have namespaces of their own, kernels are compiled one by one
+        space = NAMESPACE.search(text)
+        for names in DEFINITION.findall(text):
+            key = (layer_of(name), space and space[1], "".join(names))
+            places.setdefault(key, set()).add(name)
+    for (_, _, what), files in sorted(places.items(), key=str):
+        if len(files) > 1:
+            yield f"src: these files define {what} each: " + ", ".join(sorted(files))
+
+
+def definition_self_test():
+    tree = {"base/a.cpp": "namespace svtune {\nclass A final : public B {\nconstexpr int kOne = 1;",
+            "base/b.cpp": "namespace svtune {\nstruct A {\nclass C;\nclass D {",
+            "base/c.cpp": "namespace svtune::detail {\nconstexpr int kOne = 1;\nstruct D;",
+            "text/a.cpp": "namespace svtune {\nclass D {", "base/d_test.cpp": "namespace svtune {\nclass A {"}
+    wrong = ["src: these files define A each: base/a.cpp, base/b.cpp"]
+    return sorted(set(definition_problems(tree)) ^ set(wrong))
+
+
 def stem_self_test():
     tree = {"base/a.h": "", "base/a.cpp": "", "text/a_test.cpp": "", "text/b.h": "", "nn/b.cpp": ""}
     wrong = ["src: these files have one name: nn/b, text/b"]
@@ -130,7 +158,7 @@ def self_test():
             "nn/calls.cpp": "at::linalg_qr(x)", "nn/norm.cpp": "at::linalg_vector_norm(x)"}
     found = {line.split(":")[0].removeprefix("src/") for line in violations(tree)}
     wrong = {"cli/core/opt.h", "nn/calls.cpp", "nn/local.cpp", "odd/c.h", "text/torch.h", "text/up.cpp"}
-    return sorted(found ^ wrong) + ring_self_test() + stem_self_test()
+    return sorted(found ^ wrong) + ring_self_test() + stem_self_test() + definition_self_test()
 
 
 if __name__ == "__main__":
@@ -139,7 +167,7 @@ if __name__ == "__main__":
     files = {p.relative_to(src).as_posix(): p.read_text("utf-8")
              for p in src.rglob("*.*") if p.suffix in (".h", ".cpp")}
     problems = self_test() if source == "--self-test" else (
-        [*violations(files), *ring_problems(files), *stem_problems(files)] if files
+        [*violations(files), *ring_problems(files), *stem_problems(files), *definition_problems(files)] if files
         else [f"no source files below {src}"])
     print("\n".join(problems) or "layers: no include points up or in a ring, no name is taken twice")
     sys.exit(bool(problems))
