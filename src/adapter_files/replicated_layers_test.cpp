@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "adapter_files/adapter_file.h"
 #include "adapter_files/loaded_model.h"
 #include "adapter_files/peft_directory.h"

@@ -190,10 +190,6 @@ QuantizedMatrix quantize_4bit(const at::Tensor& weight, const QuantConfig& confi
   return finish(std::move(storage), config, weight);
 }
 
-}  // namespace
-
-namespace {
-
 // Of a matrix that has a shape and no values.
 QuantizedMatrix quantized_shape(const at::Tensor& weight, const QuantConfig& config) {
   const auto empty = [](std::int64_t size, at::ScalarType dtype) {
