@@ -55,6 +55,24 @@ class Adapters(harness.Base):
         self.assertEqual(got, wanted * 2 + wanted[:1])
         self.assertEqual(len(set(wanted)), 3, "the adapters answer alike: nothing was tested")
 
+    def chat(self, lines, *adapters):
+        result = svtune("chat", "--model", self.model, *adapters, "--chat-template", "chatml",
+                        "--max-new-tokens", 10, "--dtype", "fp32", input=lines)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result
+
+    def test_a_conversation_goes_on_with_another_adapter(self):
+        ask = "one plus two\n/reset\n"
+        alone = {letter: self.chat(ask, *(("--adapter", self.root / name / "adapter")
+                                          if name else ())).stdout
+                 for letter, name in self.NAMES}
+        self.assertEqual(len(set(alone.values())), 3, "they answer alike: nothing was tested")
+        result = self.chat(f"{ask}/adapter b\n{ask}/adapter\n{ask}/adapter c\n{ask}/adapter a\n"
+                           + ask, *self.both)
+        wanted = [alone[name] for name in ("a", "b", None, None, "a")]
+        self.assertEqual(result.stdout, "".join(wanted))
+        self.assertIn('"adapter" is c, allowed are a, b and null', result.stderr)
+
     def test_rows_are_scored_by_the_adapters_they_name(self):
         row = {"ids": [5, 6, 7, 8, 9, 3, 4]}
         got = [each["logprobs"] for each in
