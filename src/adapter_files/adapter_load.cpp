@@ -1,5 +1,6 @@
 #include "adapter_files/adapter_load.h"
 
+#include <algorithm>
 #include <new>
 #include <set>
 
@@ -64,6 +65,20 @@ auto blaming(const std::filesystem::path& source, const Work& work) {
   }
 }
 
+// Whether a stored frozen tensor of the network is the base's; of a head, less the part that its
+// adapter starts from and PEFT took out, as far as two decompositions agree.
+bool is_base(const Model& model, const std::string& name, const at::Tensor& stored) {
+  constexpr double kTolerance = 1e-4;  // of the norm
+  const at::Tensor base = base_tensor(model, name, at::kFloat);
+  if (stored.sizes() != base.sizes()) return false;
+  const Linear& head = model.net->head();
+  const bool adapted = name == head.name() + ".weight" && head.adapter() != nullptr;
+  const auto start = adapted ? head.adapter()->start_in_base() : std::nullopt;
+  if (!start) return stored.equal(base);
+  const at::Tensor rest = at::addmm(base, start->up, start->down, 1, -start->scale);
+  return (stored - rest).norm().item<double>() <= kTolerance * rest.norm().item<double>();
+}
+
 // PEFT stores the frozen embedding and head beside an adapter that targets them, and the
 // shared tensor under both names when the two stay tied.
 void skip_stored_base(const Model& model, TensorFiller& filler, bool tied) {
@@ -78,9 +93,10 @@ void skip_stored_base(const Model& model, TensorFiller& filler, bool tied) {
       if (!filler.holds(key)) continue;
       const at::Tensor stored = filler.take(key, at::kFloat);
       const bool shared = tied && part.empty() && name.ends_with(".weight");
-      const at::Tensor expected = shared ? model.net->embedding().weight().detach().to(at::kFloat)
-                                         : base_tensor(model, name, at::kFloat);
-      if (stored.sizes() == expected.sizes() && stored.equal(expected)) continue;
+      const bool same =
+          shared ? stored.equal(model.net->embedding().weight().detach().to(at::kFloat))
+                 : is_base(model, name, stored);
+      if (same) continue;
       filler.problem(key + " is not the base model's: a resized or separately trained embedding");
     }
   }
@@ -223,6 +239,12 @@ LoadedAdapter load_from_peft(Model& model, const std::optional<SideFile>& side,
   }
   const EmbeddingChange embedding(config, words, selection, config_path.string());
   const bool repeat_start = !config.method.repeated_start.empty();
+  if (repeat_start && words.tied && std::ranges::count(selection.adapted, words.head) > 0) {
+    throw FileError(config_path.string(),
+                    "the start of " + words.head + " is taken out of the base, by PEFT also of " +
+                        words.embedding + ": the two are one tensor",
+                    "Merge the adapter with PEFT and load the merged model.");
+  }
   if (repeat_start) loaded.warnings.push_back(config.method.repeated_start);
   NetSnapshot snapshot(*model.net);
   const TargetOptions targets =

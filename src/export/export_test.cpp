@@ -6,6 +6,7 @@
 #include "adapter_files/adapter_file.h"
 #include "adapter_files/adapter_head.h"
 #include "adapter_files/low_rank_export.h"
+#include "adapter_files/peft_directory.h"
 #include "adapters/low_rank/low_rank_adapter.h"
 #include "attach/attach.h"
 #include "base/errors.h"
@@ -193,6 +194,55 @@ TEST_F(Export, HeadOfHiddenWordsIsToldBesideTheLora) {
   headed.head = told;
   Model again = load_model(directory_ / "e", headed);
   EXPECT_NO_THROW(load_adapter(again, directory_ / "lora"));
+}
+
+// Of a model whose head has a start, PEFT stores what the start left of the head as well.
+TEST_F(Export, TheRestOfAHeadIsReadAsItsFrozenBase) {
+  PissaConfig pissa;
+  pissa.low_rank.rank = 4;
+  pissa.svd = PissaSvd::kExact;
+  const std::filesystem::path adapter = directory_ / "residual" / "adapter";
+  const auto write = [&](const Model& model, const Attached& attached, double more) {
+    export_residual(model, attached.adapters, attached.record, directory_ / "residual",
+                    {.if_exists = IfExists::kReplace});
+    Json config = read_json_file(adapter / kPeftConfigFile);
+    config["init_lora_weights"] = "pissa";
+    write_file_atomic(adapter / kPeftConfigFile, dump_json(config));
+    std::vector<NamedTensor> tensors;
+    {
+      const SafetensorsSource file(adapter / kPeftWeightsFile);
+      for (const std::string& name : file.names()) {
+        tensors.push_back({name, file.read(name, at::kFloat)->clone()});
+      }
+      const SafetensorsSource base(directory_ / "residual" / "base");
+      const at::Tensor rest = *base.read("lm_head.weight", at::kFloat) + more;
+      tensors.push_back({std::string(kPeftKeyPrefix) + "lm_head.base_layer.weight", rest});
+    }
+    write_tensors(adapter / kPeftWeightsFile, tensors);
+  };
+  const auto error = [&] {
+    try {
+      logits_with(directory_ / "m", "residual/adapter");
+    } catch (const FileError& failure) {
+      return std::string(failure.what());
+    }
+    return std::string("loaded");
+  };
+  for (const bool tied : {false, true}) {
+    Model model = load({.tied = tied});
+    const Attached attached =
+        attach(model, pissa, {.target_modules = {"q_proj", "lm_head"}}, {.seed = 5});
+    test::disturb(attached.adapters);
+    write(model, attached, 0);
+    if (tied) {
+      EXPECT_THAT(error(), HasSubstr("the two are one tensor"));
+      continue;
+    }
+    const at::Tensor got = logits_with(directory_ / "m", "residual/adapter");
+    EXPECT_LT(test::max_difference(got, test::logits_of(model)), 1e-3);
+    write(model, attached, 0.1);
+    EXPECT_THAT(error(), HasSubstr("lm_head.base_layer.weight is not the base model's"));
+  }
 }
 
 TEST_F(Export, OnlyPissaHasAResidual) {

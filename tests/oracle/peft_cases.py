@@ -95,6 +95,7 @@ CASES = {
     "dora": dict(r=4, lora_alpha=8, use_dora=True, target_modules="all-linear"),
     "dora_patterns": dict(r=4, lora_alpha=8, use_dora=True, use_rslora=True, target_modules=MLP, lora_dropout=0.1,
                           init_lora_weights="gaussian", rank_pattern={"up_proj": 9}, bias="lora_only"),
+    "head-pissa": dict(untied=True, r=4, lora_alpha=8, init_lora_weights="pissa", target_modules=["q_proj", "lm_head"]),
     "dora-pissa": dict(r=4, lora_alpha=8, use_dora=True, init_lora_weights="pissa", target_modules=["q_proj", "down_proj"]),
     "adalora": dict(config=AdaLoraConfig, init_r=4, target_r=2, lora_alpha=7, total_step=9, target_modules="all-linear"),
     "adalora_pruned": dict(config=AdaLoraConfig, prune=True, init_r=5, target_r=2, tinit=2, tfinal=3, total_step=9,
@@ -232,7 +233,7 @@ def put_on(base, config, start):
 
 def write_case(out, directory, name, options):
     torch.manual_seed(7)
-    pruned, reloaded, converted = (options.pop(key, False) for key in ("prune", "reload", "convert"))
+    pruned, reloaded, converted, _ = (options.pop(key, False) for key in ("prune", "reload", "convert", "untied"))
     base = base_model(directory, options.pop("words", None))
     config = options.pop("config", LoraConfig)(task_type="CAUSAL_LM", **options)
     with tempfile.TemporaryDirectory() as start:
@@ -255,6 +256,8 @@ def write(out, directories):
     require_cases_of_all_starts()
     for directory in directories:
         for case, options in OTHER_CASES.get(pathlib.Path(directory).name, CASES).items():
+            if options.get("untied") and read_model(directory).config.tie_word_embeddings:
+                continue
             name = f"{pathlib.Path(directory).name}-{case}"
             # transformers looks up the kind of each layer of some models, of which PEFT adds none.
             if "layer_replication" in options and not name.startswith("llama"):
