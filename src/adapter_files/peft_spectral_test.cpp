@@ -214,14 +214,5 @@ TEST_F(PeftSpectral, PsoftTurnsTheVectorsOfLapack) {
   EXPECT_THAT(error(), HasSubstr("psoft_svd is \"lowrank\""));
 }
 
-TEST_F(PeftSpectral, TypesThatNoMethodReadsAreNamed) {
-  for (const char* type : {"FOURIERFT", "FROD", "HRA", "ADAMSS"}) {
-    write({{"peft_type", type}}, {});
-    const std::string text = error();
-    EXPECT_THAT(text, HasSubstr("peft_type is \"" + std::string(type) + "\""));
-    EXPECT_THAT(text, HasSubstr("PSOFT or TINYLORA"));
-  }
-}
-
 }  // namespace peft_spectral_test
 }  // namespace svtune
