@@ -58,7 +58,7 @@ auto blaming(const std::filesystem::path& source, const Work& work) {
   try {
     return work();
   } catch (const UsageError& error) {
-    throw FileError(source.string(), error.what(), error.hint());
+    throw file_error_of(source.string(), error);
   } catch (const std::bad_alloc&) {
     throw FileError(source.string(), "asks for factors that do not fit into memory",
                     "Is its rank that of the weights beside it?");

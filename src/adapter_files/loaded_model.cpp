@@ -6,6 +6,7 @@
 
 #include "adapter_files/adapter_head.h"
 #include "adapter_files/adapter_vocabulary.h"
+#include "adapter_files/peft_directory.h"
 #include "adapter_files/replicated_layers.h"
 #include "base/errors.h"
 #include "base/text_util.h"
@@ -32,7 +33,7 @@ Model load_base(const std::filesystem::path& model,
     return load_model(model, options);
   } catch (FileError& error) {
     if (adapter && !options.head && leaves_task_open(*adapter)) {
-      error.add_to_hint("task_type in " + (*adapter / "adapter_config.json").string() +
+      error.add_to_hint("task_type in " + (*adapter / kPeftConfigFile).string() +
                         " is null: SEQ_CLS there says that its head labels texts, TOKEN_CLS "
                         "tokens.");
     }
