@@ -50,6 +50,9 @@ class RepeatedSource final : public WeightSource {
   std::optional<at::ScalarType> dtype(const std::string& name) const override {
     return stored_->dtype(stored_name(name));
   }
+  std::optional<at::ScalarType> value_dtype(const std::string& name) const override {
+    return stored_->value_dtype(stored_name(name));
+  }
   std::filesystem::path place_of(const std::string& name) const override {
     return stored_->place_of(stored_name(name));
   }
