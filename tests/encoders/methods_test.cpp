@@ -245,7 +245,6 @@ TEST(MaskedHead, ComesBackFromAdaptersAndMergedModels) {
   }
 }
 
-// Of ModernBERT: the mean of a document's rows goes through a layer and a norm that were made.
 // PEFT writes no task unless it is told one, and a bare encoder says nothing of its head.
 TEST(EncoderHead, OfAnAdapterWithoutATaskIsAskedFor) {
   test::TempDirectory directory;
@@ -269,6 +268,7 @@ TEST(EncoderHead, OfAnAdapterWithoutATaskIsAskedFor) {
   }
 }
 
+// Of ModernBERT: the mean of a document's rows goes through a layer and a norm that were made.
 TEST(EncoderHead, ThatAveragesComesBackFromAdapters) {
   test::TempDirectory directory;
   test::write_tiny_encoder(directory / "model", {.family = "modernbert", .bare = true});

@@ -2,8 +2,9 @@
 
 usage: image_cases.py decode|preprocess DIRECTORY
 decode: NAME.img with NAME.rgb, the bytes of exif_transpose(Image.open(...)).convert("RGB"), as in
-transformers' load_image(), and NAME.txt, its width and height. preprocess: NAME.json, NAME.png and NAME.f32, the pixels of the processor that the
-configuration names, as [3, height, width], with the size in NAME.txt.
+transformers' load_image(), and NAME.txt, its width and height. preprocess: NAME.json, NAME.png and
+NAME.f32, the pixels of the processor that the configuration names, as [3, height, width], with the
+size in NAME.txt.
 """
 import io
 import json
