@@ -110,6 +110,14 @@ TEST_F(ReplicatedLayers, WhatCannotBeIsRefused) {
   EXPECT_THAT(
       error_of([&] { load_with_adapters(base(), {{"a", adapter()}, {"b", adapter()}}, {}); }),
       HasSubstr("repeats layers of the model, which one batch cannot have"));
+  // Every second layer of Gemma 2 has a window.
+  test::write_tiny_model(directory_ / "gemma", {.family = "gemma", .layers = 3});
+  Json config = read_json_file(directory_ / "gemma" / "config.json");
+  config["model_type"] = "gemma2";
+  config["architectures"] = Json::array({"Gemma2ForCausalLM"});
+  write_file_atomic(directory_ / "gemma" / "config.json", dump_json(config));
+  EXPECT_THAT(error_of([&] { load_with_adapter(directory_ / "gemma", adapter(), {}); }),
+              HasSubstr("layers that differ by their number, as in gemma2"));
   replicate({{0, 2}, {1, 4}});
   EXPECT_THAT(error_of(load), HasSubstr("[1, 4), the model has layers 0 to 2"));
   replicate({{0, 2, 3}});

@@ -261,6 +261,9 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
   if (options.head) make_head(model, *options.head);
   if (options.vocab_size) resize_words(model, *options.vocab_size);
   ArchSpec spec = parse_arch(model.config, (path / "config.json").string());
+  if (!options.layer_replication.empty()) {
+    require_repeatable(spec, (path / "config.json").string());
+  }
   if (options.any_image_size && spec.image) spec.image->any_size = true;
   if (spec.image) model.preprocessor = read_preprocessor(path);
   // GGUF files hold all matrices as [out, in].

@@ -131,11 +131,6 @@ void repeat_layers(Model& model, const LayerRanges& ranges) {
     throw FileError(
         source, std::string("layer_replication needs a model that counts its layers as ") + kCount);
   }
-  if (model.config.value("use_sliding_window", Json(false)) == Json(true)) {
-    throw FileError(source,
-                    "layer_replication does not go with use_sliding_window, which treats layers by "
-                    "their number");
-  }
   std::vector<std::int64_t> blocks = blocks_in(ranges, count->get<std::int64_t>(), source);
   const auto kinds = model.config.find(kKinds);
   if (kinds != model.config.end() && kinds->is_array() && *count == Json(kinds->size())) {
@@ -148,6 +143,13 @@ void repeat_layers(Model& model, const LayerRanges& ranges) {
   model.config[kCount] = blocks.size();
   model.weights = std::make_shared<RepeatedSource>(std::move(model.weights), std::move(blocks));
   model.layer_replication = ranges;
+}
+
+void require_repeatable(const ArchSpec& spec, const std::string& source) {
+  if (!spec.numbered_layers) return;
+  throw FileError(source,
+                  "layer_replication does not go with layers that differ by their number, as in " +
+                      spec.family + ": without layer_types a repeated one would be another");
 }
 
 }  // namespace svtune

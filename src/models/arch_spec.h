@@ -78,6 +78,7 @@ struct ArchSpec {
   std::vector<BiasKey> bias_keys;
   std::vector<OldName> old_names;
   std::vector<RunningName> running_names;
+  bool numbered_layers = false;   // some blocks are others for their number, not by layer_types
   bool order_of_its_own = false;  // transformers lists a block's linear layers in another one
   // Ends of names of tensors that older files hold and that carry no information.
   std::vector<std::string> buffers;

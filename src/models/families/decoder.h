@@ -2,7 +2,9 @@
 // projections, a gated feed-forward part. A family says what is special about it as data.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -77,10 +79,10 @@ DecoderOptions read_decoder(ConfigReader& config, ArchSpec& spec);
 void read_attention_bias(ConfigReader& config, ArchSpec& spec, DecoderOptions& options);
 
 // Per layer: the window where it applies, else 0. layer_types of transformers >= 5 says where;
-// without it, `windowed` does.
+// without it, `windowed` does, by the layer's number.
 template <class Windowed>
-std::vector<std::int64_t> read_windows(ConfigReader& config, const ArchSpec& spec,
-                                       std::int64_t window, Windowed windowed);
+std::vector<std::int64_t> read_windows(ConfigReader& config, ArchSpec& spec, std::int64_t window,
+                                       Windowed windowed);
 
 void require_activation(ConfigReader& config, const std::string& key,
                         const std::vector<std::string>& allowed);
@@ -89,8 +91,8 @@ void reject_softcaps(ConfigReader& config);
 void require_false(ConfigReader& config, const std::vector<std::string>& keys);
 
 template <class Windowed>
-std::vector<std::int64_t> read_windows(ConfigReader& config, const ArchSpec& spec,
-                                       std::int64_t window, Windowed windowed) {
+std::vector<std::int64_t> read_windows(ConfigReader& config, ArchSpec& spec, std::int64_t window,
+                                       Windowed windowed) {
   const Json* types = config.find("layer_types");
   const auto layers = static_cast<std::size_t>(spec.num_layers);
   if (types != nullptr && (!types->is_array() || types->size() != layers)) {
@@ -108,6 +110,8 @@ std::vector<std::int64_t> read_windows(ConfigReader& config, const ArchSpec& spe
     }
     windows.push_back(here ? window : 0);
   }
+  const bool differ = std::ranges::adjacent_find(windows, std::not_equal_to{}) != windows.end();
+  if (types == nullptr && differ) spec.numbered_layers = true;
   return windows;
 }
 

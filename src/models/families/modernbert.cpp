@@ -120,7 +120,7 @@ void read_rotations(ConfigReader& config, ArchSpec& spec) {
   }
 }
 
-ModernBertOptions read_modernbert(ConfigReader& config, const ArchSpec& spec) {
+ModernBertOptions read_modernbert(ConfigReader& config, ArchSpec& spec) {
   ModernBertOptions options;
   options.norm.eps = config.number_or("norm_eps", 1e-5);
   options.norm.bias = config.boolean_or("norm_bias", false);

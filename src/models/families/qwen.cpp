@@ -5,7 +5,7 @@
 namespace svtune {
 namespace {
 
-void read_window(ConfigReader& config, const ArchSpec& spec, DecoderOptions& options) {
+void read_window(ConfigReader& config, ArchSpec& spec, DecoderOptions& options) {
   if (!config.boolean_or("use_sliding_window", false)) return;
   const std::int64_t window = config.integer_or("sliding_window", 4096);
   const std::int64_t first = config.integer_or_zero("max_window_layers", 28);

@@ -42,6 +42,7 @@ QwenMoe read_common(ConfigReader& config, ArchSpec& spec, ExpertOptions counts) 
   qwen.experts.sums_to_one = config.boolean_or("norm_topk_prob", false);
   qwen.experts.inner = config.integer_or("moe_intermediate_size", qwen.experts.inner);
   read_sparse_layers(config, qwen);
+  spec.numbered_layers = qwen.sparse_step != 1 || !qwen.dense.empty();
   return qwen;
 }
 

@@ -34,6 +34,7 @@ void parse_smollm3(ConfigReader& config, ArchSpec& spec) {
   require_activation(config, "hidden_act", {"silu", "swish"});
   reject_softcaps(config);
   options.layers.turns = read_turns(config, spec);
+  spec.numbered_layers = true;
   if (config.boolean_or("use_sliding_window", false)) {
     options.layers.windows = read_windows(
         config, spec, config.integer_or("sliding_window", 0),
