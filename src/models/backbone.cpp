@@ -1,5 +1,7 @@
 #include "models/backbone.h"
 
+#include <c10/util/Exception.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -28,13 +30,16 @@ void check_positions(const Batch& batch, std::int64_t positions) {
                    "Cut the documents, as --max-length does.");
 }
 
-void check_words(const Batch& batch, std::int64_t words) {
-  if (batch.num_tokens() == 0) return;
-  const std::int64_t last = batch.tokens.max().item<std::int64_t>();
-  if (last < words) return;
-  throw ModelError("a token has the id " + std::to_string(last) + ", the model's embedding has " +
-                       std::to_string(words) + " rows",
-                   "Use the tokenizer that belongs to the model.");
+// LibTorch looks at each id when it copies the row; only what it found is said in other words.
+at::Tensor embedded_words(const Embedding& table, const at::Tensor& ids) {
+  try {
+    return table.forward(ids);
+  } catch (const c10::IndexError&) {
+    throw ModelError("a token has the id " + std::to_string(ids.max().item<std::int64_t>()) +
+                         ", the model's embedding has " + std::to_string(table.weight().size(0)) +
+                         " rows",
+                     "Use the tokenizer that belongs to the model.");
+  }
 }
 
 // Rows of the table of positions. Families that begin behind the padding's id count no token of
@@ -98,8 +103,7 @@ void InputConvolution::parts(PartVisitor& visit) {
 
 at::Tensor Backbone::embed(const Batch& batch, at::ScalarType dtype) const {
   if (images) return embedding_norm.forward(images->forward(batch, dtype));
-  check_words(batch, embedding.weight().size(0));
-  at::Tensor x = embedding.forward(batch.tokens).to(dtype);
+  at::Tensor x = embedded_words(embedding, batch.tokens).to(dtype);
   if (embedding_scale != 1.0) x = x * at::scalar_tensor(embedding_scale, x.options());
   if (type_embedding.exists()) {
     x = x + embedded_types(type_embedding, batch.token_types, x.size(0)).to(dtype);

@@ -411,6 +411,20 @@ TEST(EncoderPositions, EndWithTheTable) {
   EXPECT_THAT(length(63), testing::HasSubstr("63 tokens, the model has 62 positions"));
 }
 
+TEST(EncoderWords, EndWithTheTable) {
+  test::TempDirectory directory;
+  test::write_tiny_encoder(directory / "model", {.family = "bert"});
+  Model model = load_model(directory / "model", {at::kFloat});
+  const std::int64_t words = model.spec().vocab_size;
+  const auto text_with = [&](std::int64_t id) {
+    const auto longs = at::TensorOptions().dtype(at::kLong);
+    const Batch batch{at::full({9}, id, longs), at::arange(9, longs), {0, 9}};
+    return error_of([&] { model.net->document_logits(batch); });
+  };
+  EXPECT_EQ(text_with(words - 1), "");
+  EXPECT_THAT(text_with(words), testing::HasSubstr("a token has the id " + std::to_string(words)));
+}
+
 TEST(MaskedHead, IsReachedByStartsFoundOnData) {
   test::TempDirectory directory;
   test::write_tiny_encoder(directory / "model", {.masked = true});
