@@ -49,8 +49,9 @@ void save_adapter(const Model& model, const AdapterSet& adapters, const AdapterR
   const std::optional<PeftForm> form = method_peft_form(record.method, adapted_layers(adapters));
   if (keeps_state_file(form)) save_state(adapters, staging);
   if (form) {
-    write_peft_directory(staging, {model, adapters, record.targets, model.path.string()}, *form,
-                         peft_tensors(adapters, *form));
+    write_peft_directory(
+        staging, {model, adapters, record.targets, model.path.string(), model.layer_replication},
+        *form, peft_tensors(adapters, *form));
   } else if (!method_traits(record.method).compact_files && has_factors(adapters)) {
     write_lora_export(model, adapters, record, staging, {});
   }

@@ -130,8 +130,9 @@ LoraExportReport write_lora_export(const Model& model, const AdapterSet& adapter
   report.branch_bias = add_branch_biases(adapters, plain.bias, tensors);
   if (report.branch_bias) plain.with_bias();
   report.modules_to_save = record.targets.modules_to_save;
-  write_peft_directory(directory, {model, adapters, record.targets, model.path.string()},
-                       plain.form, std::move(tensors));
+  write_peft_directory(
+      directory, {model, adapters, record.targets, model.path.string(), model.layer_replication},
+      plain.form, std::move(tensors));
   return report;
 }
 

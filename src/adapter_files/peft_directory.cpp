@@ -124,8 +124,9 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
                        {directory.base_model,
                         net.reads_images() ? "" : peft_task(net.spec().task),
                         {last_part(net.embedding().name()), last_part(net.head().name())}});
-  const LayerRanges& repeated = directory.model.layer_replication;
-  if (!repeated.empty()) config["layer_replication"] = layer_ranges_json(repeated);
+  if (!directory.repeated.empty()) {
+    config["layer_replication"] = layer_ranges_json(directory.repeated);
+  }
   const std::vector<Linear*> layers = adapted_layers(adapters);
   if (!net.spec().running_names.empty()) {
     config = running_patterns(net.spec(), std::move(config), names_of(layers));

@@ -42,6 +42,7 @@ struct PeftDirectory {
   const AdapterSet& adapters;
   const TargetOptions& targets;  // as given; written as the shortest list that means the same
   std::string base_model;        // base_model_name_or_path
+  LayerRanges repeated = {};     // layer_replication, of a model that repeats blocks of that base
 };
 
 // Writes both files; the names in `tensors` lack the prefix.

@@ -142,6 +142,21 @@ TEST_F(Export, AnUpdateBetweenSingularVectorsGetsTheSmallestRank) {
   EXPECT_EQ(rank(pica, wide, "pica"), 2);
 }
 
+// The base that is written has them all already.
+TEST_F(Export, TheResidualOfRepeatedLayersRepeatsNoneAgain) {
+  test::write_tiny_model(directory_ / "m", {});
+  LoadOptions options;
+  options.layer_replication = {{0, 2}, {1, 3}};
+  Model model = load_model(directory_ / "m", options);
+  const Attached attached = attach(model, PissaConfig{.low_rank = {.rank = 4}}, {}, {});
+  test::disturb(attached.adapters);
+  export_residual(model, attached.adapters, attached.record, directory_ / "r");
+  // fp32 sums in another order.
+  EXPECT_LT(test::max_difference(logits_with(directory_ / "r" / "base", "r/adapter"),
+                                 test::logits_of(model)),
+            1e-5);
+}
+
 TEST_F(Export, RankLimitReportsItsError) {
   Model model = load({});
   const Attached attached = attach(model, LoraConfig{.low_rank = {.rank = 8}}, {}, {});
