@@ -28,14 +28,6 @@ constexpr char kIntroWithInput[] =
     "Below is an instruction that describes a task, paired with an input that provides further "
     "context. Write a response that appropriately completes the request.\n\n";
 
-// Without the byte order mark that some editors put before a text.
-std::string read_template(const std::filesystem::path& path) {
-  constexpr std::string_view kMark = "\xEF\xBB\xBF";
-  std::string text = read_file(path, kMaxTemplateBytes);
-  if (text.starts_with(kMark)) text.erase(0, kMark.size());
-  return text;
-}
-
 // Names in single braces that nothing is put in place of, each once: {output} and its like.
 std::vector<std::string> unknown_placeholders(std::string_view pattern) {
   constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz_";
@@ -242,9 +234,7 @@ std::vector<std::string> PromptTemplate::unread_fields(const Example& example) c
 PromptText PromptTemplate::whole(const Example& example) const {
   if (example.kind == ExampleKind::kText) return {{{example.completion, true}}, true, true};
   if (style_ == PromptStyle::kChat) return chat_->whole(example);
-  if (example.kind == ExampleKind::kMessages) {
-    refuse_conversation(style_);
-  }
+  if (example.kind == ExampleKind::kMessages) refuse_conversation(style_);
   // PiSSA's scripts end an answer with a line break before the end token.
   const std::string end = style_ == PromptStyle::kAlpaca ? "\n" : "";
   return {{{pair_prompt(example), false}, {example.completion + end, true}}, true, true};
@@ -253,9 +243,7 @@ PromptText PromptTemplate::whole(const Example& example) const {
 PromptText PromptTemplate::prompt(const Example& example) const {
   if (example.kind == ExampleKind::kText) return {{{example.completion, false}}, true, false};
   if (style_ == PromptStyle::kChat) return chat_->prompt(example);
-  if (example.kind == ExampleKind::kMessages) {
-    refuse_conversation(style_);
-  }
+  if (example.kind == ExampleKind::kMessages) refuse_conversation(style_);
   return {{{pair_prompt(example), false}}, true, false};
 }
 
