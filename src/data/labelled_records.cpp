@@ -287,6 +287,13 @@ void LabelledRecords::leave_out(std::string place, std::string problem) {
   if (bad.size() < kListedProblems) bad.push_back({std::move(place), std::move(problem)});
 }
 
+void LabelledRecords::refuse_empty() const {
+  if (num_bad == 0) throw FileError(name, "the data set is empty");
+  throw FileError(name, "no usable record: all " + std::to_string(num_bad) +
+                            " were skipped as bad, the first in line " + bad[0].place + " (" +
+                            bad[0].problem + ")");
+}
+
 LabelledRecords LabelledRecords::without_records() const {
   LabelledRecords out;
   out.name = name;
@@ -325,11 +332,8 @@ LabelledRecords read_labelled(const std::filesystem::path& path, const LabelledO
   } else {
     read_delimited(path, form, options, out);
   }
-  if (!out.records.empty()) return out;
-  if (out.num_bad == 0) throw FileError(out.name, "the data set is empty");
-  throw FileError(out.name, "no usable record: all " + std::to_string(out.num_bad) +
-                                " were skipped as bad, the first in line " + out.bad[0].place +
-                                " (" + out.bad[0].problem + ")");
+  if (out.records.empty()) out.refuse_empty();
+  return out;
 }
 
 LabelledRecords hold_out(LabelledRecords& records, double share, std::uint64_t seed) {

@@ -35,6 +35,8 @@ struct LabelledRecords {
   void refuse(const std::string& place, const std::string& problem, bool skip);
   // The same, without a choice; at most 20 are kept in `bad`.
   void leave_out(std::string place, std::string problem);
+  // Throws FileError for a set without a record, naming the first bad one where there are some.
+  [[noreturn]] void refuse_empty() const;
   // Of the same file and columns.
   LabelledRecords without_records() const;
   // Hash of all texts and labels in their order.

@@ -49,12 +49,7 @@ LabelledStore::LabelledStore(LabelledRecords records, const Tokenizer& tokenizer
     used.push_back(std::move(record));
   }
   records_.records = std::move(used);
-  if (size() == 0) {
-    throw FileError(records_.name, "no usable record: all " + std::to_string(records_.num_bad) +
-                                       " were skipped as bad, the first in line " +
-                                       records_.bad[0].place + " (" + records_.bad[0].problem +
-                                       ")");
-  }
+  if (size() == 0) records_.refuse_empty();
   fingerprint_ = records_.fingerprint();
 }
 
