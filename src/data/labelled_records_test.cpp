@@ -101,7 +101,7 @@ TEST(LabelledRecords, BlanksAroundNamesAreNoPartOfThem) {
   const LabelSet stored({"no ", " yes"});
   EXPECT_EQ(stored.find("yes"), 1);
   EXPECT_EQ(stored.find(" no"), 0);
-  EXPECT_THAT(error_of([] { LabelSet({"no", "no "}); }), HasSubstr("\"no \" is given twice"));
+  EXPECT_THAT(error_of([] { LabelSet({"no", "no "}); }), HasSubstr("\"no\" is given twice"));
   EXPECT_THAT(error_of([] { LabelSet({"no", " "}); }), HasSubstr("a label is empty"));
 }
 
