@@ -162,6 +162,8 @@ TEST_F(RecordIndexTest, NamesFilesOfOtherKinds) {
   }
   EXPECT_THAT(error_named("\x89PNG\r\n", "d"), HasSubstr("is a picture (PNG) Images are given as"));
   EXPECT_THAT(error_named("\xFF\xD8\xFF\xE0", "d"), HasSubstr("is a picture (JPEG)"));
+  EXPECT_THAT(error_named("RIFF\x1E\0\0\0WEBPVP8 "s, "d"), HasSubstr("(RIFF)"));
+  EXPECT_THAT(error_named("riff,mood\na,b\n", "d"), HasSubstr("looks like CSV"));
   EXPECT_THAT(error_named("%PDF-1.7\n", "d"), HasSubstr("is a PDF"));
   EXPECT_THAT(error_named("PK\3\4", "d"), HasSubstr("zip"));
   EXPECT_THAT(error_named("\xFF\xFE\0\0{\0\0\0"s, "d"), HasSubstr("d: is UTF-32 text"));

@@ -52,7 +52,6 @@ constexpr Signature kSignatures[] = {
     {"\x89PNG"sv, "is a picture (PNG)", kPictureHint},
     {"\xFF\xD8\xFF"sv, "is a picture (JPEG)", kPictureHint},
     {"gif8"sv, "is a picture (GIF)", kPictureHint, true},
-    {"riff"sv, "is a picture, sound or film (RIFF)", kPictureHint, true},
     {"%pdf-"sv, "is a PDF", "Make text of it first, e.g. with pdftotext.", true},
     {"<!doctype"sv, "is an HTML page, not the data", "Download the file itself.", true},
     {"<html"sv, "is an HTML page, not the data", "Download the file itself.", true},
@@ -62,7 +61,7 @@ constexpr Signature kSignatures[] = {
 // Texts are compared in lower case, behind white space and a byte order mark.
 bool begins_with(std::string_view start, const Signature& signature) {
   if (!signature.is_text) return start.starts_with(signature.start);
-  if (start.starts_with("\xEF\xBB\xBF")) start.remove_prefix(3);
+  start = without_byte_order_mark(start);
   return to_lower_ascii(trim(start).substr(0, signature.start.size())) == signature.start;
 }
 
@@ -72,6 +71,13 @@ bool looks_utf16(std::string_view start) {
   const bool little = start[0] != 0 && start[1] == 0 && start[2] != 0 && start[3] == 0;
   const bool big = start[0] == 0 && start[1] != 0 && start[2] == 0 && start[3] != 0;
   return little || big;
+}
+
+// Between the name and the kind stands the size; a text may begin with the name.
+bool is_riff(std::string_view start) {
+  if (!start.starts_with("RIFF") || start.size() < 12) return false;
+  const std::string_view kind = start.substr(8, 4);
+  return kind == "WEBP" || kind == "WAVE" || kind == "AVI ";
 }
 
 std::size_t count_of(std::string_view line, char separator) {
@@ -115,6 +121,7 @@ std::optional<ForeignData> recognise_foreign(std::string_view start, std::string
     if (each.is_text && wanted == DataForm::kLines) continue;
     if (begins_with(start, each)) return ForeignData{each.what, each.hint, 0};
   }
+  if (is_riff(start)) return ForeignData{"is a picture, sound or film (RIFF)", kPictureHint, 0};
   if (looks_utf16(start)) return ForeignData{"is UTF-16 text", kUtf8Hint, 0};
   if (wanted != DataForm::kJson) return std::nullopt;
   start = without_byte_order_mark(start);
