@@ -350,7 +350,24 @@ TEST(ExampleStore, RefusesDataWithoutAnythingToLearn) {
   EXPECT_THAT(error_of("x\n{\n", 8, true), HasSubstr("all 2 were skipped as bad"));
   EXPECT_THAT(error_of(R"({"prompt": "aaaaaaaa", "completion": "b"})", 4, false),
               HasSubstr("none of the 1 examples has a token to learn from (1 were truncated to 4"));
-  EXPECT_THAT(error_of(R"({"text": ""})", 8, false), ::testing::Not(HasSubstr("truncated")));
+}
+
+TEST(ExampleStore, SaysWhyNothingIsLearnedOfWholeExamples) {
+  const Tokenizer tokenizer = test::byte_tokenizer();
+  const auto chat = std::make_shared<ExampleEncoder>(
+      tokenizer, PromptTemplate({.chat_template = "chatml"}, tokenizer),
+      EncodeOptions{.max_length = 64});
+  const test::TempDirectory directory;
+  write_file_atomic(directory / "d.jsonl",
+                    R"({"messages": [{"role": "user", "content": "q"},)"
+                    R"( {"role": "assistant", "content": "a", "weight": 0}]})");
+  try {
+    ExampleStore(directory / "d.jsonl", {}, chat);
+    ADD_FAILURE() << "nothing is refused";
+  } catch (const FileError& error) {
+    EXPECT_THAT(error.what(), ::testing::EndsWith("has a token to learn from"));
+    EXPECT_THAT(error.hint(), HasSubstr("of weight 0"));
+  }
 }
 
 TEST(ExampleStore, AFileNamedTxtHoldsTexts) {
