@@ -75,10 +75,6 @@ ImageRecords read_table(const fs::path& path, const ImageOptions& options) {
   return out;
 }
 
-}  // namespace
-
-namespace {
-
 // What the path of an image that cannot be opened may be instead; "" for nothing that is known.
 std::string hint_of_path(const std::string& path) {
   if (path.find(":/") != std::string::npos) {

@@ -74,10 +74,6 @@ Format format_of(Bytes bytes, const std::string& name) {
   refuse(text, name);
 }
 
-}  // namespace
-
-namespace {
-
 Image decode_as_stored(Bytes bytes, const std::string& name) {
   switch (format_of(bytes, name)) {
     case Format::kJpeg:

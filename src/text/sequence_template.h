@@ -46,8 +46,8 @@ PairLengths cut_longest_first(PairLengths lengths, std::size_t room);
 std::size_t added_tokens(const SequenceTemplate& form);
 
 // The tokens of the texts, cut from their ends, in their form. `second` may be null where the form
-// does not use it. Throws UsageError for texts to cut where `max_length` is
-// that of the special tokens or less.
+// does not use it. Throws UsageError for texts to cut where `max_length` is that of the special
+// tokens or less.
 TypedTokens fill_template(const SequenceTemplate& form, std::vector<std::int32_t> first,
                           std::vector<std::int32_t>* second, std::size_t max_length);
 

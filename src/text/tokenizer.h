@@ -42,8 +42,8 @@ class Tokenizer {
   // A text, or a pair of texts, in the model's form for classification: special tokens, and the
   // type of every token. At most `max_length` tokens; of a pair the longer text is cut first, as
   // "longest_first" of `tokenizers` does. Throws UsageError when the special tokens alone take
-  // `max_length`, or when the tokenizer has no form for pairs; Error for a character
-  // that it has no token for, not even an unknown one.
+  // `max_length`, or when the tokenizer has no form for pairs; Error for a character that it has no
+  // token for, not even an unknown one.
   TypedTokens encode_typed(std::string_view first, std::optional<std::string_view> second,
                            std::size_t max_length) const;
 
