@@ -14,7 +14,8 @@ namespace svtune {
 
 class LabelSet {
  public:
-  // In this order. Throws UsageError for fewer than two names, an empty one and one given twice.
+  // In this order. Throws UsageError for fewer than two names, an empty one and one given twice,
+  // blanks around them aside.
   explicit LabelSet(std::vector<std::string> names);
   // Those that occur, numbers in their order, words in that of their bytes. Throws FileError
   // when there is only one class, or so many that the column surely holds no classes, and for two
@@ -34,7 +35,7 @@ class LabelSet {
   std::vector<std::pair<double, std::int64_t>> numbers_;  // of names that are numbers, sorted
 };
 
-// Names of --labels, without white space around them, as labels of data are read: of "no, yes".
+// Names of --labels ("no, yes") without the blanks around them, as labels of data are read.
 std::vector<std::string> given_labels(std::vector<std::string> names);
 
 // The classes that a config.json names under id2label, in the order of their ids; empty where it
