@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/files.h"
+#include "cli/core/help_text.h"
 #include "cli/core/test_commands.h"
 
 namespace svtune {
