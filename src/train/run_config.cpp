@@ -59,6 +59,16 @@ std::string shown(const FieldInfo& info, const Json& value) {
   return value.is_null() ? "not given" : field_value_text(info, value);
 }
 
+TrainOptions begun_options(const fs::path& file) {
+  TrainOptions begun;
+  try {
+    fields_from_json(begun, read_json_file(file), file.string());
+  } catch (const UsageError& error) {
+    throw file_error_of(file.string(), error);
+  }
+  return begun;
+}
+
 }  // namespace
 
 fs::path path_in_config(const fs::path& run, const std::string& text) {
@@ -98,20 +108,6 @@ bool begun_before_model_dropout(const TrainOptions& options) {
   return options.run.resume && fs::exists(config_file(run)) &&
          !read_config(run).contains(kModelDropout);
 }
-
-namespace {
-
-TrainOptions begun_options(const fs::path& file) {
-  TrainOptions begun;
-  try {
-    fields_from_json(begun, read_json_file(file), file.string());
-  } catch (const UsageError& error) {
-    throw file_error_of(file.string(), error);
-  }
-  return begun;
-}
-
-}  // namespace
 
 void require_nameable_paths(const TrainOptions& options) {
   TrainOptions copy = options;
