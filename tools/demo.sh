@@ -26,7 +26,6 @@ else
   steps=48 batch=8 questions=100 samples=2
 fi
 
-
 # accuracy NAME OPTIONS...: prints the percentage and keeps every answer in answers/NAME.jsonl.
 accuracy() {
   local name=$1

@@ -12,7 +12,7 @@ clock() { date +%s.%N; }
 # rehearse METHOD: plans its run and prints the seconds that a step will take.
 rehearse() {
   train_options "$1"
-  "$program" train "${options[@]}" --dry-run >"$kOut/logs/plan-$1.txt" 2>/dev/null
+  "$program" train "${options[@]}" --dry-run >"$kOut/logs/plan-$1.txt" 2>/dev/null || return
   sed -n 's/^Time (predicted): .*, \([0-9.e+-]*\) s a step.*/\1/p' "$kOut/logs/plan-$1.txt"
 }
 # trainable_of METHOD: the number of trained parameters, of a run that was rehearsed.

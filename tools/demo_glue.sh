@@ -31,7 +31,6 @@ else
 fi
 readonly kBatch=16
 
-
 rm -rf $kOut
 mkdir -p $kOut/data $kOut/logs
 
