@@ -54,7 +54,7 @@ run_target() {
     -artifact_prefix="build/fuzz/artifacts/$name-" "build/fuzz/corpus/$name" "${seeds[@]}" \
     >"$log" 2>&1; then
     echo "$name: clean after $(sed -n 's/^stat::number_of_executed_units: //p' "$log") inputs," \
-      "$(sed -n 's/.* DONE *cov: \([0-9]*\) .*/\1/p' "$log") edges covered"
+      "$(sed -n 's/.*DONE *cov: \([0-9]*\) .*/\1/p' "$log") edges covered"
   else
     tail -n 60 "$log"
     echo "$name: FAILED, the input is in build/fuzz/artifacts/"
