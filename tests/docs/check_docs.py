@@ -1,15 +1,15 @@
 """Checks that the documents keep up with the sources they describe.
 
 usage: check_docs.py SOURCE_DIR
-docs/methods.md needs a section per method of src/adapters/methods.h, and bench/method_bench.py a case.
-docs/architecture.md quotes
-code in ```cpp blocks behind a line `<!-- from FILE -->`: the quoted lines must stand in FILE, in
-order; and it needs a section per folder of src/ and a drawing in the order of tools/check_layers.py.
-The gradients written by hand are those of its table. README.md's table of families is the list of
-src/models/families.cpp. Code quoted in README.md is checked likewise. Shapes in comments use the letters
-of docs/notation.md. SECURITY.md names every target of fuzz/. Links between pages lead to files and headings
-that are there, and README.md leads to every page of docs/. A command of the tree that a page shows is a
-file that can be run. Names of the code in docs/architecture.md are in the code.
+docs/methods.md needs a section per method of src/adapters/methods.h, and bench/method_bench.py a
+case. docs/architecture.md quotes code in ```cpp blocks behind a line `<!-- from FILE -->`: the
+quoted lines must stand in FILE, in order; and it needs a section per folder of src/ and a drawing in
+the order of tools/check_layers.py. The gradients written by hand are those of its table. README.md's
+table of families is the list of src/models/families.cpp. Code quoted in README.md is checked
+likewise. Shapes in comments use the letters of docs/notation.md. SECURITY.md names every target of
+fuzz/. Links between pages lead to files and headings that are there, and README.md leads to every
+page of docs/. A command of the tree that a page shows is a file that can be run. Names of the code
+in docs/architecture.md are in the code.
 """
 import os
 import pathlib
