@@ -12,7 +12,7 @@ Needs torch, transformers and peft in the Python that runs it. Cases:
             int8 bases
   score     log-probabilities of the questions and answers, tokens/s of the whole command against
             the time of theirs from loaded model to last text, 16 texts at a time
-  start     seconds from the command to the end of the first training step, LoRA of rank 16
+  start     seconds of a whole run of one training step, LoRA of rank 16
 Rounds of both sides alternate; medians are shown.
 """
 import argparse

@@ -3,11 +3,12 @@
 usage: size_bench.py PROGRAM --data gsm8k_train.jsonl --tokenizer DIR --scratch DIR
                      [--sizes NAME,...] [--cases NAME,...] [--steps N] [--keep] [--json FILE]
 Sizes are shapes: 0.5b is Qwen2.5-0.5B's, 1b Llama-3.2-1B's, 3b Llama-3.2-3B's, 7b Llama-2-7B's. The
-weights are random, in bf16, in files of at most 2 GiB below --scratch, which needs 14 GB for 7b and
-is emptied unless --keep is given; a spectrum that falls is laid under them, because the matrices of
-trained models have one and an iteration's length follows it. Each case trains a few steps of two
-GSM8K records; the loss of such a model says nothing. Prints the seconds from the command to the end
-of the first step, tokens/s of the others and the peak of the process.
+weights are random, in bf16, in files of at most 2 GiB below --scratch, which needs 14 GB for 7b,
+and are removed unless --keep is given; --tokenizer has 32,000 words at most, as Llama 2's; a
+spectrum that falls is laid under them, because the matrices of trained models have one and an
+iteration's length follows it. Each case trains a few steps of two GSM8K records; the loss of such a
+model says nothing. Prints the seconds from the command to the end of the first step, tokens/s of
+the others and the peak of the process.
 """
 import argparse
 import json
@@ -15,6 +16,8 @@ import pathlib
 import shutil
 import sys
 import tempfile
+import threading
+import time
 
 import figures
 import train_bench
@@ -124,15 +127,30 @@ def make_model(folder, size, tokenizer):
             shutil.copy(file, folder)
 
 
+class FirstLine(threading.Thread):
+    """Notes how long after its start `path` has a line: the metrics of a run have no times of day."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path, self.seconds, self.begin = path, None, time.perf_counter()
+
+    def run(self):
+        while not (self.path.exists() and self.path.stat().st_size > 0):
+            time.sleep(0.02)
+        self.seconds = time.perf_counter() - self.begin
+
+
 def measure(options, size, case, model, folder):
     run = folder / "run"
     shutil.rmtree(run, ignore_errors=True)
     arguments = [*map(str, CASES[case]), "--batch-size", "2"]
+    watch = FirstLine(run / "metrics.jsonl")
+    watch.start()
     result = train_bench.run_svtune(options.program, model, options.data, options.steps, run,
                                     arguments)
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    watch.join()
     speed = sum(result["tokens"][1:]) / sum(result["seconds"][1:])
-    first, peak = rows[0]["seconds"], result["peak"] / 2**30
+    first, peak = watch.seconds, result["peak"] / 2**30
     print(f"{size:8}{case:18}{first:14.1f}{speed:12.1f}{peak:12.2f}", flush=True)
     for name, value, unit, better in (("first step", first, "s", "lower"),
                                       ("speed", speed, "tokens/s", "higher"),
