@@ -65,7 +65,9 @@ std::string markdown_reference(const std::vector<Command>& commands) {
       "an\n"
       "empty text clears them. `none` unsets an optional number. An option given where it does "
       "not\n"
-      "apply is refused; of two that exclude each other, a flag replaces the file's.\n";
+      "apply is refused; of two that exclude each other, a flag replaces the file's. An empty "
+      "path\n"
+      "takes back the file's, and is refused where there is none.\n";
   for (const Command& command : commands) {
     out += "\n## svtune " + std::string(command.info.name) + "\n\n" +
            std::string(command.info.summary) + ".\n\n";
