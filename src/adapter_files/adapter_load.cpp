@@ -93,9 +93,9 @@ void skip_stored_base(const Model& model, TensorFiller& filler, bool tied) {
       if (!filler.holds(key)) continue;
       const at::Tensor stored = filler.take(key, at::kFloat);
       const bool shared = tied && part.empty() && name.ends_with(".weight");
-      const bool same =
-          shared ? stored.equal(model.net->embedding().weight().detach().to(at::kFloat))
-                 : is_base(model, name, stored);
+      const bool same = shared
+                            ? stored.equal(model.net->embedding().weight().detach().to(at::kFloat))
+                            : is_base(model, name, stored);
       if (same) continue;
       filler.problem(key + " is not the base model's: a resized or separately trained embedding");
     }
