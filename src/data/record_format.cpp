@@ -26,7 +26,7 @@ Json value_of(const Json& record, const std::string& column) {
   return found == record.end() ? Json() : *found;
 }
 
-bool is_empty_value(const FastElement& value) {
+bool is_empty_element(const FastElement& value) {
   switch (value.type()) {
     case simdjson::dom::element_type::NULL_VALUE:
       return true;
@@ -58,7 +58,7 @@ bool has_plain_turns(const FastElement& value, std::string_view who, std::string
 
 // Whether a column that plays a part holds what needs no closer look.
 bool is_plain(const FastElement& value, const std::string& part, RecordFormat format) {
-  if (part == "history" || part == "tools" || part == "system") return is_empty_value(value);
+  if (part == "history" || part == "tools" || part == "system") return is_empty_element(value);
   if (part != "messages") return value.is_string();
   return format == RecordFormat::kMessages ? has_plain_turns(value, "role", "content")
                                            : has_plain_turns(value, "from", "value");
@@ -268,7 +268,7 @@ std::string RecordReader::problem(const Json& record) {
   for (const auto& [key, value] : record.items()) {
     // The JSON text of an empty list holds no tools either.
     const bool are_tools = !tools.empty() && key == tools;
-    see(key, are_tools ? tools_list(value).is_null() : svtune::is_empty_value(value));
+    see(key, are_tools ? tools_list(value).is_null() : is_empty_value(value));
   }
   return "";
 }
@@ -279,7 +279,7 @@ bool RecordReader::surely_fits(std::string_view text) {
   if (fast_->parser.parse(text.data(), text.size()).get(record) != simdjson::SUCCESS) return false;
   if (!has_plain_columns(record, columns_) || may_repeat_a_key(record)) return false;
   next_seen_ = 0;
-  for (const auto& field : record) see(field.key, is_empty_value(field.value));
+  for (const auto& field : record) see(field.key, is_empty_element(field.value));
   return true;
 }
 
