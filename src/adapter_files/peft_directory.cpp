@@ -100,14 +100,16 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
                           const PeftForm& form, std::vector<NamedTensor> tensors) {
   const AdapterSet& adapters = directory.adapters;
   Network& net = *directory.model.net;
-  const TargetOptions targets = explicit_targets(net, adapters, directory.targets);
-  if (targets.ensure_weight_tying && !net.spec().head_has_no_matrix) {
+  TargetOptions targets = explicit_targets(net, adapters, directory.targets);
+  if (targets.ensure_weight_tying) {
     // PEFT reads a tensor that two modules share under both names.
     const std::string embedding = net.embedding().name() + ".weight";
     const auto shared = std::ranges::find(tensors, embedding, &NamedTensor::name);
-    if (shared != tensors.end()) {
+    const bool trained = shared != tensors.end();
+    if (trained && !net.spec().head_has_no_matrix) {
       tensors.push_back({net.head().name() + ".weight", shared->tensor.clone()});
     }
+    targets.ensure_weight_tying = trained || form.ties_words;
   }
   for (NamedTensor& each : tensors) {
     each.tensor = turned(net.spec(), each.name, each.tensor);
