@@ -31,7 +31,7 @@ Json boft(std::int64_t size) {
   return {{"method", "boft"},
           {"block_size", size},
           {"butterfly_factors", size},
-          {"dropout", 0.1},
+          {"block_dropout", 0.1},
           {"bias", "lora_only"}};
 }
 
