@@ -85,7 +85,7 @@ TEST_F(RecordIndexTest, LinesAreTextsUnlessTheFileBeginsAsJson) {
     return dump_json(RecordIndex(file(content, "d.txt"), options).read(0));
   };
   EXPECT_EQ(first("name,size,\none,2,\n"), "{\"text\": \"name,size,\"}");  // no table either
-  EXPECT_EQ(first("\n [1] A note.\n"), "{\"text\": \"[1] A note.\"}");
+  EXPECT_EQ(first("\n [1] A note.\n"), "{\"text\": \" [1] A note.\"}");
   EXPECT_EQ(first("\xEF\xBB\xBF\n {\"a\": 1}\n"), "{\"a\": 1}");
   EXPECT_EQ(first("[\n {\"a\": 1}\n]\n"), "{\"a\": 1}");
   EXPECT_THROW(first("{\"a\": 1}\ntext\n"), FileError);

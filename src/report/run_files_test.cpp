@@ -75,6 +75,7 @@ TEST_F(RunFilesTest, MetricsAloneAreEnoughAndWithoutThemTheFolderIsNamed) {
   EXPECT_THROW(load_run_files(folder_), FileError);
   write_file_atomic(folder_ / "metrics.jsonl", "{\"step\": 1, \"loss\": 2.5}\n");
   EXPECT_EQ(load_run_files(folder_).run.name, folder_.filename().string());
+  std::filesystem::create_directories(folder_ / "a");
   for (const char* way : {"", ".", "a/.."}) {
     EXPECT_EQ(load_run_files(folder_ / way).run.name, folder_.filename().string()) << way;
   }
