@@ -21,7 +21,7 @@ declare -rA kMethodOptions=(
   [head]="--method full --part head --learning-rate $kHeadRate"
   [lora]="--method lora --rank 8 --learning-rate 1e-3 --head-learning-rate $kHeadRate"
   [pissa]="--method pissa --svd exact --rank 8 --learning-rate 5e-4 --head-learning-rate $kHeadRate"
-  [svft]="--method svft --learning-rate 1e-2 --head-learning-rate $kHeadRate"
+  [svft]="--method svft --learning-rate 1e-3 --head-learning-rate $kHeadRate"
 )
 if [ -n "${QUICK:-}" ] && [ "$QUICK" != 0 ]; then
   steps=4 batch=10 images=40
