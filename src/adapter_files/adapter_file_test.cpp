@@ -8,6 +8,7 @@
 
 #include "adapter_files/loaded_model.h"
 #include "adapter_files/peft_directory.h"
+#include "adapter_files/saved_adapter_test_util.h"
 #include "adapter_files/side_file.h"
 #include "adapters/svft/sparse_matrix.h"
 #include "attach/attach.h"
@@ -33,21 +34,8 @@ using ::testing::Not;
 
 const std::string kFirst = "model.layers.0.self_attn.q_proj";
 
-class AdapterFile : public ::testing::Test {
+class AdapterFile : public test::SavedAdapterTest {
  protected:
-  void SetUp() override { test::write_tiny_model(base(), {.family = "qwen2", .tied = true}); }
-  std::filesystem::path base() const { return directory_ / "base"; }
-
-  // Trains `method` by random steps and saves it under `name`; returns the logits.
-  at::Tensor make(const std::string& name, const MethodConfig& method,
-                  const TargetOptions& targets = {}) {
-    Model model = load_model(base());
-    Attached attached = attach(model, method, targets, {.seed = 5});
-    test::disturb(attached.adapters);
-    save_adapter(model, attached.adapters, attached.record, directory_ / name);
-    return test::logits_of(model);
-  }
-
   template <class Failure>
   std::string error_of(const std::string& name, const std::filesystem::path& base) {
     Model model = load_model(base);
@@ -97,8 +85,6 @@ class AdapterFile : public ::testing::Test {
   }
 
   at::Tensor make_on_more_words(const std::string& name, const MethodConfig& method);
-
-  TempDirectory directory_;
 };
 
 const TargetOptions kEverything = {.target_modules = {"all-linear"},

@@ -5,6 +5,7 @@
 #include "adapter_files/adapter_file.h"
 #include "adapter_files/loaded_model.h"
 #include "adapter_files/peft_directory.h"
+#include "adapter_files/saved_adapter_test_util.h"
 #include "adapter_files/side_file.h"
 #include "attach/attach.h"
 #include "base/errors.h"
@@ -26,23 +27,18 @@ using ::testing::Not;
 
 using Tensors = std::vector<NamedTensor>;
 
-class PeftReading : public ::testing::Test {
+class PeftReading : public test::SavedAdapterTest {
  protected:
-  void SetUp() override { test::write_tiny_model(base(), {.family = "qwen2", .tied = true}); }
-  std::filesystem::path base() const { return directory_ / "base"; }
   std::filesystem::path weights_of(const std::string& name) const {
     return directory_ / name / kPeftWeightsFile;
   }
 
-  // Trains `method` by random steps and saves PEFT's two files under `name`; returns the logits.
+  // Saves PEFT's two files alone; returns the logits.
   at::Tensor make(const std::string& name, const MethodConfig& method,
                   const TargetOptions& targets = {}) {
-    Model model = load_model(base());
-    Attached attached = attach(model, method, targets, {.seed = 5});
-    test::disturb(attached.adapters);
-    save_adapter(model, attached.adapters, attached.record, directory_ / name);
+    at::Tensor logits = SavedAdapterTest::make(name, method, targets);
     std::filesystem::remove(directory_ / name / kSideFile);
-    return test::logits_of(model);
+    return logits;
   }
 
   Tensors tensors_of(const std::string& name) const {
@@ -88,8 +84,6 @@ class PeftReading : public ::testing::Test {
     LoadedModel loaded = load_with_adapter(base(), directory_ / name, {});
     return test::logits_of(loaded.model);
   }
-
-  TempDirectory directory_;
 };
 
 // PEFT would refuse the name; as the start that it resembles, or as a plain LoRA, the base would be
