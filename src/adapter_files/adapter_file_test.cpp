@@ -23,7 +23,6 @@
 namespace svtune {
 namespace adapter_file_test {
 
-using test::TempDirectory;
 using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::Contains;
