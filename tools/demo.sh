@@ -93,8 +93,9 @@ for method in "${kMethods[@]}"; do
 done
 
 say "One report for the four runs"
-svtune report "${kMethods[@]/#/$kOut/}" --output $kOut/report.html \
-  --title "Four ways to fine-tune SmolLM2-135M"
+answers=("${kMethods[@]/#/$kOut/answers/}")
+svtune report "${kMethods[@]/#/$kOut/}" --answers "$(IFS=, && echo "${answers[*]/%/.jsonl}")" \
+  --output $kOut/report.html --title "Four ways to fine-tune SmolLM2-135M"
 
 say "The PiSSA adapter merged into the model"
 svtune merge --model "$model" --adapter $kOut/pissa/adapter --output $kOut/merged

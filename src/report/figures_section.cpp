@@ -3,6 +3,7 @@
 #include <cmath>
 #include <functional>
 
+#include "base/number_text.h"
 #include "base/text_util.h"
 #include "report/charts.h"
 #include "report/html.h"
@@ -148,6 +149,31 @@ Better better_loss(const std::vector<ReportRun>& runs) {
   return alike ? Better::kLower : Better::kNeither;
 }
 
+// "42.0 % (32.8 to 51.8)": with Wilson's interval of 95 % (JASA 22, 1927), which holds for few
+// answers and for shares near 0 and 1 as well.
+std::string score_text(const ReportScore& score) {
+  const auto n = static_cast<double>(score.asked);
+  const double share = static_cast<double>(score.right) / n;
+  const double z = 1.959964, weight = z * z / n;
+  const double middle = (share + weight / 2) / (1 + weight);
+  const double half = z / (1 + weight) * std::sqrt(share * (1 - share) / n + weight / (4 * n));
+  return percent(share) + " (" + fixed(100 * std::max(0.0, middle - half), 1) + " to " +
+         fixed(100 * std::min(1.0, middle + half), 1) + ")";
+}
+
+Column score_column(const std::vector<ReportRun>& runs) {
+  Column column{"Exact match", {}, {}, Better::kHigher};
+  for (const ReportRun& run : runs) {
+    const std::optional<ReportScore>& score = run.exact_match;
+    column.cells.push_back(score ? score_text(*score) : "");
+    column.values.emplace_back();
+    if (score) {
+      column.values.back() = static_cast<double>(score->right) / static_cast<double>(score->asked);
+    }
+  }
+  return column;
+}
+
 std::vector<Column> figure_columns(const std::vector<ReportRun>& runs) {
   const auto plain = [](double v) { return format_quantity(v, NumberStyle::kPlain); };
   const auto rate = [](double v) { return format_quantity(v, NumberStyle::kRate); };
@@ -174,6 +200,7 @@ std::vector<Column> figure_columns(const std::vector<ReportRun>& runs) {
       "Best accuracy", Better::kHigher,
       [](const ReportRun& run) { return extreme_of(run, &MetricPoint::eval_accuracy, true); },
       percent);
+  columns.push_back(score_column(runs));
   add("Tokens/s", Better::kHigher, mean_speed, rate);
   add(
       "Peak memory", Better::kLower,
@@ -181,6 +208,13 @@ std::vector<Column> figure_columns(const std::vector<ReportRun>& runs) {
   add(
       "Time", Better::kLower,
       [](const ReportRun& run) { return last_of(run, &MetricPoint::seconds); }, duration);
+  add(
+      "On the disk", Better::kLower,
+      [](const ReportRun& run) -> std::optional<double> {
+        if (!run.saved_bytes) return std::nullopt;
+        return static_cast<double>(*run.saved_bytes);
+      },
+      bytes);
   const bool given = std::any_of(columns.begin(), columns.end(),
                                  [](const Column& column) { return column.title == "Trainable"; });
   if (!given) columns.push_back(trainable_column(runs));

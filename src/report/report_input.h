@@ -47,13 +47,20 @@ struct ReportPrediction {
   bool correct() const { return label == predicted; }
 };
 
+// Answers that were compared with what is right.
+struct ReportScore {
+  std::int64_t right = 0, asked = 0;  // answers; asked is above 0
+};
+
 struct ReportRun {
   std::string name;
   std::vector<MetricPoint> points;
   std::vector<ReportFact> facts;
   std::vector<ReportLayer> layers;
-  std::int64_t model_parameters = 0;  // 0 when unknown
-  Json config = Json::object();       // resolved options, flat
+  std::int64_t model_parameters = 0;             // 0 when unknown
+  Json config = Json::object();                  // resolved options, flat
+  std::optional<std::int64_t> saved_bytes = {};  // of the adapter's or the model's files
+  std::optional<ReportScore> exact_match = {};
   std::optional<ReportConfusion> confusion = {};
   std::vector<ReportPrediction> predictions = {};  // a choice of them, wrong ones first
 };

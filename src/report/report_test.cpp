@@ -109,6 +109,20 @@ TEST(Report, TextsCannotLeaveTheirPlace) {
   EXPECT_TRUE(contains(page, "5 &lt;"));
 }
 
+TEST(Report, RightAnswersHaveWilsonsIntervalAndSizesOnTheDiskABest) {
+  ReportInput input = make_input();
+  EXPECT_FALSE(contains(render_report(input), "Exact match"));
+  input.runs[0].exact_match = {42, 100};
+  input.runs[1].exact_match = {0, 20};
+  input.runs[0].saved_bytes = 20'000'000;
+  input.runs[1].saved_bytes = 30'000'000;
+  const std::string page = render_report(input);
+  // The roots of (share - p)^2 = z^2 p (1 - p) / n: 0.32798 and 0.51794, 0 and 0.16113.
+  EXPECT_TRUE(contains(page, "<td class=\"best\">42.0 % (32.8 to 51.8)</td>"));
+  EXPECT_TRUE(contains(page, "<td>0.0 % (0.0 to 16.1)</td>"));
+  EXPECT_TRUE(contains(page, "<th>On the disk</th>"));
+}
+
 // What stands beside the title of a chart.
 std::string unit(const ReportInput& input, const std::string& id) {
   return matches(figure(render_report(input), id), "</b><span>", "</span>").at(0);

@@ -114,6 +114,22 @@ void add_answers(ReportSample& into, const ReportSample& from, const std::string
   }
 }
 
+// What a run hands back: its adapter, or the model that was trained in full.
+std::optional<std::int64_t> saved_bytes(const std::filesystem::path& run_directory) {
+  for (const char* name : {"adapter", "model"}) {
+    if (!std::filesystem::is_directory(run_directory / name)) continue;
+    std::int64_t bytes = 0;
+    // A run that is still going may replace the directory meanwhile.
+    std::error_code gone;
+    for (const auto& entry : std::filesystem::directory_iterator(run_directory / name, gone)) {
+      const std::uintmax_t size = entry.is_regular_file(gone) ? entry.file_size(gone) : 0;
+      if (!gone) bytes += static_cast<std::int64_t>(size);
+    }
+    return bytes;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string run_name(const std::filesystem::path& run_directory) {
@@ -158,6 +174,7 @@ RunFiles load_run_files(const std::filesystem::path& run_directory) {
     files.run.config = read_json_file(path);
   }
   files.run.points = read_metrics(metrics).points;
+  files.run.saved_bytes = saved_bytes(run_directory);
   return files;
 }
 

@@ -27,8 +27,9 @@ std::string run_name(const std::filesystem::path& run_directory);
 // of their own. Throws FileError.
 void save_report_json(const std::filesystem::path& run_directory, const RunFiles& files);
 
-// Reads what the directory has; the folder's name stands in for a missing name. Throws
-// FileError when it has no metrics.jsonl, or a file cannot be understood.
+// Reads what the directory has, and the size of the adapter or model in it; the folder's name
+// stands in for a missing name. Throws FileError when it has no metrics.jsonl, or a file cannot be
+// understood.
 RunFiles load_run_files(const std::filesystem::path& run_directory);
 
 // What report.json alone holds; nothing where there is none. Throws FileError.

@@ -48,6 +48,11 @@ TEST_F(RunFilesTest, DirectoryGivesBackWhatWasSaved) {
   EXPECT_EQ(loaded.run.points[0].loss, 2.5);
   EXPECT_EQ(loaded.samples[0].answers[0].correct, false);
   EXPECT_FALSE(loaded.run.confusion);
+  EXPECT_FALSE(loaded.run.saved_bytes);
+  std::filesystem::create_directories(folder_ / "adapter");
+  write_file_atomic(folder_ / "adapter" / "one", "12345");
+  write_file_atomic(folder_ / "adapter" / "two", "678");
+  EXPECT_EQ(load_run_files(folder_).run.saved_bytes, 8);
   write_run_report(folder_, "footer");
   const std::string page = read_file(folder_ / "report.html", 1 << 20);
   EXPECT_NE(page.find("<h1>PiSSA</h1>"), std::string::npos);
