@@ -4,8 +4,9 @@ computes with two, for svtune and for transformers + PEFT in the same situation.
 usage: contention_bench.py PROGRAM --model DIR --data gsm8k_train.jsonl [--steps N] [--rounds N]
 Needs torch, transformers and peft in the Python that runs it, and two cores: give it more with
 taskset. A thread of ours that shares its core gets half of it, and the others wait for it, so the
-fair share is half of the idle machine's speed. Prints speeds and, beside busy programs, what part
-of the fair share they are. The settings of OpenMP are taken out of the environment: the defaults
+fair share is half of the idle machine's speed. PEFT computes in fp32 where the processor has no
+bf16 of its own. Prints speeds and, beside busy programs, what part of the fair share they are, each
+also as it is measured. The settings of OpenMP are taken out of the environment: the defaults
 are measured.
 """
 import argparse
@@ -50,6 +51,9 @@ def run_time(program, *arguments):
     return time.perf_counter() - begin
 
 
+PEFT_DTYPE = "auto" if figures.fast_bf16() else "fp32"
+
+
 def subjects(options, data, scratch):
     """name -> function that gives a speed; the unit is that of the name."""
     def train():
@@ -58,7 +62,7 @@ def subjects(options, data, scratch):
                 options.program, options.model, data, options.steps, pathlib.Path(folder) / "run"))
 
     def peft():
-        return train_bench.speed(train_bench.run_peft(options.model, data, options.steps))
+        return train_bench.speed(train_bench.run_peft(options.model, data, options.steps, PEFT_DTYPE))
 
     def generate():
         return 1 / run_time(options.program, "generate", "--model", options.model, "--prompt",
@@ -93,10 +97,11 @@ def main():
         measured = subjects(options, data, scratch)
         for situation, code in SITUATIONS.items():
             with beside(code):
-                speeds = {name: [run() for run in [measure] * options.rounds]
-                          for name, measure in measured.items()}
-            for name, values in speeds.items():
-                medians[name, situation] = statistics.median(values)
+                for name, measure in measured.items():
+                    speeds = [measure() for _ in range(options.rounds)]
+                    medians[name, situation] = statistics.median(speeds)
+                    print(f"{situation}: {name} {medians[name, situation]:.2f}", file=sys.stderr,
+                          flush=True)
     print(f"{'':26} {'idle':>9}  " + "  ".join(f"{s:>28}" for s in list(SITUATIONS)[1:]))
     for name in measured:
         idle = medians[name, "idle"]

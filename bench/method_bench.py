@@ -2,11 +2,12 @@
 one, on all linear layers.
 
 usage: method_bench.py PROGRAM --data gsm8k_train.jsonl (--model DIR | --tokenizer DIR) [--steps N]
-                       [--rounds N] [--cases NAME,...] [--dtype auto|fp32|bf16] [--peft] [--quick]
-                       [--json FILE]
+                       [--rounds N] [--cases NAME,...] [--dtype auto|fp32|bf16] [--peft]
+                       [--peft-dtype auto|fp32|bf16] [--quick] [--json FILE]
 Needs torch and transformers in the Python that runs it, and with --peft peft. Without --model the
-model has random weights of Qwen2.5-0.5B's shape in bf16. PEFT's side loads the weights in --dtype
-as well, auto being that of the file; what fails there is told and left out. The cases run one after
+model has random weights of Qwen2.5-0.5B's shape in bf16. PEFT's side loads the weights in
+--peft-dtype, by default fp32 where the processor has no bf16 of its own, else the file's; what fails
+there is told and left out. The cases run one after
 the other in alternating rounds on the same sequences, 4 a step; the first steps of each are left
 out as warm-up. Prints seconds a step, the ratio to our LoRA's, PEFT's seconds and what share of
 them ours are, memory while training beside the prediction, and the losses before step 1. The
@@ -170,6 +171,8 @@ def read_options():
     parser.add_argument("--cases", type=lambda text: text.split(","), default=list(CASES))
     parser.add_argument("--dtype", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--peft", action="store_true")
+    parser.add_argument("--peft-dtype", choices=("auto", "fp32", "bf16"),
+                        default="auto" if figures.fast_bf16() else "fp32")
     parser.add_argument("--quick", action="store_true", help="one round of 3 steps: does it run?")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
@@ -204,7 +207,7 @@ def main():
                                           options.dtype))
                 if not options.peft:
                     continue
-                peft = measure_peft(case, model, data, options.steps, options.dtype)
+                peft = measure_peft(case, model, data, options.steps, options.peft_dtype)
                 theirs[case] += [peft] if peft else []
     reference = statistics.median(row["seconds"] for row in ours[REFERENCE])
     print(f"{'':16} {'s a step':>8} {'spread':>13} {'ratio':>6} {'PEFT s':>8} {'share':>6} "
