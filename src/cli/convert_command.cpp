@@ -19,12 +19,19 @@ DType file_dtype(FileDtype dtype) {
   }
 }
 
+std::string_view name_of(DType dtype) {
+  for (const EnumName<FileDtype>& each : kFileDtypeNames) {
+    if (file_dtype(each.value) == dtype) return each.name;
+  }
+  return dtype_name(dtype);
+}
+
 }  // namespace
 
 int run(const ConvertOptions& options, CommandContext& context) {
   Progress progress({.label = "convert", .unit = "MB"});
   GgufConvertOptions convert;
-  convert.dtype = file_dtype(options.dtype);
+  if (options.dtype) convert.dtype = file_dtype(*options.dtype);
   convert.expected = [&](const Json& config) {
     return declared_tensors(config, options.input.string());
   };
@@ -35,8 +42,13 @@ int run(const ConvertOptions& options, CommandContext& context) {
   const GgufConvertReport report = convert_gguf(options.input, options.output, convert);
   progress.finish();
   context.out << "Wrote " << report.tensors << " tensors, " << format_count(report.parameters)
-              << " parameters, " << format_bytes(report.bytes) << " to " << options.output.string()
-              << "\n";
+              << " parameters, " << format_bytes(report.bytes) << " of " << name_of(report.dtype)
+              << " weights to " << options.output.string() << "\n";
+  if (report.rounded > 0) {
+    context.out << report.rounded << " of " << report.tensors
+                << " tensors hold values between those of " << name_of(report.dtype)
+                << ", which were rounded; --dtype fp32 keeps every value\n";
+  }
   return 0;
 }
 

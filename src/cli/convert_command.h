@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include "cli/core/command.h"
 
@@ -17,11 +18,12 @@ struct ConvertOptions {
       .name = "convert",
       .summary = "Turn a GGUF model into a Hugging Face directory",
       .description =
-          "Writes config.json, weights, tokenizer and chat template. Quantised "
-          "weights are expanded to the chosen dtype.",
+          "Writes config.json, weights, tokenizer and chat template. Weights keep the file's type, "
+          "and quantised ones are expanded to bf16, unless --dtype says otherwise. Where the type "
+          "does not hold every value, the number of rounded tensors is told.",
       .examples = "svtune convert model.gguf model/ --dtype bf16"};
   std::filesystem::path input, output;
-  FileDtype dtype = FileDtype::kBf16;
+  std::optional<FileDtype> dtype;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -37,7 +39,10 @@ struct ConvertOptions {
                         .required = true,
                         .positional = true,
                         .path = PathHint::kDirectory});
-    visit(self.dtype, {.name = "dtype", .help = "Type of the written weights"});
+    visit(self.dtype,
+          {.name = "dtype",
+           .help = "Type of the written weights (default: that of most of the file's matrices; "
+                   "bf16 where those are quantised)"});
   }
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 
 #include "formats/checkpoint_writer.h"
 #include "formats/dtype.h"
@@ -13,7 +14,9 @@
 namespace svtune {
 
 struct GgufConvertOptions {
-  DType dtype = DType::kBF16;  // of the written weights: F32, BF16 or F16
+  // Of the written weights: F32, BF16 or F16; default: that of most of the file's matrices, BF16
+  // where those are quantised.
+  std::optional<DType> dtype = {};
   std::uint64_t max_shard_bytes = kDefaultShardBytes;
   // The tensors that a model with this config.json has; absent: whatever the file holds.
   std::function<TensorShapes(const Json& config)> expected = {};
@@ -25,6 +28,9 @@ struct GgufConvertReport {
   std::uint64_t tensors = 0;
   std::uint64_t parameters = 0;
   std::uint64_t bytes = 0;  // of weights
+  DType dtype = DType::kBF16;
+  // Tensors with values between those of `dtype`, rounded to the nearest; expanded ones count too.
+  std::uint64_t rounded = 0;
 };
 
 // Writes config.json, generation_config.json, tokenizer files and weights; memory stays

@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <sstream>
+#include <utility>
 
 #include "base/errors.h"
 #include "base/json.h"
@@ -81,6 +82,7 @@ TEST(GgufConvert, WritesADirectoryInOneStepWithProgress) {
   write_file_atomic(gguf, test::tiny_model().build());
   std::uint64_t last = 0, total = 0;
   GgufConvertOptions options;
+  options.dtype = DType::kBF16;
   options.max_shard_bytes = 600;
   options.progress = [&](std::uint64_t done, std::uint64_t all) {
     EXPECT_GT(done, last);
@@ -100,6 +102,43 @@ TEST(GgufConvert, WritesADirectoryInOneStepWithProgress) {
     EXPECT_TRUE(std::filesystem::exists(directory / "out" / name)) << name;
   }
   EXPECT_EQ(read_json_file(directory / "out" / "config.json")["torch_dtype"], "bfloat16");
+}
+
+TEST(GgufConvert, WeightsKeepTheTypeOfMostMatrices) {
+  test::TempDirectory directory;
+  const auto gguf = directory / "m.gguf";
+  const std::pair<std::uint32_t, DType> types[] = {
+      {0, DType::kF32}, {1, DType::kF16}, {30, DType::kBF16}};
+  for (const auto& [stored, wanted] : types) {
+    write_file_atomic(gguf, test::tiny_model({.type = stored}).build());
+    const auto output = directory / std::string(dtype_name(wanted));
+    const GgufConvertReport report = convert_gguf(gguf, output);
+    EXPECT_EQ(report.dtype, wanted);
+    EXPECT_EQ(report.rounded, 0U);
+    const CheckpointFiles files(output);
+    EXPECT_EQ(files.find("model.layers.0.mlp.up_proj.weight")->info->dtype, wanted);
+  }
+  // 1280 numbers in blocks of Q8_0, 34 bytes each, are more than all others.
+  write_file_atomic(
+      gguf,
+      test::tiny_model().tensor("output.weight", {256, 5}, 8, std::string(1360, '\0')).build());
+  EXPECT_EQ(convert_gguf(gguf, directory / "expanded").dtype, DType::kBF16);
+}
+
+TEST(GgufConvert, TensorsWithRoundedValuesAreCounted) {
+  test::TempDirectory directory;
+  const auto gguf = directory / "m.gguf";
+  std::string head(5 * 8 * sizeof(float), '\0');
+  const float between = 0.1F;
+  std::memcpy(head.data() + 12, &between, sizeof between);
+  write_file_atomic(gguf, test::tiny_model().tensor("output.weight", {8, 5}, 0, head).build());
+  GgufConvertOptions options;
+  for (const DType dtype : {DType::kBF16, DType::kF16}) {
+    options.dtype = dtype;
+    const auto output = directory / std::string(dtype_name(dtype));
+    EXPECT_EQ(convert_gguf(gguf, output, options).rounded, 1U) << dtype_name(dtype);
+  }
+  EXPECT_EQ(convert_gguf(gguf, directory / "kept").rounded, 0U);
 }
 
 TEST(GgufConvert, ValuesBeyondTheTypeAreRefused) {

@@ -3,7 +3,9 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "formats/float_convert.h"
 #include "formats/gguf_test_util.h"
 
 namespace svtune::test {
@@ -12,6 +14,7 @@ struct TinyGguf {
   std::string architecture = "llama";
   std::string skip;             // tensor or key to leave out
   std::uint32_t head_size = 4;  // heads: 2, hidden 8
+  std::uint32_t type = 0;       // of the matrices: 0 F32, 1 F16, 30 BF16
 };
 
 // Hidden 8, two heads of 4, one layer, five tokens. Row r of every matrix holds the value r.
@@ -35,16 +38,16 @@ inline GgufBuilder tiny_model(const TinyGguf& options = {}) {
   builder.u32("tokenizer.ggml.bos_token_id", 3).u32("tokenizer.ggml.eos_token_id", 4);
   const auto tensor = [&](const std::string& name, std::uint64_t rows, std::uint64_t columns) {
     if (name == options.skip) return;
+    const std::uint32_t type = rows == 1 ? 0 : options.type;
     std::string data;
     for (std::uint64_t i = 0; i < rows * columns; ++i) {
-      const std::uint64_t row = i / columns;
-      data += raw(static_cast<float>(row));
+      const auto value = static_cast<float>(i / columns);
+      data += type == 0   ? raw(value)
+              : type == 1 ? raw(f32_to_f16(value))
+                          : raw(f32_to_bf16(value));
     }
-    if (rows == 1) {
-      builder.tensor(name, {columns}, 0, data);
-    } else {
-      builder.tensor(name, {columns, rows}, 0, data);
-    }
+    const std::vector<std::uint64_t> matrix{columns, rows};
+    builder.tensor(name, rows == 1 ? std::vector<std::uint64_t>{columns} : matrix, type, data);
   };
   tensor("token_embd.weight", 5, 8);
   tensor("output_norm.weight", 1, 8);

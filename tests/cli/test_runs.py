@@ -305,9 +305,18 @@ class Results(harness.Base):
 
     def test_gguf_file_serves_as_model_and_is_converted(self):
         gguf, converted = fixture.write_gguf(self.root / "model.gguf"), self.root / "converted"
-        result = svtune("convert", gguf, converted, "--dtype", "fp32")
+        result = svtune("convert", gguf, converted)
         self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("of fp32 weights", result.stdout)
+        self.assertNotIn("rounded", result.stdout)
         self.assertEqual(self.scores("--model", gguf), self.scores("--model", converted))
+
+    def test_convert_says_what_it_rounds(self):
+        gguf = fixture.write_gguf(self.root / "exact.gguf")
+        result = svtune("convert", gguf, self.root / "rounded", "--dtype", "bf16")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, r"\d+ of \d+ tensors hold values between those of bf16, which "
+                                        r"were rounded; --dtype fp32 keeps every value")
 
     def test_adapter_of_a_gguf_file_merges_into_a_complete_directory(self):
         gguf = fixture.write_gguf(self.root / "base.gguf")
