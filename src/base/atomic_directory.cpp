@@ -46,6 +46,34 @@ void require_usable(const fs::path& path, IfExists if_exists) {
   }
 }
 
+// Links where the disk has them; the original stays until the directories are exchanged.
+void keep_entry(const fs::path& from, const fs::path& to) {
+  constexpr fs::copy_options kTree =
+      fs::copy_options::recursive | fs::copy_options::copy_symlinks;
+  std::error_code error;
+  fs::copy(from, to, kTree | fs::copy_options::create_hard_links, error);
+  if (!error) return;
+  std::error_code ignored;
+  fs::remove_all(to, ignored);
+  fs::copy(from, to, kTree, error);
+  if (error) throw_system(from, "cannot keep", error.value());
+}
+
+// What `old` holds under names that `staging` has not, also in folders that both have.
+void keep_others(const fs::path& old, const fs::path& staging) {
+  std::error_code error;
+  for (fs::directory_iterator it(old, error), end; !error && it != end; it.increment(error)) {
+    const fs::path place = staging / it->path().filename();
+    std::error_code ignored;
+    if (!fs::exists(fs::symlink_status(place, ignored))) {
+      keep_entry(it->path(), place);
+    } else if (fs::is_directory(it->symlink_status(ignored)) && fs::is_directory(place, ignored)) {
+      keep_others(it->path(), place);
+    }
+  }
+  if (error) throw_system(old, "cannot read", error.value());
+}
+
 void sync_tree(const fs::path& root) {
   std::error_code error;
   for (fs::recursive_directory_iterator it(root, error), end; !error && it != end;
@@ -110,9 +138,12 @@ AtomicDirectory::~AtomicDirectory() {
 }
 
 void AtomicDirectory::commit() {
+  std::error_code error;
+  if (if_exists_ == IfExists::kUpdate && fs::is_directory(path_, error)) {
+    keep_others(path_, staging_);
+  }
   sync_tree(staging_);
   require_usable(path_, if_exists_);
-  std::error_code error;
   if (fs::is_directory(path_, error) && !fs::is_empty(path_, error)) {
     exchange(staging_, path_);
     remove_temporary(staging_);

@@ -60,13 +60,14 @@ class AtomicFile {
   int fd_ = -1;
 };
 
-enum class IfExists { kFail, kReplace };
+enum class IfExists { kFail, kReplace, kUpdate };
 
 // A directory that appears under `path` when commit() is called; fill staging() until then. A link
 // to a directory stays, and that one is meant.
 // kFail: an existing `path` must be an empty directory, checked now and at commit. kReplace:
-// an existing directory is exchanged for the new one and removed. What killed processes left
-// behind of the same target is removed first.
+// an existing directory is exchanged for the new one and removed. kUpdate: the same, but what lies
+// there under names that the new one has not stays. What killed processes left behind of the same
+// target is removed first.
 class AtomicDirectory {
  public:
   explicit AtomicDirectory(std::filesystem::path path, IfExists if_exists = IfExists::kFail);

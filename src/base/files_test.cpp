@@ -159,6 +159,27 @@ TEST_F(Files, DirectoryRefusesOrReplacesExistingContent) {
   EXPECT_EQ(entries(), 1U);
 }
 
+TEST_F(Files, UpdatedDirectoryKeepsWhatIsNotWrittenAgain) {
+  fs::create_directories(root_ / "out/.git/objects");
+  fs::create_directories(root_ / "out/both");
+  for (const char* name : {"out/a", "out/README.md", "out/.git/objects/1", "out/both/mine"}) {
+    write_file_atomic(root_ / name, "old");
+  }
+  fs::create_symlink("nowhere", root_ / "out/link");
+  AtomicDirectory directory(root_ / "out", IfExists::kUpdate);
+  fs::create_directories(directory.staging() / "both");
+  write_file_atomic(directory.staging() / "a", "new");
+  write_file_atomic(directory.staging() / "both/theirs", "new");
+  directory.commit();
+  EXPECT_EQ(read_file(root_ / "out/a", 9), "new");
+  EXPECT_EQ(read_file(root_ / "out/both/theirs", 9), "new");
+  for (const char* name : {"out/README.md", "out/.git/objects/1", "out/both/mine"}) {
+    EXPECT_EQ(read_file(root_ / name, 9), "old") << name;
+  }
+  EXPECT_EQ(fs::read_symlink(root_ / "out/link").string(), "nowhere");
+  EXPECT_EQ(entries(), 1U);
+}
+
 TEST_F(Files, LinkToADirectoryStays) {
   std::filesystem::create_directory(root_ / "real");
   std::filesystem::create_directory_symlink("real", root_ / "link");

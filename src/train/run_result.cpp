@@ -26,7 +26,7 @@ std::filesystem::path save_result(TrainSession& session, const Attached& attache
   if (const MethodTraits traits = method_traits(attached.record.method); traits.trains_matrix) {
     const std::filesystem::path target = run / ("model" + suffix);
     MergeOptions merge;
-    merge.if_exists = IfExists::kReplace;
+    merge.if_exists = IfExists::kUpdate;  // files of others stay
     merge.prompt = session.prompt;
     merge.rounding.mode = traits.rounding;
     const MergeReport report = merge_to_directory(session.model, attached.adapters, target, merge);
@@ -34,7 +34,7 @@ std::filesystem::path save_result(TrainSession& session, const Attached& attache
     return target;
   }
   const std::filesystem::path target = run / ("adapter" + suffix);
-  save_adapter(session.model, attached.adapters, attached.record, target, IfExists::kReplace);
+  save_adapter(session.model, attached.adapters, attached.record, target, IfExists::kUpdate);
   return target;
 }
 

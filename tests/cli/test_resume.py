@@ -193,6 +193,19 @@ class Refusals(Resuming):
         self.assertTrue((run / "adapter").is_symlink())
         self.assertNotEqual((place / "adapter_model.safetensors").read_bytes(), before)
 
+    def test_files_of_others_in_a_result_stay(self):
+        for method, result in (("lora", "adapter"), ("full", "model")):
+            run = self.begin(f"strange-{method}", method=method)
+            before = contents(run / result)
+            (run / result / "README.md").write_text("mine")
+            (run / result / ".git").mkdir()
+            (run / result / ".git" / "HEAD").write_text("mine too")
+            self.goes_on(run, "--max-steps", 6)
+            after = contents(run / result)
+            self.assertNotEqual({name: after.get(name) for name in before}, before)
+            self.assertEqual((run / result / "README.md").read_text(), "mine")
+            self.assertEqual((run / result / ".git" / "HEAD").read_text(), "mine too")
+
     def test_a_model_is_no_run(self):
         model = shutil.copytree(self.model, self.root / "no-run")
         before = contents(model)
