@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/temporaries.h"
+#include "base/temporary_locks.h"
 
 namespace svtune {
 namespace {
@@ -101,7 +102,8 @@ void exchange(fs::path& staging, const fs::path& path) {
   const int exchanged =
       ::renameat2(AT_FDCWD, staging.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE);
   if (exchanged == 0) return;
-  const fs::path old = detail::temporary_sibling(path);
+  fs::path old = staging;
+  old += ".old";  // under the same lock
   if (::rename(path.c_str(), old.c_str()) != 0) throw_system(path, "cannot move", errno);
   if (::rename(staging.c_str(), path.c_str()) != 0) {
     const int reason = errno;
@@ -126,7 +128,9 @@ AtomicDirectory::AtomicDirectory(fs::path path, IfExists if_exists) : if_exists_
   if (path_.has_parent_path()) fs::create_directories(path_.parent_path(), error);
   if (error) throw_system(path_, "cannot create the parent directory", error.value());
   detail::remove_stale_siblings(path_);
-  staging_ = detail::temporary_sibling(path_);
+  lock_ = std::make_unique<detail::FolderLock>(path_);
+  if (!lock_->held()) throw_system(path_, "cannot create", errno);
+  staging_ = lock_->folder();
   detail::Temporaries temporaries;
   fs::create_directory(staging_, error);
   if (!error) temporaries.add(staging_);
@@ -151,6 +155,7 @@ void AtomicDirectory::commit() {
     take_name(staging_, path_);
   }
   staging_.clear();
+  lock_.reset();
   detail::sync_path(path_.parent_path());
 }
 

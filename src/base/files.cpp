@@ -2,26 +2,23 @@
 #include "base/files.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <utility>
 
 #include "base/errors.h"
 #include "base/lfs_pointer.h"
 #include "base/temporaries.h"
+#include "base/temporary_locks.h"
 
 namespace svtune {
 namespace {
 
 constexpr std::size_t kBufferBytes = 1 << 18;
-constexpr std::string_view kTemporaryMark = ".svtune-tmp-";
 
 [[noreturn]] void throw_errno(const std::filesystem::path& path, const std::string& doing) {
   const int error = errno;
@@ -45,32 +42,6 @@ int open_regular(const std::filesystem::path& path, std::uint64_t& size) {
   }
   size = static_cast<std::uint64_t>(info.st_size);
   return fd;
-}
-
-// `.<name>.svtune-tmp-<pid>-<counter>` of a process that is gone.
-bool owner_is_dead(std::string_view name) {
-  const auto mark = name.rfind(kTemporaryMark);
-  if (name.empty() || name.front() != '.' || mark == std::string_view::npos) return false;
-  const std::string_view digits = name.substr(mark + kTemporaryMark.size());
-  int pid = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), pid);
-  if (error != std::errc() || pid <= 0 || end == digits.data() + digits.size() || *end != '-') {
-    return false;
-  }
-  return ::kill(pid, 0) != 0 && errno == ESRCH;
-}
-
-std::size_t remove_stale(const std::filesystem::path& directory, const std::string& prefix) {
-  std::error_code error;
-  std::size_t removed = 0;
-  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
-       it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    if (!name.starts_with(prefix) || !owner_is_dead(name)) continue;
-    std::error_code ignored;
-    if (std::filesystem::remove_all(it->path(), ignored) > 0 && !ignored) ++removed;
-  }
-  return removed;
 }
 
 void discard(const std::filesystem::path& temporary) {
@@ -123,20 +94,6 @@ std::string hint_of_errno(int error) {
 
 namespace detail {
 
-std::filesystem::path temporary_sibling(const std::filesystem::path& path) {
-  static std::atomic<unsigned> counter{0};
-  std::string name = ".";
-  name += path.filename().string();
-  name += kTemporaryMark;
-  name += std::to_string(::getpid()) + "-" + std::to_string(counter++);
-  return path.parent_path() / name;
-}
-
-std::size_t remove_stale_siblings(const std::filesystem::path& path) {
-  const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : ".";
-  return remove_stale(parent, "." + path.filename().string() + std::string(kTemporaryMark));
-}
-
 void sync_path(const std::filesystem::path& path) noexcept {
   const int fd = ::open(path.empty() ? "." : path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;
@@ -181,7 +138,7 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view conte
 }
 
 std::size_t remove_stale_temporaries(const std::filesystem::path& directory) {
-  return remove_stale(directory, "");
+  return detail::remove_all_stale(directory);
 }
 
 void require_file_name(const std::filesystem::path& path) {
@@ -206,9 +163,8 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   }
   target_ = link_target(path_);
   detail::remove_stale_siblings(target_);
-  temporary_ = detail::temporary_sibling(target_);
   detail::Temporaries temporaries;
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  fd_ = detail::create_locked(target_, "", temporary_);
   if (fd_ < 0) throw_errno(path_, "cannot create");
   temporaries.add(temporary_);
   buffer_.reserve(kBufferBytes);
@@ -262,11 +218,10 @@ void AtomicFile::commit_as(const std::filesystem::path& path, bool sync) {
   if (fd_ < 0) throw FileError(path_.string(), "is already closed");
   flush();
   if (sync && ::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) fail("cannot flush to disk");
-  const int fd = std::exchange(fd_, -1);
-  if (::close(fd) != 0) fail("cannot close");
-  if (in_place()) return;
-  if (!rename_temporary(temporary_, path)) fail("cannot replace");
-  if (sync) detail::sync_path(path.parent_path());
+  // Closing gives up the lock, without which others take the temporary for left over.
+  if (!in_place() && !rename_temporary(temporary_, path)) fail("cannot replace");
+  if (::close(std::exchange(fd_, -1)) != 0) throw_errno(path_, "cannot close");
+  if (sync && !in_place()) detail::sync_path(path.parent_path());
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {

@@ -6,12 +6,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace svtune {
+
+namespace detail {
+class FolderLock;
+}
 
 // Whole content of a regular file. Throws FileError when it is missing, not a regular file,
 // unreadable, larger than max_bytes, or a Git LFS pointer.
@@ -21,7 +26,8 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes
 void write_file_atomic(const std::filesystem::path& path, std::string_view content);
 
 // Removes temporaries in `directory` that AtomicFile or AtomicDirectory left behind when
-// their process was killed. Returns how many were removed; never throws for a missing folder.
+// their process was killed, which on disks without locks nobody can tell. Returns how many were
+// removed; never throws for a missing folder.
 std::size_t remove_stale_temporaries(const std::filesystem::path& directory);
 
 // A file that replaces `path` when commit() is called; otherwise the destructor removes the
@@ -80,6 +86,7 @@ class AtomicDirectory {
 
  private:
   std::filesystem::path path_;
+  std::unique_ptr<detail::FolderLock> lock_;  // of the staging folder
   std::filesystem::path staging_;
   IfExists if_exists_;
 };
@@ -110,10 +117,6 @@ std::string hint_of_errno(int error);
 void require_file_name(const std::filesystem::path& path);
 
 namespace detail {
-// Sibling of `path` that no one else uses: `.<name>.svtune-tmp-<pid>-<counter>`.
-std::filesystem::path temporary_sibling(const std::filesystem::path& path);
-// Removes those of dead processes. Returns how many were removed.
-std::size_t remove_stale_siblings(const std::filesystem::path& path);
 // Flushes a directory entry or file to the disk; errors are ignored (not all filesystems can).
 void sync_path(const std::filesystem::path& path) noexcept;
 }  // namespace detail

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -202,34 +203,58 @@ TEST_F(Files, TheSignOfStandardOutputIsNoName) {
 }
 
 TEST_F(Files, TheNextWriterRemovesWhatKilledOnesLeftOfItsTarget) {
-  const std::string dead = ".svtune-tmp-999999999-0";  // above pid_max, so nobody owns it
-  const auto touch = [&](const std::string& name) {
-    fs::create_directories(root_ / name);
-    std::ofstream(root_ / name / "model.safetensors") << "x";
-  };
-  touch(".out" + dead);
-  touch(".other" + dead);
-  touch(".out.svtune-tmp-" + std::to_string(::getpid()) + "-999");
-  {
-    AtomicDirectory directory(root_ / "out");
-    EXPECT_FALSE(fs::exists(root_ / (".out" + dead)));
-    EXPECT_EQ(entries(), 3U);
-    directory.commit();
+  const std::string dead = ".svtune-tmp-999999999-0";
+  for (const char* name : {".out", ".other"}) {
+    fs::create_directories(root_ / (name + dead));
+    std::ofstream(root_ / (name + dead) / "model.safetensors") << "x";
+    std::ofstream(root_ / (name + dead + ".lock")) << "";
   }
+  AtomicDirectory(root_ / "out").commit();
+  EXPECT_FALSE(fs::exists(root_ / (".out" + dead)));
   EXPECT_TRUE(fs::exists(root_ / (".other" + dead)));
+  EXPECT_EQ(entries(), 3U);
   std::ofstream(root_ / (".file" + dead)) << "x";
   write_file_atomic(root_ / "file", "y");
   EXPECT_FALSE(fs::exists(root_ / (".file" + dead)));
 }
 
-TEST_F(Files, StaleTemporariesOfDeadProcessesAreRemoved) {
+// The number in the name may be that of another process by now, or of another machine's.
+TEST_F(Files, TemporariesAreStaleWhenNobodyHoldsTheirLock) {
   const auto touch = [&](const std::string& name) { std::ofstream(root_ / name) << "x"; };
-  touch(".model.svtune-tmp-999999999-0");  // above pid_max, so nobody owns it
-  touch(".live.svtune-tmp-" + std::to_string(::getpid()) + "-0");
+  touch(".reused.svtune-tmp-" + std::to_string(::getpid()) + "-999");
+  touch(".elsewhere.svtune-tmp-999999999-0");
   touch(".hidden");
+  touch(".hidden.svtune-tmp-mine");
+  const fs::path elsewhere = root_ / ".elsewhere.svtune-tmp-999999999-0";
+  const int held = ::open(elsewhere.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(::flock(held, LOCK_EX), 0);
+  EXPECT_EQ(remove_stale_temporaries(root_), 1U);
+  EXPECT_EQ(entries(), 3U);
+  EXPECT_TRUE(fs::exists(elsewhere));
+  ::close(held);
   EXPECT_EQ(remove_stale_temporaries(root_), 1U);
   EXPECT_EQ(entries(), 2U);
   EXPECT_EQ(remove_stale_temporaries(root_ / "none"), 0U);
+}
+
+TEST_F(Files, WritersLeaveEachOthersTemporaries) {
+  AtomicFile file(root_ / "f");
+  AtomicDirectory directory(root_ / "d", IfExists::kReplace);
+  file.write("first");
+  write_file_atomic(directory.staging() / "a", "first");
+  EXPECT_EQ(remove_stale_temporaries(root_), 0U);
+  write_file_atomic(root_ / "f", "second");
+  {
+    AtomicDirectory second(root_ / "d", IfExists::kReplace);
+    write_file_atomic(second.staging() / "a", "second");
+    second.commit();
+  }
+  EXPECT_EQ(read_file(root_ / "d/a", 9), "second");
+  file.commit();
+  directory.commit();
+  EXPECT_EQ(read_file(root_ / "f", 9), "first");
+  EXPECT_EQ(read_file(root_ / "d/a", 9), "first");
+  EXPECT_EQ(entries(), 2U);
 }
 
 }  // namespace files_test

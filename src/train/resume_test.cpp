@@ -176,7 +176,6 @@ TEST(Resume, KillDuringACheckpointLeavesTheOneBefore) {
   const std::string wanted = undisturbed(run);
   forget_after(run, 4);
   // What a kill can leave: a half-filled staging folder, and a folder without its marker.
-  // The process number is above what Linux gives out.
   const fs::path staging = checkpoints / ".step-6.svtune-tmp-4194305-0";
   fs::create_directory(staging);
   std::ofstream(staging / "state.safetensors") << wanted.substr(0, wanted.size() / 2);

@@ -20,8 +20,9 @@ SPREAD = 9  # calls that fail, of one command in the short form
 
 
 def real_name(path):
-    """The name that is meant by the last part of a path: without the mark of a temporary."""
-    return re.sub(r"^\.(.*)\.svtune-tmp-\d+-\d+$", r"\1", pathlib.Path(path).name)
+    """The name that is meant by the last part of a path: without the mark of a temporary or of
+    its lock."""
+    return re.sub(r"^\.(.*)\.svtune-tmp-\d+-\d+(\.lock|\.old)?$", r"\1", pathlib.Path(path).name)
 
 
 @unittest.skipUnless(LIBRARY, "SVTUNE_FAULT_LIBRARY names no library")

@@ -379,7 +379,6 @@ class Beginnings(Resuming):
         killed = self.root / "killed"
         killed.mkdir()
         (killed / ".lock").touch()
-        # The process number is above what Linux gives out.
         (killed / ".config.json.svtune-tmp-4194305-0").write_text('{"model": ')
         self.same_files(self.check(killed, True), wanted)
         self.assertEqual(list(killed.glob(".config*")), [])
