@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <ranges>
 #include <system_error>
@@ -60,12 +61,25 @@ std::vector<std::int64_t> list_steps(const fs::path& directory, bool complete) {
   return steps;
 }
 
+Json unlogged_json(const UnloggedStep& step) {
+  const StepReport& report = step.report;
+  return {{"loss", report.loss},
+          {"grad_norm", report.grad_norm},
+          {"learning_rate", report.learning_rate},
+          {"tokens", report.tokens},
+          {"supervised_tokens", report.supervised_tokens},
+          {"seconds", report.seconds},
+          {"epoch", report.epoch},
+          {"ended_epoch", step.ended_epoch}};
+}
+
 Json state_json(const TrainState& state, const std::optional<BestEval>& best,
-                const std::string& frozen_hash) {
+                const std::optional<UnloggedStep>& unlogged, const std::string& frozen_hash) {
   Json json = {{"step", state.step}, {"tokens", state.tokens}, {"seconds", state.seconds}};
   json["optimizer_steps"] = state.optimizer.steps();
   json["data"] = state.batches.position();
   json["frozen"] = frozen_hash;
+  if (unlogged) json["unlogged"] = unlogged_json(*unlogged);
   if (!best) return json;
   json["best"] = {{"step", best->step}, {"loss", best->loss}, {"data", best->data}};
   json["best"]["metric"] = best->metric;
@@ -95,6 +109,25 @@ T value(const Json& json, const char* key, const fs::path& checkpoint) {
   } catch (const Json::exception&) {
     throw FileError((checkpoint / kState).string(), std::string("has no usable ") + key);
   }
+}
+
+UnloggedStep unlogged_of(const Json& json, std::int64_t step, const fs::path& checkpoint) {
+  const auto number = [&](const char* key) {
+    const Json each = value<Json>(json, key, checkpoint);
+    return each.is_number() ? each.get<double>() : std::numeric_limits<double>::quiet_NaN();
+  };
+  UnloggedStep unlogged;
+  StepReport& report = unlogged.report;
+  report.step = step;
+  report.loss = number("loss");
+  report.grad_norm = number("grad_norm");
+  report.learning_rate = number("learning_rate");
+  report.tokens = value<std::int64_t>(json, "tokens", checkpoint);
+  report.supervised_tokens = value<std::int64_t>(json, "supervised_tokens", checkpoint);
+  report.seconds = number("seconds");
+  report.epoch = number("epoch");
+  unlogged.ended_epoch = value<bool>(json, "ended_epoch", checkpoint);
+  return unlogged;
 }
 
 std::vector<NamedTensor> parameters_of(const std::vector<Trainable>& trainables) {
@@ -144,7 +177,8 @@ fs::path CheckpointStore::path(std::int64_t step) const {
 
 std::vector<std::int64_t> CheckpointStore::steps() const { return list_steps(directory_, true); }
 
-void CheckpointStore::save(const TrainState& state, const std::optional<BestEval>& best) {
+void CheckpointStore::save(const TrainState& state, const std::optional<BestEval>& best,
+                           const std::optional<UnloggedStep>& unlogged) {
   if (!frozen_hash_) {
     const std::vector<NamedTensor> frozen = state.adapters.frozen_state();
     if (!frozen.empty()) write_tensors(directory_ / kFrozen, frozen);
@@ -153,7 +187,8 @@ void CheckpointStore::save(const TrainState& state, const std::optional<BestEval
   AtomicDirectory folder(path(state.step), IfExists::kReplace);
   const fs::path& staging = folder.staging();
   write_tensors(staging / kTensors, with_changing_state(state.optimizer.state(), state.adapters));
-  write_file_atomic(staging / kState, dump_json(state_json(state, best, *frozen_hash_), 2) + "\n");
+  write_file_atomic(staging / kState,
+                    dump_json(state_json(state, best, unlogged, *frozen_hash_), 2) + "\n");
   const Json marker = {{kTensors, hash_of(staging / kTensors)},
                        {kState, hash_of(staging / kState)}};
   write_file_atomic(staging / kMarker, dump_json(marker, 2) + "\n");
@@ -209,7 +244,11 @@ CheckpointStore::Restored CheckpointStore::restore(std::int64_t step, TrainState
   state.tokens = value<std::int64_t>(json, "tokens", folder);
   state.seconds = value<double>(json, "seconds", folder);
   frozen_hash_ = value<std::string>(json, "frozen", folder);
-  Restored restored{state.step, std::nullopt, {}, {}};
+  Restored restored;
+  restored.step = state.step;
+  if (json.contains("unlogged")) {
+    restored.unlogged = unlogged_of(json["unlogged"], state.step, folder);
+  }
   if (json.contains("best")) {
     const Json& best = json["best"];
     const double loss = value<double>(best, "loss", folder);

@@ -26,6 +26,12 @@ struct BestEval {
   double value = 0;             // of the metric
 };
 
+// A step that was done when an error ended the run, and has no line in its log.
+struct UnloggedStep {
+  StepReport report;
+  bool ended_epoch = false;  // whether a pass over the data ended with it
+};
+
 // "accuracy 0.9312 at step 40".
 std::string describe(const BestEval& best);
 
@@ -35,8 +41,10 @@ class CheckpointStore {
   explicit CheckpointStore(const std::filesystem::path& run_directory);
 
   // Writes step-N for N = state.step (replacing one of the same step) and, the first time,
-  // the frozen state. Throws FileError, leaving earlier checkpoints as they are.
-  void save(const TrainState& state, const std::optional<BestEval>& best);
+  // the frozen state. `unlogged` is that step, where its log is still to be written. Throws
+  // FileError, leaving earlier checkpoints as they are.
+  void save(const TrainState& state, const std::optional<BestEval>& best,
+            const std::optional<UnloggedStep>& unlogged = std::nullopt);
   // Removes all but the checkpoint of step `written`, the last `keep` - 1 before it and the one of
   // step `best`.
   void prune(std::int64_t written, std::int64_t keep, std::optional<std::int64_t> best) const;
@@ -48,8 +56,9 @@ class CheckpointStore {
   struct Restored {
     std::int64_t step = 0;
     std::optional<BestEval> best;
-    std::vector<std::int64_t> damaged;  // steps of the checkpoints that were passed over
-    std::vector<std::string> warnings;  // one for each of them
+    std::vector<std::int64_t> damaged;     // steps of the checkpoints that were passed over
+    std::vector<std::string> warnings;     // one for each of them
+    std::optional<UnloggedStep> unlogged;  // `step`, where the log lacks it
   };
   // Goes back to the latest intact checkpoint: parameters, frozen state, moments, counters,
   // data position. Changes no file: the run may still be refused. nullopt when there is none to be

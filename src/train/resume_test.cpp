@@ -169,6 +169,60 @@ TEST(Resume, AnErrorInAStepKeepsTheStepBefore) {
   EXPECT_TRUE(final_state(parts.path()) == wanted);
 }
 
+// Evaluates at 4, 6 (where a pass over the data ends), 8 and 10; what it gives follows from the
+// parameters. At step `fails` it fails.
+RunLogOptions measured_options(const fs::path& run, Session& session, std::int64_t fails) {
+  RunLogOptions options = options_for(run, 0);
+  options.eval_every = 4;
+  options.eval_each_epoch = true;
+  options.epochs_done = session.source.epoch();
+  options.evaluate = [&session, fails] {
+    if (session.state.step == fails) throw FileError("held-out.jsonl:3", "is refused");
+    MeanLoss result;
+    result.loss = session.rig.adapters.trainables()[0].tensor.detach().abs().sum().item<double>();
+    return result;
+  };
+  return options;
+}
+
+TEST(Resume, AnEvaluationThatFailedIsMadeAgain) {
+  const TempDirectory whole;
+  std::optional<BestEval> best;
+  {
+    Session session;
+    RunLog log(measured_options(whole.path(), session, 0));
+    session.run(log);
+    best = log.best();
+  }
+  const MetricsFile wanted = read_metrics(whole / "metrics.jsonl");
+  for (const std::int64_t fails : {4, 6, 10}) {
+    const TempDirectory parts;
+    {
+      Session session;
+      RunLog log(measured_options(parts.path(), session, fails));
+      EXPECT_THROW(session.run(log), FileError);
+      EXPECT_EQ(log.checkpoints().steps().back(), fails);
+    }
+    Session session;
+    const auto restored = CheckpointStore(parts.path()).restore_latest(session.state);
+    ASSERT_TRUE(restored.has_value());
+    RunLog log(measured_options(parts.path(), session, 0), restored);
+    session.run(log);
+    EXPECT_EQ(log.best()->step, best->step) << "failed at " << fails;
+    EXPECT_TRUE(final_state(parts.path()) == final_state(whole.path())) << "failed at " << fails;
+    const MetricsFile got = read_metrics(parts / "metrics.jsonl");
+    ASSERT_THAT(got.points, SizeIs(10)) << "failed at " << fails;
+    for (std::size_t i = 0; i < 10; ++i) {
+      EXPECT_EQ(got.points[i].step, wanted.points[i].step);
+      for (const auto member : {&MetricPoint::loss, &MetricPoint::eval_loss,
+                                &MetricPoint::grad_norm, &MetricPoint::learning_rate,
+                                &MetricPoint::tokens, &MetricPoint::epoch}) {
+        EXPECT_EQ(got.points[i].*member, wanted.points[i].*member) << "failed at " << fails;
+      }
+    }
+  }
+}
+
 TEST(Resume, KillDuringACheckpointLeavesTheOneBefore) {
   const TempDirectory directory;
   const fs::path& run = directory.path();

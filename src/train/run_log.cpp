@@ -80,6 +80,8 @@ RunLog::RunLog(RunLogOptions options, const std::optional<CheckpointStore::Resto
     const bool same = best && best->data == options_.eval_data && best->metric == options_.best_by;
     if (same) best_ = best;
     saved_step_ = restored->step;
+    unlogged_ = restored->unlogged;
+    if (unlogged_) unlogged_->report.total_steps = options_.total_steps;
   }
   const std::filesystem::path metrics = options_.directory / "metrics.jsonl";
   writers_.reset(new Writers{MetricsLog(metrics, keep_through), std::nullopt});
@@ -102,17 +104,15 @@ MeanLoss RunLog::evaluate(std::int64_t step) {
   return result;
 }
 
-bool RunLog::evaluation_is_due(const StepReport& report) {
-  const double ended = std::floor(report.epoch);
-  const bool epoch_ended = ended > epochs_;
-  epochs_ = ended;
+bool RunLog::evaluation_is_due(const UnloggedStep& step) const {
   if (!options_.evaluate) return false;
-  return due(report.step, options_.eval_every, options_.total_steps) ||
-         (options_.eval_each_epoch && epoch_ended);
+  return due(step.report.step, options_.eval_every, options_.total_steps) ||
+         (options_.eval_each_epoch && step.ended_epoch);
 }
 
 void RunLog::log(const MetricPoint& point) {
   writers_->metrics.append(point);
+  unlogged_.reset();  // events are made of the lines when a run goes on
   if (writers_->events) writers_->events->append(point);
 }
 
@@ -124,19 +124,35 @@ bool RunLog::save_is_due(std::int64_t step) const {
 }
 
 void RunLog::save(const TrainState& state) {
-  checkpoints_.save(state, best_);
+  checkpoints_.save(state, best_, unlogged_);
   saved_step_ = state.step;
   saved_time_ = options_.now();
   checkpoints_.prune(state.step, options_.keep_checkpoints,
                      best_ ? std::optional(best_->step) : std::nullopt);
 }
 
-void RunLog::on_step(const TrainState& state, const StepReport& report) {
+void RunLog::finish_step(const TrainState& state, const UnloggedStep& step) {
+  const StepReport& report = step.report;
+  unlogged_ = step;
   std::optional<MeanLoss> eval;
-  if (evaluation_is_due(report)) eval = evaluate(report.step);
+  if (evaluation_is_due(step)) eval = evaluate(report.step);
   log(point_of(state, report, eval));
-  if (save_is_due(report.step)) save(state);
+  // A checkpoint that is there already says that the line is still to come.
+  if (save_is_due(report.step) || saved_step_ == report.step) save(state);
   if (options_.on_step) options_.on_step(report, eval);
+}
+
+void RunLog::on_begin(const TrainState& state) {
+  if (!unlogged_) return;
+  const UnloggedStep step = *unlogged_;
+  finish_step(state, step);
+}
+
+void RunLog::on_step(const TrainState& state, const StepReport& report) {
+  const double ended = std::floor(report.epoch);
+  const bool ended_epoch = ended > epochs_;
+  epochs_ = ended;
+  finish_step(state, {report, ended_epoch});
 }
 
 void RunLog::on_failure(const TrainState& state) noexcept {

@@ -47,6 +47,8 @@ class RunLog final : public TrainObserver {
          const std::optional<CheckpointStore::Restored>& restored = std::nullopt);
   ~RunLog() override;
 
+  // What the restored step still lacks: its evaluation and its line.
+  void on_begin(const TrainState& state) override;
   void on_step(const TrainState& state, const StepReport& report) override;
   // Saves a checkpoint of the last step when it has none.
   void on_end(const TrainState& state, const TrainResult& result) override;
@@ -61,7 +63,8 @@ class RunLog final : public TrainObserver {
   struct Writers;
 
   MeanLoss evaluate(std::int64_t step);
-  bool evaluation_is_due(const StepReport& report);
+  bool evaluation_is_due(const UnloggedStep& step) const;
+  void finish_step(const TrainState& state, const UnloggedStep& step);
   void log(const MetricPoint& point);
   bool save_is_due(std::int64_t step) const;
   void save(const TrainState& state);
@@ -70,6 +73,7 @@ class RunLog final : public TrainObserver {
   CheckpointStore checkpoints_;
   std::unique_ptr<Writers> writers_;
   std::optional<BestEval> best_;
+  std::optional<UnloggedStep> unlogged_;  // the last step, until it has its line
   std::optional<std::int64_t> saved_step_, evaluated_step_;
   double epochs_ = 0;      // passes over the data that have ended
   double saved_time_ = 0;  // of the last checkpoint, else of the start; by options_.now

@@ -151,6 +151,7 @@ TrainResult train(Network& net, TrainState& state, const TrainConfig& config,
   net.set_recompute(config.activations.plan());
   net.set_dropout(chosen_dropout(config.model_dropout, net.spec().dropout));
   state.adapters.begin(total_steps);
+  or_rescue(state, observer, [&] { observer.on_begin(state); });
   if (state.step < total_steps) take_steps(net, state, config, total_steps, observer, result);
   state.adapters.begin_micro_batch(false, 0);
   or_rescue(state, observer, [&] { observer.on_end(state, result); });

@@ -54,6 +54,8 @@ struct TrainResult {
 class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
+  // Before the first step, also where none is left to do.
+  virtual void on_begin(const TrainState& state) { (void)state; }
   // Between two steps: parameters are updated, gradients are zero.
   virtual void on_step(const TrainState& state, const StepReport& report) = 0;
   virtual void on_end(const TrainState& state, const TrainResult& result) = 0;

@@ -172,7 +172,8 @@ std::optional<CheckpointStore::Restored> restore_state(const TrainSession& sessi
                      "Raise --max-steps or --epochs.");
   }
   for (const std::string& warning : restored->warnings) observer.warning(warning);
-  tell_what_is_lost(session.options.run.output, restored->step, observer);
+  const std::int64_t logged = restored->unlogged ? restored->step - 1 : restored->step;
+  tell_what_is_lost(session.options.run.output, logged, observer);
   observer.resumed(restored->step);
   return restored;
 }
