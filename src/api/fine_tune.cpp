@@ -93,9 +93,10 @@ struct MemoryRelease {
 
 FineTuneResult fine_tune(const FineTuneOptions& options, const FineTuneObserver& on_step) {
   const TrainOptions resolved = options_of(options);
-  prepare_torch(options.threads);
+  const ThreadChoice threads = prepare_torch(options.threads);
   const MemoryRelease release;
   FineTuneResult result;
+  result.warnings = threads.warnings;
   Relay relay(on_step, result);
   TrainOutcome outcome = run_training(resolved, relay);
   result.steps = outcome.steps;

@@ -108,13 +108,14 @@ struct Session::State : LoadedModel {
 
 Session::Session(const SessionOptions& options) {
   if (options.threads < 0) throw UsageError("threads must be at least 0");
-  prepare_torch(options.threads);
+  const ThreadChoice threads = prepare_torch(options.threads);
   LoadOptions load;
   load.dtype = scalar_type_of(options.compute);
   std::vector<NamedPath> named = named_paths(options);
   LoadedModel loaded = named.empty() ? load_with_adapter(options.model, options.adapter, load)
                                      : load_with_adapters(options.model, named, load);
   state_ = std::make_unique<State>(std::move(loaded), std::move(named));
+  for (const std::string& warning : threads.warnings) state_->warnings.push_back(warning);
 }
 
 Session::~Session() {

@@ -8,20 +8,31 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 
 #include "base/text_util.h"
 
 namespace svtune {
 namespace {
 
-// The first number of OMP_NUM_THREADS; 0 when there is none that OpenMP would take.
-std::int64_t omp_threads(std::string_view text) {
+constexpr std::int64_t kMostThreads = 4096;  // as of --threads
+
+// The first number of a variable of OpenMP; 0 when there is none that OpenMP would take.
+std::int64_t omp_number(std::string_view text) {
   const std::string_view first = trim(text.substr(0, text.find(',')));
   std::int64_t number = 0;
   const auto end = first.data() + first.size();
   const auto result = std::from_chars(first.data(), end, number);
-  const bool valid = result.ec == std::errc() && result.ptr == end && number > 0;
-  return valid && number <= 4096 ? number : 0;
+  if (result.ptr != end) return 0;
+  if (result.ec == std::errc::result_out_of_range && first.front() != '-') {
+    return std::numeric_limits<std::int64_t>::max();
+  }
+  return result.ec == std::errc() && number > 0 ? number : 0;
+}
+
+std::string not_followed(const std::string& variable, const std::string& text,
+                         const std::string& allowed) {
+  return variable + "=" + text + " is not followed, allowed is " + allowed;
 }
 
 std::string cores_text(double cores) {
@@ -53,9 +64,8 @@ std::filesystem::path hierarchy_of(const std::string& controllers,
 
 ThreadChoice wanted_threads(std::int64_t asked, const ThreadLimits& limits) {
   if (asked > 0) return {asked, "--threads"};
-  if (const std::int64_t wanted = omp_threads(limits.omp_num_threads); wanted > 0) {
-    return {wanted, "OMP_NUM_THREADS"};
-  }
+  const std::int64_t wanted = omp_number(limits.omp_num_threads);
+  if (wanted > 0 && wanted <= kMostThreads) return {wanted, "OMP_NUM_THREADS"};
   ThreadChoice choice{std::max<std::int64_t>(1, limits.cores), "one per core"};
   const std::string of_cores = " of " + std::to_string(limits.cores) + " cores";
   if (limits.affinity < choice.count) {
@@ -75,8 +85,19 @@ ThreadChoice wanted_threads(std::int64_t asked, const ThreadLimits& limits) {
 
 ThreadChoice choose_threads(std::int64_t asked, const ThreadLimits& limits) {
   ThreadChoice choice = wanted_threads(asked, limits);
-  const std::int64_t most = omp_threads(limits.omp_thread_limit);
+  const std::int64_t most = omp_number(limits.omp_thread_limit);
   if (most > 0 && most < choice.count) choice = {most, "OMP_THREAD_LIMIT"};
+  const std::int64_t wanted = omp_number(limits.omp_num_threads);
+  const bool usable = wanted > 0 && wanted <= kMostThreads;
+  if (asked == 0 && !limits.omp_num_threads.empty() && !usable) {
+    choice.warnings.push_back(not_followed(
+        "OMP_NUM_THREADS", limits.omp_num_threads,
+        "1 to " + std::to_string(kMostThreads) + ", alone or first in a list with commas"));
+  }
+  if (!limits.omp_thread_limit.empty() && most == 0) {
+    choice.warnings.push_back(
+        not_followed("OMP_THREAD_LIMIT", limits.omp_thread_limit, "a number from 1"));
+  }
   return choice;
 }
 

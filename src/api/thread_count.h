@@ -5,12 +5,14 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace svtune {
 
 struct ThreadChoice {
   std::int64_t count = 1;
   std::string reason;  // "one per core", "OMP_NUM_THREADS", "--threads", ...
+  std::vector<std::string> warnings = {};  // of variables that cannot be followed
 };
 
 // What speaks for a number when none is asked for.
@@ -23,9 +25,9 @@ struct ThreadLimits {
 };
 
 // `asked` > 0 is taken as it is. Else OMP_NUM_THREADS, when it is a number (or a list, whose first
-// counts) above 0; else one thread per core that affinity and quota leave, at least one. A part of
-// a core counts for none: threads that wait for each other would all wait for the throttled one.
-// OpenMP starts no more than OMP_THREAD_LIMIT, whatever is asked.
+// counts) from 1 to 4096; else one thread per core that affinity and quota leave, at least one. A
+// part of a core counts for none: threads that wait for each other would all wait for the throttled
+// one. OpenMP starts no more than OMP_THREAD_LIMIT, whatever is asked.
 ThreadChoice choose_threads(std::int64_t asked, const ThreadLimits& limits);
 
 // The machine's, the process's and its environment's.

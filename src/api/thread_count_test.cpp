@@ -12,7 +12,9 @@
 namespace svtune {
 namespace thread_count_test {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 ThreadChoice choose(std::int64_t asked, const std::string& omp, std::int64_t cores,
                     std::int64_t affinity, std::optional<double> quota = {}) {
@@ -33,6 +35,25 @@ TEST(ThreadCount, VariableOfOpenMpIsHonoured) {
   }
   for (const char* text : {"", "0", "-2", "many", "3x", "99999999999999999999"}) {
     EXPECT_EQ(choose(0, text, 8, 8).count, 8) << text;
+  }
+}
+
+TEST(ThreadCount, VariablesThatCannotBeFollowedAreTold) {
+  for (const char* text : {"0", "-2", "many", "3x", ",2", " ", "4097", "99999999999999999999"}) {
+    const ThreadChoice choice = choose(0, text, 8, 8);
+    EXPECT_EQ(choice.count, 8) << text;
+    EXPECT_THAT(choice.warnings, ElementsAre(HasSubstr(std::string("OMP_NUM_THREADS=") + text +
+                                                       " is not followed")));
+    EXPECT_THAT(choose(5, text, 8, 8).warnings, IsEmpty()) << "nobody asked for it";
+  }
+  for (const char* text : {"", "3", "4,2", "4096"}) {
+    EXPECT_THAT(choose(0, text, 8, 8).warnings, IsEmpty()) << text;
+  }
+  ThreadLimits limits{"6", 8, 8, {}, "few"};
+  EXPECT_THAT(choose_threads(1, limits).warnings, ElementsAre(HasSubstr("OMP_THREAD_LIMIT=few")));
+  for (const char* text : {"", "2", "5000", "99999999999999999999"}) {
+    limits.omp_thread_limit = text;
+    EXPECT_THAT(choose_threads(1, limits).warnings, IsEmpty()) << text;
   }
 }
 

@@ -2,9 +2,9 @@
 
 #include <vector>
 
-#include "api/prepare_torch.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
+#include "cli/shared_steps.h"
 #include "io/arithmetic.h"
 #include "io/model.h"
 
@@ -31,7 +31,7 @@ std::string row(const std::string& weights, const std::string& arithmetic,
 }  // namespace
 
 int run(const BenchOptions& options, CommandContext& context) {
-  const ThreadChoice threads = prepare_torch(options.threads);
+  const ThreadChoice threads = prepare_threads(options.threads, context);
   const Model model = load_model(options.model);
   const std::vector<ProductShape> shapes = product_shapes(model.spec());
   std::ostream& out = context.out;

@@ -2,7 +2,6 @@
 
 #include <set>
 
-#include "api/prepare_torch.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -36,7 +35,7 @@ ConversionInput load_conversion(const AdapterConversion& options, CommandContext
   }
   const std::vector<double> weights = weights_of(options, adapters);
   require_no_own_head(options.model, adapters);
-  prepare_torch(0);
+  prepare_threads(0, context);
   LoadOptions load;
   load.check_finite = true;
   std::set<std::string> told;

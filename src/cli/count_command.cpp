@@ -1,7 +1,7 @@
 #include "cli/count_command.h"
 
-#include "api/prepare_torch.h"
 #include "base/text_util.h"
+#include "cli/shared_steps.h"
 #include "cli/start_lines.h"
 #include "libtorch/prelude.h"
 #include "train/parameter_plan.h"
@@ -19,7 +19,7 @@ std::filesystem::path config_path(const std::filesystem::path& model) {
 }  // namespace
 
 int run(const CountCommandOptions& options, CommandContext& context) {
-  prepare_torch(0);
+  prepare_threads(0, context);
   const std::filesystem::path path = config_path(options.model);
   ParameterPlanOptions wanted;
   wanted.dtype = scalar_type(options.dtype);

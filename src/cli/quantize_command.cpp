@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "api/prepare_torch.h"
 #include "base/errors.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
@@ -50,7 +49,7 @@ void print_table(const QuantizeReport& report, ErrorTable errors, std::ostream& 
 }  // namespace
 
 int run(const QuantizeCommandOptions& options, CommandContext& context) {
-  prepare_torch(options.threads);
+  prepare_threads(options.threads, context);
   Model model = load_model(options.model, {std::nullopt, /*check_finite=*/true});
   for (const std::string& warning : model.warnings) context.warn(warning);
   Progress progress({.label = "quantize", .unit = "layer"});

@@ -17,6 +17,12 @@ PromptTemplate prompt_for_command(const LoadedModel& loaded, const PromptOptions
   return prompt;
 }
 
+ThreadChoice prepare_threads(std::int64_t threads, CommandContext& context) {
+  ThreadChoice choice = prepare_torch(threads);
+  for (const std::string& warning : choice.warnings) context.warn(warning);
+  return choice;
+}
+
 namespace {
 
 LoadOptions load_options(ComputeDtype dtype) {
@@ -28,7 +34,7 @@ LoadOptions load_options(ComputeDtype dtype) {
 
 LoadedModel load_told(const ModelOptions& options, const LoadOptions& load,
                       CommandContext& context) {
-  prepare_torch(options.threads);
+  prepare_threads(options.threads, context);
   LoadedModel loaded = load_with_adapter(options.model, options.adapter, load);
   for (const std::string& warning : loaded.warnings) context.warn(warning);
   return loaded;
@@ -58,7 +64,7 @@ LoadedModel load_for_command(const ServedModelOptions& options, CommandContext& 
     if (!adapters.empty()) one.adapter = adapters[0].path;
     return load_for_command(one, context);
   }
-  prepare_torch(options.threads);
+  prepare_threads(options.threads, context);
   LoadedModel loaded = load_with_adapters(options.model, adapters, load_options(options.dtype));
   for (const std::string& warning : loaded.warnings) context.warn(warning);
   return loaded;

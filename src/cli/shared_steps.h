@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "adapter_files/loaded_model.h"
+#include "api/thread_count.h"
 #include "cli/core/command.h"
 #include "io/model_options.h"
 
@@ -44,6 +45,9 @@ struct ServedModelOptions {
 // The prompt template that the options or the training name; warns when the two differ.
 PromptTemplate prompt_for_command(const LoadedModel& loaded, const PromptOptions& options,
                                   const Tokenizer& tokenizer, CommandContext& context);
+
+// prepare_torch(), with what it warns of told.
+ThreadChoice prepare_threads(std::int64_t threads, CommandContext& context);
 
 // Sets the thread count, loads, tells the loader's warnings.
 LoadedModel load_for_command(const ModelOptions& options, CommandContext& context);

@@ -6,11 +6,11 @@
 
 #include "adapter_files/adapter_file.h"
 #include "adapter_files/peft_directory.h"
-#include "api/prepare_torch.h"
 #include "base/number_text.h"
 #include "base/text_util.h"
 #include "cli/core/interrupt.h"
 #include "cli/core/progress.h"
+#include "cli/shared_steps.h"
 #include "cli/start_lines.h"
 #include "libtorch/prelude.h"
 #include "train/int8_base.h"
@@ -178,7 +178,7 @@ void show_export(const TrainOptions& options, const std::filesystem::path& adapt
 }  // namespace
 
 int run(const TrainCommandOptions& options, CommandContext& context) {
-  Terminal terminal(context, prepare_torch(options.model.threads));
+  Terminal terminal(context, prepare_threads(options.model.threads, context));
   if (options.run.dry_run) {
     rehearse_training(options, terminal);
     return 0;
