@@ -64,6 +64,7 @@ struct Seen {
   QuestionReader reader;
   EncodeStats stats;               // of their messages
   std::int64_t moved_answers = 0;  // that the output has as references
+  std::int64_t replaced = 0;       // lines with lone surrogates
 
   void count(const Json& line, const Example& example, const TokenizedExample& prompt,
              const PromptTemplate& written) {
@@ -85,6 +86,8 @@ void tell_losses(const Seen& seen, const GenerateCommandOptions& options, const 
   if (seen.stats.examples == 0) context.warn(name + ": no line with a prompt");
   if (!unused.empty()) context.warn(name + ": " + unused);
   for (const std::string& loss : message_losses(name, seen.stats)) context.warn(loss);
+  const std::string replaced = surrogates_text(name, seen.replaced, "line");
+  if (!replaced.empty()) context.warn(replaced);
   if (seen.moved_answers == 0) return;
   context.warn(name + ": the column answer of " + std::to_string(seen.moved_answers) +
                (seen.moved_answers == 1 ? " line" : " lines") +
@@ -96,7 +99,7 @@ void for_each_question(const GenerateCommandOptions& options, const LoadedModel&
                        const ExampleEncoder& encoder, Seen& seen,
                        const std::function<void(Question)>& each) {
   const std::int64_t vocab = loaded.model.spec().vocab_size;
-  for_each_json_line(*options.input, [&](std::int64_t number, Json line) {
+  seen.replaced = for_each_json_line(*options.input, [&](std::int64_t number, Json line) {
     const std::string place = line_place(*options.input, number);
     require_place_for_answer(line, place);
     const Example example = seen.reader.question(line, place);

@@ -28,8 +28,9 @@ class LineReader {
   LineReader(const ScoreOptions& options, const LoadedModel& loaded)
       : options_(options), loaded_(loaded), vocab_(loaded.model.spec().vocab_size) {}
 
-  void for_each(const std::function<void(Line line)>& each) {
-    for_each_json_line(options_.input, [&](std::int64_t number, Json value) {
+  // Returns how many of them hold lone surrogates.
+  std::int64_t for_each(const std::function<void(Line line)>& each) {
+    return for_each_json_line(options_.input, [&](std::int64_t number, Json value) {
       const std::string place = line_place(options_.input, number);
       std::vector<std::int32_t> ids = read(value, place);
       const std::int32_t adapter = loaded_.routed() ? loaded_.adapter_of(value, place) : 0;
@@ -88,7 +89,7 @@ int run(const ScoreOptions& options, CommandContext& context) {
   write_json_lines(options.output, [&](JsonLinesWriter& writer) {
     std::vector<Line> lines;
     bool some = false;
-    reader.for_each([&](Line line) {
+    const std::int64_t replaced = reader.for_each([&](Line line) {
       some = true;
       const std::int64_t number = line.number;
       lines.push_back(std::move(line));
@@ -97,7 +98,10 @@ int run(const ScoreOptions& options, CommandContext& context) {
       progress.update({.done = number});
     });
     flush(loaded, lines, options, writer);
-    if (!some) context.warn(line_source(options.input) + ": no line with a text or ids");
+    const std::string name = line_source(options.input);
+    if (!some) context.warn(name + ": no line with a text or ids");
+    const std::string text = surrogates_text(name, replaced, "line");
+    if (!text.empty()) context.warn(text);
   });
   return 0;
 }

@@ -22,10 +22,10 @@ void require_known(const std::vector<std::int32_t>& ids, const Tokenizer& tokeni
 
 }  // namespace
 
-int run(const TokenizeOptions& options) {
+int run(const TokenizeOptions& options, CommandContext& context) {
   const Tokenizer tokenizer = load_tokenizer(options.model);
   JsonLinesWriter writer(options.output);
-  for_each_json_line(options.input, [&](std::int64_t line, Json value) {
+  const auto write = [&](std::int64_t line, Json value) {
     const std::string place = line_place(options.input, line);
     if (has_value(value, "text")) {
       value["ids"] = tokenizer.encode(text_of(value, place), options.special);
@@ -35,8 +35,11 @@ int run(const TokenizeOptions& options) {
       value["text"] = tokenizer.decode(ids, !options.special);
     }
     writer.write(value);
-  });
+  };
+  const std::int64_t replaced = for_each_json_line(options.input, write);
   writer.commit();
+  const std::string text = surrogates_text(line_source(options.input), replaced, "line");
+  if (!text.empty()) context.warn(text);
   return 0;
 }
 

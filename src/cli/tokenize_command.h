@@ -39,6 +39,6 @@ struct TokenizeOptions {
   }
 };
 
-int run(const TokenizeOptions& options);
+int run(const TokenizeOptions& options, CommandContext& context);
 
 }  // namespace svtune

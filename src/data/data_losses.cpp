@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "data/labelled_store.h"
+#include "formats/json_lines.h"
 
 namespace svtune {
 namespace {
@@ -102,10 +103,8 @@ std::vector<std::string> data_losses(const ExampleStore& store, std::string_view
       losses.back() += "\n  " + name + ":" + bad.place + ": " + bad.problem;
     }
   }
-  if (const std::int64_t replaced = store.records().num_replaced(); replaced > 0) {
-    losses.push_back(name + ": " + counted(replaced, "record") +
-                     " with half a character (a lone surrogate, as \\ud83d), read as U+FFFD");
-  }
+  std::string replaced = surrogates_text(name, store.records().num_replaced(), "record");
+  if (!replaced.empty()) losses.push_back(std::move(replaced));
   const std::string unused =
       unused_columns(store.reader().column_counts(), store.encoder().prompt(), field);
   if (!unused.empty()) losses.push_back(name + ": " + unused);

@@ -26,13 +26,19 @@ void refuse_other_kinds(std::string_view start, const std::string& source) {
                   "Make lines of it, e.g. with: jq -c '.[]' FILE > NEWFILE.");
 }
 
-void handle_line(const std::string& line, std::int64_t number, const std::string& source,
-                 const std::function<void(std::int64_t, Json)>& each) {
-  if (line.find_first_not_of(" \t\r") == std::string::npos) return;
+// Returns 1 for a line with lone surrogates, else 0.
+std::int64_t handle_line(const std::string& line, std::int64_t number, const std::string& source,
+                         const std::function<void(std::int64_t, Json)>& each) {
+  if (line.find_first_not_of(" \t\r") == std::string::npos) return 0;
   const std::string place = source + ":" + std::to_string(number);
-  Json value = parse_json(line, source, {.first_line = number, .reject_duplicate_keys = true});
+  std::int64_t lone_surrogates = 0;
+  Json value = parse_json(line, source,
+                          {.first_line = number,
+                           .reject_duplicate_keys = true,
+                           .lone_surrogates = &lone_surrogates});
   if (!value.is_object()) throw FileError(place, "need a JSON object on each line");
   each(number, std::move(value));
+  return lone_surrogates > 0 ? 1 : 0;
 }
 
 }  // namespace
@@ -59,19 +65,19 @@ void require_other_file(const std::filesystem::path& output, const std::filesyst
                    "Choose another file.");
 }
 
-void for_each_json_line(const std::filesystem::path& path,
-                        const std::function<void(std::int64_t, Json)>& each) {
+std::int64_t for_each_json_line(const std::filesystem::path& path,
+                                const std::function<void(std::int64_t, Json)>& each) {
   const std::unique_ptr<ByteSource> source = open_byte_source(path);
   std::string pending;
   std::array<char, 1 << 16> buffer;
-  std::int64_t number = 0;
+  std::int64_t number = 0, replaced = 0;
   for (bool started = false;; started = true) {
     const std::size_t got = source->read(buffer);
     pending.append(buffer.data(), got);
     if (!started) refuse_other_kinds(pending, source->name());
     std::size_t begin = 0, end;
     while ((end = pending.find('\n', begin)) != std::string::npos) {
-      handle_line(pending.substr(begin, end - begin), ++number, source->name(), each);
+      replaced += handle_line(pending.substr(begin, end - begin), ++number, source->name(), each);
       begin = end + 1;
     }
     pending.erase(0, begin);
@@ -81,7 +87,13 @@ void for_each_json_line(const std::filesystem::path& path,
     }
     if (got == 0) break;
   }
-  handle_line(pending, number + 1, source->name(), each);
+  return replaced + handle_line(pending, number + 1, source->name(), each);
+}
+
+std::string surrogates_text(const std::string& name, std::int64_t count, const std::string& one) {
+  if (count == 0) return "";
+  return name + ": " + std::to_string(count) + " " + one + (count == 1 ? "" : "s") +
+         " with half a character (a lone surrogate, as \\ud83d), read as U+FFFD";
 }
 
 JsonLinesWriter::JsonLinesWriter(const std::filesystem::path& path) {

@@ -26,9 +26,14 @@ void require_other_file(const std::filesystem::path& output, const std::filesyst
                         const std::string& option);
 
 // Calls `each` with every non-empty line as an object, and its number from 1. Reads plain,
-// .gz and .zst files and "-". Throws FileError "path:line: ..." for a line that is no object.
-void for_each_json_line(const std::filesystem::path& path,
-                        const std::function<void(std::int64_t line, Json value)>& each);
+// .gz and .zst files and "-". Returns how many lines hold lone surrogates, which are read as
+// U+FFFD. Throws FileError "path:line: ..." for a line that is no object.
+std::int64_t for_each_json_line(const std::filesystem::path& path,
+                                const std::function<void(std::int64_t line, Json value)>& each);
+
+// "NAME: 2 lines with half a character (a lone surrogate, as \ud83d), read as U+FFFD", where `one`
+// is "line"; "" where there are none.
+std::string surrogates_text(const std::string& name, std::int64_t count, const std::string& one);
 
 // Writes lines to a file that appears when commit() is called, or to standard output ("-").
 class JsonLinesWriter {

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/errors.h"
 #include "base/files.h"
@@ -41,6 +43,23 @@ TEST(JsonLines, OnesWithAMarkAndBlankLinesAreRead) {
   EXPECT_EQ(said_of("a.jsonl", "\xEF\xBB\xBF{\"a\": 1}\r\n\n{\"b\": [1, 2]}"), "");
   EXPECT_EQ(said_of("a.jsonl", ""), "");
   EXPECT_THAT(said_of("a.jsonl", "{}\n[]\n"), HasSubstr("a.jsonl:2: need a JSON object"));
+}
+
+TEST(JsonLines, HalvesOfCharactersAreCountedByLines) {
+  const test::TempDirectory dir;
+  write_file_atomic(dir / "a.jsonl",
+                    "{\"a\": \"\\ud83d\", \"b\": \"\\ude42\"}\n{\"a\": \"\\ud83d\\ude42\"}\n"
+                    "{\"\\ud83d\": 1}");
+  std::vector<Json> lines;
+  const std::int64_t replaced = for_each_json_line(
+      dir / "a.jsonl", [&](std::int64_t, Json line) { lines.push_back(std::move(line)); });
+  EXPECT_EQ(replaced, 2);
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines[0]["a"], "\xEF\xBF\xBD");
+  EXPECT_EQ(surrogates_text("a.jsonl", replaced, "line"),
+            "a.jsonl: 2 lines with half a character (a lone surrogate, as \\ud83d), "
+            "read as U+FFFD");
+  EXPECT_EQ(surrogates_text("a.jsonl", 0, "line"), "");
 }
 
 }  // namespace json_lines_test

@@ -75,6 +75,18 @@ class Answers(harness.Base):
             self.refused(svtune(*arguments, source, "--columns", "input=contxt", input=text), 2,
                          "--columns input=contxt", "context")
 
+    def test_halves_of_characters_are_told(self):
+        lines = self.root / "halves.jsonl"
+        lines.write_text('{"prompt": "a\\ud83d", "text": "b"}\n{"prompt": "c", "text": "d\\ude42"}\n')
+        out = self.root / "halves-out.jsonl"
+        for command, more in (("generate", ["--max-new-tokens", 1]), ("tokenize", []), ("score", [])):
+            for source, name, text in ((lines, str(lines), None),
+                                       ("-", "standard input", lines.read_text())):
+                result = svtune(command, "--model", self.model, "--input", source,
+                                "--output", out, *more, input=text)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertEqual(result.stderr.count(f"{name}: 2 lines with half a character"), 1)
+
     def test_answers_that_prompts_bring_are_not_read(self):
         wanted = self.answers([{"prompt": "a"}])
         for answer in (None, 4, [1], [{"x": 1}], {"x": 1}):
