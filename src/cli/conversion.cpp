@@ -1,7 +1,6 @@
 #include "cli/conversion.h"
 
-#include <set>
-
+#include "base/tell_once.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -38,20 +37,15 @@ ConversionInput load_conversion(const AdapterConversion& options, CommandContext
   prepare_threads(0, context);
   LoadOptions load;
   load.check_finite = true;
-  std::set<std::string> told;
-  const auto tell = [&](const LoadedModel& loaded) {
-    for (const std::string& warning : loaded.warnings) {
-      if (told.insert(warning).second) context.warn(warning);
-    }
-  };
+  TellOnce tell([&context](const std::string& text) { context.warn(text); });
   input.loaded = load_with_adapter(options.model, std::nullopt, load);
-  tell(input.loaded);
+  tell(input.loaded.warnings);
   load.check_finite = false;  // the same weights again
   std::vector<MixPart> parts;
   for (std::size_t i = 0; i < adapters.size(); ++i) {
     input.parts.push_back(
         std::make_unique<LoadedModel>(load_with_adapter(options.model, adapters[i].path, load)));
-    tell(*input.parts.back());
+    tell(input.parts.back()->warnings);
     const std::string prompts = other_prompts_text(adapters[i], *input.parts.back()->adapter,
                                                    adapters[0], *input.parts.front()->adapter);
     if (!prompts.empty()) context.warn(prompts);

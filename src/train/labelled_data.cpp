@@ -11,6 +11,7 @@
 #include "adapter_files/adapter_head.h"
 #include "base/errors.h"
 #include "base/json.h"
+#include "base/tell_once.h"
 #include "data/image_store.h"
 #include "data/labelled_sample.h"
 #include "data/labelled_store.h"
@@ -255,15 +256,17 @@ class PartLoader {
 
   PartLoader(const TrainOptions& options, const Tokenizer* tokenizer, const ImagePlan* images,
              RunObserver& observer)
-      : options_(options), tokenizer_(tokenizer), images_(images), observer_(observer) {}
+      : options_(options),
+        tokenizer_(tokenizer),
+        images_(images),
+        observer_(observer),
+        tell_once_([&observer](const std::string& text) { observer.warning(text); }) {}
 
   Documents load(Part part, const std::optional<LabelSet>& labels) {
     const Documents loaded = images_ ? load_images(std::move(part), labels)
                                      : load_texts(std::move(part.records), labels);
     observer_.note(loaded->summary());
-    for (const std::string& loss : loaded->losses()) {
-      if (told_.insert(loss).second) observer_.warning(loss);
-    }
+    tell_once_(loaded->losses());
     return loaded;
   }
 
@@ -298,7 +301,7 @@ class PartLoader {
   const Tokenizer* tokenizer_;
   const ImagePlan* images_;
   RunObserver& observer_;
-  std::set<std::string> told_;  // what is true of both parts is told once
+  TellOnce tell_once_;
 };
 
 }  // namespace

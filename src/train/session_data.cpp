@@ -2,7 +2,6 @@
 
 #include <array>
 #include <filesystem>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "adapter_files/adapter_head.h"
 #include "base/errors.h"
 #include "base/json.h"
+#include "base/tell_once.h"
 #include "base/text_util.h"
 #include "data/data_losses.h"
 #include "data/masked_store.h"
@@ -89,12 +89,7 @@ void load_examples(TrainSession& session, const std::shared_ptr<const ExampleEnc
   const auto progress = [&observer](std::int64_t done, std::int64_t total) {
     observer.progress(RunPhase::kData, done, total);
   };
-  std::set<std::string> told;  // what is true of both parts is told once
-  const auto tell_once = [&](const std::vector<std::string>& warnings) {
-    for (const std::string& warning : warnings) {
-      if (told.insert(warning).second) observer.warning(warning);
-    }
-  };
+  TellOnce tell_once([&observer](const std::string& text) { observer.warning(text); });
   const auto read = [&](const std::filesystem::path& path) {
     const auto store = std::make_shared<ExampleStore>(path, options.reading, encoder, progress);
     tell_once(data_losses(*store));
