@@ -15,7 +15,6 @@
 #include "base/errors.h"
 #include "base/text_util.h"
 #include "io/base_tensors.h"
-#include "io/repeated_layers.h"
 #include "io/transposed_source.h"
 #include "libtorch/prelude.h"
 
@@ -222,7 +221,7 @@ LoadedAdapter load_from_peft(Model& model, const std::optional<SideFile>& side,
   }
   PeftConfig config =
       parse_peft_config(json, config_path.string(), loaded.warnings, shapes_in(weights));
-  if (layer_ranges(config.method.layer_replication) != model.layer_replication) {
+  if (config.method.layer_replication != model.layer_replication) {
     throw FileError(config_path.string(),
                     "layer_replication repeats layers of the model, which this one was not loaded "
                     "with",

@@ -8,7 +8,7 @@
 #include "adapter_files/running_names.h"
 #include "base/files.h"
 #include "base/text_util.h"
-#include "io/repeated_layers.h"
+#include "formats/layer_ranges.h"
 #include "io/transposed_source.h"
 #include "libtorch/prelude.h"
 

@@ -10,6 +10,7 @@
 
 #include "adapters/peft_keys.h"
 #include "base/json.h"
+#include "formats/layer_ranges.h"
 #include "nn/linear.h"
 
 namespace svtune {
@@ -62,8 +63,8 @@ struct PeftReading {
   // Adds what this file holds beside the method's own tensors.
   std::function<void(Linear&)> add_parts = {};
   std::function<PeftEmbedding(const std::string& module)> embedding = {};  // unset: cannot adapt it
-  Json trainable_tokens;   // trainable_token_indices as written; null when absent
-  Json layer_replication;  // [[first, end], ...], checked; null when absent
+  Json trainable_tokens;  // trainable_token_indices as written; null when absent
+  LayerRanges layer_replication;
 };
 
 // The form of a LoRA with rank `rank`, alpha = rank, and no patterns, and its factors' names.

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "data/trained_prompt.h"
+#include "formats/layer_ranges.h"
 #include "io/declared_words.h"
 #include "io/new_head.h"
 #include "models/network.h"
@@ -17,9 +18,6 @@
 namespace svtune {
 
 class StoredNames;
-
-// [first, end) of blocks of a checkpoint, one range after the other.
-using LayerRanges = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
 struct LoadOptions {
   // Compute dtype: kFloat or kBFloat16 (kDouble in tests). Default: what io/arithmetic.h chooses.

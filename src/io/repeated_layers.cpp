@@ -101,28 +101,7 @@ std::vector<std::int64_t> blocks_in(const LayerRanges& ranges, std::int64_t stor
   return blocks;
 }
 
-bool is_layer_range(const Json& json) {
-  return json.is_array() && json.size() == 2 && json[0].is_number_integer() &&
-         json[1].is_number_integer();
-}
-
 }  // namespace
-
-LayerRanges layer_ranges(const Json& json) {
-  LayerRanges ranges;
-  if (!json.is_array()) return ranges;
-  for (const Json& each : json) {
-    if (!is_layer_range(each)) return {};
-    ranges.emplace_back(each[0].get<std::int64_t>(), each[1].get<std::int64_t>());
-  }
-  return ranges;
-}
-
-Json layer_ranges_json(const LayerRanges& ranges) {
-  Json list = Json::array();
-  for (const auto& [begin, end] : ranges) list.push_back(Json::array({begin, end}));
-  return list;
-}
 
 void repeat_layers(Model& model, const LayerRanges& ranges) {
   const std::string source = (model.path / "config.json").string();

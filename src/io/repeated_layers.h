@@ -14,8 +14,4 @@ void repeat_layers(Model& model, const LayerRanges& ranges);
 // `spec` is that of the repeated ones.
 void require_repeatable(const ArchSpec& spec, const std::string& source);
 
-// Of PEFT's value [[first, end], ...]; another value gives none. And back.
-LayerRanges layer_ranges(const Json& json);
-Json layer_ranges_json(const LayerRanges& ranges);
-
 }  // namespace svtune

@@ -124,18 +124,13 @@ void check_ranges(const PeftLoraKeys& config, PeftKeys& keys) {
   if (config.dora) keys.problem("lora_bias does not go with use_dora");
 }
 
-// [[first, end], ...], or null.
-Json read_replication(PeftKeys& keys) {
+LayerRanges read_replication(PeftKeys& keys) {
   constexpr char kKey[] = "layer_replication";
   const Json* list = keys.find(kKey);
-  if (list == nullptr || *list == Json::array()) return nullptr;
-  const auto is_range = [](const Json& each) {
-    return each.is_array() && each.size() == 2 && each[0].is_number_integer() &&
-           each[1].is_number_integer();
-  };
-  if (list->is_array() && std::all_of(list->begin(), list->end(), is_range)) return *list;
-  keys.wrong(kKey, "a list of ranges [first, end]");
-  return nullptr;
+  if (list == nullptr) return {};
+  std::optional<LayerRanges> ranges = layer_ranges(*list);
+  if (!ranges) keys.wrong(kKey, "a list of ranges [first, end]");
+  return std::move(ranges).value_or(LayerRanges());
 }
 
 template <class Value>

@@ -45,8 +45,8 @@ struct PeftLoraKeys {
   // In the file's order: the first key that matches counts.
   std::vector<std::pair<std::string, std::int64_t>> rank_pattern;
   std::vector<std::pair<std::string, double>> alpha_pattern;
-  Json trainable_tokens;   // trainable_token_indices as written; null when absent
-  Json layer_replication;  // as written, checked; null when absent
+  Json trainable_tokens;  // trainable_token_indices as written; null when absent
+  LayerRanges layer_replication;
 
   // Rank and alpha of a module after the patterns.
   std::int64_t rank_of(const std::string& module) const;
