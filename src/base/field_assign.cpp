@@ -119,20 +119,31 @@ void settle_exclusions(std::vector<FieldInput>& inputs, const std::vector<FieldI
   }
 }
 
-// An empty path takes back what a file or a preset gives. Alone it is a shell's variable that is
-// not set, and the command would do without what was meant.
-void refuse_empty_paths(const std::vector<FieldInput>& inputs, const std::vector<FieldInfo>& known,
+// What an empty text of the option would be; "" where it may be one, or its kind refuses it anyhow.
+std::string empty_text(const FieldInfo& info, const std::vector<std::string>& texts) {
+  if (info.kind == FieldKind::kPath || info.path != PathHint::kAny) {
+    return std::ranges::count(texts, std::string()) > 0 ? "path" : "";
+  }
+  const bool names = info.kind == FieldKind::kString && !info.free_text &&
+                     (info.shape == FieldShape::kScalar || info.shape == FieldShape::kOptional);
+  return names && !texts.empty() && texts.back().empty() ? "text" : "";
+}
+
+// An empty path or name takes back what a file or a preset gives. Alone it is a shell's variable
+// that is not set, and the command would do without what was meant.
+void refuse_empty_texts(const std::vector<FieldInput>& inputs, const std::vector<FieldInfo>& known,
                         Problems& problems) {
   for (const FieldInput& input : inputs) {
     const FieldInfo* info = input.from_text ? find_info(known, input.name) : nullptr;
     // A required one that is empty is missing.
     if (info == nullptr || (info->required && info->shape != FieldShape::kList)) continue;
-    if (info->kind != FieldKind::kPath && info->path == PathHint::kAny) continue;
+    const std::string empty = empty_text(*info, input.texts);
+    if (empty.empty()) continue;
     const bool takes_back = std::ranges::any_of(inputs, [&](const FieldInput& other) {
       return other.name == input.name && !other.from_text;
     });
-    if (takes_back || std::ranges::count(input.texts, std::string()) == 0) continue;
-    problems.add(input.label + ": got an empty path", "Leave it out where there is none.");
+    if (takes_back) continue;
+    problems.add(input.label + ": got an empty " + empty, "Leave it out where there is none.");
   }
 }
 
@@ -237,7 +248,7 @@ void assign_fields(const FieldSource& source, const std::vector<FieldInput>& giv
                    const std::vector<FieldInfo>& known) {
   Problems problems;
   std::vector<FieldInput> inputs = given;
-  refuse_empty_paths(given, known, problems);
+  refuse_empty_texts(given, known, problems);
   settle_exclusions(inputs, known, problems);
   assign_all(source, inputs, known, problems);
   // Each goes back at most once.

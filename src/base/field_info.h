@@ -52,6 +52,7 @@ struct FieldSpec {
   std::string_view instead_of = "";  // the option that this one replaces: never both
   bool is_size = false;              // of an integer: bytes, also given as "4G" (parse_size)
   std::string_view former = "";      // name in earlier versions: refused, and this one is named
+  bool free_text = false;            // of a text: names nothing, and may be given empty
 };
 
 enum class FieldKind { kBool, kInteger, kNumber, kString, kPath, kEnum };
@@ -88,6 +89,7 @@ struct FieldInfo {
   std::string former;      // empty: none
   bool keys_are_layers = false;
   bool is_size = false;
+  bool free_text = false;
   bool selects = false;  // the option's value decides which other options exist
 };
 

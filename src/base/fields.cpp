@@ -29,6 +29,7 @@ FieldInfo FieldLister::start(const FieldSpec& spec) const {
   info.former = spec.former;
   info.keys_are_layers = spec.keys_are_layers;
   info.is_size = spec.is_size;
+  info.free_text = spec.free_text;
   if (!owner_.empty()) {
     info.owner = owner_;
     info.owner_values = {owner_value_};

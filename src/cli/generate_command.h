@@ -87,7 +87,7 @@ struct ChatCommandOptions {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     visit.group("Model", self.model);
-    visit(self.system, {.name = "system", .help = "System message"});
+    visit(self.system, {.name = "system", .help = "System message", .free_text = true});
     visit(self.chat_template,
           {.name = "chat_template",
            .help = "Chat template in place of the model's: chatml, llama2, llama3, mistral, gemma "

@@ -162,10 +162,18 @@ struct Walk {
     EXPECT_THAT(apply(both), HasSubstr("exclude each other")) << info.name;
   }
 
+  // Such as of a shell's variable that is not set. A required one would be missing.
+  void refuse_empty(const FieldInfo& info) const {
+    const bool one = info.shape == FieldShape::kScalar || info.shape == FieldShape::kOptional;
+    if (!one || info.required || info.free_text) return;
+    EXPECT_THAT(apply(Company{{info.name, ""}}), HasSubstr(field_flag(info.name) + ": "));
+  }
+
   void run() const {
     for (const FieldInfo& info : known) {
       walk(info);
       exclude(info);
+      refuse_empty(info);
     }
   }
 };

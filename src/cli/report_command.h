@@ -35,7 +35,9 @@ struct ReportOptions {
                       .positional = true,
                       .path = PathHint::kDirectory});
     visit(self.output, {.name = "output", .help = "HTML file to write", .path = PathHint::kFile});
-    visit(self.title, {.name = "title", .help = "Heading of the page; the run's name without one"});
+    visit(self.title, {.name = "title",
+                       .help = "Heading of the page; the run's name without one",
+                       .free_text = true});
     visit(self.names, {.name = "names", .help = "Names of the runs, instead of their own"});
     visit(self.answers,
           {.name = "answers",

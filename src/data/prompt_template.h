@@ -47,7 +47,10 @@ struct PromptOptions {
                       .path = PathHint::kFile,
                       .when = only_with("template", "auto|file")});
     const FieldCondition chat = only_with("template", "auto|chat") && not_with("template_file");
-    visit(self.system, {.name = "system", .help = "System message of chat prompts", .when = chat});
+    visit(self.system, {.name = "system",
+                        .help = "System message of chat prompts",
+                        .when = chat,
+                        .free_text = true});
     visit(self.chat_template,
           {.name = "chat_template",
            .help = "Chat template in place of the model's: chatml, llama2, llama3, mistral, gemma "

@@ -94,6 +94,17 @@ class Options(Refusing):
                                               "--eval-data", "", steps=1))
         self.assertEqual(result.returncode, 0, result.stderr)
 
+    def test_empty_names_are_refused_unless_they_take_something_back(self):
+        for option in ("--recipe", "--target-regex", "--model-dropout", "--date", "--base-dtype"):
+            self.refused_train(2, f"{option}: got", more=(option, ""))
+        self.refused(svtune("recipes", ""), 2, "got an empty text")
+        config = self.root / "matching.json"
+        config.write_text(json.dumps({"target_regex": "nothing", "recipe": "none"}))
+        result = svtune(*self.train_arguments(self.root / "regex-back", "--config", config,
+                                              "--recipe", "", "--target-regex", "",
+                                              "--system", "", steps=1))
+        self.assertEqual(result.returncode, 0, result.stderr)
+
     def test_a_comma_too_many_names_nothing(self):
         for flag in ("--modules-to-save", "--target-modules"):
             self.refused_train(2, f'{flag}: item 2: got ""', more=(flag, "lm_head,"))

@@ -67,7 +67,7 @@ std::string markdown_reference(const std::vector<Command>& commands) {
       "not\n"
       "apply is refused; of two that exclude each other, a flag replaces the file's. An empty "
       "path\n"
-      "takes back the file's, and is refused where there is none.\n";
+      "or name takes back the file's, and is refused where there is none.\n";
   for (const Command& command : commands) {
     out += "\n## svtune " + std::string(command.info.name) + "\n\n" +
            std::string(command.info.summary) + ".\n\n";
