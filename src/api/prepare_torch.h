@@ -8,7 +8,8 @@
 namespace svtune {
 
 // Bounds LibTorch's caches of compiled products, sets the number of threads, which it returns with
-// the reason (api/thread_count.h), and settles the vector math (libtorch/vector_math.h).
+// the reason (api/thread_count.h), and settles the vector math (libtorch/vector_math.h). Throws
+// FileError where the working directory is gone.
 ThreadChoice prepare_torch(std::int64_t threads);
 
 }  // namespace svtune

@@ -54,6 +54,29 @@ class ClosedStreams(harness.Base):
         self.refused(result, 1, "standard input")
 
 
+class LostDirectory(harness.Base):
+    """The working directory is removed while the program is in it."""
+
+    def called(self, *arguments):
+        program, *rest = command(*arguments)
+        line = 'mkdir "$1" && cd "$1" && rmdir "$1" && shift && exec "$@"'
+        return subprocess.run(["bash", "-c", line, "bash", self.root / "gone",
+                               pathlib.Path(program).resolve(), *rest],
+                              capture_output=True, text=True, timeout=harness.LIMIT)
+
+    def test_it_is_an_error_where_the_model_computes(self):
+        lines = self.root / "lost.jsonl"
+        lines.write_text('{"ids": [1, 2, 3]}\n')
+        for arguments in (self.train_arguments(self.root / "lost", steps=1),
+                          ["score", "--model", self.model, "--input", lines]):
+            self.refused(self.called(*arguments), 1, "the working directory: No such file")
+        self.assertFalse((self.root / "lost").exists())
+
+    def test_elsewhere_it_does_not_matter(self):
+        result = self.called("help")
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+
 class Restart(harness.Base):
     def settings(self, **settings):
         result = svtune("--version", env=environment(OMP_DISPLAY_ENV="VERBOSE", **settings))
