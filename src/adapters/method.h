@@ -25,6 +25,7 @@ struct LayerSite {
   const LowRankDelta* start = nullptr;
   std::int64_t file_format = 2;  // of the directory that holds an empty one's values
   bool shapes_only = false;      // an empty adapter whose values never come: nothing is decomposed
+  bool rank_given = false;       // by the user; else a method may cut its default to the layer
 };
 
 struct AdapterInit {

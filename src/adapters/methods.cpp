@@ -69,6 +69,17 @@ std::string method_name(const MethodConfig& method) {
   return std::visit([](const auto& config) { return std::string(config.kName); }, method);
 }
 
+std::optional<std::int64_t> method_cut_rank(const MethodConfig& method) {
+  return std::visit(
+      []<class Config>([[maybe_unused]] const Config& config) -> std::optional<std::int64_t> {
+        if constexpr (SpectralConfig<Config>) {
+          if (has_default_rank(config)) return spectral_plan(config).rank;
+        }
+        return std::nullopt;
+      },
+      method);
+}
+
 MethodTraits method_traits(const MethodConfig& method) {
   return std::visit(
       [](const auto& config) {

@@ -54,6 +54,10 @@ AdapterInit make_empty_method_adapter(const MethodConfig& method, const LayerSit
 
 bool method_start_exactly(MethodConfig& method, const std::vector<Linear*>& layers);
 
+// The rank of a method that cuts it to layers which have fewer triplets, where it is the default;
+// nothing for others, and not to be used where the user has named the rank.
+std::optional<std::int64_t> method_cut_rank(const MethodConfig& method);
+
 QuantizedStart<MethodConfig> method_quantized_start(const MethodConfig& method);
 void check_method_dense_start(const MethodConfig& method);
 

@@ -25,6 +25,7 @@ class Sites {
       site.cache = options.cache;
       site.file_format = options.file_format;
       site.shapes_only = options.shapes_only;
+      site.rank_given = options.rank_given;
       if (options.starts) {
         const auto start = options.starts->find(layer.name());
         if (start != options.starts->end()) site.start = &start->second;

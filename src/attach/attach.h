@@ -34,6 +34,8 @@ struct AttachOptions {
   std::int64_t file_format = 2;
   // With initialise = false: values never come, so that decompositions of loading are left out.
   bool shapes_only = false;
+  // As LayerSite::rank_given.
+  bool rank_given = false;
   // Called after each layer, never from two threads at once.
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};
   SvdCache* cache = nullptr;  // for decompositions; must outlive the call

@@ -118,12 +118,28 @@ Attached attach_saved(TrainSession& session, RunObserver& observer) {
   return adopt(session.model, std::move(loaded));
 }
 
+// A default rank that some layers are too small for.
+void tell_cut_ranks(std::int64_t rank, const StartReport& report, RunObserver& observer) {
+  std::int64_t smaller = 0, least = rank;
+  for (const AdaptedLayer& layer : report.layers) {
+    const std::int64_t most = std::min(layer.out_features, layer.in_features);
+    smaller += most < rank ? 1 : 0;
+    least = std::min(least, most);
+  }
+  if (smaller == 0) return;
+  observer.note("the default rank " + std::to_string(rank) + " is cut to what the layer has in " +
+                std::to_string(smaller) + " of " + std::to_string(report.layers.size()) +
+                " layers, the smallest has " + std::to_string(least) +
+                "; --rank sets one for all");
+}
+
 Attached attach_new(TrainSession& session, bool initialise, RunObserver& observer,
                     const std::optional<AdapterRecord>& begun) {
   AttachOptions attach_options;
   attach_options.seed = session.options.train.seed;
   attach_options.initialise = initialise;
   attach_options.shapes_only = session.options.run.dry_run;
+  attach_options.rank_given = std::ranges::count(session.options.given, std::string("rank")) > 0;
   const auto cache = session.options.run.svd_cache ? open_user_svd_cache() : nullptr;
   if (cache) attach_options.cache = &cache->svd;
   attach_options.progress = [&observer](std::int64_t done, std::int64_t total) {
@@ -139,6 +155,9 @@ Attached attach_new(TrainSession& session, bool initialise, RunObserver& observe
   }
   Attached attached = attach(session.model, start.method, start.targets, attach_options);
   attached.record.calibration = start.record;
+  if (const auto rank = method_cut_rank(start.method); rank && !attach_options.rank_given) {
+    tell_cut_ranks(*rank, attached.report, observer);
+  }
   if (!cache) return attached;
   attached.report.cached = cache->svd.found();
   for (const std::string& text : cache_warnings(*cache)) observer.warning(text);

@@ -54,6 +54,22 @@ class Training(harness.Base):
                         input='{"ids": [5, 6, 7]}\n')
         self.assertEqual(scored.returncode, 0, scored.stderr)
 
+    def test_default_ranks_are_cut_to_small_layers_and_given_ones_are_not(self):
+        run = self.root / "cut"
+        arguments = ["train", "--model", self.model, "--data", self.data, "--output", run,
+                     "--method", "pica", "--template", "alpaca", "--batch-size", 4, "--samples", 0,
+                     "--threads", 1]
+        self.refused(svtune(*arguments, "--rank", 256), 1, "rank 256 is impossible")
+        result = svtune(*arguments, "--max-steps", 1)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout.count("the default rank 256 is cut to what the layer has"), 1)
+        result = svtune("train", "--config", run / "config.json", "--resume", "--max-steps", 2)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(steps_of(run), [1, 2])
+        scored = svtune("score", "--model", self.model, "--adapter", run / "adapter",
+                        input='{"ids": [5, 6, 7]}\n')
+        self.assertEqual(scored.returncode, 0, scored.stderr)
+
     def test_all_the_other_methods_make_a_step_and_come_back(self):
         line = next(line for line in svtune("docs").stdout.splitlines()
                     if line.startswith("| `--method NAME` |"))

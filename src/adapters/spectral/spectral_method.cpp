@@ -70,7 +70,8 @@ class SharedLeaves final : public MethodState {
   SharedLeaves(const SpectralPlan& plan, std::span<const LayerSite> sites) {
     std::map<std::pair<std::string, std::vector<std::int64_t>>, at::Tensor> groups;
     for (const LayerSite& site : sites) {
-      const std::int64_t r = plan.rank == 0 ? triplets(site.base) : plan.rank;
+      const std::int64_t most = triplets(site.base);
+      const std::int64_t r = plan.rank == 0 ? most : std::min(plan.rank, most);
       const bool kinds = plan.sharing == SpectralSharing::kKind;
       const auto [group, first] = groups.try_emplace(
           {kinds ? last_part(site.name) : std::string(), spectral_leaf_shape(plan, r, site.base)});
@@ -100,6 +101,11 @@ at::Tensor scaled(const at::Tensor& vectors, const at::Tensor& S, double power,
 }
 
 }  // namespace
+
+SpectralPlan cut_to_layer(SpectralPlan plan, const LayerSite& site) {
+  plan.rank = std::min(plan.rank, triplets(site.base));
+  return plan;
+}
 
 void check_spectral_layer(const SpectralPlan& plan, const LayerSite& site) {
   const std::int64_t limit = triplets(site.base),

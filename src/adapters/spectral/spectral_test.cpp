@@ -249,5 +249,24 @@ TEST_F(Spectral, RanksThatALayerHasNotAreRefused) {
   }
 }
 
+// A rank that nobody asked for is no reason to refuse a small model.
+TEST_F(Spectral, DefaultRanksAreCutToTheLayerAndGivenOnesAreNot) {
+  const auto expect_cut = [&](const auto& config) {
+    const LayerSite site{kLayer, base_, 5};
+    check_layer(config, site);
+    EXPECT_EQ(make_adapter(config, site).report["rank"], 10) << config.kName;
+    EXPECT_EQ(make_empty_adapter(config, site).report["rank"], 10) << config.kName;
+    LayerSite given = site;
+    given.rank_given = true;
+    EXPECT_THROW(check_layer(config, given), ModelError) << config.kName;
+  };
+  expect_cut(LoraXsConfig{});
+  expect_cut(SvfitConfig{});
+  expect_cut(PicaConfig{.share_kinds = false});
+  expect_cut(MicaConfig{});
+  expect_cut(PsoftConfig{});
+  EXPECT_EQ(count(*make_layers(PicaConfig{}, base_, kLayers)[0]), 14 * 10);
+}
+
 }  // namespace spectral_test
 }  // namespace svtune
