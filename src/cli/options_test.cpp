@@ -226,6 +226,19 @@ TEST(Options, ConditionsNameOptionsAndValuesThatExist) {
   }
 }
 
+// What makes tensors is bounded where it is read, before anything of that size is made.
+TEST(Options, RanksAndCountsOfMethodsHaveALimit) {
+  int found = 0;
+  for (const FieldInfo& info : describe_fields<TrainCommandOptions>()) {
+    const bool sizes = info.name.ends_with("rank") || info.name == "numbers" ||
+                       info.name == "block_size" || info.name == "butterfly_factors";
+    if (!sizes || info.shape == FieldShape::kMap) continue;
+    ++found;
+    EXPECT_NE(check_field(info, 100000000), "") << info.owner << " " << info.name;
+  }
+  EXPECT_GT(found, 12);
+}
+
 TEST(Options, AWordOfSeveralMethodsMeansTheSameInAll) {
   const std::vector<FieldInfo> known = describe_fields<TrainCommandOptions>();
   std::map<std::string, const FieldInfo*> first;

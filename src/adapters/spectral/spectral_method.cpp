@@ -21,6 +21,9 @@
 namespace svtune {
 namespace {
 
+// Of all P of a layer, 4 GiB.
+constexpr std::int64_t kMostFixedValues = std::int64_t{1} << 30;
+
 struct Window {
   at::Tensor U, S, V;  // [out, r], [r], [in, r]
 };
@@ -108,6 +111,13 @@ SpectralPlan cut_to_layer(SpectralPlan plan, const LayerSite& site) {
 }
 
 void check_spectral_layer(const SpectralPlan& plan, const LayerSite& site) {
+  if (plan.trains == SpectralPart::kNumbers &&
+      plan.count > kMostFixedValues / std::max<std::int64_t>(1, plan.rank * plan.rank)) {
+    throw ModelError(site.name + ": " + std::to_string(plan.count) + " fixed matrices of rank " +
+                         std::to_string(plan.rank) + " hold more than " +
+                         std::to_string(kMostFixedValues) + " values",
+                     "Lower --numbers or --rank.");
+  }
   const std::int64_t limit = triplets(site.base),
                      least = plan.trains == SpectralPart::kRotation ? 2 : 1;
   if (plan.rank == 0 || (plan.rank >= least && plan.rank <= limit)) return;

@@ -249,6 +249,17 @@ TEST_F(Spectral, RanksThatALayerHasNotAreRefused) {
   }
 }
 
+TEST_F(Spectral, FixedMatricesThatNoMemoryHoldsAreRefusedBeforeTheyAreDrawn) {
+  const BaseWeight base(at::zeros({1024, 1024}));
+  try {
+    check_layer(TinyloraConfig{.rank = 1024, .numbers = 65536}, LayerSite{kLayer, base, 5});
+    FAIL() << "accepted";
+  } catch (const ModelError& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr(kLayer), HasSubstr("65536 fixed matrices")));
+  }
+  check_layer(TinyloraConfig{.rank = 1024, .numbers = 1024}, LayerSite{kLayer, base, 5});
+}
+
 // A rank that nobody asked for is no reason to refuse a small model.
 TEST_F(Spectral, DefaultRanksAreCutToTheLayerAndGivenOnesAreNot) {
   const auto expect_cut = [&](const auto& config) {

@@ -48,6 +48,11 @@ std::optional<PeftReading<TinyloraConfig>> read_peft(PeftKeys& keys,
   if (!(config.dropout >= 0 && config.dropout < 1)) {
     keys.wrong("tinylora_dropout", "at least 0 and below 1");
   }
+  // The fixed matrices are made before any tensor of the file is read.
+  const auto fixed = keys.stored_shape("tinylora_P");
+  if (fixed && !fixed->empty() && fixed->front() != config.numbers) {
+    keys.wrong("u", std::to_string(fixed->front()) + ", the number of matrices in tinylora_P");
+  }
   const double tying = read_tying(keys);
   if (tying == 1) config.tie = TinyloraTie::kAll;
   if (!keys.boolean_or("save_projection", true)) {

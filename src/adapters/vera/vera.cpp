@@ -1,6 +1,7 @@
 #include "adapters/vera/vera.h"
 
 #include <algorithm>
+#include <string>
 
 #include "adapters/vera/vera_adapter.h"
 #include "adapters/vera/vera_projection.h"
@@ -28,6 +29,11 @@ VeraConfig vera_of_keys(PeftKeys& keys) {
     }
   }
   keys.ignore({"init_weights"});  // how the vectors started
+  // The shared matrices are made before any tensor of the file is read.
+  const auto trained = keys.stored_shape("vera_lambda_d");
+  if (trained && trained->size() == 1 && trained->front() != config.rank) {
+    keys.wrong("r", std::to_string(trained->front()) + ", the length of vera_lambda_d in the file");
+  }
   return config;
 }
 

@@ -2,9 +2,12 @@
 // suite has the rest.
 #include "adapters/vera/vera.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "adapters/tinylora/tinylora.h"
 #include "adapters/vera/vera_adapter.h"
+#include "base/errors.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -108,6 +111,34 @@ TEST_F(VeraLayers, DropoutActsOnTheBranchAlone) {
   const at::Tensor with = init.adapter->forward(x, bases_[0]).detach();
   init.adapter->begin_micro_batch(false, 0);
   EXPECT_GT((with - init.adapter->forward(x, bases_[0]).detach()).abs().max().item<double>(), 1e-2);
+}
+
+// What is wrong with a file of PEFT whose trained tensors have these shapes.
+template <class Config>
+std::string problem_of(const Json& json, const std::vector<std::int64_t>& shape) {
+  std::vector<std::string> warnings;
+  PeftKeys keys(json, "adapter_config.json", warnings, [&](const std::string&) { return shape; });
+  keys.ignore({"peft_type"});
+  EXPECT_TRUE(read_peft(keys, std::type_identity<Config>{}).has_value());
+  try {
+    keys.finish();
+  } catch (const FileError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+// Sizes of files are compared before tensors of them are made.
+TEST(PeftFiles, SizesThatTheWeightsBelieAreRefused) {
+  using ::testing::HasSubstr;
+  Json vera = {{"peft_type", "VERA"}, {"r", 100000000}};
+  EXPECT_THAT(problem_of<VeraConfig>(vera, {8}), HasSubstr("r must be 8, the length"));
+  vera["r"] = 8;
+  EXPECT_EQ(problem_of<VeraConfig>(vera, {8}), "");
+  Json tiny = {{"peft_type", "TINYLORA"}, {"r", 2}, {"u", 100000000}};
+  EXPECT_THAT(problem_of<TinyloraConfig>(tiny, {64, 2, 2}), HasSubstr("u must be 64, the number"));
+  tiny["u"] = 64;
+  EXPECT_EQ(problem_of<TinyloraConfig>(tiny, {64, 2, 2}), "");
 }
 
 }  // namespace vera_test
