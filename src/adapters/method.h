@@ -49,6 +49,9 @@ struct MethodTraits {
   bool constant_in_backward = false;
   // The start is near the base model and not at it, as the method's paper has it.
   bool moves_start = false;
+  // The cheapest products of some layers start at the base but for rounding, and start_exactly()
+  // has others.
+  bool starts_near = false;
 };
 
 // A method is a config struct with
@@ -62,8 +65,8 @@ struct MethodTraits {
 //   [MethodTraits traits(const Config&);]                              // all false
 //   [void check_layer(const Config&, const LayerSite&);]               // before any work
 //   [std::unique_ptr<MethodState> make_state(const Config&, std::span<const LayerSite>);]   // none
-// Of a method whose cheapest products start near the base only, for the case that it is too far:
-// changes `config` and its adapters to products that start at it exactly; false where they do.
+// Of a method that starts_near, for layers where that is too far: changes `config` and the adapters
+// of these layers to products that start at the base exactly; false where all of them do.
 //   [bool start_exactly(Config& config, const std::vector<Linear*>&);]                      //
 //   false
 // A base that the run quantises for itself (adapters/quantized_start.h):

@@ -97,14 +97,16 @@ void check_exclusions(const std::vector<std::string>& names, const TargetOptions
   if (!found) refuse("exclude_regex", *options.exclude_regex, "no module", names);
 }
 
-// The keys of rank_pattern and its like, of whatever method has them.
+// The keys of rank_pattern and its like and lists of layers, of whatever method has them.
 void check_patterns(const MethodConfig& method, const std::vector<std::string>& adapted) {
   MethodConfig copy = method;
   const std::vector<Field> fields =
       std::visit([](auto& config) { return list_fields(config); }, copy);
   for (const Field& field : fields) {
     if (!field.info.keys_are_layers) continue;
-    for (const auto& [key, value] : field.info.value.items()) {
+    const bool list = field.info.shape == FieldShape::kList;
+    for (const auto& [place, value] : field.info.value.items()) {
+      const std::string key = list ? value.get<std::string>() : place;
       const bool found = std::ranges::any_of(
           adapted, [&](const std::string& name) { return matches_pattern_key(key, name); });
       if (!found) refuse(field.info.name, key, "no adapted layer", adapted);

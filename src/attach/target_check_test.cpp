@@ -87,6 +87,9 @@ TEST_F(TargetCheck, EveryKeyOfAPatternMustMatchAnAdaptedLayer) {
   EXPECT_THAT(error_of(targets, ranks("q_poj")), HasSubstr("Did you mean q_proj?"));
   const PissaConfig pissa{.low_rank = {.alpha_pattern = {{"layers.9.self_attn.q_proj", 32.0}}}};
   EXPECT_THAT(error_of(targets, pissa), HasSubstr("alpha_pattern \"layers.9.self_attn.q_proj\""));
+  EXPECT_EQ(error_of(targets, SvftConfig{.delta_layers = {"0.self_attn.q_proj", "q_proj"}}), "");
+  EXPECT_THAT(error_of(targets, SvftConfig{.delta_layers = {"q_proj", "v_proj"}}),
+              HasSubstr("delta_layers \"v_proj\" matches no adapted layer"));
 }
 
 TEST_F(TargetCheck, BiasesAndTiedWeightsMustExist) {

@@ -47,8 +47,9 @@ struct FieldSpec {
   bool required = false;             // may not stay empty
   bool positional = false;           // given without its flag's name
   PathHint path = PathHint::kAny;
-  FieldCondition when = {};          // given where this does not hold, the option is refused
-  bool keys_are_layers = false;      // of a map: patterns of layer names, each to match one
+  FieldCondition when = {};  // given where this does not hold, the option is refused
+  // Of a map, or what a list holds: patterns of layer names, each to match one.
+  bool keys_are_layers = false;
   std::string_view instead_of = "";  // the option that this one replaces: never both
   bool is_size = false;              // of an integer: bytes, also given as "4G" (parse_size)
   std::string_view former = "";      // name in earlier versions: refused, and this one is named

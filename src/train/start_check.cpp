@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/errors.h"
 #include "base/number_text.h"
@@ -12,15 +13,18 @@ namespace svtune {
 
 std::vector<Batch> start_documents(BatchSource& source, std::int64_t tokens) {
   std::vector<Batch> documents;
+  std::int64_t seen = 0, held = 0;
   source.rewind();
-  while (documents.empty()) {
+  while (documents.empty() || (seen < tokens && source.epoch() < 1)) {
     const std::optional<Batch> batch = source.next();
     if (!batch) break;
-    documents = split_documents(*batch);
-    std::erase_if(documents, [](const Batch& each) { return each.num_supervised() == 0; });
+    for (Batch& each : split_documents(*batch)) {
+      if (each.num_supervised() == 0) continue;
+      seen += each.num_tokens();
+      documents.push_back(std::move(each));
+    }
   }
   std::ranges::stable_sort(documents, {}, &Batch::num_tokens);
-  std::int64_t held = 0;
   const auto enough = std::ranges::find_if(documents, [&](const Batch& each) {
     const bool reached = held >= tokens;
     held += each.num_tokens();
@@ -49,40 +53,28 @@ at::Tensor losses_of(Network& net, const Batch& batch) {
 
 }  // namespace
 
-at::Tensor start_losses(Network& net, const AdapterSet* adapters, std::span<const Batch> batches) {
+double start_loss(Network& net, const AdapterSet* adapters, std::span<const Batch> batches) {
   if (adapters != nullptr) adapters->begin_micro_batch(false, 0);
   std::vector<at::Tensor> parts;
   for (const Batch& batch : batches) parts.push_back(losses_of(net, batch));
-  at::Tensor losses = at::cat(parts);
-  const double loss = losses.mean().item<double>();
+  const double loss = at::cat(parts).mean().item<double>();
   if (!std::isfinite(loss)) {
     throw RunError(
         std::string(adapters == nullptr ? "the base model's loss" : "the loss before step 1") +
             " is " + fixed(loss, 6),
         "the weights hold NaN or infinity, or overflow in this dtype; try --dtype fp32");
   }
-  return losses;
+  return loss;
 }
 
-double start_loss(Network& net, const AdapterSet* adapters, std::span<const Batch> batches) {
-  return start_losses(net, adapters, batches).mean().item<double>();
-}
-
-bool starts_near(const at::Tensor& base, const at::Tensor& adapted, double tolerance) {
-  const at::Tensor differences = adapted - base;
-  const double mean = std::abs(differences.mean().item<double>());
-  const double allowed = tolerance * std::abs(base.mean().item<double>());
-  if (mean <= allowed) return true;
-  if (differences.numel() < 2) return false;
-  const double error =
-      std::sqrt(differences.var().item<double>() / static_cast<double>(differences.numel()));
-  return mean <= allowed + 2 * error;
+bool starts_near(double base_loss, double adapted_loss, double tolerance) {
+  return std::abs(adapted_loss - base_loss) <= tolerance * std::abs(base_loss);
 }
 
 void check_start(double base_loss, double adapted_loss, const std::string& method,
                  double tolerance) {
+  if (starts_near(base_loss, adapted_loss, tolerance)) return;
   const double difference = std::abs(adapted_loss - base_loss);
-  if (difference <= tolerance * std::abs(base_loss)) return;
   throw RunError(method + " must start where the base model stands, but the base model's loss is " +
                      fixed(base_loss, 6) + ", the loss before step 1 is " + fixed(adapted_loss, 6) +
                      " (difference " + scientific(difference, 2) + ", allowed " +

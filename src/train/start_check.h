@@ -12,25 +12,25 @@
 
 namespace svtune {
 
-// The shortest documents of the first micro-batch with something supervised, each a batch of its
-// own: as few as hold `tokens` tokens. Enough to see a start that went wrong, and cheap beside a
-// step. The source is rewound before and after. Throws RunError when no token is supervised.
-std::vector<Batch> start_documents(BatchSource& source, std::int64_t tokens = 96);
+// Enough to see a start that went wrong, and cheap beside a step.
+inline constexpr std::int64_t kStartTokens = 96;
+// Products that round otherwise scatter the losses of tokens, in bf16 by a twentieth (as bf16
+// itself does beside fp32): the mean of so many is known to kStartTolerance.
+inline constexpr std::int64_t kScatteredStartTokens = 4096;
 
-// Nats of each supervised token of `batches`, [n] fp64; no gradient, no dropout. Throws RunError
-// when their mean is not finite: the weights or the data are broken. `adapters` may be null.
-at::Tensor start_losses(Network& net, const AdapterSet* adapters, std::span<const Batch> batches);
+// The shortest supervised documents, each a batch of its own, of as many micro-batches as are
+// needed to hold `tokens` tokens, or of one pass over the data where that is shorter; as few
+// documents as hold them. The source is rewound before and after. Throws RunError when no token is
+// supervised.
+std::vector<Batch> start_documents(BatchSource& source, std::int64_t tokens = kStartTokens);
 
-// Their mean.
+// Nats of the supervised tokens of `batches`, on average; no gradient, no dropout. Throws RunError
+// when that is not finite: the weights or the data are broken. `adapters` may be null.
 double start_loss(Network& net, const AdapterSet* adapters, std::span<const Batch> batches);
 
 inline constexpr double kStartTolerance = 1e-3;  // relative
 
-// Whether the mean of `adapted` is that of `base` but for the tolerance and, since products that
-// round otherwise scatter the losses of tokens (by 4e-3 of the mean of 100 in bf16, as bf16 itself
-// does beside fp32), two standard errors of their differences.
-bool starts_near(const at::Tensor& base, const at::Tensor& adapted,
-                 double tolerance = kStartTolerance);
+bool starts_near(double base_loss, double adapted_loss, double tolerance = kStartTolerance);
 // Throws RunError with both values and an explanation when they differ by more.
 void check_start(double base_loss, double adapted_loss, const std::string& method,
                  double tolerance = kStartTolerance);

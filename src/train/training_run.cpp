@@ -26,6 +26,7 @@
 #include "train/session_memory.h"
 #include "train/shape_check.h"
 #include "train/start_check.h"
+#include "train/start_products.h"
 
 namespace svtune {
 namespace {
@@ -53,41 +54,47 @@ TrainOptions with_chosen_blocks(TrainOptions options, const TrainConfig& chosen)
   return options;
 }
 
-// Whether the method's products start near the base, and it has others that start there exactly.
-bool only_starts_near(MethodConfig method) { return method_start_exactly(method, {}); }
-
-// Takes the products that start at the base exactly, which is remembered with the adapters.
-void take_exact_products(TrainSession& session, Attached& attached, double base_loss, double loss,
-                         RunObserver& observer) {
-  method_start_exactly(attached.record.method, attached.adapters.layers);
-  const MemoryChoice memory = choose_memory(session, attached);
-  observer.note("the cheapest products of " + attached.report.method + " start at a loss of " +
-                fixed(loss, 6) + ", the base model's is " + fixed(base_loss, 6) +
-                ": products keep the base's weights, peak memory (predicted) " +
-                format_bytes(memory.forecast.total()) +
-                (memory.text.empty() ? "" : "; " + memory.text));
-  check_memory(memory.forecast, available_memory(), process_memory().resident);
+// A quantised base, a trained adapter and some methods promise no equality.
+bool promises_start(const TrainSession& session, const MethodTraits& method) {
+  return !session.start_adapter && !session.options.model.base_dtype && !method.moves_start;
 }
 
-// `base` are the base model's losses on `documents`.
+std::int64_t start_tokens(const TrainSession& session) {
+  const MethodTraits method = method_traits(session.options.method);
+  const bool scattered = promises_start(session, method) && method.starts_near &&
+                         at::elementSize(session.model.dtype()) == 2;
+  return scattered ? kScatteredStartTokens : kStartTokens;
+}
+
+// Loss with the products that each layer starts with; which they are is kept with the adapters.
+double settle_products(TrainSession& session, Attached& attached,
+                       const std::vector<Batch>& documents, double base_loss,
+                       RunObserver& observer) {
+  const SettledStart start = settle_start(*session.model.net, attached, documents, base_loss);
+  if (start.exact == 0) return start.loss;
+  const MemoryChoice memory = choose_memory(session, attached);
+  observer.note("products of " + std::to_string(start.exact) + " of " +
+                std::to_string(attached.adapters.layers.size()) +
+                " layers keep the base's weights: the cheapest ones of " + attached.report.method +
+                " miss a layer's output by up to " + percent(start.worst_error, 1) +
+                " and start at a loss of " + fixed(start.cheapest_loss, 6) +
+                "; peak memory (predicted) " + format_bytes(memory.forecast.total()) +
+                (memory.text.empty() ? "" : "; " + memory.text));
+  check_memory(memory.forecast, available_memory(), process_memory().resident);
+  return start.loss;
+}
+
+// `base_loss` is the base model's on `documents`.
 void verify_start(TrainSession& session, Attached& attached, const std::vector<Batch>& documents,
-                  const at::Tensor& base, RunObserver& observer) {
-  const auto mean = [](const at::Tensor& losses) { return losses.mean().item<double>(); };
-  const bool quantized = session.options.model.base_dtype.has_value();
-  // A quantised base, a trained adapter and some methods promise no equality.
-  const bool promised =
-      !session.start_adapter && !quantized && !method_traits(attached.record.method).moves_start;
-  at::Tensor losses = start_losses(*session.model.net, &attached.adapters, documents);
-  bool exact = promised;
-  if (promised && only_starts_near(attached.record.method)) {
-    exact = !starts_near(base, losses);
-    if (exact) {
-      take_exact_products(session, attached, mean(base), mean(losses), observer);
-      losses = start_losses(*session.model.net, &attached.adapters, documents);
-    }
-  }
-  observer.start_checked({mean(base), mean(losses), attached.report.method, quantized});
-  if (exact) check_start(mean(base), mean(losses), attached.report.method);
+                  double base_loss, RunObserver& observer) {
+  const MethodTraits method = method_traits(attached.record.method);
+  const bool promised = promises_start(session, method);
+  const double loss = promised && method.starts_near
+                          ? settle_products(session, attached, documents, base_loss, observer)
+                          : start_loss(*session.model.net, &attached.adapters, documents);
+  observer.start_checked(
+      {base_loss, loss, attached.report.method, session.options.model.base_dtype.has_value()});
+  if (promised) check_start(base_loss, loss, attached.report.method);
 }
 
 RunLogOptions log_options(TrainSession& session, const Attached& attached,
@@ -192,8 +199,7 @@ Trained train_steps(TrainSession& session, const Attached& attached, TrainState&
 // What is asked of the base alone; nothing where a run goes on.
 struct BaseAnswers {
   std::vector<Batch> documents;
-  at::Tensor losses;  // [M] fp64, nats of each supervised token of `documents`
-  std::optional<double> loss;
+  std::optional<double> loss;  // on `documents`
   std::vector<ReportSample> samples;
 };
 
@@ -202,9 +208,8 @@ BaseAnswers ask_base(TrainSession& session, RunObserver& observer) {
   // What the base alone needs is checked before its loss is computed.
   check_memory(forecast_memory(session, {}), available_memory(), process_memory().resident);
   BaseAnswers base;
-  base.documents = start_documents(*session.batches);
-  base.losses = start_losses(*session.model.net, nullptr, base.documents);
-  base.loss = base.losses.mean().item<double>();
+  base.documents = start_documents(*session.batches, start_tokens(session));
+  base.loss = start_loss(*session.model.net, nullptr, base.documents);
   if (!session.start_adapter) answer_samples(session, kAnswerBefore, base.samples, observer);
   return base;
 }
@@ -269,7 +274,7 @@ TrainOutcome run_training(const TrainOptions& given, RunObserver& observer) {
   const RunPlan plan = plan_of(session, attached);
   observer.planned(plan);
   check_memory(plan.memory, available_memory(), process_memory().resident);
-  if (base.loss) verify_start(session, attached, base.documents, base.losses, observer);
+  if (base.loss) verify_start(session, attached, base.documents, *base.loss, observer);
   const std::optional<Int8Losses> int8 = enter_int8(session, attached, !restart, observer);
   release_unread_weights(session);
   std::optional<TrainState> state(std::in_place, attached.adapters, *session.batches,

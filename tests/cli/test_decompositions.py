@@ -164,7 +164,7 @@ class FactoredSvft(harness.Base):
         super().setUpClass()
         cls.ordinary = cls.model, cls.data
         cls.model = fixture.write_model(cls.root / "cancelling", tensors=cancelling_tensors())
-        # The same word over and over: tokens are off alike, and their mean is no scatter.
+        # The same word over and over: tokens are off alike, and their mean shows it.
         cls.data = cls.root / "words.jsonl"
         cls.data.write_text("".join(
             json.dumps({"query": "b", "response": "a" * length}) + "\n"
@@ -181,16 +181,20 @@ class FactoredSvft(harness.Base):
         base, adapted = line.split("base model ")[1].split(", svft ")
         record = json.loads((self.root / name / "adapter" / "svtune.json").read_text())
         shown = result.stdout + result.stderr
-        return float(base), float(adapted), record["options"]["product"], shown
+        return float(base), float(adapted), record["options"]["delta_layers"], shown
 
-    KEPT = "products keep the base's weights"
+    KEPT = "layers keep the base's weights"
+    BAD = "model.layers.0.self_attn.v_proj"
 
-    def test_products_of_rounded_factors_give_way_where_the_loss_moves(self):
-        base, adapted, product, shown = self.started("moved", "--dtype", "bf16")
-        self.assertIn(self.KEPT, shown)
-        self.assertEqual((adapted, product), (base, "delta"))
+    def test_layers_whose_rounded_factors_move_the_loss_keep_the_base(self):
+        base, adapted, kept, shown = self.started("moved", "--dtype", "bf16")
+        self.assertIn(f"products of {len(kept)} of 14 {self.KEPT}", shown)
+        self.assertEqual(kept[0], self.BAD)
+        self.assertLess(len(kept), 14)
+        self.assertAlmostEqual(adapted, base, delta=1e-3 * base)
         # The same from the first on, to the bit, in the adapter and in what follows from it.
-        self.started("asked", "--dtype", "bf16", "--product", "delta")
+        *_, shown = self.started("asked", "--dtype", "bf16", "--delta-layers", ",".join(kept))
+        self.assertNotIn(self.KEPT, shown)
         self.same_files(self.root / "moved" / "adapter", self.root / "asked" / "adapter")
         losses = [svtune("eval", "--model", self.model, "--data", self.data, "--template", "alpaca",
                          "--adapter", self.root / name / "adapter", "--dtype", "bf16").stdout
@@ -211,10 +215,15 @@ class FactoredSvft(harness.Base):
     def test_elsewhere_they_stay(self):
         for name, dtype, source in (("wide", "fp32", None), ("ordinary", "bf16", self.ordinary)):
             with self.subTest(name):
-                base, adapted, product, shown = self.started(name, "--dtype", dtype, source=source)
+                base, adapted, kept, shown = self.started(name, "--dtype", dtype, source=source)
                 self.assertNotIn(self.KEPT, shown)
-                self.assertEqual(product, "auto")
-                self.assertAlmostEqual(adapted, base, delta=5e-3 * base)
+                self.assertEqual(kept, [])
+                self.assertAlmostEqual(adapted, base, delta=1e-3 * base)
+
+    def test_all_layers_keep_the_base_where_that_is_asked(self):
+        base, adapted, kept, shown = self.started("delta", "--dtype", "bf16", "--product", "delta")
+        self.assertNotIn(self.KEPT, shown)
+        self.assertEqual((adapted, kept), (base, []))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ TEST_P(Contract, StartsAtTheBaseModelInBf16) {
   const Attached attached = attach_to(model);
   double loss = loss_of(model).item<double>();
   MethodConfig method = GetParam().method;
-  // A training run does the same.
+  // A training run does the same with as few layers as it takes.
   if (std::abs(loss - expected) > 1e-3 * std::abs(expected) &&
       method_start_exactly(method, attached.adapters.layers)) {
     loss = loss_of(model).item<double>();

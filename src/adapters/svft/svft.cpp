@@ -5,6 +5,7 @@
 #include <string>
 
 #include "adapters/decomposed_weight.h"
+#include "adapters/module_match.h"
 #include "adapters/svft/positions.h"
 #include "adapters/svft/svft_adapter.h"
 #include "base/errors.h"
@@ -118,13 +119,20 @@ void report_decomposition(const Decomposition& decomposition, Json& report) {
   report["captured_energy"] = decomposition.certificate->captured_energy;
 }
 
+bool keeps_base(const SvftConfig& config, const std::string& layer) {
+  return config.product == SvftProduct::kDelta ||
+         std::ranges::any_of(config.delta_layers, [&](const std::string& pattern) {
+           return matches_pattern_key(pattern, layer);
+         });
+}
+
 AdapterInit finish(const SvftConfig& config, const LayerSite& site, SvftSetup setup,
                    const Decomposition* decomposition) {
   setup.layer = site.name;
   setup.gate = config.gate;
   setup.store_basis = stores_basis(config);
   setup.store_positions = stores_positions(config, site);
-  if (config.product == SvftProduct::kDelta) setup.form = SvftForm::kDelta;
+  if (keeps_base(config, site.name)) setup.form = SvftForm::kDelta;
   if (!setup.values_follow) setup.whole = stands_for(setup.basis, site.base);
   AdapterInit init;
   init.report["directions"] = setup.basis.Uh.out_features();
@@ -183,20 +191,25 @@ void check_layer(const SvftConfig& config, const LayerSite& site) {
 }
 
 bool start_exactly(SvftConfig& config, const std::vector<Linear*>& layers) {
-  // A truncated basis has W in its products.
-  if (config.product == SvftProduct::kDelta || config.basis_rank != 0) return false;
-  config.product = SvftProduct::kDelta;
+  bool changed = false;
   for (Linear* layer : layers) {
-    if (auto* adapter = dynamic_cast<SvftAdapter*>(layer->adapter())) adapter->keep_base();
+    auto* adapter = dynamic_cast<SvftAdapter*>(layer->adapter());
+    if (adapter == nullptr || !adapter->keep_base()) continue;
+    config.delta_layers.push_back(layer->name());
+    changed = true;
   }
-  return true;
+  return changed;
 }
 
 std::int64_t svft_count(const SvftConfig& config, std::int64_t n) {
   return banded_count(n, config.pattern == SvftPattern::kPlain ? 0 : config.bandwidth);
 }
 
-MethodTraits traits(const SvftConfig& config) { return {.compact_files = !stores_basis(config)}; }
+MethodTraits traits(const SvftConfig& config) {
+  // A truncated basis has W in its products.
+  const bool factors_alone = config.product != SvftProduct::kDelta && config.basis_rank == 0;
+  return {.compact_files = !stores_basis(config), .starts_near = factors_alone};
+}
 
 AdapterInit make_adapter(const SvftConfig& config, const LayerSite& site) {
   const at::NoGradGuard no_grad;

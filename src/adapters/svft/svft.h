@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -49,8 +50,8 @@ constexpr std::span<const EnumName<SvftBasisDtype>> enum_names(SvftBasisDtype) {
 enum class SvftProduct { kCheapest, kDelta };
 inline constexpr EnumName<SvftProduct> kSvftProductNames[] = {
     {SvftProduct::kCheapest, "auto",
-     "U and V alone where they give W back to rounding and the model starts at the base's loss, "
-     "else as delta"},
+     "U and V alone in the layers where they give W back to rounding and the start stays at the "
+     "base's, else as delta"},
     {SvftProduct::kDelta, "delta", "W with the update beside it: starts at the model exactly"},
 };
 constexpr std::span<const EnumName<SvftProduct>> enum_names(SvftProduct) {
@@ -68,6 +69,7 @@ struct SvftConfig {
   SvftBasisStorage basis = SvftBasisStorage::kRecompute;
   SvftBasisDtype basis_dtype = SvftBasisDtype::kProducts;
   SvftProduct product = SvftProduct::kCheapest;
+  std::vector<std::string> delta_layers = {};
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
@@ -90,13 +92,20 @@ struct SvftConfig {
     visit(self.product, {.name = "product",
                          .help = "What a layer's product is computed from",
                          .when = not_with("basis_rank")});
+    visit(
+        self.delta_layers,
+        {.name = "delta_layers",
+         .help = "Layers whose product is that of delta, by what their names end like; those that "
+                 "would start too far from the base come to them",
+         .when = only_with("product", "auto") && not_with("basis_rank"),
+         .keys_are_layers = true});
   }
   bool operator==(const SvftConfig&) const = default;
 };
 
 MethodTraits traits(const SvftConfig& config);
 
-// Keeps W in the products of the layers, as `product` delta does; false where it was so already.
+// Keeps W in the products of the layers, which become `delta_layers`; false where it was so in all.
 bool start_exactly(SvftConfig& config, const std::vector<Linear*>& layers);
 
 // Trained entries of M in a layer with n singular directions, without a gate.

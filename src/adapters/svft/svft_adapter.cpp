@@ -202,9 +202,12 @@ SvftForm SvftAdapter::form_for(std::int64_t tokens, bool training) const {
                        setup_.whole.value_or(basis.sigma.defined()), dense_.defined());
 }
 
-void SvftAdapter::keep_base() {
+bool SvftAdapter::keep_base() {
+  const bool factors_alone = setup_.whole.value_or(setup_.basis.sigma.defined());
+  if (setup_.form == SvftForm::kDelta || !factors_alone) return false;
   setup_.form = SvftForm::kDelta;
   dense_ = at::Tensor();
+  return true;
 }
 
 at::Tensor SvftAdapter::forward(const at::Tensor& x, const BaseWeight& base) {

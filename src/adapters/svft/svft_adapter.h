@@ -68,8 +68,8 @@ class SvftAdapter final : public Adapter {
   // basis is not the one that the loaded values belong to.
   void refresh(const BaseWeight& base) override;
 
-  // From here on W stays in the product, which starts at it exactly.
-  void keep_base();
+  // From here on W stays in the product, which starts at it exactly; false where it did already.
+  bool keep_base();
 
   std::int64_t count() const { return M_.size(0); }
 

@@ -11,6 +11,7 @@
 #include "adapters/svft/svft_adapter.h"
 #include "base/errors.h"
 #include "libtorch/prelude.h"
+#include "nn/linear.h"
 
 namespace svtune {
 namespace svft_test {
@@ -111,6 +112,35 @@ TEST(Svft, ReadsTheBaseWhereItsFactorsDoNotStandForIt) {
   EXPECT_TRUE(adapter->memory(64).reads_base);
   const at::Tensor x = seeded({7, 60}, 3).to(at::kBFloat16);
   EXPECT_TRUE(adapter->forward(x, base).equal(base.matmul(x)));
+}
+
+// What start_exactly() finds for one layer is what an adapter is loaded with again.
+TEST(Svft, LayersThatAreNamedReadTheBase) {
+  const BaseWeight base((seeded({90, 60}, 2) * 0.1).to(at::kBFloat16));
+  const at::Tensor x = seeded({7, 60}, 3).to(at::kBFloat16);
+  SvftConfig config = config_of(SvftPattern::kBanded, 3);
+  Linear first(kLayer, base), second("model.layers.4.mlp.up_proj", base);
+  for (Linear* layer : {&first, &second}) layer->attach(made(config, base));
+  EXPECT_TRUE(traits(config).starts_near);
+  EXPECT_FALSE(start_exactly(config, {}));
+  EXPECT_TRUE(start_exactly(config, {&first}));
+  EXPECT_FALSE(start_exactly(config, {&first}));
+  EXPECT_THAT(config.delta_layers, ::testing::ElementsAre(kLayer));
+  EXPECT_TRUE(first.forward(x).equal(base.matmul(x)));
+  EXPECT_FALSE(second.adapter()->memory(64).reads_base);
+  const auto again = [&](const std::string& name) {
+    return make_empty_adapter(config, {name, base, 77}).adapter;
+  };
+  for (Linear* layer : {&first, &second}) {
+    const auto loaded = again(layer->name());
+    transfer(*layer->adapter(), *loaded, base);
+    EXPECT_TRUE(loaded->forward(x, base).equal(layer->forward(x))) << layer->name();
+    EXPECT_EQ(loaded->memory(64).reads_base, layer == &first);
+  }
+  config.delta_layers = {"mlp.up_proj"};
+  EXPECT_TRUE(again(second.name())->memory(64).reads_base);
+  config.product = SvftProduct::kDelta;
+  EXPECT_FALSE(traits(config).starts_near);
 }
 
 // Two roundings of 1.7e-3 each, on any matrix; another basis does not stand for it.
