@@ -126,7 +126,7 @@ at::Device BaseWeight::device() const {
 }
 
 std::int64_t BaseWeight::nbytes() const {
-  if (quantized_) return quantized_->nbytes();
+  if (quantized_) return quantized_->held_bytes();
   return dense_.defined() ? static_cast<std::int64_t>(dense_.nbytes()) : 0;
 }
 

@@ -49,7 +49,7 @@ class BaseWeight {
   std::int64_t in_features() const;
   at::ScalarType dtype() const { return dtype_; }  // of the products
   at::Device device() const;
-  std::int64_t nbytes() const;  // as stored
+  std::int64_t nbytes() const;  // as held, without codes of products in int8
   // Null when stored dense.
   const std::shared_ptr<const QuantizedMatrix>& quantized() const { return quantized_; }
   // Null unless products are computed in int8.

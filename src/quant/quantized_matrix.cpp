@@ -120,6 +120,11 @@ std::int64_t QuantizedMatrix::nbytes() const {
   return bytes;
 }
 
+std::int64_t QuantizedMatrix::held_bytes() const {
+  const std::int64_t unnested = storage_.nested() ? 4 * storage_.absmax_codes.numel() : 0;
+  return nbytes() + unnested;
+}
+
 double QuantizedMatrix::bits_per_weight() const {
   return 8.0 * static_cast<double>(nbytes()) /
          (static_cast<double>(out_features()) * static_cast<double>(in_features()));

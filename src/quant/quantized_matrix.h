@@ -19,8 +19,9 @@ class QuantizedMatrix {
   const QuantStorage& storage() const { return storage_; }
   std::int64_t out_features() const { return storage_.out_features; }
   std::int64_t in_features() const { return storage_.in_features; }
-  std::int64_t nbytes() const;     // codes, scales and maps
-  double bits_per_weight() const;  // of those bytes
+  std::int64_t nbytes() const;      // codes, scales and maps, as files hold them
+  std::int64_t held_bytes() const;  // the same in memory, where nested scales are there twice
+  double bits_per_weight() const;   // of those bytes
 
   // fp32 [blocks], [out] for int8; un-nested.
   const at::Tensor& block_scales() const { return block_scales_; }

@@ -275,7 +275,11 @@ TEST(QuantizedMatrix, ShapesAloneTakeTheBytesOfValues) {
       if (nested && type == QuantType::kInt8) continue;
       const QuantConfig config{.type = type, .double_quant = nested};
       const QuantizedMatrix alone = quantize(shape, config);
-      EXPECT_EQ(alone.nbytes(), quantize(weight, config).nbytes());
+      const QuantizedMatrix whole = quantize(weight, config);
+      EXPECT_EQ(alone.nbytes(), whole.nbytes());
+      EXPECT_EQ(alone.held_bytes(), whole.held_bytes());
+      const auto scales = static_cast<std::int64_t>(whole.block_scales().nbytes());
+      EXPECT_EQ(whole.held_bytes(), whole.nbytes() + (nested ? scales : 0));
       EXPECT_TRUE(alone.storage().codes.is_meta());
       EXPECT_EQ(alone.out_features(), 9);
       EXPECT_EQ(alone.in_features(), 70);

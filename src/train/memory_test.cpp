@@ -7,6 +7,9 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <memory>
+#include <optional>
+#include <utility>
 
 #include "attach/attach.h"
 #include "base/errors.h"
@@ -14,6 +17,8 @@
 #include "io/tiny_vision_test_util.h"
 #include "linalg/gram.h"
 #include "nn/cpu_allocator.h"
+#include "nn/int8_weight.h"
+#include "train/quantize_plan.h"
 #include "train/train.h"
 #include "train/train_test_util.h"
 
@@ -84,15 +89,29 @@ struct Case {
   RecomputePlan recompute = {};
   std::size_t documents = 4;  // of 512 tokens in a batch
   std::string targets = "all-linear";
+  std::optional<QuantConfig> base = {};  // of all matrices but the head's
+  bool int8_products = false;
 };
 
 void PrintTo(const Case& each, std::ostream* out) { *out << each.name; }
 
+void round_base(Model& model, const Case& each) {
+  for (Linear* layer : model.net->linears()) {
+    if (layer == &model.net->head()) continue;
+    if (each.base) {
+      layer->replace_base(
+          BaseWeight(std::make_shared<QuantizedMatrix>(quantize(layer->base().dense(), *each.base)),
+                     each.dtype));
+    }
+    if (each.int8_products) layer->replace_base(layer->base().with_int8_products());
+  }
+}
+
 MemoryRequest request_of(Model& model, const Attached& attached, const Case& each) {
   MemoryRequest request;
-  for (Linear* layer : model.net->linears()) {
-    request.weight_bytes += static_cast<std::uint64_t>(layer->base().nbytes());
-  }
+  TrainOptions options;
+  if (each.int8_products) options.model.base_compute = BaseCompute::kInt8;
+  request.weight_bytes = frozen_matrix_bytes(*model.net, options);
   if (!model.net->embedding().weight().requires_grad()) {
     request.weight_bytes += model.net->embedding().weight().nbytes();
   }
@@ -112,6 +131,7 @@ double forecast_ratio(const Case& each) {
   Model model;
   model.weights = std::make_shared<NoFile>();
   model.net = test::tiny_decoder(medium_spec(), each.dtype);
+  round_base(model, each);
   TargetOptions targets;
   if (!method_traits(each.method).trains_matrix) targets.target_modules = {each.targets};
   Attached attached = attach(model, each.method, targets);
@@ -141,6 +161,9 @@ class Forecast : public testing::TestWithParam<Case> {};
 TEST_P(Forecast, IsNearTheMeasuredPeak) {
   if (GetParam().dtype == at::kBFloat16 && !detail::cpu_multiplies_bf16()) {
     GTEST_SKIP() << "this CPU has no bf16 products: a case takes minutes";
+  }
+  if (GetParam().int8_products && !int8_products_are_exact()) {
+    GTEST_SKIP() << "int8 products saturate on this processor";
   }
   // What the allocator keeps for reuse depends on the order of sizes, the formula has a bound.
   EXPECT_NEAR(forecast_ratio(GetParam()), 1.0, 0.15);
@@ -177,6 +200,35 @@ BoftConfig butterfly() {
 }
 
 constexpr at::ScalarType kBf16 = at::kBFloat16;
+constexpr QuantConfig kNf4 = {.type = QuantType::kNf4}, kInt8 = {.type = QuantType::kInt8};
+constexpr QuantConfig kNested = {.type = QuantType::kNf4, .double_quant = true};
+
+Case rounded_base(const char* name, MethodConfig method, at::ScalarType dtype,
+                  const QuantConfig& base) {
+  Case each{name, std::move(method), dtype};
+  each.base = base;
+  return each;
+}
+
+Case with_int8_products(const char* name, MethodConfig method, at::ScalarType dtype) {
+  Case each{name, std::move(method), dtype};
+  each.int8_products = true;
+  return each;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    RoundedBase, Forecast,
+    testing::Values(rounded_base("lora_nf4", LoraConfig{}, at::kFloat, kNf4),
+                    rounded_base("lora_nf4_bf16", LoraConfig{}, kBf16, kNf4),
+                    rounded_base("lora_nested_bf16", LoraConfig{}, kBf16, kNested),
+                    rounded_base("lora_int8", LoraConfig{}, at::kFloat, kInt8),
+                    rounded_base("dora_nf4", DoraConfig{}, at::kFloat, kNf4),
+                    rounded_base("vera_int8_bf16", VeraConfig{}, kBf16, kInt8),
+                    rounded_base("oft_nf4_bf16", OftConfig{}, kBf16, kNf4),
+                    rounded_base("svft_nf4_base", SvftConfig{}, at::kFloat, kNf4),
+                    with_int8_products("lora_int8_products", LoraConfig{}, at::kFloat),
+                    with_int8_products("lora_int8_products_bf16", LoraConfig{}, kBf16)),
+    [](const testing::TestParamInfo<Case>& info) { return info.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
     Memory, Forecast,

@@ -10,9 +10,10 @@
 namespace svtune {
 namespace {
 
+// Of a weight in memory: nested scales are there as codes and as what they stand for.
 double bits_of(QuantType type, const QuantTuning& tuning) {
   if (type == QuantType::kInt8) return 8;
-  return 4 + (tuning.double_quant ? 8.127 : 32.0) / static_cast<double>(tuning.block_size);
+  return 4 + (tuning.double_quant ? 32 + 8.127 : 32.0) / static_cast<double>(tuning.block_size);
 }
 
 // Codes and scales of products in int8; the codes of a matrix that is stored in int8 are there.
