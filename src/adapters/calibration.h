@@ -1,8 +1,9 @@
 // What a start asks of a pass over some of the data before anything is attached, and what it makes
 // of the sums that the pass gives it layer by layer. attach/calibrate.h makes the pass.
 //
-// A method that has such starts has three more functions than adapters/method.h names:
+// A method that has such starts has four more functions than adapters/method.h names:
 //   std::optional<CalibrationPlan> calibration_plan(const Config&);
+//   CalibrationCost calibration_cost(const Config&, const LayerSite&);
 //   CalibratedLayer calibrated_start(const Config&, const LayerSite&, const LayerSums&);
 //   Config with_ranks(const Config&, const std::map<std::string, std::int64_t>&);
 // and takes what calibrated_start() made from LayerSite::start.
@@ -31,6 +32,12 @@ struct CalibrationPlan {
   // Rows of start.down are unit directions, which those of the first half of the batches are
   // compared with, to tell how settled they are.
   bool compares_half = false;
+};
+
+// Bytes of one layer's start.
+struct CalibrationCost {
+  std::int64_t work = 0;   // while calibrated_start() makes it, beside the sums
+  std::int64_t start = 0;  // of what stays
 };
 
 // Of one layer; fp32, fp64 for an fp64 base.

@@ -72,7 +72,7 @@ struct MethodTraits {
 // A base that the run quantises for itself (adapters/quantized_start.h):
 //   [QuantizedStart<Trained> quantized_start(const Config&);]          // rounded plainly
 //   [void check_dense_start(const Config&);]                           // every start is possible
-// A start from a pass over data: three functions that adapters/calibration.h names.
+// A start from a pass over data: four functions that adapters/calibration.h names.
 // PEFT's files (adapters/peft_form.h); without them the method has a state file of its own:
 //   [std::optional<PeftForm> peft_form(const Config&, const std::vector<Linear*>&);]
 //   [std::optional<PeftForm> residual_form(const Config&, const std::vector<Linear*>&);]

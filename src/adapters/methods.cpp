@@ -155,6 +155,17 @@ std::optional<CalibrationPlan> method_calibration_plan(const MethodConfig& metho
       method);
 }
 
+CalibrationCost method_calibration_cost(const MethodConfig& method, const LayerSite& site) {
+  return std::visit(
+      [&](const auto& config) -> CalibrationCost {
+        if constexpr (requires { calibration_cost(config, site); }) {
+          return calibration_cost(config, site);
+        }
+        throw std::logic_error(std::string(config.kName) + " has no start from data");
+      },
+      method);
+}
+
 CalibratedLayer method_calibrated_start(const MethodConfig& method, const LayerSite& site,
                                         const LayerSums& sums) {
   return std::visit(

@@ -61,8 +61,9 @@ std::optional<std::int64_t> method_cut_rank(const MethodConfig& method);
 QuantizedStart<MethodConfig> method_quantized_start(const MethodConfig& method);
 void check_method_dense_start(const MethodConfig& method);
 
-// Nothing for most starts; only a method with a plan has the other two.
+// Nothing for most starts; only a method with a plan has the other three.
 std::optional<CalibrationPlan> method_calibration_plan(const MethodConfig& method);
+CalibrationCost method_calibration_cost(const MethodConfig& method, const LayerSite& site);
 CalibratedLayer method_calibrated_start(const MethodConfig& method, const LayerSite& site,
                                         const LayerSums& sums);
 MethodConfig method_with_ranks(const MethodConfig& method,

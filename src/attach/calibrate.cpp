@@ -1,10 +1,15 @@
 #include "attach/calibrate.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "attach/observing_adapter.h"
@@ -51,6 +56,37 @@ std::vector<std::vector<Linear*>> groups_of(const std::vector<Linear*>& layers,
     bytes += own;
   }
   return groups;
+}
+
+// Layers that read one input share what is summed of it: the first of them stands for all.
+std::map<const Linear*, const Linear*> first_of_inputs(Network& net) {
+  std::map<const Linear*, const Linear*> first;
+  for (const Block& block : net.blocks()) {
+    for (const SharedInput& input : block.inputs()) {
+      for (const Linear* layer : input.layers) first[layer] = input.layers.front();
+    }
+  }
+  return first;
+}
+
+std::int64_t bytes_of_sums(const std::vector<Linear*>& group, const CalibrationPlan& plan,
+                           const std::map<const Linear*, const Linear*>& first) {
+  std::set<const Linear*> summed;
+  std::int64_t bytes = 0;
+  for (const Linear* layer : group) {
+    const auto shared = first.find(layer);
+    const bool shares = plan.sum == CalibrationSum::kInputs && shared != first.end();
+    if (summed.insert(shares ? shared->second : layer).second) bytes += sum_bytes(*layer, plan);
+  }
+  return bytes;
+}
+
+// Of the layers whose starts are made at once, at worst.
+std::int64_t bytes_of_work(std::vector<std::int64_t> works) {
+  const auto threads = std::min(works.size(), static_cast<std::size_t>(at::get_num_threads()));
+  std::ranges::sort(works, std::ranges::greater{});
+  return std::accumulate(works.begin(), works.begin() + static_cast<std::ptrdiff_t>(threads),
+                         std::int64_t{0});
 }
 
 // The layers of a group under observation; afterwards they are as they were.
@@ -267,6 +303,32 @@ TargetOptions without_empty(const TargetOptions& targets,
 }
 
 }  // namespace
+
+CalibrationNeed calibration_need(Model& model, const MethodConfig& method,
+                                 const TargetOptions& targets, std::int64_t memory_bytes) {
+  const CalibrationPlan plan = *method_calibration_plan(method);
+  const auto groups = groups_of(adapted_layers_of(*model.net, with_own_modules(model, targets)),
+                                plan, memory_bytes);
+  const std::map<const Linear*, const Linear*> first = first_of_inputs(*model.net);
+  CalibrationNeed need;
+  need.backward = plan.sum == CalibrationSum::kGradient;
+  for (const std::vector<Linear*>& group : groups) {
+    std::vector<std::int64_t> works;
+    for (const Linear* layer : group) {
+      const CalibrationCost cost =
+          method_calibration_cost(method, {layer->name(), layer->base(), 0});
+      need.starts += cost.start * (plan.compares_half ? 2 : 1);
+      // A copy of the sums about the mean, for which a product in fp64 is taken off, or per token.
+      const std::int64_t sum = sum_bytes(*layer, plan);
+      const bool copied = plan.centred || need.backward;
+      works.push_back((copied ? sum : 0) + std::max(plan.centred ? 2 * sum : 0, cost.work));
+    }
+    need.work = std::max(need.work, bytes_of_work(std::move(works)));
+    need.sums = std::max(need.sums, bytes_of_sums(group, plan, first));
+  }
+  if (!groups.empty()) need.layers = groups.front();
+  return need;
+}
 
 Calibration calibrate(Model& model, const MethodConfig& method, const TargetOptions& targets,
                       std::span<const Batch> batches, const CalibrationOptions& options) {

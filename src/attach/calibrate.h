@@ -9,6 +9,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "attach/attach.h"
 #include "nn/batch.h"
@@ -32,6 +33,19 @@ struct Calibration {
   // whose |cosine| with what the first half of the batches gave is kSettled or more.
   Json record;
 };
+
+// What calibrate() holds beside the model and what a batch takes.
+struct CalibrationNeed {
+  std::int64_t sums = 0;        // bytes of the largest group's matrices
+  std::int64_t work = 0;        // bytes while starts are made of them, on all threads
+  std::int64_t starts = 0;      // bytes of all starts
+  bool backward = false;        // batches go back through the model as well
+  std::vector<Linear*> layers;  // that are observed first, in model order
+};
+
+// `targets` and `memory_bytes` as calibrate() gets them.
+CalibrationNeed calibration_need(Model& model, const MethodConfig& method,
+                                 const TargetOptions& targets, std::int64_t memory_bytes);
 
 inline constexpr double kSettled = 0.99;  // EVA's and PEFT's threshold of convergence
 

@@ -90,7 +90,8 @@ void LayerObservation::add_gradient(const at::Tensor& grad, const at::Tensor& x)
 LayerSums LayerObservation::sums(const CalibrationPlan& plan) const {
   LayerSums out{matrix, rows, batches};
   if (!plan.centred || rows == 0) return out;
-  out.matrix = matrix - (at::outer(sum, sum) / static_cast<double>(rows)).to(matrix.scalar_type());
+  const at::Tensor mean = at::outer(sum, sum).div_(static_cast<double>(rows));  // in fp64
+  out.matrix = mean.to(matrix.scalar_type()).neg_().add_(matrix);
   return out;
 }
 

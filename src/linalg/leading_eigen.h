@@ -18,4 +18,8 @@ struct EigenFactors {
 // when an entry is not finite. The same bits for any number of threads inside for_each_matrix().
 EigenFactors leading_eigen(const at::Tensor& matrix, std::int64_t count);
 
+// Bytes that it takes beside a matrix [n, n] in fp32; where it ends in all eigenpairs of a large
+// one, whose values hardly fall, three times as many.
+std::int64_t leading_eigen_workspace(std::int64_t n, std::int64_t count);
+
 }  // namespace svtune

@@ -150,4 +150,12 @@ TruncatedSvd truncated_svd(const at::Tensor& weight, std::int64_t rank,
   return svd;
 }
 
+std::int64_t truncated_svd_workspace(std::int64_t out, std::int64_t in, SpectrumPart part) {
+  const std::int64_t n = std::min(out, in), size = out * in;
+  // Sums over tiles and the Gram matrix in fp64, or that and its eigenproblem in fp32.
+  if (part == SpectrumPart::kPrincipal) return 8 * n * n + std::max(4 * size, 6 * n * n);
+  // The weight and U in fp64, V, and four matrices of gesdd.
+  return 8 * (2 * size + 5 * n * n);
+}
+
 }  // namespace svtune

@@ -42,6 +42,10 @@ struct TruncatedSvdOptions {
 TruncatedSvd truncated_svd(const at::Tensor& weight, std::int64_t rank,
                            const TruncatedSvdOptions& options = {});
 
+// Bytes that it takes beside a weight [out, in] in fp32 on its usual way: for leading triplets by
+// the Gram matrix, for others by a dense decomposition in fp64.
+std::int64_t truncated_svd_workspace(std::int64_t out, std::int64_t in, SpectrumPart part);
+
 // All n triplets: orthogonal to 1e-5, product within 1e-6 of the weight (relative).
 // Throws as above.
 ThinSvd full_svd(const at::Tensor& weight);

@@ -105,16 +105,20 @@ std::string items_text(const MemoryForecast& forecast) {
 }
 
 void check_memory(const MemoryForecast& forecast, std::uint64_t available,
-                  std::uint64_t already_used) {
+                  std::uint64_t already_used, MemoryPhase phase) {
   const std::uint64_t total = forecast.total();
   const std::uint64_t missing = total - std::min(total, already_used);
   if (missing <= available) return;
-  throw RunError("training needs about " + format_bytes(total) + " of memory (" +
-                     items_text(forecast) + "), " + format_bytes(available + already_used) +
-                     " can be had",
-                 "lower --batch-size or --batch-tokens (raising --gradient-accumulation by the "
-                 "same factor keeps the result), use --max-memory or --recompute full, or --dtype "
-                 "bf16");
+  const bool training = phase == MemoryPhase::kTraining;
+  throw RunError((training ? "training needs about " : "the pass over data needs about ") +
+                     format_bytes(total) + " of memory (" + items_text(forecast) + "), " +
+                     format_bytes(available + already_used) + " can be had",
+                 training
+                     ? "lower --batch-size or --batch-tokens (raising --gradient-accumulation by "
+                       "the same factor keeps the result), use --max-memory or --recompute full, "
+                       "or --dtype bf16"
+                     : "lower --calibration-memory, with which the data pass more often, or "
+                       "--batch-size or --batch-tokens; or use --dtype bf16");
 }
 
 }  // namespace svtune

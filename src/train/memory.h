@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "attach/calibrate.h"
 #include "models/network.h"
 #include "nn/adapter_set.h"
 
@@ -73,9 +74,16 @@ void add_adapters(MemoryRequest& request, Network& net, const AdapterSet& adapte
 // Peak resident size of training, item by item.
 MemoryForecast predict_memory(Network& net, const MemoryRequest& request);
 
+// The same of the pass over data before anything is attached; `request` has the tokens of its
+// batches and says what is computed again. No layer has an adapter.
+MemoryForecast predict_calibration(Network& net, MemoryRequest request,
+                                   const CalibrationNeed& need);
+
+enum class MemoryPhase { kTraining, kCalibration };
+
 // Throws RunError with the items and a hint when the forecast exceeds what there is;
 // `already_used` is the resident size that the forecast includes.
 void check_memory(const MemoryForecast& forecast, std::uint64_t available,
-                  std::uint64_t already_used);
+                  std::uint64_t already_used, MemoryPhase phase = MemoryPhase::kTraining);
 
 }  // namespace svtune

@@ -3,16 +3,24 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 
+#include "attach/observing_adapter.h"
 #include "train/memory.h"
 
 namespace svtune {
 namespace {
 
 constexpr double kFp32 = 4;  // bytes
+
+double element_bytes(const Network& net) {
+  return net.dtype() == at::kBFloat16 ? 2 : net.dtype() == at::kDouble ? 8 : 4;
+}
+
+std::uint64_t as_bytes(double value) { return static_cast<std::uint64_t>(value); }
 
 // Of so many tokens.
 double bytes_of(const Kept& kept, double tokens, double element) {
@@ -166,6 +174,41 @@ Activations activations(Network& net, const MemoryRequest& request, double eleme
   return {saved, largest - saved};
 }
 
+// The widest sides of the layers that are observed.
+double widest_input(const CalibrationNeed& need) {
+  std::int64_t widest = 0;
+  for (const Linear* layer : need.layers) widest = std::max(widest, layer->in_features());
+  return static_cast<double>(widest);
+}
+
+// A block's tensors with the rows before and behind it, and an input in fp32, twice while it is
+// centred or scaled.
+double observed_forward(Network& net, const MemoryRequest& request, const CalibrationNeed& need,
+                        double element) {
+  const auto tokens = static_cast<double>(request.batch_tokens);
+  double columns = 0;
+  for (const Block& block : net.blocks()) {
+    const BlockWidths widths = block.widths();
+    columns = std::max(columns, static_cast<double>(3 * (widths.inner + widths.hidden)));
+  }
+  return tokens * (columns * element + 2 * widest_input(need) * kFp32);
+}
+
+// What training with adapters that keep their inputs takes, and in 16 bits both factors of a
+// layer's gradient in fp32.
+double observed_backward(Network& net, MemoryRequest request, const CalibrationNeed& need,
+                         double element) {
+  ObservedPass observed;
+  AdapterSet observers;
+  observers.layers = need.layers;
+  for (Linear* layer : need.layers) layer->attach(std::make_unique<ObservingAdapter>(observed));
+  add_adapters(request, net, observers);
+  for (Linear* layer : need.layers) layer->detach().reset();
+  const auto [saved, widest] = activations(net, request, element);
+  const auto tokens = static_cast<double>(request.batch_tokens);
+  return saved + widest + (element < kFp32 ? 2 * tokens * widest_input(need) * kFp32 : 0);
+}
+
 }  // namespace
 
 std::uint64_t input_bytes(Network& net) {
@@ -225,22 +268,39 @@ std::uint64_t MemoryForecast::total() const {
 }
 
 MemoryForecast predict_memory(Network& net, const MemoryRequest& request) {
-  const at::ScalarType dtype = net.dtype();
-  const double element = dtype == at::kBFloat16 ? 2 : dtype == at::kDouble ? 8 : 4;
+  const double element = element_bytes(net);
   const auto [saved, widest] = activations(net, request, element);
   const double states = static_cast<double>(request.trainable_parameters) * 16;
   // Sizes rounded up and blocks kept for reuse, see nn/cpu_allocator.cpp.
   const double reserve = states / 16 + (saved + widest) / 8 + (32 << 20);
-  const auto bytes = [](double value) { return static_cast<std::uint64_t>(value); };
   MemoryForecast forecast{{{"program", request.program_bytes},
                            {"weights", request.weight_bytes},
                            {"frozen adapter state, copies", request.adapter_bytes},
-                           {"trained parameters, gradients, AdamW moments", bytes(states)},
-                           {"activations", bytes(saved)},
-                           {"temporaries", bytes(widest)},
-                           {"allocator reserve", bytes(reserve)}}};
+                           {"trained parameters, gradients, AdamW moments", as_bytes(states)},
+                           {"activations", as_bytes(saved)},
+                           {"temporaries", as_bytes(widest)},
+                           {"allocator reserve", as_bytes(reserve)}}};
   if (net.spec().image) {
-    forecast.items.push_back({"images", bytes(image_bytes(net.spec(), request, element))});
+    forecast.items.push_back({"images", as_bytes(image_bytes(net.spec(), request, element))});
+  }
+  return forecast;
+}
+
+MemoryForecast predict_calibration(Network& net, MemoryRequest request,
+                                   const CalibrationNeed& need) {
+  const double element = element_bytes(net);
+  const double pass = need.backward ? observed_backward(net, request, need, element)
+                                    : observed_forward(net, request, need, element);
+  // One follows the other, and takes the memory that it leaves.
+  const double larger = std::max(pass, static_cast<double>(need.work));
+  MemoryForecast forecast{{{"program", request.program_bytes},
+                           {"weights", request.weight_bytes},
+                           {"sums over the data", as_bytes(static_cast<double>(need.sums))},
+                           {"starts", as_bytes(static_cast<double>(need.starts))},
+                           {"a batch, or the work on starts", as_bytes(larger)},
+                           {"allocator reserve", as_bytes(larger / 8 + (32 << 20))}}};
+  if (net.spec().image) {
+    forecast.items.push_back({"images", as_bytes(image_bytes(net.spec(), request, element))});
   }
   return forecast;
 }

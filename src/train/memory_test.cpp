@@ -262,6 +262,102 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"full_recompute", FullConfig{}, at::kFloat, RecomputePlan::all()}),
     [](const testing::TestParamInfo<Case>& info) { return info.param.name; });
 
+// The pass over data before anything is attached.
+struct PassCase {
+  const char* name;
+  LoraInit init;
+  at::ScalarType dtype = at::kFloat;
+  CordaMode mode = CordaMode::kInstruction;
+};
+
+void PrintTo(const PassCase& each, std::ostream* out) { *out << each.name; }
+
+// Whose sums are as large as its weights.
+ArchSpec wide_spec() {
+  ArchSpec spec = medium_spec();
+  spec.hidden_size = 512;
+  spec.intermediate_size = 1024;
+  spec.head_dim = 64;
+  spec.rope.width = spec.head_dim;
+  return spec;
+}
+
+double pass_ratio(const PassCase& each) {
+  install_caching_allocator();
+  warm_up(each.dtype);
+  release_cached_blocks();
+  MemoryRequest request;
+  request.program_bytes = process_memory().resident;
+  Model model;
+  model.weights = std::make_shared<NoFile>();
+  model.net = test::tiny_decoder(wide_spec(), each.dtype);
+  LoraConfig config;
+  config.init = each.init;
+  config.corda_mode = each.mode;
+  const TargetOptions targets{.target_modules = {"all-linear"}};
+  test::CyclicSource source(long_documents(), 4);
+  const std::vector<Batch> batches = {*source.next(), *source.next()};
+  request.weight_bytes =
+      frozen_matrix_bytes(*model.net, {}) + model.net->embedding().weight().nbytes();
+  request.batch_tokens = 2048;
+  request.longest_document = 512;
+  const CalibrationOptions options;
+  const MemoryForecast forecast = predict_calibration(
+      *model.net, request, calibration_need(model, config, targets, options.memory_bytes));
+  EXPECT_TRUE(reset_peak());
+  calibrate(model, config, targets, batches, options);
+  const double measured = static_cast<double>(process_memory().peak);
+  std::printf("%s, measured %.0f MiB\n", items_text(forecast).c_str(), measured / (1 << 20));
+  return static_cast<double>(forecast.total()) / measured;
+}
+
+class PassForecast : public testing::TestWithParam<PassCase> {};
+
+TEST_P(PassForecast, IsNearTheMeasuredPeak) {
+  if (GetParam().dtype == at::kBFloat16 && !detail::cpu_multiplies_bf16()) {
+    GTEST_SKIP() << "this CPU has no bf16 products: a case takes minutes";
+  }
+  EXPECT_NEAR(pass_ratio(GetParam()), 1.0, 0.15);  // as above
+}
+
+INSTANTIATE_TEST_SUITE_P(Memory, PassForecast,
+                         testing::Values(PassCase{"eva", LoraInit::kEva},
+                                         PassCase{"eva_bf16", LoraInit::kEva, kBf16},
+                                         PassCase{"corda", LoraInit::kCorda},
+                                         PassCase{"corda_knowledge", LoraInit::kCorda, at::kFloat,
+                                                  CordaMode::kKnowledge},
+                                         PassCase{"lora_ga", LoraInit::kLoraGa},
+                                         PassCase{"lora_ga_bf16", LoraInit::kLoraGa, kBf16},
+                                         PassCase{"lora_one", LoraInit::kLoraOne}),
+                         [](const testing::TestParamInfo<PassCase>& info) {
+                           return info.param.name;
+                         });
+
+// Groups of fewer layers hold fewer sums; layers of one input have one.
+TEST(Memory, TheNeedOfAPassIsThatOfItsLargestGroup) {
+  Model model;
+  model.weights = std::make_shared<NoFile>();
+  model.net = test::tiny_decoder(wide_spec(), at::kFloat);
+  const TargetOptions all{.target_modules = {"all-linear"}};
+  const auto need_of = [&](LoraInit init, std::int64_t bytes) {
+    LoraConfig config;
+    config.init = init;
+    return calibration_need(model, config, all, bytes);
+  };
+  constexpr std::int64_t kAny = std::int64_t{1} << 40, kHidden = 512, kInner = 1024, kBlocks = 6;
+  // q, k and v share one input, gate and up another; o has its own, and down the wide one.
+  EXPECT_EQ(need_of(LoraInit::kEva, kAny).sums,
+            4 * kBlocks * (3 * kHidden * kHidden + kInner * kInner));
+  EXPECT_EQ(need_of(LoraInit::kCorda, 1).sums, 4 * kInner * kInner);
+  EXPECT_FALSE(need_of(LoraInit::kCorda, 1).backward);
+  // A gradient of each weight; keys and values have half the heads.
+  EXPECT_EQ(need_of(LoraInit::kLoraGa, kAny).sums,
+            4 * kBlocks * (3 * kHidden * kHidden + 3 * kHidden * kInner));
+  EXPECT_TRUE(need_of(LoraInit::kLoraGa, kAny).backward);
+  EXPECT_EQ(need_of(LoraInit::kLoraGa, kAny).layers.size(), 7u * kBlocks);
+  EXPECT_EQ(need_of(LoraInit::kLoraGa, 1).layers.size(), 1u);
+}
+
 TEST(Memory, ProcessKnowsItsOwnSize) {
   const std::vector<char> block(64 << 20, 1);
   const ProcessMemory memory = process_memory();
@@ -310,6 +406,13 @@ TEST(Memory, TooLargeARunIsRefusedWithItsItems) {
     EXPECT_THAT(error.what(), HasSubstr("5.00 GiB"));
     EXPECT_THAT(error.what(), HasSubstr("activations 2.00 GiB"));
     EXPECT_THAT(error.hint(), HasSubstr("--recompute full"));
+  }
+  try {
+    check_memory(forecast, 1ull << 30, 2ull << 30, MemoryPhase::kCalibration);
+    FAIL() << "5 GiB were promised to the pass over data";
+  } catch (const RunError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("the pass over data"));
+    EXPECT_THAT(error.hint(), HasSubstr("--calibration-memory"));
   }
 }
 

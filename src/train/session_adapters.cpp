@@ -13,9 +13,11 @@
 #include "attach/train_plan.h"
 #include "base/errors.h"
 #include "base/number_text.h"
+#include "base/text_util.h"
 #include "libtorch/prelude.h"
 #include "linalg/user_svd_cache.h"
 #include "train/quantize_plan.h"
+#include "train/session_memory.h"
 
 namespace svtune {
 namespace {
@@ -98,8 +100,14 @@ Calibration calibrate_session(TrainSession& session, const TargetOptions& target
   };
   // How much of it must be is found out when the adapters are there.
   const ActivationOptions& activations = options.train.activations;
-  session.model.net->set_recompute(activations.max_memory ? RecomputePlan::all()
-                                                          : activations.plan());
+  const RecomputePlan recompute =
+      activations.max_memory ? RecomputePlan::all() : activations.plan();
+  const MemoryForecast memory = forecast_calibration(session, options.method, targets, batches,
+                                                     recompute, calibration.memory_bytes);
+  observer.note("the pass over " + std::to_string(batches.size()) +
+                " batches for the start: peak memory (predicted) " + format_bytes(memory.total()));
+  check_memory(memory, available_memory(), process_memory().resident, MemoryPhase::kCalibration);
+  session.model.net->set_recompute(recompute);
   Calibration found = calibrate(session.model, options.method, targets, batches, calibration);
   if (found.record.contains("settled")) {
     const double settled = found.record["settled"].get<double>();

@@ -1,6 +1,8 @@
 #include "train/session_memory.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "libtorch/prelude.h"
@@ -28,6 +30,10 @@ std::vector<const Linear*> unread_weights(const TrainSession& session, Network& 
   return unread;
 }
 
+std::uint64_t base_bytes(const TrainSession& session, Network& net) {
+  return frozen_matrix_bytes(net, session.options, dense_modules(session.model)) + input_bytes(net);
+}
+
 }  // namespace
 
 void release_unread_weights(const TrainSession& session) {
@@ -43,11 +49,10 @@ MemoryRequest memory_request(const TrainSession& session, Network& net,
   const TrainConfig& config = session.options.train;
   const BatchExtent extent = survey(session.batches->stream(), config.batch.packing, looked_at);
   MemoryRequest request;
-  request.weight_bytes = frozen_matrix_bytes(net, session.options, dense_modules(session.model));
+  request.weight_bytes = base_bytes(session, net);
   for (const Linear* layer : unread_weights(session, net)) {
     request.weight_bytes -= static_cast<std::uint64_t>(layer->base().nbytes());
   }
-  request.weight_bytes += input_bytes(net);
   request.batch_tokens = extent.tokens;
   request.supervised_tokens = extent.supervised;
   request.longest_document = extent.longest_document;
@@ -55,6 +60,24 @@ MemoryRequest memory_request(const TrainSession& session, Network& net,
   request.dropout = chosen_dropout(config.model_dropout, net.spec().dropout);
   add_adapters(request, net, adapters);
   return request;
+}
+
+MemoryForecast forecast_calibration(TrainSession& session, const MethodConfig& method,
+                                    const TargetOptions& targets, std::span<const Batch> batches,
+                                    const RecomputePlan& recompute, std::int64_t memory_bytes) {
+  MemoryRequest request;
+  request.weight_bytes = base_bytes(session, *session.model.net);
+  request.recompute = recompute;
+  for (const Batch& batch : batches) {
+    request.batch_tokens = std::max(request.batch_tokens, batch.num_tokens());
+    request.supervised_tokens = std::max(request.supervised_tokens, batch.num_supervised());
+    for (std::size_t i = 0; i + 1 < batch.offsets.size(); ++i) {
+      const std::int64_t length = batch.offsets[i + 1] - batch.offsets[i];
+      request.longest_document = std::max(request.longest_document, length);
+    }
+  }
+  return predict_calibration(*session.model.net, std::move(request),
+                             calibration_need(session.model, method, targets, memory_bytes));
 }
 
 MemoryForecast forecast_memory(const TrainSession& session, const Attached& attached) {

@@ -31,12 +31,16 @@ TruncatedSvd decompose(const LayerSite& site, const at::Tensor& matrix, std::int
   return layer_svd(site, nullptr, matrix, rank, options);
 }
 
+// Components that are found of a layer's inputs.
+std::int64_t eva_components(const LoraConfig& config, std::int64_t rank, const LayerSite& site) {
+  const std::int64_t most = std::min(site.base.in_features(), site.base.out_features());
+  return std::min<std::int64_t>(most,
+                                std::llround(static_cast<double>(rank) * (1 + config.rank_spread)));
+}
+
 CalibratedLayer eva_start(const LoraConfig& config, const LowRankShape& shape,
                           const LayerSite& site, const LayerSums& sums) {
-  const std::int64_t most = std::min(site.base.in_features(), site.base.out_features());
-  const auto wished = static_cast<std::int64_t>(
-      std::llround(static_cast<double>(shape.rank) * (1 + config.rank_spread)));
-  const std::int64_t count = std::min(most, wished);
+  const std::int64_t count = eva_components(config, shape.rank, site);
   if (sums.rows <= count) {
     if (sums.half) return {};
     throw ModelError(site.name + ": saw " + std::to_string(sums.rows) + " tokens, which have no " +
@@ -119,6 +123,27 @@ std::optional<CalibrationPlan> calibration_plan(const LoraConfig& config) {
     default:
       return std::nullopt;
   }
+}
+
+CalibrationCost calibration_cost(const LoraConfig& config, const LayerSite& site) {
+  const std::int64_t out = site.base.out_features(), in = site.base.in_features();
+  const std::int64_t rank = low_rank_shape(config.low_rank, site).rank;
+  if (config.init == LoraInit::kEva) {
+    const std::int64_t count = eva_components(config, rank, site);
+    return {leading_eigen_workspace(in, count), 8 * count * in};
+  }
+  const bool corda = config.init == LoraInit::kCorda;
+  const bool last = corda && config.corda_mode == CordaMode::kKnowledge;
+  CalibrationCost cost;
+  cost.work =
+      truncated_svd_workspace(out, in, last ? SpectrumPart::kMinor : SpectrumPart::kPrincipal);
+  if (corda) {
+    const at::Tensor& stored = site.base.stored();
+    const bool is_wide = stored.defined() && stored.scalar_type() == at::kFloat;
+    cost.work += 4 * out * in * (is_wide ? 1 : 2);  // W C, and W where it is not stored so
+  }
+  cost.start = 4 * rank * (in + out);
+  return cost;
 }
 
 CalibratedLayer calibrated_start(const LoraConfig& config, const LayerSite& site,

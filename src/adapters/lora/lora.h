@@ -133,6 +133,7 @@ void check_layer(const LoraConfig& config, const LayerSite& site);
 
 // Of the four starts from data (adapters/calibration.h); none for the others.
 std::optional<CalibrationPlan> calibration_plan(const LoraConfig& config);
+CalibrationCost calibration_cost(const LoraConfig& config, const LayerSite& site);
 // Throws ModelError naming the layer when the data were too few.
 CalibratedLayer calibrated_start(const LoraConfig& config, const LayerSite& site,
                                  const LayerSums& sums);
