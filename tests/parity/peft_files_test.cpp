@@ -23,10 +23,9 @@ using test::TempDirectory;
 
 // fp32 logits of size about 3; both sides sum in another order, through three blocks: up to 1.1e-5.
 constexpr double kTolerance = 3e-5;
-// Where both sides decompose the base: rounding turns the last of the leading vectors by itself
-// over their gap to the next, which differs between processors (Phi 3's fused matrices: 1.5e-4 on
-// one).
-constexpr double kDecomposedTolerance = 5e-4;
+// Where both sides decompose the base. The oracle has PEFT do it in fp64, as is done here of small
+// matrices, and both round the factors to fp32; of PSOFT both take the vectors of one call in fp32.
+constexpr double kDecomposedTolerance = 2e-4;
 
 std::string script(const std::string& python, const std::string& arguments) {
   return test::run_oracle_file(python, "peft_cases.py", arguments);
