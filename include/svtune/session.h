@@ -60,7 +60,7 @@ struct MergeSummary {
 
 struct EvaluateOptions {
   std::filesystem::path data;       // examples in any training format
-  std::string task = "perplexity";  // perplexity, exact-match, classify, regress or mask
+  std::string task = "perplexity";  // perplexity, exact-match, classify, regress, tag, mask
   // Any other option of `svtune eval`, as in docs/options.md but with underscores:
   // {{"limit", "100"}, {"max_new_tokens", "256"}}.
   std::map<std::string, std::string> settings = {};

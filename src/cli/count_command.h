@@ -34,7 +34,7 @@ struct CountCommandOptions {
   BlockTuning tuning;  // of base_dtype
   BaseCompute base_compute = BaseCompute::kExact;
   TrainTask task = TrainTask::kLanguage;
-  std::vector<std::string> labels;  // of kClassify
+  std::vector<std::string> labels;  // of kClassify and kTag
   MethodConfig method;
   TargetOptions targets;
   std::int64_t batch_tokens = 2048;
@@ -61,7 +61,7 @@ struct CountCommandOptions {
     visit(self.labels, {.name = "labels",
                         .help = "Classes; by default those of the configuration's id2label",
                         .value_name = "NAME,...",
-                        .when = only_with("task", "classify")});
+                        .when = only_with("task", "classify|tag")});
     visit.choice(self.method, {.name = "method", .help = "What trains"});
     visit.group("Targets", self.targets);
     visit(self.batch_tokens, {.name = "batch_tokens",

@@ -85,7 +85,7 @@ void inspect_model(const InspectOptions& options, std::ostream& out) {
   // The sizes of a bare encoder are those below any head.
   const bool bare = is_bare(json);
   print_arch(parse_arch(bare ? with_head(json, {}, config.string()) : json, config.string()), out);
-  if (bare) out << "No head: train --task classify or regress gives it one\n";
+  if (bare) out << "No head: train --task classify, regress or tag gives it one\n";
   const std::vector<StoredTensor> tensors = list_tensors(CheckpointFiles(options.path));
   print_tensors(tensors, options.tensors, out);
   print_quantisation(json, tensors, out);

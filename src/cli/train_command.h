@@ -24,6 +24,8 @@ struct TrainCommandOptions : TrainOptions {
           "svtune train --task classify --model bert/ --data train.tsv --eval-data dev.tsv "
           "--output runs/rte\n"
           "svtune train --task classify --model vit/ --data pets/ --shots 10 --output runs/pets\n"
+          "svtune train --task tag --model bert/ --data train.conll --eval-data dev.conll "
+          "--output runs/ner\n"
           "svtune train --task mask --model bert/ --data texts.jsonl --long split "
           "--output runs/domain\n"
           "svtune train --config runs/pissa/config.json --output runs/again\n"

@@ -56,8 +56,9 @@ class ImageStore final : public LabelledDocuments {
   const ImageRecords& images() const { return images_; }
   const LabelledRecords& records() const override { return images_.table; }
   ImageSize image_size() const { return image_size_; }
-  std::int64_t class_of(std::int64_t index) const override;
-  double number_of(std::int64_t index) const override;
+  // Of an image, in [0, size()).
+  std::int64_t class_of(std::int64_t index) const;
+  double number_of(std::int64_t index) const;
   std::string summary() const override;
   std::vector<std::string> losses() const override;
 

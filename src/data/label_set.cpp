@@ -262,7 +262,8 @@ void require_every_class(const LabelledRecords& records, const LabelSet& labels)
                   "Name the classes of the data with --labels.");
 }
 
-std::string class_summary(const LabelledRecords& records, const LabelSet& labels) {
+std::string class_summary(const LabelledRecords& records, const LabelSet& labels,
+                          const std::string& unit) {
   const std::vector<std::int64_t> counts = class_counts(records, labels);
   const auto total = static_cast<double>(records.records.size());
   std::vector<std::string> each;
@@ -270,9 +271,8 @@ std::string class_summary(const LabelledRecords& records, const LabelSet& labels
     each.push_back(labels.names()[i] + " " + format_count(static_cast<std::uint64_t>(counts[i])) +
                    " (" + percent(static_cast<double>(counts[i]) / total) + ")");
   }
-  return records.name + ": " + format_count(records.records.size()) +
-         " records; labels: " + join_some(each, ", ", kListedClasses) +
-         unused_columns_text(records);
+  return records.name + ": " + format_count(records.records.size()) + " " + unit +
+         "; labels: " + join_some(each, ", ", kListedClasses) + unused_columns_text(records);
 }
 
 double number_of(const LabelledRecords& records, const LabelledRecord& record) {

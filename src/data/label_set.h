@@ -64,7 +64,9 @@ std::vector<std::int64_t> class_counts(const LabelledRecords& records, const Lab
 // Throws FileError naming the first class without a record.
 void require_every_class(const LabelledRecords& records, const LabelSet& labels);
 // "train.tsv: 8,551 records; labels: 0 2,528 (29.6 %), 1 6,023 (70.4 %)", of the first hundred.
-std::string class_summary(const LabelledRecords& records, const LabelSet& labels);
+// `unit`: what the records are called.
+std::string class_summary(const LabelledRecords& records, const LabelSet& labels,
+                          const std::string& unit = "records");
 
 // The number of a record, for regression. Throws FileError naming file and line when the label is
 // no number whose square fits into fp32.

@@ -8,12 +8,16 @@
 
 namespace svtune {
 
-enum class TableForm { kAuto, kJson, kCsv, kTsv };
+enum class TableForm { kAuto, kJson, kCsv, kTsv, kWords };
 inline constexpr EnumName<TableForm> kTableFormNames[] = {
-    {TableForm::kAuto, "auto", "by the file's name: .csv, .tsv, else JSON"},
+    {TableForm::kAuto, "auto",
+     "by the file's name: .csv, .tsv, else JSON; with --task tag words in .tsv, .txt, .conll, .iob "
+     "and .bio"},
     {TableForm::kJson, "json", "JSON lines or a JSON array"},
     {TableForm::kCsv, "csv", "commas, quoted cells"},
     {TableForm::kTsv, "tsv", "tabs; quotes are characters like any other, as in GLUE"},
+    {TableForm::kWords, "words",
+     "with --task tag: a word and its class in a line, a blank line behind each text (CoNLL)"},
 };
 constexpr std::span<const EnumName<TableForm>> enum_names(TableForm) { return kTableFormNames; }
 
@@ -33,7 +37,7 @@ struct LabelledOptions {
     visit(self.text_columns,
           {.name = "text_columns",
            .help = "Column of the text, or two of a pair, by name or by number from 1; by default "
-                   "those of GLUE's tasks and their like",
+                   "those of GLUE's tasks and their like. With --task tag that of the words",
            .value_name = "NAME[,NAME]"});
     visit(self.label_column, {.name = "label_column",
                               .help = "Column of the label, by name or by number from 1",

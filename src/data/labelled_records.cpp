@@ -21,10 +21,7 @@ constexpr std::size_t kListedProblems = 20;
 
 TableForm form_of(const std::filesystem::path& path, TableForm asked) {
   if (asked != TableForm::kAuto) return asked;
-  std::filesystem::path name = path;
-  const std::string packed = to_lower_ascii(name.extension().string());
-  if (packed == ".gz" || packed == ".zst") name = name.stem();
-  const std::string kind = to_lower_ascii(name.extension().string());
+  const std::string kind = form_extension(path);
   if (kind == ".csv") return TableForm::kCsv;
   return kind == ".tsv" ? TableForm::kTsv : TableForm::kJson;
 }
@@ -113,15 +110,7 @@ LabelledRecord record_of(const DelimitedRow& row, const LabelledColumns& columns
 
 void read_delimited(const std::filesystem::path& path, TableForm form,
                     const LabelledOptions& options, LabelledRecords& out) {
-  const std::unique_ptr<ByteSource> source = open_byte_source(path);
-  const std::string text = read_all(*source);
-  const std::string_view start = std::string_view(text).substr(0, kForeignBytes);
-  const auto foreign = recognise_foreign(start, source->name(), DataForm::kTable);
-  if (foreign) throw FileError(source->name(), foreign->what, foreign->hint);
-  if (text.find('\n') == std::string::npos && text.find('\r') != std::string::npos) {
-    throw FileError(source->name(), "its lines end with carriage returns alone",
-                    "Convert them: tr '\\r' '\\n' < FILE > NEWFILE.");
-  }
+  const std::string text = read_table_text(path);
   const bool csv = form == TableForm::kCsv;
   DelimitedRows rows(text, csv ? ',' : '\t', csv ? Quoting::kQuotedCells : Quoting::kNone);
   DelimitedRow row;
@@ -294,6 +283,14 @@ void LabelledRecords::refuse_empty() const {
                             bad[0].problem + ")");
 }
 
+std::string LabelledRecords::left_out() const {
+  std::string text = name + ": " + std::to_string(num_bad) + " bad records are left out";
+  for (const BadRecord& each : bad) {
+    text += "\n  " + name + ":" + each.place + ": " + each.problem;
+  }
+  return text;
+}
+
 LabelledRecords LabelledRecords::without_records() const {
   LabelledRecords out;
   out.name = name;
@@ -318,7 +315,31 @@ std::uint64_t LabelledRecords::fingerprint() const {
   return hasher.digest();
 }
 
+std::string form_extension(const std::filesystem::path& path) {
+  std::filesystem::path name = path;
+  const std::string packed = to_lower_ascii(name.extension().string());
+  if (packed == ".gz" || packed == ".zst") name = name.stem();
+  return to_lower_ascii(name.extension().string());
+}
+
+std::string read_table_text(const std::filesystem::path& path) {
+  const std::unique_ptr<ByteSource> source = open_byte_source(path);
+  std::string text = read_all(*source);
+  const std::string_view start = std::string_view(text).substr(0, kForeignBytes);
+  const auto foreign = recognise_foreign(start, source->name(), DataForm::kTable);
+  if (foreign) throw FileError(source->name(), foreign->what, foreign->hint);
+  if (text.find('\n') == std::string::npos && text.find('\r') != std::string::npos) {
+    throw FileError(source->name(), "its lines end with carriage returns alone",
+                    "Convert them: tr '\\r' '\\n' < FILE > NEWFILE.");
+  }
+  return text;
+}
+
 LabelledRecords read_labelled(const std::filesystem::path& path, const LabelledOptions& options) {
+  if (options.table == TableForm::kWords) {
+    throw UsageError("--table words has a class for each word, not for each text",
+                     "Give --task tag, which learns classes of words.");
+  }
   LabelledRecords out;
   out.name = path == "-" ? "standard input" : path.string();
   const TableForm form = form_of(path, options.table);

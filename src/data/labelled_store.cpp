@@ -94,13 +94,7 @@ std::vector<std::string> LabelledStore::losses() const {
     out.push_back(records_.name + ": " + std::to_string(cut_) + " of " + std::to_string(size()) +
                   " records were cut to " + std::to_string(options_.max_length) + " tokens");
   }
-  if (records_.num_bad > 0) {
-    out.push_back(records_.name + ": " + std::to_string(records_.num_bad) +
-                  " bad records are left out");
-    for (const BadRecord& bad : records_.bad) {
-      out.back() += "\n  " + records_.name + ":" + bad.place + ": " + bad.problem;
-    }
-  }
+  if (records_.num_bad > 0) out.push_back(records_.left_out());
   return out;
 }
 

@@ -43,8 +43,9 @@ class LabelledStore final : public LabelledDocuments {
   std::uint64_t fingerprint() const override { return fingerprint_; }
 
   const LabelSet* labels() const override { return options_.labels ? &*options_.labels : nullptr; }
-  std::int64_t class_of(std::int64_t index) const override { return classes_.at(place(index)); }
-  double number_of(std::int64_t index) const override { return numbers_.at(place(index)); }
+  // Of a document, in [0, size()).
+  std::int64_t class_of(std::int64_t index) const { return classes_.at(place(index)); }
+  double number_of(std::int64_t index) const { return numbers_.at(place(index)); }
   const LabelledRecords& records() const override { return records_; }
   std::string summary() const override;
   std::vector<std::string> losses() const override;

@@ -15,6 +15,8 @@
 #include "data/data_losses.h"
 #include "data/image_store.h"
 #include "data/labelled_store.h"
+#include "data/tagged_records.h"
+#include "data/tagged_store.h"
 #include "data/trained_prompt.h"
 #include "eval/document_lengths.h"
 #include "io/load_tokenizer.h"
@@ -172,6 +174,13 @@ std::unique_ptr<LabelledDocuments> read_documents(const LabelTask& task,
   reading.skip_bad_lines = options.reading.skip_bad_lines;
   if (loaded.routed()) reading.adapter_column = kAdapterField;
   const std::optional<ImageInput>& image = model.spec().image;
+  if (model.spec().task == HeadTask::kToken) {
+    LabelledRecords texts = read_tagged(options.data, reading);
+    keep_measured(texts, options);
+    return std::make_unique<TaggedStore>(
+        std::move(texts), *tokenizer, std::move(labels.value()),
+        TaggedStoreOptions{task.max_length, reading.skip_bad_lines});
+  }
   if (!image) {
     LabelledRecords records = read_labelled(options.data, reading);
     keep_measured(records, options);

@@ -85,7 +85,87 @@ std::vector<Measured> with_intervals(
   return metrics;
 }
 
+// A span of words of a document, by seqeval's rules of what begins and ends one.
+struct TagSpan {
+  std::size_t begin, end;  // of the words; end is behind the last
+  std::int64_t kind;
+  bool operator==(const TagSpan&) const = default;
+};
+
+bool ends_between(const SpanTag& before, const SpanTag& tag) {
+  if (before.part == 'O') return false;
+  const bool ends = before.part == 'E' || before.part == 'S';
+  const bool begins = tag.part == 'B' || tag.part == 'S' || tag.part == 'O';
+  return ends || begins || before.kind != tag.kind;
+}
+
+bool begins_between(const SpanTag& before, const SpanTag& tag) {
+  if (tag.part == 'O') return false;
+  const bool begins = tag.part == 'B' || tag.part == 'S';
+  const bool ended = before.part == 'O' || before.part == 'E' || before.part == 'S';
+  return begins || ended || before.kind != tag.kind;
+}
+
+std::vector<TagSpan> spans_of(std::span<const std::int64_t> classes,
+                              std::span<const SpanTag> tags) {
+  std::vector<TagSpan> spans;
+  SpanTag before;
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i <= classes.size(); ++i) {
+    const SpanTag tag = i < classes.size() ? tags[static_cast<std::size_t>(classes[i])] : SpanTag{};
+    if (ends_between(before, tag)) spans.push_back({begin, i, before.kind});
+    if (begins_between(before, tag)) begin = i;
+    before = tag;
+  }
+  return spans;
+}
+
+struct SpanCounts {
+  double right = 0, predicted = 0, wanted = 0;
+};
+
+// Of each document.
+std::vector<SpanCounts> count_spans(const TaggedWords& words) {
+  std::vector<SpanCounts> counts;
+  std::size_t begin = 0;
+  for (const std::size_t end : words.ends) {
+    const auto predicted = spans_of(words.predicted.subspan(begin, end - begin), words.spans);
+    const auto wanted = spans_of(words.wanted.subspan(begin, end - begin), words.spans);
+    SpanCounts& each = counts.emplace_back();
+    each.predicted = static_cast<double>(predicted.size());
+    each.wanted = static_cast<double>(wanted.size());
+    // Both are in order, and no two of a side begin at one word.
+    std::size_t w = 0;
+    for (const TagSpan& span : predicted) {
+      while (w < wanted.size() && wanted[w].begin < span.begin) ++w;
+      if (w < wanted.size() && wanted[w] == span) ++each.right;
+    }
+    begin = end;
+  }
+  return counts;
+}
+
 }  // namespace
+
+std::vector<SpanTag> span_tags(const std::vector<std::string>& names) {
+  std::vector<SpanTag> tags;
+  std::vector<std::string> kinds;
+  for (const std::string& name : names) {
+    SpanTag tag;
+    if (name != "O") {
+      if (name.size() < 3 || name[1] != '-') return {};
+      const char part = name[0] == 'L' ? 'E' : name[0] == 'U' ? 'S' : name[0];
+      if (part != 'B' && part != 'I' && part != 'E' && part != 'S') return {};
+      const std::string kind = name.substr(2);
+      const auto found = std::ranges::find(kinds, kind);
+      tag = {part, found - kinds.begin()};
+      if (found == kinds.end()) kinds.push_back(kind);
+    }
+    tags.push_back(tag);
+  }
+  if (kinds.empty()) tags.clear();
+  return tags;
+}
 
 ConfusionCounts::ConfusionCounts(std::int64_t classes)
     : right_(static_cast<std::size_t>(classes)),
@@ -171,6 +251,34 @@ std::vector<Measured> classification_metrics(std::span<const std::int64_t> predi
                         });
 }
 
+std::vector<Measured> tagging_metrics(const TaggedWords& words, const Bootstrap& bootstrap) {
+  const bool spans = !words.spans.empty();
+  const std::vector<SpanCounts> found = spans ? count_spans(words) : std::vector<SpanCounts>();
+  std::vector<std::string> names = {"accuracy", "f1", "matthews"};
+  if (spans) names = {"f1", "precision", "recall", "accuracy", "matthews"};
+  return with_intervals(
+      names, words.ends.size(), bootstrap, [&](const Indices& documents) -> std::vector<double> {
+        ConfusionCounts counts(words.classes);
+        SpanCounts sums;
+        for (const std::size_t d : documents) {
+          for (std::size_t i = d == 0 ? 0 : words.ends[d - 1]; i < words.ends[d]; ++i) {
+            counts.add(words.predicted[i], words.wanted[i]);
+          }
+          if (!spans) continue;
+          sums.right += found[d].right;
+          sums.predicted += found[d].predicted;
+          sums.wanted += found[d].wanted;
+        }
+        if (!spans) {
+          const double f1 = words.classes == 2 ? counts.f1(1) : counts.macro_f1();
+          return {counts.accuracy(), f1, counts.matthews()};
+        }
+        return {ratio(2 * sums.right, sums.predicted + sums.wanted),
+                ratio(sums.right, sums.predicted), ratio(sums.right, sums.wanted),
+                counts.accuracy(), counts.matthews()};
+      });
+}
+
 std::vector<Measured> regression_metrics(std::span<const double> predicted,
                                          std::span<const double> wanted,
                                          const Bootstrap& bootstrap) {
@@ -190,7 +298,8 @@ std::vector<Measured> regression_metrics(std::span<const double> predicted,
 std::string describe(const std::vector<Measured>& metrics) {
   std::string text;
   for (const Measured& each : metrics) {
-    const bool share = each.name == "accuracy" || each.name == "f1";
+    const bool share = each.name == "accuracy" || each.name == "f1" || each.name == "precision" ||
+                       each.name == "recall";
     const auto shown = [&](double value) {
       return share ? fixed(100 * value, 2) : general(value, 4);
     };

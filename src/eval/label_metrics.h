@@ -55,6 +55,27 @@ struct Bootstrap {
 std::vector<Measured> classification_metrics(std::span<const std::int64_t> predicted,
                                              std::span<const std::int64_t> wanted,
                                              std::int64_t classes, const Bootstrap& bootstrap);
+// What the names of classes of words say of spans: B-X begins one of the kind X, I-X goes on, E-X
+// or L-X ends it, S-X or U-X is a whole one, O lies in none.
+struct SpanTag {
+  char part = 'O';  // or B, I, E, S
+  std::int64_t kind = -1;
+};
+// Of each class; empty where not all names are such tags, or none but O is.
+std::vector<SpanTag> span_tags(const std::vector<std::string>& names);
+
+// Classes of the words of documents, these one after another.
+struct TaggedWords {
+  std::span<const std::int64_t> predicted, wanted;  // of each word
+  std::span<const std::size_t> ends;                // of each document, in the words
+  std::int64_t classes = 0;
+  std::span<const SpanTag> spans = {};  // of each class; empty: no spans
+};
+// As classification_metrics(), resampling whole documents, since words of one are not independent.
+// With spans f1 is that of whole spans with their kinds, and precision and recall are theirs too:
+// f1, precision, recall, accuracy, matthews. A span is what conlleval and seqeval take for one: it
+// may begin with I-X.
+std::vector<Measured> tagging_metrics(const TaggedWords& words, const Bootstrap& bootstrap);
 // pearson, spearman, mean_squared_error.
 std::vector<Measured> regression_metrics(std::span<const double> predicted,
                                          std::span<const double> wanted,

@@ -120,5 +120,72 @@ TEST(LabelMetrics, IntervalsAreThoseOfAShare) {
   EXPECT_THAT(describe(metrics), HasSubstr("matthews 0."));
 }
 
+// What conlleval counts, word by word: a span begins where the word before is no part of it and
+// ends where the next one is none.
+constexpr const char* kSpanOracle = R"(
+import json, random, sys
+def part(tag):
+    return tag[0].translate({76: "E", 85: "S"}), tag[2:]
+def begins(before, tag):
+    (a, x), (b, y) = part(before), part(tag)
+    return b != "O" and (b in "BS" or a in "OES" or x != y)
+def ends(tag, after):
+    (a, x), (b, y) = part(tag), part(after)
+    return a != "O" and (a in "ES" or b in "OBS" or x != y)
+def spans(tags):
+    tags = ["O", *tags, "O"]
+    starts = [i for i in range(1, len(tags) - 1) if begins(tags[i - 1], tags[i])]
+    stops = [i for i in range(1, len(tags) - 1) if ends(tags[i], tags[i + 1])]
+    return {(a, b, tags[a][2:]) for a, b in zip(starts, stops, strict=True)}
+out = []
+for seed in range(60):
+    r = random.Random(seed)
+    names = ["O", *[f"{p}-{k}" for k in ("PER", "LOC-X") for p in r.choice(["BI", "BIES", "BILU", "I"])]]
+    ends_, wanted, predicted, right, found, true = [], [], [], 0, 0, 0
+    for _ in range(r.randint(1, 9)):
+        y = r.choices(range(len(names)), k=r.randint(1, 8))
+        p = [t if r.random() < .7 else r.randrange(len(names)) for t in y]
+        a, b = spans([names[t] for t in p]), spans([names[t] for t in y])
+        right, found, true = right + len(a & b), found + len(a), true + len(b)
+        wanted += y; predicted += p; ends_.append(len(wanted))
+    out.append(dict(names=names, ends=ends_, wanted=wanted, predicted=predicted,
+                    f1=2 * right / (found + true) if found + true else 0,
+                    precision=right / found if found else 0, recall=right / true if true else 0,
+                    accuracy=sum(a == b for a, b in zip(wanted, predicted)) / len(wanted)))
+json.dump(out, sys.stdout))";
+
+TEST(LabelMetrics, SpansAreCountedAsConllevalDoes) {
+  const std::string python = test::oracle_python("json");
+  if (python.empty()) GTEST_SKIP() << "no Python";
+  for (const Json& one : Json::parse(test::run_oracle(python, kSpanOracle))) {
+    SCOPED_TRACE(one.dump());
+    const std::vector<SpanTag> tags = span_tags(one.at("names").get<std::vector<std::string>>());
+    const auto predicted = one.at("predicted").get<std::vector<std::int64_t>>();
+    const auto wanted = one.at("wanted").get<std::vector<std::int64_t>>();
+    const auto ends = one.at("ends").get<std::vector<std::size_t>>();
+    const auto metrics = tagging_metrics(
+        {predicted, wanted, ends, static_cast<std::int64_t>(tags.size()), tags}, {.resamples = 5});
+    ASSERT_EQ(metrics.size(), 5U);
+    for (const Measured& each : metrics) {
+      if (each.name == "matthews") continue;
+      EXPECT_NEAR(each.value, one.at(each.name).get<double>(), 1e-12) << each.name;
+    }
+  }
+}
+
+TEST(LabelMetrics, OtherNamesAreNoSpans) {
+  EXPECT_TRUE(span_tags({"O", "B-A", "NOUN"}).empty());
+  EXPECT_TRUE(span_tags({"O", "0"}).empty());
+  EXPECT_TRUE(span_tags({"O"}).empty());
+  const std::vector<std::int64_t> predicted = {0, 1, 1, 0}, wanted = {0, 1, 0, 0};
+  const std::vector<std::size_t> ends = {1, 4};
+  const auto metrics = tagging_metrics({predicted, wanted, ends, 2}, {.resamples = 20});
+  EXPECT_EQ(metrics[0].name, "accuracy");
+  EXPECT_DOUBLE_EQ(metrics[0].value, 0.75);
+  // Either text may be drawn twice: shares of 4 words or of 2 and 6.
+  EXPECT_GE(metrics[0].low, 2.0 / 3);
+  EXPECT_LE(metrics[0].high, 1);
+}
+
 }  // namespace label_metrics_test
 }  // namespace svtune

@@ -1,4 +1,5 @@
-// The tasks `classify` and `regress`: labels of texts, pairs and images, against those of a file.
+// The tasks `classify` and `regress`: labels of texts, pairs and images, against those of a file;
+// and `tag`: classes of the words of texts.
 #pragma once
 
 #include <cstdint>
@@ -67,11 +68,19 @@ struct Regression : LabelTask {
       "correlation, mean squared error";
 };
 
+struct Tagging : Classification {
+  static constexpr std::string_view kName = "tag";
+  static constexpr std::string_view kSummary =
+      "classes of the words of texts: F1 of spans, precision, recall, accuracy";
+};
+
 // The classes of a model's head: the task's names where there are some, else id2label of its
 // configuration, else "0", "1" and so on. Throws UsageError when their number is not that of the
-// head's outputs, or the head gives one number, FileError for an id2label with the same name twice.
-// Numbers have none.
+// head's outputs, when the head gives one number, or labels of words where the task has those of
+// documents or the other way round; FileError for an id2label with the same name twice. Numbers
+// have none.
 std::optional<LabelSet> labels_of(const Classification& task, const Model& model);
+std::optional<LabelSet> labels_of(const Tagging& task, const Model& model);
 std::optional<LabelSet> labels_of(const Regression& task, const Model& model);
 
 struct LabelInput {
@@ -83,8 +92,8 @@ struct LabelInput {
   std::vector<std::int32_t> adapters = {};  // of each document, in `nets`; empty: the first
 };
 
-// Figures: each metric with NAME_low and NAME_high of its interval, loss, documents. Throws
-// ModelError when the model has no such head.
+// Figures: each metric with NAME_low and NAME_high of its interval, loss, documents, and words
+// where these have the classes. Throws ModelError when the model has no such head.
 Score run_label_task(const LabelTask& task, const LabelInput& input);
 
 }  // namespace svtune

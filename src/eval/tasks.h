@@ -10,6 +10,7 @@
 
 namespace svtune {
 
-using EvalTask = std::variant<Perplexity, ExactMatch, Classification, Regression, MaskedWords>;
+using EvalTask =
+    std::variant<Perplexity, ExactMatch, Classification, Regression, Tagging, MaskedWords>;
 
 }  // namespace svtune

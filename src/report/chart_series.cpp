@@ -57,10 +57,8 @@ constexpr ChartSpec kCharts[] = {
 };
 
 constexpr std::pair<std::string_view, std::string_view> kLossUnits[] = {
-    {"language", "nats per token"},
-    {"classify", "nats per document"},
-    {"regress", "squared error"},
-    {"mask", "nats per hidden token"},
+    {"language", "nats per token"}, {"classify", "nats per document"}, {"regress", "squared error"},
+    {"tag", "nats per word"},       {"mask", "nats per hidden token"},
 };
 
 // Of the runs that have such values, each unit once.

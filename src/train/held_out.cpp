@@ -7,14 +7,16 @@
 namespace svtune {
 namespace {
 
-// By documents, with what is measured of their labels.
+// By documents or their words, with what is measured of their labels.
 MeanLoss held_out_labels(TrainSession& session, std::optional<LabelMeter>& latest) {
   const LabelledDocuments& data = *session.eval_labelled;
-  LabelMeter& meter = latest.emplace(data.num_classes());
+  const bool of_words = data.learnt_words(0) != nullptr;
+  LabelMeter& meter = latest.emplace(
+      data.num_classes(), of_words ? span_tags(data.labels()->names()) : std::vector<SpanTag>());
   while (const std::optional<Batch> batch = session.eval_batches->next()) {
     meter.add(*session.model.net, *batch);
   }
-  return {meter.loss(), std::exp(meter.loss()), data.tokens(), meter.documents(),
+  return {meter.loss(), std::exp(meter.loss()), data.tokens(), meter.items(),
           meter.metrics({.resamples = 0})};
 }
 

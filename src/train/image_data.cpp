@@ -42,7 +42,7 @@ void check_text_run(const TrainOptions& options) {
 }
 
 void check_image_run(const TrainOptions& options) {
-  if (!learns_labels(options.data.task)) {
+  if (!learns_labels(options.data.task) || options.data.task == TrainTask::kTag) {
     throw UsageError(options.model.model.string() + " reads images and has no words to learn",
                      "Give --task classify.");
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -27,9 +28,26 @@ constexpr std::size_t kMistakes = 40;
 
 std::size_t place(std::int64_t index) { return static_cast<std::size_t>(index); }
 
+// What the meter has measured, in its order.
+struct MeasuredItem {
+  std::int64_t document;
+  std::optional<std::uint32_t> word;  // of the document, where words have the labels
+};
+
+std::vector<MeasuredItem> measured_items(const LabelledDocuments& data) {
+  std::vector<MeasuredItem> items;
+  for (std::int64_t i = 0; i < data.size(); ++i) {
+    const std::vector<std::uint32_t>* words = data.learnt_words(i);
+    if (words == nullptr) items.push_back({i, std::nullopt});
+    if (words == nullptr) continue;
+    for (const std::uint32_t word : *words) items.push_back({i, word});
+  }
+  return items;
+}
+
 ReportConfusion confusion_of(const LabelSet& labels, const LabelMeter& meter) {
   std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> counts;
-  for (std::int64_t i = 0; i < meter.documents(); ++i) {
+  for (std::int64_t i = 0; i < meter.items(); ++i) {
     ++counts[{meter.wanted_classes()[place(i)], meter.predicted_classes()[place(i)]}];
   }
   ReportConfusion confusion{labels.names(), {}};
@@ -47,9 +65,9 @@ ReportConfusion confusion_of(const LabelSet& labels, const LabelMeter& meter) {
 }
 
 // Wrong ones by falling probability, then some right ones in their order.
-std::vector<std::int64_t> shown_documents(const LabelMeter& meter, std::uint64_t seed) {
+std::vector<std::int64_t> shown_items(const LabelMeter& meter, std::uint64_t seed) {
   std::vector<std::int64_t> wrong, right;
-  for (std::int64_t i = 0; i < meter.documents(); ++i) {
+  for (std::int64_t i = 0; i < meter.items(); ++i) {
     const bool same = meter.wanted_classes()[place(i)] == meter.predicted_classes()[place(i)];
     (same ? right : wrong).push_back(i);
   }
@@ -80,15 +98,30 @@ std::string image_label(const LabelledRecord& record) {
   return (path.parent_path().filename() / path.filename()).string();
 }
 
+// The word between arrows, with those around it.
+std::string around_word(const std::vector<std::string>& words, std::size_t word) {
+  constexpr std::size_t kAround = 8;  // words on each side
+  const std::size_t begin = word - std::min(word, kAround);
+  const std::size_t end = std::min(words.size(), word + kAround + 1);
+  std::string text = begin > 0 ? "… " : "";
+  for (std::size_t i = begin; i < end; ++i) {
+    text += (i > begin ? " " : "") + (i == word ? "→ " + words[i] + " ←" : words[i]);
+  }
+  return text + (end < words.size() ? " …" : "");
+}
+
 ReportPrediction prediction_of(const LabelledDocuments& data, const LabelMeter& meter,
-                               std::int64_t document) {
-  const LabelledRecord& record = data.records().records[place(document)];
+                               std::int64_t index, const MeasuredItem& item) {
+  const LabelledRecord& record = data.records().records[place(item.document)];
   const std::vector<std::string>& names = data.labels()->names();
   ReportPrediction one;
-  one.label = names[place(meter.wanted_classes()[place(document)])];
-  one.predicted = names[place(meter.predicted_classes()[place(document)])];
-  one.probability = meter.probability(document);
-  if (const auto* images = dynamic_cast<const ImageStore*>(&data)) {
+  one.label = names[place(meter.wanted_classes()[place(index)])];
+  one.predicted = names[place(meter.predicted_classes()[place(index)])];
+  one.probability = meter.probability(index);
+  if (item.word) {
+    one.name = data.records().place(record);
+    one.text = around_word(record.words, *item.word);
+  } else if (const auto* images = dynamic_cast<const ImageStore*>(&data)) {
     one.name = image_label(record);
     try {
       one.image = thumbnail_uri(load_image(images->images(), record), kPictureSide);
@@ -108,8 +141,9 @@ void report_classes(const LabelledDocuments& data, const LabelMeter& meter, std:
                     ReportRun& run) {
   run.confusion = confusion_of(*data.labels(), meter);
   run.predictions.clear();
-  for (const std::int64_t document : shown_documents(meter, seed)) {
-    run.predictions.push_back(prediction_of(data, meter, document));
+  const std::vector<MeasuredItem> items = measured_items(data);
+  for (const std::int64_t index : shown_items(meter, seed)) {
+    run.predictions.push_back(prediction_of(data, meter, index, items.at(place(index))));
   }
 }
 

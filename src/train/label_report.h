@@ -9,8 +9,8 @@
 
 namespace svtune {
 
-// Sets the run's confusion and its predictions: the wrong documents that the model was surest of,
-// and right ones chosen by the seed; of images with small pictures, or with what is
+// Sets the run's confusion and its predictions: the wrong documents, or words, that the model was
+// surest of, and right ones chosen by the seed; of images with small pictures, or with what is
 // wrong where a file can no longer be read. Requires: `meter` has seen all of `data`, which has
 // classes, in order.
 void report_classes(const LabelledDocuments& data, const LabelMeter& meter, std::uint64_t seed,

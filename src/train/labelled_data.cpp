@@ -15,6 +15,8 @@
 #include "data/image_store.h"
 #include "data/labelled_sample.h"
 #include "data/labelled_store.h"
+#include "data/tagged_records.h"
+#include "data/tagged_store.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -42,17 +44,19 @@ std::string class_of(const Json& config) {
   return given ? classes->front().get<std::string>() : "";
 }
 
-StoredLabels stored_labels(const std::filesystem::path& model) {
+// `words`: the head is to label these.
+StoredLabels stored_labels(const std::filesystem::path& model, bool words) {
   StoredLabels stored;
   const std::filesystem::path file = model / "config.json";
   stored.source = file.string();
   if (!std::filesystem::is_directory(model) || !std::filesystem::exists(file)) return stored;
   const Json config = read_json_file(file);
   const std::string name = class_of(config);
+  const char* const kinds[] = {"SequenceClassification", "TokenClassification"};
   const bool headed =
-      name.ends_with("SequenceClassification") || name.ends_with("ImageClassification");
-  // What it labels are no documents, and its layers may have the names of theirs.
-  for (const char* other : {"TokenClassification", "MultipleChoice", "QuestionAnswering"}) {
+      name.ends_with(kinds[words ? 1 : 0]) || (!words && name.ends_with("ImageClassification"));
+  // What it labels is something else, and its layers may have the names of the new head's.
+  for (const char* other : {kinds[words ? 0 : 1], "MultipleChoice", "QuestionAnswering"}) {
     if (!name.ends_with(other)) continue;
     stored.other_head = name;
     return stored;
@@ -69,10 +73,12 @@ StoredLabels stored_labels(const std::filesystem::path& model) {
   return stored;
 }
 
-LabelSet named_by_model(const StoredLabels& stored, const LabelledRecords& records) {
+// `every`: no class may be without a record.
+LabelSet named_by_model(const StoredLabels& stored, const LabelledRecords& records, bool every) {
   try {
     LabelSet labels(stored.names);
-    require_every_class(records, labels);
+    if (every) require_every_class(records, labels);
+    class_counts(records, labels);  // refuses unknown ones
     return labels;
   } catch (FileError& error) {
     error.add_to_hint("The classes are those of id2label in " + stored.source + ". " +
@@ -102,7 +108,7 @@ LabelSet named_by_data(const StoredLabels& stored, const LabelledRecords& record
 
 // Of the head that training goes on from: an adapter's takes the place of the model's own.
 StoredLabels earlier_labels(const TrainOptions& options, const std::optional<NewHead>& earlier) {
-  StoredLabels stored = stored_labels(options.model.model);
+  StoredLabels stored = stored_labels(options.model.model, options.data.task == TrainTask::kTag);
   if (earlier && static_cast<std::int64_t>(stored.names.size()) != earlier->labels) {
     stored.names.clear();
     stored.unnamed_outputs = static_cast<std::size_t>(earlier->labels);
@@ -136,12 +142,14 @@ std::vector<std::string> placeholders(std::size_t count) {
 }
 
 LabelSet choose_labels(const std::vector<std::string>& given, const StoredLabels& stored,
-                       const std::optional<NewHead>& earlier, const LabelledRecords& records) {
+                       const std::optional<NewHead>& earlier, const LabelledRecords& records,
+                       bool every) {
   // One name alone is no set of classes.
   if (given == std::vector<std::string>{"data"}) return LabelSet::of(records);
   if (!given.empty()) return LabelSet(given_labels(given));
   if (earlier && !are_placeholders(earlier->names)) return LabelSet(earlier->names);
-  return stored.names.empty() ? named_by_data(stored, records) : named_by_model(stored, records);
+  return stored.names.empty() ? named_by_data(stored, records)
+                              : named_by_model(stored, records, every);
 }
 
 [[noreturn]] void refuse_head(const TrainOptions& options, std::int64_t outputs,
@@ -172,7 +180,9 @@ ImageOptions reading_of(const DataFileOptions& data) {
   return reading;
 }
 
-Part read_part(const std::filesystem::path& path, const ImageOptions& reading, bool images) {
+Part read_part(const std::filesystem::path& path, const ImageOptions& reading, TrainTask task,
+               bool images) {
+  if (task == TrainTask::kTag) return {read_tagged(path, reading.table), nullptr};
   if (!images) return {read_labelled(path, reading.table), nullptr};
   ImageRecords read = read_images(path, reading);
   const bool is_table = read.is_table();
@@ -222,9 +232,9 @@ void require_same_form(const LabelledRecords& train, const LabelledRecords& eval
 Parts read_parts(const TrainOptions& options, const ImagePlan* images) {
   const DataFileOptions& data = options.data;
   const ImageOptions reading = reading_of(data);
-  Parts parts{read_part(data.data, reading, images != nullptr), std::nullopt};
+  Parts parts{read_part(data.data, reading, data.task, images != nullptr), std::nullopt};
   if (data.eval_data) {
-    parts.eval = read_part(*data.eval_data, reading, images != nullptr);
+    parts.eval = read_part(*data.eval_data, reading, data.task, images != nullptr);
     require_same_form(parts.train.records, parts.eval->records);
   }
   if (!parts.train.is_table && !(data.eval_data && parts.eval->is_table)) {
@@ -272,6 +282,12 @@ class PartLoader {
 
  private:
   Documents load_texts(LabelledRecords records, const std::optional<LabelSet>& labels) const {
+    if (options_.data.task == TrainTask::kTag) {
+      return std::make_shared<TaggedStore>(
+          std::move(records), *tokenizer_, labels.value(),
+          TaggedStoreOptions{options_.train.batch.max_length, options_.data.reading.skip_bad_lines},
+          progress());
+    }
     LabelledStoreOptions store;
     store.max_length = options_.train.batch.max_length;
     store.labels = labels;
@@ -304,6 +320,19 @@ class PartLoader {
   TellOnce tell_once_;
 };
 
+// Of a small set of texts some tags may be missing (I-X, where no span has two words).
+void tell_missing_tags(const LabelledRecords& texts, const LabelSet& labels,
+                       RunObserver& observer) {
+  const std::vector<std::int64_t> counts = class_counts(tagged_words(texts), labels);
+  std::vector<std::string> missing;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] == 0) missing.push_back(labels.names()[i]);
+  }
+  if (missing.empty()) return;
+  observer.warning(texts.name + ": no word has the class " + join_some(missing, ", ") +
+                   ", which cannot be learned");
+}
+
 }  // namespace
 
 LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* tokenizer,
@@ -315,11 +344,15 @@ LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* to
   LabelledData data;
   data.head.labels = 1;
   data.head.seed = static_cast<std::uint64_t>(options.train.seed);
-  if (options.data.task == TrainTask::kClassify) {
-    if (earlier && earlier->labels == 1) refuse_head(options, 1, "which gives a number");
+  const bool tags = options.data.task == TrainTask::kTag;
+  if (tags) data.head.task = HeadTask::kToken;
+  if (options.data.task != TrainTask::kRegress) {
+    if (!tags && earlier && earlier->labels == 1) refuse_head(options, 1, "which gives a number");
     StoredLabels stored = earlier_labels(options, earlier);
-    labels = choose_labels(options.data.labels, stored, earlier, parts.train.records);
-    spell_as_classes(parts.train.records, *labels);
+    const LabelledRecords words = tags ? tagged_words(parts.train.records) : LabelledRecords();
+    labels = choose_labels(options.data.labels, stored, earlier, tags ? words : parts.train.records,
+                           !tags);
+    if (!tags) spell_as_classes(parts.train.records, *labels);
     for (const std::string& doubt : doubtful_labels(*labels)) {
       observer.warning(parts.train.records.name + ": " + doubt);
     }
@@ -335,11 +368,13 @@ LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* to
                 options.data.data.string() + " needs " + std::to_string(data.head.labels));
   }
   divide(parts, options, images);
-  if (labels) require_every_class(parts.train.records, *labels);
+  const bool every = labels && !tags;
+  if (every) require_every_class(parts.train.records, *labels);
+  if (tags) tell_missing_tags(parts.train.records, *labels, observer);
   PartLoader loader(options, tokenizer, images, observer);
   data.train = loader.load(std::move(parts.train), labels);
   // Broken images may have been all that a class had.
-  if (labels) require_every_class(data.train->records(), *labels);
+  if (every) require_every_class(data.train->records(), *labels);
   if (parts.eval) data.eval = loader.load(std::move(*parts.eval), labels);
   return data;
 }

@@ -53,12 +53,12 @@ Json config_for_task(const Json& config, const std::string& source,
   if (task == HeadTask::kNextToken) return config;
   NewHead head{.task = task};
   if (options.task == TrainTask::kRegress) head.labels = 1;
-  if (options.task == TrainTask::kClassify) {
+  if (options.task == TrainTask::kClassify || options.task == TrainTask::kTag) {
     head.names = options.labels.empty() ? id2label_names(config) : options.labels;
     head.labels = static_cast<std::int64_t>(head.names.size());
     if (head.labels < 2) {
-      throw UsageError("--task classify needs two classes or more, got " +
-                           std::to_string(head.labels) +
+      throw UsageError("--task " + std::string(enum_name(options.task)) +
+                           " needs two classes or more, got " + std::to_string(head.labels) +
                            (options.labels.empty() ? " of id2label in " + source : " of --labels"),
                        "Name them with --labels.");
     }

@@ -26,7 +26,7 @@ struct ParameterPlanOptions {
   BlockTuning tuning = {};                   // of base_dtype
   BaseCompute base_compute = BaseCompute::kExact;
   TrainTask task = TrainTask::kLanguage;
-  std::vector<std::string> labels = {};  // of kClassify; empty: those of id2label
+  std::vector<std::string> labels = {};  // of kClassify and kTag; empty: those of id2label
   std::string model_dropout = "config";  // as TrainConfig::model_dropout
   std::int64_t batch_tokens = 2048;      // of a micro-batch, all of them supervised
   std::int64_t max_length = 512;         // tokens of its longest document

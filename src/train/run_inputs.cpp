@@ -52,6 +52,8 @@ std::string hash_of_documents(const DocumentStore& store) {
   Hasher64 hasher;
   hasher.update(std::as_bytes(std::span(batch.tokens)));
   hasher.update(std::as_bytes(std::span(batch.token_types)));
+  hasher.update(std::as_bytes(std::span(batch.supervised)));
+  hasher.update(std::as_bytes(std::span(batch.targets)));
   hasher.update(std::as_bytes(std::span(batch.classes)));
   hasher.update(std::as_bytes(std::span(batch.numbers)));
   hasher.update(std::as_bytes(std::span(batch.pixels)));

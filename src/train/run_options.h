@@ -64,15 +64,16 @@ struct TrainModelOptions : ModelOptions {
 
 struct DataFileOptions {
   static constexpr FieldCondition kLanguage = only_with("task", "language");
-  static constexpr FieldCondition kLabels = only_with("task", "classify|regress");
+  static constexpr FieldCondition kLabels = only_with("task", "classify|regress|tag");
+  static constexpr FieldCondition kWholeLabels = only_with("task", "classify|regress");
 
   std::filesystem::path data;
   std::optional<std::filesystem::path> eval_data;
   TrainTask task = TrainTask::kLanguage;
-  LabelledOptions labelled;  // of kClassify and kRegress
-  ImageOptions images;       // of the same, where the model reads images
+  LabelledOptions labelled;  // of kClassify, kRegress and kTag
+  ImageOptions images;       // of the first two, where the model reads images
   std::optional<std::int64_t> image_size;
-  std::vector<std::string> labels;  // of kClassify
+  std::vector<std::string> labels;  // of kClassify and kTag
   SampleOptions sample;             // of kClassify
   double eval_share = 0;
   MaskOptions masks;  // of kMask
@@ -102,21 +103,21 @@ struct DataFileOptions {
            .when = kLabels && not_with("eval_data")});
     visit.group("Labels", self.labelled, kLabels);
     visit.group("Labels", self.sample, only_with("task", "classify"));
-    visit.group("Images", self.images, kLabels);
+    visit.group("Images", self.images, kWholeLabels);
     visit(self.image_size,
           {.name = "image_size",
            .help = "Side of the prepared images, in place of preprocessor_config.json's",
            .unit = "pixels",
            .min = 1,
            .max = 1 << 14,
-           .when = kLabels});
+           .when = kWholeLabels});
     visit(self.labels, {.name = "labels",
                         .help = "Classes in the order of their ids, or data for those of the data, "
                                 "sorted; by default those of the model's id2label, else of the "
                                 "data. Of another number than the model's head has outputs: with a "
                                 "new head",
                         .value_name = "NAME,...",
-                        .when = only_with("task", "classify")});
+                        .when = only_with("task", "classify|tag")});
     visit.group("Data", self.masks, only_with("task", "mask"));
     visit.group("", self.reading);
     visit.group("Data", self.prompt, kLanguage);

@@ -38,7 +38,7 @@ struct ScheduleConfig {
            .help = "Peak learning rate of the head of labels, where it is another one",
            .min = 0,
            .max = 1000,
-           .when = only_with("task", "classify|regress")});
+           .when = only_with("task", "classify|regress|tag")});
     visit(self.shape, {.name = "schedule", .help = "Learning rate after the warm-up"});
     visit(self.warmup_ratio, {.name = "warmup_ratio",
                               .help = "Share of the steps in which the rate rises to its peak",

@@ -145,7 +145,7 @@ void check_language_model(const TrainSession& session, RunObserver&) {
                      "Give --task mask.");
   }
   throw UsageError("the model has a head of labels, not of words",
-                   "Give --task classify, or --task regress for numbers.");
+                   "Give --task classify, --task regress for numbers, or --task tag for words.");
 }
 
 // Every encoder can have the head; what was made of it is told.
@@ -167,11 +167,12 @@ void check_adapter_head(const TrainOptions& options) {
   const HeadTask head = rules_of(task).head;
   if (!options.model.adapter || head == HeadTask::kNextToken) return;
   const auto earlier = adapter_head(options.model.model, *options.model.adapter);
-  const bool masked = head == HeadTask::kMasked;
-  if (!earlier || (earlier->task == HeadTask::kMasked) == masked) return;
+  if (!earlier || earlier->task == head) return;
+  const std::string does = earlier->task == HeadTask::kMasked  ? "finds hidden words"
+                           : earlier->task == HeadTask::kToken ? "labels words"
+                                                               : "labels documents";
   throw UsageError("--task " + std::string(enum_name(task)) + " cannot go on from " +
-                       options.model.adapter->string() + ", whose head " +
-                       (masked ? "gives labels" : "finds hidden words"),
+                       options.model.adapter->string() + ", whose head " + does,
                    "Merge it into its model with svtune merge, and train on that one.");
 }
 
@@ -179,7 +180,7 @@ void check_adapter_head(const TrainOptions& options) {
 
 const TaskRules& rules_of(TrainTask task) {
   using enum KeptMetric;
-  static const std::array<TaskRules, 4> list = {{
+  static const std::array<TaskRules, 5> list = {{
       {TrainTask::kLanguage, HeadTask::kNextToken, load_language, check_language_model, {}},
       {TrainTask::kClassify,
        HeadTask::kDocument,
@@ -191,6 +192,7 @@ const TaskRules& rules_of(TrainTask task) {
        load_labels,
        take_any_model,
        {kPearson, kSpearman}},
+      {TrainTask::kTag, HeadTask::kToken, load_labels, take_any_model, {kAccuracy, kF1, kMatthews}},
       {TrainTask::kMask, HeadTask::kMasked, load_masked, check_masked_model, {}},
   }};
   for (const TaskRules& each : list) {

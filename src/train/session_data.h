@@ -11,7 +11,7 @@ namespace svtune {
 // What belongs to a task beside its options, which run_options.h declares.
 struct TaskRules {
   TrainTask task;
-  HeadTask head;  // of labels kDocument
+  HeadTask head;
   // Reads what is learned and what is held out, with the prompts and the head that belong to it.
   void (*load)(TrainSession& session, RunObserver& observer);
   // Throws UsageError where the loaded model has a head of another kind.

@@ -25,17 +25,18 @@ inline constexpr EnumName<Recompute> kRecomputeNames[] = {
 };
 constexpr std::span<const EnumName<Recompute>> enum_names(Recompute) { return kRecomputeNames; }
 
-enum class TrainTask { kLanguage, kClassify, kRegress, kMask };
+enum class TrainTask { kLanguage, kClassify, kRegress, kTag, kMask };
 inline constexpr EnumName<TrainTask> kTrainTaskNames[] = {
     {TrainTask::kLanguage, "language", "the words of answers and texts"},
     {TrainTask::kClassify, "classify", "a class of each text, pair or image"},
     {TrainTask::kRegress, "regress", "a number for each text, pair or image"},
+    {TrainTask::kTag, "tag", "a class of each word of a text, with an encoder"},
     {TrainTask::kMask, "mask", "hidden words of texts, with an encoder"},
 };
 constexpr std::span<const EnumName<TrainTask>> enum_names(TrainTask) { return kTrainTaskNames; }
 // Else words.
 constexpr bool learns_labels(TrainTask task) {
-  return task == TrainTask::kClassify || task == TrainTask::kRegress;
+  return task == TrainTask::kClassify || task == TrainTask::kRegress || task == TrainTask::kTag;
 }
 
 // What the best evaluation is told by: the lowest loss, the highest of the others.
@@ -43,7 +44,8 @@ enum class KeptMetric { kLoss, kAccuracy, kF1, kMatthews, kPearson, kSpearman };
 inline constexpr EnumName<KeptMetric> kKeptMetricNames[] = {
     {KeptMetric::kLoss, "loss", "lowest loss"},
     {KeptMetric::kAccuracy, "accuracy", "share of right classes"},
-    {KeptMetric::kF1, "f1", "F1 of class 1 of two, else its mean over the classes"},
+    {KeptMetric::kF1, "f1",
+     "F1 of class 1 of two, else its mean over the classes; of words that of spans (B-X, I-X, O)"},
     {KeptMetric::kMatthews, "matthews", "Matthews's correlation of classes"},
     {KeptMetric::kPearson, "pearson", "Pearson's correlation of numbers"},
     {KeptMetric::kSpearman, "spearman", "correlation of their ranks"},

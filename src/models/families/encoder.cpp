@@ -192,9 +192,10 @@ std::size_t read_head_class(ConfigReader& config, const std::vector<std::string>
   for (std::size_t i = 0; i < ends.size(); ++i) {
     if (name.ends_with(ends[i])) return i;
   }
-  config.problem((name.empty() ? "\"architectures\" is missing" : name + " has no head of labels") +
-                 ": training with --task classify, regress or mask makes one, and the adapter of "
-                 "such a run brings it along");
+  config.problem(
+      (name.empty() ? "\"architectures\" is missing" : name + " has no head of labels") +
+      ": training with --task classify, regress, tag or mask makes one, and the adapter of "
+      "such a run brings it along");
   return 0;
 }
 
