@@ -1,8 +1,10 @@
 // Decoding against Pillow's exif_transpose() and convert("RGB"), and what is refused.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <span>
@@ -142,6 +144,57 @@ TEST_F(Decode, RefusesTooManyPixelsByTheHeaderAlone) {
   EXPECT_THAT(refusal(jpeg), HasSubstr("65500 x 65500 pixels; at most 67,108,864 are read"));
   // libpng checks the header's sum before anything else.
   EXPECT_THAT(refusal(with_sizes(read("png_rgb.img"), 1, 1)), HasSubstr("CRC"));
+}
+
+std::string big_endian(std::uint32_t value) {
+  std::string out;
+  for (const int shift : {24, 16, 8, 0}) out += static_cast<char>((value >> shift) & 0xFF);
+  return out;
+}
+
+std::string png_chunk(const std::string& kind, const std::string& data) {
+  const std::string whole = kind + data;
+  const auto sum =
+      ::crc32(0, reinterpret_cast<const Bytef*>(whole.data()), static_cast<uInt>(whole.size()));
+  return big_endian(static_cast<std::uint32_t>(data.size())) + whole +
+         big_endian(static_cast<std::uint32_t>(sum));
+}
+
+std::string deflated(const std::string& text) {
+  std::string out(::compressBound(static_cast<uLong>(text.size())), '\0');
+  auto size = static_cast<uLongf>(out.size());
+  EXPECT_EQ(
+      ::compress(reinterpret_cast<Bytef*>(out.data()), &size,
+                 reinterpret_cast<const Bytef*>(text.data()), static_cast<uLong>(text.size())),
+      Z_OK);
+  out.resize(size);
+  return out;
+}
+
+// Of true colour, with the pixel (1, 2, 3) alone and `more` chunks before it.
+std::string small_png(std::uint32_t width, std::uint32_t height, const std::string& more = "") {
+  return "\x89PNG\r\n\x1A\n" +
+         png_chunk("IHDR",
+                   big_endian(width) + big_endian(height) + std::string("\x08\x02\0\0\0", 5)) +
+         more + png_chunk("IDAT", deflated(std::string("\0\1\2\3", 4))) + png_chunk("IEND", "");
+}
+
+TEST(ImageFormats, ASmallPngOfManyPixelsIsRefusedByItsHeader) {
+  for (const std::uint32_t side : {10'000U, 65'500U}) {
+    const std::string problem = refusal(small_png(side, side));
+    EXPECT_THAT(problem, HasSubstr("pixels; at most 67,108,864 are read")) << side;
+  }
+  EXPECT_THAT(refusal(small_png(0, 1)), HasSubstr("picture"));
+}
+
+// 16 MiB in 16 KiB: texts and profiles are not unpacked.
+TEST(ImageFormats, WhatAPngHoldsBesidePixelsIsNotUnpacked) {
+  const std::string zeros = deflated(std::string(std::size_t{1} << 24, '\0'));
+  for (const char* kind : {"zTXt", "iCCP"}) {
+    const Image image =
+        decode(small_png(1, 1, png_chunk(kind, std::string("name\0\0", 6) + zeros)));
+    EXPECT_THAT(image.rgb, testing::ElementsAre(1, 2, 3)) << kind;
+  }
 }
 
 TEST(ImageFormats, OthersAreCalledByTheirNames) {
