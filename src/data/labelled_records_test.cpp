@@ -376,6 +376,110 @@ TEST(LabelSet, TargetsOfRegressionAreNumbers) {
   EXPECT_THAT(number_summary(far), HasSubstr("deviation 1"));
 }
 
+struct GlueForm {
+  const char* task;
+  const char* text;  // a header, where the task has one, and two rows
+  LabelledOptions options;
+  const char *first, *second, *label;  // of the first row
+};
+
+// The columns of all tasks of GLUE as their files name them; quotes as they stand there.
+const GlueForm kGlueForms[] = {
+    {"CoLA",
+     "gj04\t1\t\tThe \"sailors.\ngj04\t0\t*\tA.\n",
+     {.text_columns = {"4"}, .label_column = "2", .header = false},
+     "The \"sailors.",
+     nullptr,
+     "1"},
+    {"SST-2", "sentence\tlabel\nhide new \t0\nb\t1\n", {}, "hide new ", nullptr, "0"},
+    {"MRPC",
+     "\xEF\xBB\xBFQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
+     "1\t70\t71\t\" A\tB \" .\n0\t72\t73\tC\tD\n",
+     {},
+     "\" A",
+     "B \" .",
+     "1"},
+    {"STS-B",
+     "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n"
+     "0\tmain\tMSR\t2012\t0001\tnone\tnone\tA\tB\t5.000\n"
+     "1\tmain\tMSR\t2012\t0002\tnone\tnone\tC\tD\t3.800\n",
+     {},
+     "A",
+     "B",
+     "5.000"},
+    {"QQP",
+     "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+     "1\t2\t3\tA?\tB?\t0\n4\t5\t6\tC?\tD?\t1\n",
+     {},
+     "A?",
+     "B?",
+     "0"},
+    {"MNLI",
+     "index\tpromptID\tpairID\tgenre\tsentence1_binary_parse\tsentence2_binary_parse\t"
+     "sentence1_parse\tsentence2_parse\tsentence1\tsentence2\tlabel1\tgold_label\n"
+     "0\t1\t2n\tgov\t( a )\t( b )\t(ROOT a)\t(ROOT b)\tA\tB\tcontradiction\tneutral\n"
+     "1\t1\t2e\tgov\t( a )\t( b )\t(ROOT a)\t(ROOT b)\tC\tD\tneutral\tentailment\n",
+     {},
+     "A",
+     "B",
+     "neutral"},
+    {"MNLI, matched and mismatched",
+     "index\tpromptID\tpairID\tgenre\tsentence1_binary_parse\t"
+     "sentence2_binary_parse\tsentence1_parse\tsentence2_"
+     "parse\tsentence1\tsentence2\tlabel1\tlabel2\t"
+     "label3\tlabel4\tlabel5\tgold_label\n0\t1\t2\tfic\t(\t(\t(\t(\tA\tB\tentailment\tneutral\t"
+     "neutral\tneutral\tneutral\tneutral\n1\t1\t2\tfic\t(\t(\t(\t("
+     "\tC\tD\tneutral\tneutral\tneutral\t"
+     "neutral\tneutral\tcontradiction\n",
+     {},
+     "A",
+     "B",
+     "neutral"},
+    {"QNLI",
+     "index\tquestion\tsentence\tlabel\n0\tWhen?\tIn \"1.\tentailment\n"
+     "1\tWho?\tShe.\tnot_entailment\n",
+     {},
+     "When?",
+     "In \"1.",
+     "entailment"},
+    {"RTE",
+     "index\tsentence1\tsentence2\tlabel\n0\tA\tB\tnot_entailment\n1\tC\tD\tentailment\n",
+     {},
+     "A",
+     "B",
+     "not_entailment"},
+    {"WNLI", "index\tsentence1\tsentence2\tlabel\n0\tA\tB\t1\n1\tC\tD\t0\n", {}, "A", "B", "1"},
+};
+
+TEST(LabelledRecords, EveryTaskOfGlueIsReadByItsColumns) {
+  const test::TempDirectory dir;
+  for (const GlueForm& form : kGlueForms) {
+    SCOPED_TRACE(form.task);
+    const LabelledRecords records = read(dir, "glue.tsv", form.text, form.options);
+    ASSERT_EQ(records.records.size(), 2U);
+    const LabelledRecord& row = records.records[0];
+    EXPECT_EQ(row.first, form.first);
+    EXPECT_EQ(row.second.value_or(""), form.second == nullptr ? "" : form.second);
+    EXPECT_EQ(row.second.has_value(), form.second != nullptr);
+    EXPECT_EQ(row.label, form.label);
+  }
+  EXPECT_THAT(error_of([&] { read(dir, "cola.tsv", kGlueForms[0].text); }),
+              HasSubstr("no column is known as a text"));
+}
+
+// As in the distributed files of QQP, where a question lost its label.
+TEST(LabelledRecords, ACutRowOfQqpIsNamedAndCanBeLeftOut) {
+  const test::TempDirectory dir;
+  const std::string rows =
+      "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t2\t3\tA?\tB?\t0\n4\t5\t6\tC\n"
+      "7\t8\t9\tE?\tF?\t1\n";
+  EXPECT_THAT(error_of([&] { read(dir, "qqp.tsv", rows); }),
+              HasSubstr("qqp.tsv:3: the row has 4 cells, column 5 (question2) is missing"));
+  const LabelledRecords rest = read(dir, "qqp.tsv", rows, {.skip_bad_lines = true});
+  EXPECT_EQ(rest.records.size(), 2U);
+  EXPECT_EQ(rest.num_bad, 1);
+}
+
 // GLUE's own files, as many records as Python's reader finds rows.
 TEST(LabelledRecords, FilesOfGlueAreReadWhole) {
   struct Task {
