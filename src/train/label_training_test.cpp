@@ -569,6 +569,18 @@ TEST_F(LabelTraining, ASpellingOfAClassIsNoClassOfItsOwn) {
   }
 }
 
+TEST_F(LabelTraining, TheReportHasAPapersFigureBesideItsOwn) {
+  TrainOptions options = wanted(TrainTask::kClassify);
+  options.recipe = "svft-glue-rte-plain";
+  options.train.max_steps = 2;
+  RunObserver observer;
+  run_training(options, observer);
+  const std::string page = read_file(directory_ / "run" / "report.html", 1 << 24);
+  EXPECT_THAT(page, HasSubstr("SVFT 2405.19597, Table 11"));
+  EXPECT_THAT(page, HasSubstr("Paper: accuracy"));
+  EXPECT_THAT(page, HasSubstr("87.24 (RTE); here "));
+}
+
 TEST_F(LabelTraining, ALabelOfTheEvaluationAloneIsAnError) {
   TrainOptions options = wanted(TrainTask::kClassify);
   write_file_atomic(directory_ / "dev.tsv", "sentence1\tsentence2\tlabel\nw1\tw2\tperhaps\n");
