@@ -45,13 +45,19 @@ void GgufCheckpoint::add_tensors() {
   for (const GgufTensorInfo& info : file_.tensors()) {
     const auto name = hf_tensor_name(family_, info.name);
     const GgufTypeTraits* traits = gguf_type_traits(info.type);
+    const bool stacked = info.shape.size() == 3 && hf_expert_name(family_, info.name, 0);
     if (name && name->empty()) continue;
-    if (!name) {
+    if (!name && !stacked) {
       problems.push_back("unknown tensor \"" + info.name + "\"");
     } else if (!traits->supported) {
       types_known = false;
       problems.push_back(tensor_text(file_, info) + " has type " + std::string(traits->name) +
                          " (supported: " + gguf_supported_types() + ")");
+    } else if (stacked) {
+      if (!add_experts(info)) {
+        problems.push_back(tensor_text(file_, info) + " has the impossible shape " +
+                           shape_text(info.shape));
+      }
     } else {
       GgufHfTensor tensor{*name, info.shape, &info};
       const bool is_qk = info.name.find(".attn_q.") != std::string::npos ||
@@ -73,6 +79,19 @@ void GgufCheckpoint::add_tensors() {
                                : "convert it again to another type, for example Q8_0 or Q4_K_M");
   }
   for (std::size_t i = 0; i < tensors_.size(); ++i) index_.emplace(tensors_[i].name, i);
+}
+
+bool GgufCheckpoint::add_experts(const GgufTensorInfo& info) {
+  // Named after the family's own key.
+  const Json count = config_.value("num_experts", config_.value("num_local_experts", Json(0)));
+  if (Json(info.shape[0]) != count) return false;
+  for (std::int64_t expert = 0; expert < info.shape[0]; ++expert) {
+    GgufHfTensor tensor{
+        *hf_expert_name(family_, info.name, expert), {info.shape[1], info.shape[2]}, &info};
+    tensor.matrix = expert;
+    tensors_.push_back(std::move(tensor));
+  }
+  return true;
 }
 
 void GgufCheckpoint::require(const TensorShapes& expected) const {
@@ -101,6 +120,13 @@ const GgufHfTensor* GgufCheckpoint::find(std::string_view name) const {
   return found == index_.end() ? nullptr : &tensors_[found->second];
 }
 
+std::span<const std::byte> GgufCheckpoint::bytes(const GgufHfTensor& tensor) const {
+  const std::span<const std::byte> all = file_.data(*tensor.stored);
+  if (tensor.stored->shape.size() < 3) return all;
+  const std::size_t matrix_bytes = all.size() / static_cast<std::size_t>(tensor.stored->shape[0]);
+  return all.subspan(static_cast<std::size_t>(tensor.matrix) * matrix_bytes, matrix_bytes);
+}
+
 void GgufCheckpoint::read_rows(const GgufHfTensor& tensor, std::int64_t first, std::int64_t count,
                                std::span<float> out) const {
   const std::int64_t row_size = tensor.row_size();
@@ -111,7 +137,7 @@ void GgufCheckpoint::read_rows(const GgufHfTensor& tensor, std::int64_t first, s
                 " do not exist or do not fit");
   }
   if (count == 0) return;
-  const std::span<const std::byte> data = file_.data(*tensor.stored);
+  const std::span<const std::byte> data = bytes(tensor);
   const std::uint32_t type = tensor.stored->type;
   if (tensor.shape.size() < 2) {
     // One "row" would cut through quantised blocks, so a vector is expanded whole.

@@ -26,6 +26,7 @@ struct GgufHfTensor {
   const GgufTensorInfo* stored = nullptr;
   std::int64_t head_size = 0;  // not 0: rows are stored permuted within heads of this size
   float offset = 0;            // added to every value
+  std::int64_t matrix = 0;     // which one of `stored`, where that is a stack [matrices, out, in]
 
   std::int64_t rows() const { return shape.empty() ? 1 : shape[0]; }
   std::int64_t row_size() const { return shape.size() < 2 ? 1 : shape[1]; }
@@ -50,9 +51,14 @@ class GgufCheckpoint {
   // Rows [first, first + count) of `tensor`, expanded. out.size() = count * row_size().
   void read_rows(const GgufHfTensor& tensor, std::int64_t first, std::int64_t count,
                  std::span<float> out) const;
+  // As they are stored.
+  std::span<const std::byte> bytes(const GgufHfTensor& tensor) const;
 
  private:
   void add_tensors();
+  // Of a stack of experts' matrices each by itself. False where it has not as many as the metadata
+  // say.
+  bool add_experts(const GgufTensorInfo& info);
 
   GgufFile file_;
   const GgufFamily& family_;

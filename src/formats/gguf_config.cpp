@@ -18,7 +18,7 @@ namespace svtune {
 namespace {
 
 // Keys "<architecture>.X" that are read here or carry nothing.
-constexpr std::array<std::string_view, 22> kKnownKeys = {
+constexpr std::array<std::string_view, 24> kKnownKeys = {
     "context_length",
     "embedding_length",
     "block_count",
@@ -41,11 +41,13 @@ constexpr std::array<std::string_view, 22> kKnownKeys = {
     "vocab_size",
     "tensor_data_layout",
     "expert_count",
+    "expert_used_count",
+    "expert_feed_forward_length",
 };
 
 // Families whose configuration says whether their attention has biases.
-constexpr std::array<std::string_view, 5> kAttentionBias = {"llama", "qwen3", "olmo2", "smollm3",
-                                                            "granite"};
+constexpr std::array<std::string_view, 6> kAttentionBias = {"llama", "qwen3",   "qwen3_moe",
+                                                            "olmo2", "smollm3", "granite"};
 
 // Reads "<architecture>.X" keys.
 class Keys {
@@ -197,6 +199,38 @@ void add_family_keys(const GgufFile& file, const GgufFamily& family, const Keys&
   if (family.norm_plus_one) json["hidden_activation"] = std::string(family.activation);
 }
 
+// Mixtral is stored as Llama with experts.
+void add_expert_keys(const GgufFamily& family, const Keys& keys, Json& json) {
+  constexpr std::int64_t kMostExperts = 4096;
+  const bool always = family.model_type == "qwen3_moe";
+  if (!always && keys.integer("expert_count").value_or(0) == 0) return;
+  if (family.experts == nullptr) {
+    keys.fail("expert_count", "mixtures of experts are not supported of this architecture");
+  }
+  const std::int64_t count = keys.positive("expert_count");
+  if (count > kMostExperts) {
+    keys.fail("expert_count",
+              "got " + std::to_string(count) + ", need at most " + std::to_string(kMostExperts));
+  }
+  json["num_experts_per_tok"] = keys.positive("expert_used_count");
+  if (always) {
+    json.update({{"num_experts", count},
+                 {"moe_intermediate_size", keys.positive("expert_feed_forward_length")},
+                 {"norm_topk_prob", true},
+                 {"decoder_sparse_step", 1},
+                 {"mlp_only_layers", Json::array()},
+                 {"use_sliding_window", false}});
+    return;
+  }
+  json["model_type"] = "mixtral";
+  json["architectures"] = {"MixtralForCausalLM"};
+  json["num_local_experts"] = count;
+  const std::int64_t window = keys.integer("attention.sliding_window").value_or(0);
+  json["sliding_window"] = window > 0 ? Json(window) : Json(nullptr);
+  json.erase("attention_bias");
+  json.erase("mlp_bias");
+}
+
 std::int64_t head_size(const Keys& keys, std::int64_t hidden, std::int64_t heads,
                        const GgufFamily& family) {
   auto size = keys.integer("attention.key_length");
@@ -221,9 +255,6 @@ Json hf_config_from_gguf(const GgufFile& file, DType dtype) {
   const GgufFamily& family = gguf_family(file);
   const Keys keys(file, family.architecture);
   keys.refuse_unknown(family.numbers);
-  if (keys.integer("expert_count").value_or(0) > 0) {
-    keys.fail("expert_count", "mixtures of experts are not supported");
-  }
   const GgufTensorInfo* embedding = file.find_tensor("token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() != 2) {
     throw FileError(file.path().string(), "matrix \"token_embd.weight\" is missing");
@@ -253,6 +284,7 @@ Json hf_config_from_gguf(const GgufFile& file, DType dtype) {
       {"tie_word_embeddings", file.find_tensor("output.weight") == nullptr},
   };
   add_family_keys(file, family, keys, json);
+  add_expert_keys(family, keys, json);
   add_token_ids(file, json);
   return json;
 }

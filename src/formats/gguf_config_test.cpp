@@ -70,7 +70,12 @@ TEST(GgufConfig, UnknownArchitecturesAndKeysAreRefused) {
   EXPECT_THAT(error_of(GgufBuilder()), HasSubstr("\"general.architecture\" is missing"));
   EXPECT_THAT(error_of(tiny_model().f32("llama.logit_scale", 2)),
               HasSubstr("key \"llama.logit_scale\": is not supported"));
-  EXPECT_THAT(error_of(tiny_model().u32("llama.expert_count", 8)), HasSubstr("mixtures"));
+  EXPECT_THAT(error_of(tiny_model().u32("llama.expert_count", 8)),
+              HasSubstr("\"llama.expert_used_count\" is missing"));
+  EXPECT_THAT(error_of(tiny_model().u32("llama.expert_count", 8000)), HasSubstr("at most 4096"));
+  test::TinyGguf gemma;
+  gemma.architecture = "gemma";
+  EXPECT_THAT(error_of(tiny_model(gemma).u32("gemma.expert_count", 8)), HasSubstr("mixtures"));
   EXPECT_THAT(error_of(tiny_model().u32("llama.attention.value_length", 8)),
               HasSubstr("differs from the head size"));
   EXPECT_THAT(error_of(tiny_model().string("llama.rope.scaling.type", "longrope")),
@@ -101,6 +106,16 @@ TEST(GgufConfig, SlidingWindowMakesMistral) {
   EXPECT_EQ(config["sliding_window"], 7);
 }
 
+TEST(GgufConfig, ExpertsMakeMixtral) {
+  const Json config =
+      config_of(tiny_model().u32("llama.expert_count", 8).u32("llama.expert_used_count", 2));
+  EXPECT_EQ(config["model_type"], "mixtral");
+  EXPECT_EQ(config["num_local_experts"], 8);
+  EXPECT_EQ(config["num_experts_per_tok"], 2);
+  EXPECT_TRUE(config["sliding_window"].is_null());
+  EXPECT_FALSE(config.contains("mlp_bias"));
+}
+
 TEST(GgufConfig, EndOfTurnTokenJoinsTheStopTokens) {
   test::TempDirectory directory;
   write_file_atomic(directory / "m.gguf",
@@ -126,6 +141,12 @@ TEST(GgufFamily, NamesMapAndForeignNamesDoNot) {
             "model.layers.0.pre_feedforward_layernorm.weight");
   EXPECT_EQ(hf_tensor_name(llama, "output.weight"), "lm_head.weight");
   EXPECT_EQ(hf_tensor_name(llama, "rope_freqs.weight"), "");
+  EXPECT_EQ(hf_tensor_name(llama, "blk.1.ffn_gate_inp.weight"),
+            "model.layers.1.block_sparse_moe.gate.weight");
+  EXPECT_EQ(hf_expert_name(llama, "blk.1.ffn_up_exps.weight", 7),
+            "model.layers.1.block_sparse_moe.experts.7.w3.weight");
+  EXPECT_EQ(hf_expert_name(llama, "blk.1.attn_q_exps.weight", 0), std::nullopt);
+  EXPECT_EQ(hf_expert_name(gemma, "blk.1.ffn_up_exps.weight", 0), std::nullopt);
   for (const char* name :
        {"blk.0.post_ffw_norm.weight", "blk.0.attn_q_norm.weight", "blk..attn_q.weight",
         "blk.x.attn_q.weight", "blk.0.attn_q", "blk.0", "output.scale", "foo.weight"}) {

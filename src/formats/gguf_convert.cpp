@@ -60,7 +60,7 @@ class WeightWriter {
         writer_(directory, specs(), options.max_shard_bytes) {
     report_.dtype = dtype;
     for (const GgufHfTensor& tensor : model.tensors()) {
-      report_.parameters += static_cast<std::uint64_t>(tensor.stored->element_count());
+      report_.parameters += static_cast<std::uint64_t>(tensor.rows() * tensor.row_size());
     }
     report_.tensors = model.tensors().size();
     report_.bytes = report_.parameters * element_bytes();

@@ -50,7 +50,7 @@ TEST(GgufConvert, LogitsEqualTheOriginalModelOfEveryFamily) {
     auto output = entry.path();
     convert_gguf(entry.path(), output.replace_extension(".hf"), as_f32());
   }
-  EXPECT_EQ(models, 18U);
+  EXPECT_EQ(models, 20U);
   std::istringstream lines(run_script(python, "gguf_models.py", {"compare", directory.path()}));
   std::string name, difference;
   std::size_t compared = 0;
@@ -190,6 +190,30 @@ TEST(GgufCheckpoint, RowsOfQAreReadInCheckpointOrder) {
   EXPECT_EQ(values[16], 5);
   EXPECT_THROW(model.read_rows(*q, 6, 3, values), Error);
   EXPECT_THROW(model.read_rows(*q, 0, 2, values), Error);
+}
+
+TEST(GgufCheckpoint, StacksAreReadByTheirExperts) {
+  test::TempDirectory directory;
+  std::string values;  // 3 experts of 2 x 4
+  for (int i = 0; i < 24; ++i) values += test::raw(static_cast<float>(i));
+  const auto with_experts = [&](std::uint32_t count) {
+    return test::tiny_model()
+        .u32("llama.expert_count", count)
+        .u32("llama.expert_used_count", 1)
+        .tensor("blk.0.ffn_up_exps.weight", {4, 2, 3}, 0, values)
+        .build();
+  };
+  write_file_atomic(directory / "m.gguf", with_experts(3));
+  const GgufCheckpoint model(directory / "m.gguf");
+  const GgufHfTensor* last = model.find("model.layers.0.block_sparse_moe.experts.2.w3.weight");
+  ASSERT_NE(last, nullptr);
+  EXPECT_EQ(last->shape, (std::vector<std::int64_t>{2, 4}));
+  EXPECT_EQ(model.bytes(*last).size(), 8 * sizeof(float));
+  std::vector<float> row(4);
+  model.read_rows(*last, 1, 1, row);
+  EXPECT_EQ(row, (std::vector<float>{20, 21, 22, 23}));
+  write_file_atomic(directory / "other.gguf", with_experts(4));
+  EXPECT_THROW(GgufCheckpoint(directory / "other.gguf"), FileError);
 }
 
 std::string checkpoint_error(const test::GgufBuilder& builder) {

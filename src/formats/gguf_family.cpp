@@ -22,6 +22,9 @@ constexpr GgufName kNormsAroundAndOfHeads[] = {{"ffn_norm", "pre_feedforward_lay
 constexpr GgufName kFused[] = {{"attn_qkv", "self_attn.qkv_proj"}, {"ffn_up", "mlp.gate_up_proj"}};
 constexpr GgufName kPlainMlp[] = {{"ffn_up", "mlp.c_fc"}, {"ffn_down", "mlp.c_proj"}};
 
+constexpr GgufExperts kMixtralExperts{"block_sparse_moe", "w1", "w3", "w2"};
+constexpr GgufExperts kQwenExperts{"mlp", "gate_proj", "up_proj", "down_proj"};
+
 constexpr GgufName kGraniteNumbers[] = {{"embedding_scale", "embedding_multiplier"},
                                         {"residual_scale", "residual_multiplier"},
                                         {"attention.scale", "attention_multiplier"},
@@ -29,12 +32,13 @@ constexpr GgufName kGraniteNumbers[] = {{"embedding_scale", "embedding_multiplie
 constexpr GgufName kLayerNormNumbers[] = {{"attention.layer_norm_epsilon", "norm_epsilon"}};
 constexpr GgufName kGemma3Numbers[] = {{"rope.freq_base_swa", "rope_local_base_freq"}};
 
-constexpr std::array<GgufFamily, 11> kFamilies = {{
+constexpr std::array<GgufFamily, 12> kFamilies = {{
     {.architecture = "llama",
      .model_type = "llama",
      .class_name = "LlamaForCausalLM",
      .activation = "silu",
-     .permutes_qk = true},
+     .permutes_qk = true,
+     .experts = &kMixtralExperts},
     {.architecture = "qwen2",
      .model_type = "qwen2",
      .class_name = "Qwen2ForCausalLM",
@@ -44,6 +48,12 @@ constexpr std::array<GgufFamily, 11> kFamilies = {{
      .class_name = "Qwen3ForCausalLM",
      .activation = "silu",
      .modules = kHeadNorms},
+    {.architecture = "qwen3moe",
+     .model_type = "qwen3_moe",
+     .class_name = "Qwen3MoeForCausalLM",
+     .activation = "silu",
+     .modules = kHeadNorms,
+     .experts = &kQwenExperts},
     {.architecture = "gemma",
      .model_type = "gemma",
      .class_name = "GemmaForCausalLM",
@@ -99,14 +109,34 @@ constexpr GgufName kLayerNames[] = {
     {"ffn_down", "mlp.down_proj"},
 };
 
-std::optional<std::string_view> layer_name(const GgufFamily& family, std::string_view name) {
+std::optional<std::string> layer_name(const GgufFamily& family, std::string_view name) {
+  if (family.experts != nullptr && name == "ffn_gate_inp") {
+    return std::string(family.experts->module) + ".gate";
+  }
   for (const std::span<const GgufName> names :
        {family.modules, std::span<const GgufName>(kLayerNames)}) {
     for (const GgufName& each : names) {
-      if (each.gguf == name) return each.hf;
+      if (each.gguf == name) return std::string(each.hf);
     }
   }
   return std::nullopt;
+}
+
+struct LayerPart {
+  std::string layer;      // "model.layers.3."
+  std::string_view part;  // "attn_q"
+};
+
+// Of "blk.3.attn_q".
+std::optional<LayerPart> layer_part(std::string_view base) {
+  if (!base.starts_with("blk.")) return std::nullopt;
+  const std::size_t end = base.find('.', 4);
+  if (end == std::string_view::npos || end == 4) return std::nullopt;
+  const std::string_view layer = base.substr(4, end - 4);
+  const bool digits =
+      std::all_of(layer.begin(), layer.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!digits) return std::nullopt;
+  return LayerPart{"model.layers." + std::string(layer) + ".", base.substr(end + 1)};
 }
 
 }  // namespace
@@ -133,15 +163,27 @@ std::optional<std::string> hf_tensor_name(const GgufFamily& family, std::string_
   if (base == "output_norm") return "model.norm" + suffix;
   if (base == "output") return "lm_head" + suffix;
   if (base == "rope_freqs") return "";
-  if (!base.starts_with("blk.")) return std::nullopt;
-  const std::size_t end = base.find('.', 4);
-  if (end == std::string_view::npos || end == 4) return std::nullopt;
-  const std::string_view layer = base.substr(4, end - 4);
-  const bool digits =
-      std::all_of(layer.begin(), layer.end(), [](char c) { return c >= '0' && c <= '9'; });
-  const auto name = layer_name(family, base.substr(end + 1));
-  if (!digits || !name) return std::nullopt;
-  return "model.layers." + std::string(layer) + "." + std::string(*name) + suffix;
+  const std::optional<LayerPart> found = layer_part(base);
+  if (!found) return std::nullopt;
+  const std::optional<std::string> name = layer_name(family, found->part);
+  return name ? std::optional(found->layer + *name + suffix) : std::nullopt;
+}
+
+std::optional<std::string> hf_expert_name(const GgufFamily& family, std::string_view gguf_name,
+                                          std::int64_t expert) {
+  constexpr std::string_view kEnd = "_exps.weight";
+  if (family.experts == nullptr || !gguf_name.ends_with(kEnd)) return std::nullopt;
+  gguf_name.remove_suffix(kEnd.size());
+  const std::optional<LayerPart> found = layer_part(gguf_name);
+  if (!found) return std::nullopt;
+  const GgufExperts& experts = *family.experts;
+  const std::string_view matrix = found->part == "ffn_gate"   ? experts.gate
+                                  : found->part == "ffn_up"   ? experts.up
+                                  : found->part == "ffn_down" ? experts.down
+                                                              : std::string_view();
+  if (matrix.empty()) return std::nullopt;
+  return found->layer + std::string(experts.module) + ".experts." + std::to_string(expert) + "." +
+         std::string(matrix) + ".weight";
 }
 
 std::int64_t stored_row(std::int64_t row, std::int64_t head_size) {

@@ -18,6 +18,12 @@ struct GgufName {
   std::string_view gguf, hf;
 };
 
+// A mixture of experts, whose matrices GGUF stacks: one tensor [experts, out, in] of all.
+struct GgufExperts {
+  std::string_view module;          // of the mixture in a layer
+  std::string_view gate, up, down;  // of an expert
+};
+
 struct GgufFamily {
   std::string_view architecture;           // general.architecture
   std::string_view model_type;             // config.json
@@ -27,6 +33,7 @@ struct GgufFamily {
   bool norm_plus_one = false;              // norm weights are stored as 1 + w
   std::span<const GgufName> modules = {};  // that others have not, or under another name
   std::span<const GgufName> numbers = {};  // keys "<architecture>.X" that stand for numbers
+  const GgufExperts* experts = nullptr;    // null: it has no mixtures
 };
 
 // Throws FileError naming the architecture when it is none of those above.
@@ -35,6 +42,12 @@ const GgufFamily& gguf_family(const GgufFile& file);
 // "blk.3.attn_q.weight" -> "model.layers.3.self_attn.q_proj.weight". Empty for a tensor that
 // a checkpoint does not hold (rope_freqs.weight); nullopt for an unknown name.
 std::optional<std::string> hf_tensor_name(const GgufFamily& family, std::string_view gguf_name);
+
+// Of a stack of experts' matrices the name of one of them in the checkpoint:
+// "blk.3.ffn_up_exps.weight"
+// -> "model.layers.3.mlp.experts.7.up_proj.weight". nullopt for other tensors.
+std::optional<std::string> hf_expert_name(const GgufFamily& family, std::string_view gguf_name,
+                                          std::int64_t expert);
 
 // Row of the stored q or k matrix that belongs into row `row` of the checkpoint's, when each
 // head has `head_size` rows: stored row 2j+p of a head is the checkpoint's row p*h/2 + j.

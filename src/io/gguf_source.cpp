@@ -71,7 +71,7 @@ class GgufSource final : public WeightSource {
   std::uint64_t hash(const std::string& name) const override {
     const GgufHfTensor* tensor = checkpoint_.find(name);
     if (tensor == nullptr) return 0;
-    const std::uint64_t hash = hash64(checkpoint_.file().data(*tensor->stored));
+    const std::uint64_t hash = hash64(checkpoint_.bytes(*tensor));
     checkpoint_.file().release(*tensor->stored);
     return hash;
   }

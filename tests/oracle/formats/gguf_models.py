@@ -33,6 +33,9 @@ def cases():
             rope_type="linear", rope_theta=10000.0, factor=2.0)),
         "mistral": tf.MistralConfig(**SMALL, sliding_window=5),
         "qwen2": tf.Qwen2Config(**SMALL, rope_parameters=dict(rope_type="default", rope_theta=1e6)),
+        "mixtral": tf.MixtralConfig(**SMALL, num_local_experts=3, num_experts_per_tok=2, sliding_window=6),
+        "qwen3-moe": tf.Qwen3MoeConfig(**{**SMALL, "head_dim": 32}, num_experts=4, num_experts_per_tok=2,
+                                       moe_intermediate_size=48, norm_topk_prob=True),
         "qwen3": tf.Qwen3Config(**{**SMALL, "head_dim": 32}),
         "gemma": tf.GemmaConfig(**{**SMALL, "head_dim": 32}, hidden_act="gelu_pytorch_tanh"),
         "gemma2": tf.Gemma2Config(**{**SMALL, "head_dim": 32}, query_pre_attn_scalar=32,
@@ -65,9 +68,9 @@ NAMES = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.
          "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm",
          "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
          "self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up",
-         "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"}
-PERMUTED = ("llama", "mistral", "smollm3", "granite")
-ARCHITECTURES = {"mistral": "llama", "gemma3_text": "gemma3"}
+         "mlp.gate": "ffn_gate_inp", "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"}
+PERMUTED = ("llama", "mistral", "mixtral", "smollm3", "granite")
+ARCHITECTURES = {"mistral": "llama", "mixtral": "llama", "qwen3_moe": "qwen3moe", "gemma3_text": "gemma3"}
 
 
 def stored_name(name, family):
@@ -85,6 +88,15 @@ def stored_name(name, family):
                      pre_feedforward_layernorm="ffn_norm",
                      post_feedforward_layernorm="post_ffw_norm")
     return f"blk.{layer}.{names[part]}.{suffix}"
+
+
+def expert_stacks(name, array):
+    """In memory gate and up are one tensor [experts, 2 x inner, hidden]."""
+    start = "blk." + name.split(".")[2] + "."
+    if name.endswith("down_proj"):
+        return {start + "ffn_down_exps.weight": array}
+    gate, up = np.split(array, 2, axis=1)
+    return {start + "ffn_gate_exps.weight": gate, start + "ffn_up_exps.weight": up}
 
 
 def rope_divisors(rope, head_dim):
@@ -130,7 +142,12 @@ def write_metadata(writer, arch, config):
     if rope.get("rope_type") == "linear":
         writer.add_string(f"{arch}.rope.scaling.type", "linear")
         writer.add_float32(f"{arch}.rope.scaling.factor", rope["factor"])
-    if config.model_type in ("mistral", "gemma2", "gemma3_text", "phi3", "starcoder2"):
+    if config.model_type in ("mixtral", "qwen3_moe"):
+        writer.add_uint32(f"{arch}.expert_count", getattr(config, "num_local_experts", None) or config.num_experts)
+        writer.add_uint32(f"{arch}.expert_used_count", config.num_experts_per_tok)
+    if config.model_type == "qwen3_moe":
+        writer.add_uint32(f"{arch}.expert_feed_forward_length", config.moe_intermediate_size)
+    if config.model_type in ("mistral", "mixtral", "gemma2", "gemma3_text", "phi3", "starcoder2"):
         writer.add_uint32(f"{arch}.attention.sliding_window", config.sliding_window)
     if config.model_type == "gemma2":
         writer.add_float32(f"{arch}.attn_logit_softcapping", config.attn_logit_softcapping)
@@ -173,7 +190,9 @@ def make(directory):
                 array = interleave(array, config.num_key_value_heads)
             if family.startswith("gemma") and key.endswith("norm.weight"):
                 array = array + 1
-            writer.add_tensor(stored_name(key, family), np.ascontiguousarray(array))
+            stacks = expert_stacks(key, array) if ".experts." in key else {stored_name(key, family): array}
+            for stored, each in stacks.items():
+                writer.add_tensor(stored, np.ascontiguousarray(each))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
