@@ -52,6 +52,23 @@ struct RunningName {
   std::string stored, running;
 };
 
+// A parameter [experts, out, in] that transformers 5 holds in place of layers of every expert.
+struct FusedParameter {
+  std::string name;
+  std::vector<std::string> layers;  // of one expert, whose rows it has in this order
+};
+
+// How transformers 5 holds the experts of a mixture, which checkpoints and the network hold as
+// layers MODULE.0.LAYER, MODULE.1.LAYER, ...
+struct FusedExperts {
+  std::string module;  // last part of the path of the module that has the parameters
+  std::string router;  // last part of that of the router, which is no linear layer there
+  std::vector<FusedParameter> parameters;  // in the order in which the module has them
+  std::vector<RunningName> running_names;  // of these paths alone
+  // PEFT takes every module called as the router or a layer of an expert is for one of those.
+  bool takes_names = true;
+};
+
 struct ArchSpec {
   std::string family;  // model_type of config.json
   std::int64_t vocab_size = 0;
@@ -78,6 +95,7 @@ struct ArchSpec {
   std::vector<BiasKey> bias_keys;
   std::vector<OldName> old_names;
   std::vector<RunningName> running_names;
+  std::optional<FusedExperts> fused_experts;  // of a mixture
   bool numbered_layers = false;   // some blocks are others for their number, not by layer_types
   bool order_of_its_own = false;  // transformers lists a block's linear layers in another one
   // Ends of names of tensors that older files hold and that carry no information.

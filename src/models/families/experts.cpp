@@ -5,6 +5,8 @@
 namespace svtune {
 namespace {
 
+constexpr char kExperts[] = "experts", kRouter[] = "gate";
+
 GatedMlp make_expert(std::int64_t hidden, std::int64_t inner, const ExpertOptions& experts,
                      const Builder& at) {
   GatedMlp mlp;
@@ -26,13 +28,21 @@ void read_expert_counts(ConfigReader& config, ExpertOptions& experts) {
                  std::to_string(experts.count) + " experts");
 }
 
+FusedExperts fused_experts(const ExpertOptions& experts) {
+  return {.module = kExperts,
+          .router = kRouter,
+          .parameters = {{"gate_up_proj", {experts.gate, experts.up}},
+                         {"down_proj", {experts.down}}},
+          .running_names = {}};
+}
+
 Mixture mixture(std::int64_t hidden, const ExpertOptions& experts, const Builder& at) {
   Mixture mixture;
-  mixture.router = at.linear("gate", experts.count, hidden);
+  mixture.router = at.linear(kRouter, experts.count, hidden);
   mixture.experts_per_token = experts.per_token;
   mixture.sums_to_one = experts.sums_to_one;
   for (std::int64_t i = 0; i < experts.count; ++i) {
-    const Builder expert = at.at("experts." + std::to_string(i));
+    const Builder expert = at.at(std::string(kExperts) + "." + std::to_string(i));
     mixture.experts.push_back(make_expert(hidden, experts.inner, experts, expert));
   }
   if (experts.shared > 0) {

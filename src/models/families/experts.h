@@ -19,6 +19,9 @@ struct ExpertOptions {
 // The number of experts (num_experts or num_local_experts) and how many a token goes to.
 void read_expert_counts(ConfigReader& config, ExpertOptions& experts);
 
+// How transformers 5 has them in memory.
+FusedExperts fused_experts(const ExpertOptions& experts);
+
 // Below `at`: gate, experts.0, experts.1, ..., shared_expert, shared_expert_gate.
 Mixture mixture(std::int64_t hidden, const ExpertOptions& experts, const Builder& at);
 

@@ -3,6 +3,11 @@
 #include "models/families/experts.h"
 
 namespace svtune {
+namespace {
+
+constexpr char kMixture[] = "block_sparse_moe";
+
+}  // namespace
 
 void parse_mixtral(ConfigReader& config, ArchSpec& spec) {
   DecoderOptions options = read_decoder(config, spec);
@@ -17,9 +22,11 @@ void parse_mixtral(ConfigReader& config, ArchSpec& spec) {
                         .up = "w3",
                         .down = "w2"};
   read_expert_counts(config, experts);
+  spec.fused_experts = fused_experts(experts);
+  spec.fused_experts->running_names.push_back({kMixture, "mlp"});
   spec.build =
       decoder(options, [experts](const ArchSpec& arch, const Builder& block, std::int64_t) {
-        return mixture(arch.hidden_size, experts, block.at("block_sparse_moe"));
+        return mixture(arch.hidden_size, experts, block.at(kMixture));
       });
 }
 

@@ -40,6 +40,7 @@ void parse_olmoe(ConfigReader& config, ArchSpec& spec) {
   ExpertOptions experts{.count = 64, .per_token = 8, .inner = spec.intermediate_size};
   read_expert_counts(config, experts);
   experts.sums_to_one = config.boolean_or("norm_topk_prob", false);
+  spec.fused_experts = fused_experts(experts);
   spec.build =
       decoder(options, [experts](const ArchSpec& arch, const Builder& block, std::int64_t) {
         return mixture(arch.hidden_size, experts, block.at("mlp"));

@@ -42,6 +42,7 @@ QwenMoe read_common(ConfigReader& config, ArchSpec& spec, ExpertOptions counts) 
   qwen.experts.sums_to_one = config.boolean_or("norm_topk_prob", false);
   qwen.experts.inner = config.integer_or("moe_intermediate_size", qwen.experts.inner);
   read_sparse_layers(config, qwen);
+  spec.fused_experts = fused_experts(qwen.experts);
   spec.numbered_layers = qwen.sparse_step != 1 || !qwen.dense.empty();
   return qwen;
 }
@@ -66,6 +67,7 @@ std::function<NetworkParts(const ArchSpec&, const Builder&)> built(const QwenMoe
 
 void parse_qwen2_moe(ConfigReader& config, ArchSpec& spec) {
   QwenMoe qwen = read_common(config, spec, {.count = 60, .per_token = 4, .inner = 1408});
+  spec.fused_experts->takes_names = false;
   qwen.experts.shared = config.integer_or("shared_expert_intermediate_size", 5632);
   qwen.options.biases.query_key_value = config.boolean_or("qkv_bias", true);
   const std::int64_t last = config.integer_or_zero("max_window_layers", 28);
