@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "adapters/module_match.h"
 #include "base/errors.h"
 #include "base/text_util.h"
 #include "libtorch/prelude.h"
@@ -12,8 +13,10 @@ namespace {
 // Reads the keys that say which modules train.
 class TargetReader {
  public:
-  TargetReader(PeftKeys& keys, std::string own_biases)
-      : keys_(keys), own_biases_(std::move(own_biases)) {}
+  TargetReader(PeftKeys& keys, const PeftReading<MethodConfig>& method)
+      : keys_(keys),
+        own_biases_(method.own_biases),
+        may_be_empty_(!method.target_parameters.empty()) {}
 
   TargetOptions read() {
     TargetOptions targets;
@@ -49,7 +52,7 @@ class TargetReader {
       targets.target_modules = {"all-linear"};
     }
     if (const Json* list = keys_.find("target_modules");
-        list && list->is_array() && list->empty()) {
+        list && list->is_array() && list->empty() && !may_be_empty_) {
       keys_.wrong("target_modules", "no empty list");
     }
     const Json* targets_json = keys_.find("target_modules");
@@ -90,6 +93,7 @@ class TargetReader {
 
   PeftKeys& keys_;
   std::string own_biases_;
+  bool may_be_empty_;  // the list of modules
 };
 
 Json name_list(const std::vector<std::string>& names) {
@@ -122,6 +126,13 @@ std::string bias_text(TrainedBias bias, const std::string& own_biases) {
 
 }  // namespace
 
+Json pattern_value(const Json& patterns, const std::string& module) {
+  for (const auto& [key, value] : patterns.items()) {
+    if (matches_pattern_key(key, module)) return value;
+  }
+  return nullptr;
+}
+
 PeftConfig parse_peft_config(const Json& json, const std::string& source,
                              std::vector<std::string>& warnings, const StoredShape& shape) {
   if (!json.is_object()) throw FileError(source, "an object is expected");
@@ -132,7 +143,7 @@ PeftConfig parse_peft_config(const Json& json, const std::string& source,
   auto method = read_peft_method(keys);
   if (!method) keys.finish_unread();
   config.method = std::move(method).value();
-  config.targets = TargetReader(keys, config.method.own_biases).read();
+  config.targets = TargetReader(keys, config.method).read();
   if (keys.find("base_model_name_or_path") != nullptr) {
     config.base_model = keys.text_or("base_model_name_or_path", "");
   }

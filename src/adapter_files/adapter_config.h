@@ -11,6 +11,10 @@
 
 namespace svtune {
 
+// What rank_pattern or alpha_pattern says of a module, by the first key that matches; null for
+// nothing.
+Json pattern_value(const Json& patterns, const std::string& module);
+
 struct PeftConfig {
   PeftReading<MethodConfig> method;
   TargetOptions targets;

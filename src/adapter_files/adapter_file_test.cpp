@@ -286,19 +286,17 @@ TEST_F(AdapterFile, KeysThatChangeTheMathematicsAreNamed) {
   const std::filesystem::path path = directory_ / "lora" / kPeftConfigFile;
   Json json = read_json_file(path);
   json["use_qalora"] = true;
-  json["target_parameters"] = {"experts"};
   json["init_lora_weights"] = "corda";
   json["r"] = "four";
   write_file_atomic(path, dump_json(json));
   const std::string error = error_of<FileError>("lora", base());
-  for (const char* key : {"use_qalora", "target_parameters", "\"corda\"", "\"r\" is \"four\""}) {
+  for (const char* key : {"use_qalora", "\"corda\"", "\"r\" is \"four\""}) {
     EXPECT_THAT(error, HasSubstr(key));
   }
 }
 
 TEST_F(AdapterFile, TechniquesThatAreNotSupportedAreRefusedByName) {
   const std::map<std::string, Json> techniques = {
-      {"target_parameters", {"mlp.experts.gate_up_proj"}},
       {"alora_invocation_tokens", {3, 4}},
       {"use_qalora", true},
       {"use_bdlora", {{"nblocks", 2}}},

@@ -7,6 +7,7 @@
 #include "adapter_files/adapter_head.h"
 #include "adapter_files/adapter_vocabulary.h"
 #include "adapter_files/embedding_change.h"
+#include "adapter_files/parameter_reading.h"
 #include "adapter_files/peft_directory.h"
 #include "adapter_files/running_names.h"
 #include "adapter_files/tensor_filler.h"
@@ -146,12 +147,11 @@ std::set<std::string> fill_by_key(const Model& model, const AdapterSet& adapters
 }
 
 void fill_from_peft(const Model& model, const AdapterSet& adapters, const PeftConfig& config,
-                    const EmbeddingChange& embedding, const std::filesystem::path& path) {
+                    const EmbeddingChange& embedding, TensorFiller& filler) {
   const at::NoGradGuard no_grad;
   if (config.method.add_parts) {
     for (Linear* layer : adapted_layers(adapters)) config.method.add_parts(*layer);
   }
-  TensorFiller filler(path, model.spec().running_names);
   if (adapters.state) fill_shared(*adapters.state, config.method.stores_shared, filler);
   const std::set<std::string> filled = fill_by_key(model, adapters, config.method, filler);
   for (const Trainable& each : adapters.trainables()) {
@@ -216,7 +216,10 @@ LoadedAdapter load_from_peft(Model& model, const std::optional<SideFile>& side,
   if (side && side->record.needs_its_base) check_base(model, *side, directory);
   LoadedAdapter loaded;
   Json json = read_json_file(config_path);
-  if (has_running_names(model.spec(), weights)) {
+  std::optional<ParameterReading> parameters = read_parameters(*model.net, json, directory, side);
+  if (parameters) {
+    json = std::move(parameters->config);
+  } else if (has_running_names(model.spec(), weights)) {
     json = stored_config(*model.net, std::move(json), config_path.string());
   }
   PeftConfig config =
@@ -257,7 +260,9 @@ LoadedAdapter load_from_peft(Model& model, const std::optional<SideFile>& side,
   const MethodConfig method =
       selection.adapted.empty() ? whole_matrix_method() : config.method.config(selection.adapted);
   Attached attached = attach(model, method, targets, options);
-  fill_from_peft(model, attached.adapters, config, embedding, weights);
+  TensorFiller filler(weights, model.spec().running_names);
+  if (parameters) parameters->supply(filler);
+  fill_from_peft(model, attached.adapters, config, embedding, filler);
   require_made_head(model, attached.adapters, weights);
   require_added_words(model, attached.adapters, weights);
   snapshot.keep();

@@ -5,6 +5,7 @@
 
 #include "adapter_files/adapter_config.h"
 #include "adapter_files/head_form.h"
+#include "adapter_files/parameter_writing.h"
 #include "adapter_files/running_names.h"
 #include "base/files.h"
 #include "base/text_util.h"
@@ -21,11 +22,10 @@ std::vector<std::string> last_parts(const std::vector<std::string>& names) {
   return {parts.begin(), parts.end()};
 }
 
-// The shortest target list that means exactly the adapted layers of this model, by the names that
-// PEFT knows them by.
-TargetOptions explicit_targets(Network& net, const AdapterSet& adapters,
+// The shortest target list that means exactly these layers of the model, by the names that PEFT
+// knows them by.
+TargetOptions explicit_targets(Network& net, const std::vector<std::string>& names,
                                const TargetOptions& targets) {
-  const std::vector<std::string> names = names_of(adapted_layers(adapters));
   TargetOptions out;
   out.modules_to_save = targets.modules_to_save;
   out.bias = targets.bias;
@@ -36,6 +36,7 @@ TargetOptions explicit_targets(Network& net, const AdapterSet& adapters,
   for (std::vector<std::string>* list : {&running, &out.modules_to_save}) {
     for (std::string& name : *list) name = running_path(net.spec().running_names, name);
   }
+  if (names.empty()) return out;
   out.target_modules = last_parts(running);
   if (select_targets(net, out, ModuleNames::kRunning).adapted != names) {
     out.target_modules = running;
@@ -100,7 +101,10 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
                           const PeftForm& form, std::vector<NamedTensor> tensors) {
   const AdapterSet& adapters = directory.adapters;
   Network& net = *directory.model.net;
-  TargetOptions targets = explicit_targets(net, adapters, directory.targets);
+  const std::vector<Linear*> layers = adapted_layers(adapters);
+  const auto parameters = write_parameters(net, layers, form, tensors);
+  const std::vector<std::string> modules = names_of(parameters ? parameters->modules : layers);
+  TargetOptions targets = explicit_targets(net, modules, directory.targets);
   if (targets.ensure_weight_tying) {
     // PEFT reads a tensor that two modules share under both names.
     const std::string embedding = net.embedding().name() + ".weight";
@@ -129,9 +133,10 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
   if (!directory.repeated.empty()) {
     config["layer_replication"] = layer_ranges_json(directory.repeated);
   }
-  const std::vector<Linear*> layers = adapted_layers(adapters);
-  if (!net.spec().running_names.empty()) {
-    config = running_patterns(net.spec(), std::move(config), names_of(layers));
+  if (parameters) {
+    parameters->write_keys(config);
+  } else if (!net.spec().running_names.empty()) {
+    config = running_patterns(net.spec(), std::move(config), modules);
   }
   if (std::ranges::any_of(layers, [&](const Linear* layer) {
         return is_transposed(net.spec(), layer->name() + ".weight");

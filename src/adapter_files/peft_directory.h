@@ -45,7 +45,9 @@ struct PeftDirectory {
   LayerRanges repeated = {};     // layer_replication, of a model that repeats blocks of that base
 };
 
-// Writes both files; the names in `tensors` lack the prefix.
+// Writes both files; the names in `tensors` lack the prefix. Experts of a mixture are written as
+// target_parameters where PEFT has the form for them (adapter_files/parameter_writing.h), else as
+// layers by their checkpoint names.
 void write_peft_directory(const std::filesystem::path& path, const PeftDirectory& directory,
                           const PeftForm& form, std::vector<NamedTensor> tensors);
 

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <utility>
 
 #include "adapter_files/adapter_config.h"
 #include "adapters/module_match.h"
 #include "attach/target_modules.h"
 #include "base/errors.h"
+#include "base/text_util.h"
 #include "io/safetensors_source.h"
 #include "libtorch/prelude.h"
 
@@ -46,7 +48,59 @@ Json renamed_patterns(Json config, const Naming& naming) {
   return config;
 }
 
+void require_once(const std::vector<std::string>& layers) {
+  std::set<std::string> seen;
+  for (const std::string& name : layers) {
+    if (seen.insert(name).second) continue;
+    throw UsageError("target_modules and target_parameters both name " + name,
+                     "Name each layer once.");
+  }
+}
+
+// Beside target_parameters an empty list names no module, and so does none at all, but where PEFT
+// has modules for the family by itself.
+bool names_modules(const Network& net, const Json& config, const TargetOptions& targets) {
+  if (!targets.target_modules.empty() || targets.target_regex) return true;
+  const auto given = config.find("target_modules");
+  const bool has_list = given != config.end() && !given->is_null();
+  const auto& experts = net.spec().fused_experts;
+  return !has_list && !net.spec().default_targets.empty() && !(experts && experts->takes_names);
+}
+
+std::vector<std::string> named_modules(Network& net, const TargetOptions& targets) {
+  TargetSelection selection = select_targets(net, targets, ModuleNames::kRunning);
+  if (selection.embedding) selection.adapted.push_back(net.embedding().name());
+  return selection.adapted;
+}
+
+// What target_modules do not reach where parameters are adapted by their names.
+void drop_parameters(Network& net, std::vector<std::string>& layers) {
+  std::set<std::string> unreached;
+  for (const LayerParameter& each : layer_parameters(net)) {
+    if (!needs_its_name(net.spec(), each)) continue;
+    for (const Linear* layer : each.layers()) unreached.insert(layer->name());
+  }
+  std::erase_if(layers, [&](const std::string& name) { return unreached.contains(name); });
+}
+
 }  // namespace
+
+std::vector<std::string> shortest_targets(Network& net, const std::vector<std::string>& modules,
+                                          const std::vector<std::string>& saved) {
+  std::set<std::string> ends;
+  for (const std::string& name : modules) ends.insert(last_part(name));
+  const std::vector<std::string> list(ends.begin(), ends.end());
+  if (list.empty()) return list;
+  try {
+    const TargetSelection selection =
+        select_targets(net, {.target_modules = list, .modules_to_save = saved});
+    std::set<std::string> meant(selection.adapted.begin(), selection.adapted.end());
+    if (selection.embedding) meant.insert(net.embedding().name());
+    if (meant == std::set<std::string>(modules.begin(), modules.end())) return list;
+  } catch (const UsageError&) {  // the ends mean other modules too
+  }
+  return modules;
+}
 
 bool has_running_names(const ArchSpec& spec, const std::filesystem::path& weights) {
   if (spec.running_names.empty() || !std::filesystem::exists(weights)) return false;
@@ -55,26 +109,39 @@ bool has_running_names(const ArchSpec& spec, const std::filesystem::path& weight
       names, [&](const auto& name) { return stored_path(spec.running_names, name) != name; });
 }
 
-Json stored_config(Network& net, Json config, const std::string& source) {
+Json stored_config(Network& net, Json config, const std::string& source,
+                   const std::vector<LayerParameter>& parameters) {
   std::vector<std::string> unused;  // warnings come when the file is read again
   const TargetOptions targets = parse_peft_config(config, source, unused).targets;
   const std::vector<RunningName>& names = net.spec().running_names;
   Naming naming{{}, {}, [&](const std::string& path) { return stored_path(names, path); }};
   try {
-    naming.to = select_targets(net, targets, ModuleNames::kRunning).adapted;
-    for (const std::string& name : naming.to) naming.from.push_back(running_path(names, name));
+    if (parameters.empty() || names_modules(net, config, targets)) {
+      naming.to = named_modules(net, targets);
+      if (!parameters.empty()) drop_parameters(net, naming.to);
+      for (const std::string& name : naming.to) naming.from.push_back(running_path(names, name));
+    }
+    std::vector<std::string> adapted = naming.to;
+    for (const LayerParameter& each : parameters) {
+      // Patterns mean the layers of a parameter together.
+      naming.from.push_back(each.path());
+      naming.to.push_back(each.pattern());
+      for (const Linear* layer : each.layers()) adapted.push_back(layer->name());
+    }
     config = renamed_patterns(std::move(config), naming);
+    require_once(adapted);
+    std::vector<std::string> saved;
+    for (const std::string& name : targets.modules_to_save) saved.push_back(naming.path(name));
+    config["target_modules"] =
+        parameters.empty() ? adapted : shortest_targets(net, adapted, saved);
+    if (!saved.empty()) config["modules_to_save"] = saved;
   } catch (const UsageError& error) {
     throw FileError(source, error.what(), error.hint());
   }
-  config["target_modules"] = naming.to;
-  for (const char* key : {"exclude_modules", "layers_to_transform", "layers_pattern"}) {
+  for (const char* key :
+       {"exclude_modules", "layers_to_transform", "layers_pattern", "target_parameters"}) {
     config.erase(key);
   }
-  if (targets.modules_to_save.empty()) return config;
-  Json saved = Json::array();
-  for (const std::string& name : targets.modules_to_save) saved.push_back(naming.path(name));
-  config["modules_to_save"] = saved;
   return config;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "adapter_files/layer_parameters.h"
 #include "base/json.h"
 #include "io/model.h"
 
@@ -14,10 +15,17 @@ namespace svtune {
 // Whether tensors of this file are called by names in memory.
 bool has_running_names(const ArchSpec& spec, const std::filesystem::path& weights);
 
-// adapter_config.json with the targets as a list of whole checkpoint names, and the keys of
-// rank_pattern and alpha_pattern as such names where they are not PEFT's own. Throws FileError
-// naming `source` as parse_peft_config() does, and when the targets do not fit the model.
-Json stored_config(Network& net, Json config, const std::string& source);
+// adapter_config.json with the targets as checkpoint names, the layers of `parameters`, which its
+// target_parameters name, among them, and the keys of rank_pattern and alpha_pattern as such names
+// where they are not PEFT's own. Throws FileError naming `source` as parse_peft_config() does, and
+// when the targets do not fit the model or name a layer twice.
+Json stored_config(Network& net, Json config, const std::string& source,
+                   const std::vector<LayerParameter>& parameters = {});
+
+// The shortest list of targets that means these modules of the network, beside modules that are
+// saved whole: ends of their names, or the names.
+std::vector<std::string> shortest_targets(Network& net, const std::vector<std::string>& modules,
+                                          const std::vector<std::string>& saved);
 
 // The same file with the patterns' keys for modules as they are in memory; `layers` are adapted.
 Json running_patterns(const ArchSpec& spec, Json config, const std::vector<std::string>& layers);

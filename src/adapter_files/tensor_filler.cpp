@@ -18,8 +18,17 @@ TensorFiller::TensorFiller(const std::filesystem::path& path,
 }
 
 std::optional<at::Tensor> TensorFiller::read(const std::string& key, at::ScalarType dtype) const {
+  if (const auto supplied = supplied_.find(key); supplied != supplied_.end()) {
+    return supplied->second.to(dtype);
+  }
   const auto stored = stored_.find(key);
   return stored == stored_.end() ? std::nullopt : file_.read(stored->second, dtype);
+}
+
+void TensorFiller::supply(const std::string& key, const at::Tensor& tensor) {
+  if (holds(key)) problem(key + " is there in two forms");
+  supplied_.emplace(key, tensor);
+  unread_.insert(key);
 }
 
 void TensorFiller::fill(const std::string& key, const at::Tensor& into) {

@@ -30,6 +30,8 @@ class TensorFiller {
   std::vector<std::string> unread() const { return {unread_.begin(), unread_.end()}; }
   // Of a tensor whose values count for nothing.
   void skip(const std::string& key) { unread_.erase(key); }
+  // A tensor that the file holds in another form, under the key that it is asked for by.
+  void supply(const std::string& key, const at::Tensor& tensor);
   // Reads a tensor that has() is true for.
   at::Tensor take(const std::string& key, at::ScalarType dtype);
 
@@ -43,6 +45,7 @@ class TensorFiller {
   std::filesystem::path path_;
   SafetensorsSource file_;
   std::map<std::string, std::string> stored_;  // key -> key in the file
+  std::map<std::string, at::Tensor> supplied_;
   std::set<std::string> unread_;
   std::vector<std::string> problems_;
   std::size_t not_finite_ = 0;  // among them

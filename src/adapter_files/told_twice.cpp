@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "adapter_files/adapter_config.h"
 #include "adapter_files/peft_directory.h"
-#include "adapters/module_match.h"
 #include "libtorch/prelude.h"
 
 namespace svtune {
@@ -11,18 +11,11 @@ namespace {
 
 constexpr const char* kStart = "init_lora_weights";
 
-// Of patterns, what they mean for a layer.
-Json value_for(const Json& patterns, const std::string& layer) {
-  for (const auto& [key, value] : patterns.items()) {
-    if (matches_pattern_key(key, layer)) return value;
-  }
-  return nullptr;
-}
-
 bool mean_the_same(const Json& a, const Json& b, const std::vector<std::string>& layers) {
   if (!a.is_object() || !b.is_object()) return a == b;
-  return std::ranges::all_of(
-      layers, [&](const auto& layer) { return value_for(a, layer) == value_for(b, layer); });
+  return std::ranges::all_of(layers, [&](const auto& layer) {
+    return pattern_value(a, layer) == pattern_value(b, layer);
+  });
 }
 
 }  // namespace

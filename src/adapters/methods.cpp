@@ -26,6 +26,7 @@ PeftReading<MethodConfig> any_reading(PeftReading<Config> reading) {
   any.embedding = std::move(reading.embedding);
   any.trainable_tokens = std::move(reading.trainable_tokens);
   any.layer_replication = std::move(reading.layer_replication);
+  any.target_parameters = std::move(reading.target_parameters);
   return any;
 }
 

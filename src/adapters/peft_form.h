@@ -20,6 +20,7 @@ struct PeftForm {
   Json keys;                // the type's own keys of adapter_config.json
   std::string own_biases;   // what the type calls "biases of adapted layers" in the key bias
   bool ties_words = false;  // the type knows ensure_weight_tying
+  bool adapts_parameters = false;  // PEFT takes it with target_parameters too
   // Loading the files gives the adapter back whole; otherwise svtune's state file lies beside
   // them.
   bool complete = true;
@@ -65,6 +66,7 @@ struct PeftReading {
   std::function<PeftEmbedding(const std::string& module)> embedding = {};  // unset: cannot adapt it
   Json trainable_tokens;  // trainable_token_indices as written; null when absent
   LayerRanges layer_replication;
+  std::vector<std::string> target_parameters = {};
 };
 
 // The form of a LoRA with rank `rank`, alpha = rank, and no patterns, and its factors' names.
@@ -72,7 +74,10 @@ struct PlainLowRankForm {
   PeftForm form;
   std::string down, up;
   std::string bias;  // of the branch; in the file when with_bias() was called
-  void with_bias() { form.keys["lora_bias"] = true; }
+  void with_bias() {
+    form.keys["lora_bias"] = true;
+    form.adapts_parameters = false;
+  }
 };
 PlainLowRankForm plain_low_rank_form(std::int64_t rank);
 

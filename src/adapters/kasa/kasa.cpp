@@ -103,6 +103,7 @@ std::optional<PeftForm> peft_form(const KasaConfig& config, const std::vector<Li
   form.keys["kasa_config"] = {{"beta", config.singular_weight},
                               {"gamma", config.orthogonal_weight}};
   form.complete = false;
+  form.adapts_parameters = false;
   return form;
 }
 

@@ -15,6 +15,8 @@
 namespace svtune {
 
 inline constexpr std::string_view kPeftLora = "LORA";  // PEFT's type of these methods
+// Its names of A and B, below a layer's.
+inline constexpr char kPeftFactorA[] = "lora_A.weight", kPeftFactorB[] = "lora_B.weight";
 
 struct LowRankConfig {
   std::int64_t rank = 16;

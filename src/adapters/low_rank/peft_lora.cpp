@@ -133,6 +133,38 @@ LayerRanges read_replication(PeftKeys& keys) {
   return std::move(ranges).value_or(LayerRanges());
 }
 
+std::vector<std::string> read_target_parameters(PeftKeys& keys) {
+  constexpr char kKey[] = "target_parameters";
+  const Json* list = keys.find(kKey);
+  if (list == nullptr) return {};
+  const auto is_text = [](const Json& each) { return each.is_string(); };
+  if (list->is_array() && std::all_of(list->begin(), list->end(), is_text)) {
+    return list->get<std::vector<std::string>>();
+  }
+  keys.wrong(kKey, "a list of names");
+  return {};
+}
+
+// What PEFT refuses of an adapter on parameters, and starts that it cannot make there.
+void check_beside_parameters(const PeftLoraKeys& config, PeftKeys& keys) {
+  if (config.target_parameters.empty()) return;
+  const auto refuse = [&](const char* key, bool is_set) {
+    if (!is_set) return;
+    keys.problem(std::string(key) + " " + dump_json(*keys.find(key)) +
+                 " does not go with target_parameters, as in PEFT");
+  };
+  const auto is_on = [&](const char* key) {
+    const Json* value = keys.find(key);
+    return value != nullptr && *value != Json(false) && !value->is_null();
+  };
+  refuse("lora_dropout", config.dropout != 0 && keys.find("lora_dropout") != nullptr);
+  for (const char* key :
+       {"use_dora", "lora_bias", "fan_in_fan_out", "kasa_config", "velora_config"}) {
+    refuse(key, is_on(key));
+  }
+  refuse(kInit, config.init == PeftLoraInit::kPissa || config.init == PeftLoraInit::kOlora);
+}
+
 template <class Value>
 Value resolve(const std::vector<std::pair<std::string, Value>>& patterns, const std::string& module,
               Value otherwise) {
@@ -213,9 +245,11 @@ PeftLoraKeys read_peft_lora(PeftKeys& keys) {
   read_pattern(keys, "alpha_pattern", config.alpha_pattern);
   if (const Json* tokens = keys.find("trainable_token_indices")) config.trainable_tokens = *tokens;
   config.layer_replication = read_replication(keys);
+  config.target_parameters = read_target_parameters(keys);
   check_ranges(config, keys);
-  keys.refuse({"target_parameters", "alora_invocation_tokens", "use_qalora", "use_bdlora",
-               "megatron_config", "arrow_config", "monteclora_config"});
+  check_beside_parameters(config, keys);
+  keys.refuse({"alora_invocation_tokens", "use_qalora", "use_bdlora", "megatron_config",
+               "arrow_config", "monteclora_config"});
   keys.ignore({"loftq_config", "megatron_core", "qalora_group_size", "eva_config", "corda_config",
                "lora_ga_config", "velora_config"});
   return config;
@@ -278,14 +312,15 @@ PeftForm peft_lora_form(const PeftLoraKeys& keys) {
   form.keys = peft_lora_json(keys);
   form.own_biases = "lora_only";
   form.ties_words = true;
+  form.adapts_parameters = !keys.dora && !keys.branch_bias && keys.init != PeftLoraInit::kPissa &&
+                           keys.init != PeftLoraInit::kOlora;
   return form;
 }
 
 PlainLowRankForm plain_low_rank_form(std::int64_t rank) {
   LowRankConfig plain;
   plain.rank = rank;
-  return {peft_lora_form(peft_lora_keys(plain, {})), "lora_A.weight", "lora_B.weight",
-          "lora_B.bias"};
+  return {peft_lora_form(peft_lora_keys(plain, {})), kPeftFactorA, kPeftFactorB, "lora_B.bias"};
 }
 
 }  // namespace svtune

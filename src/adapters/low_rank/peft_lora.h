@@ -47,6 +47,7 @@ struct PeftLoraKeys {
   std::vector<std::pair<std::string, double>> alpha_pattern;
   Json trainable_tokens;  // trainable_token_indices as written; null when absent
   LayerRanges layer_replication;
+  std::vector<std::string> target_parameters;
 
   // Rank and alpha of a module after the patterns.
   std::int64_t rank_of(const std::string& module) const;
@@ -64,7 +65,7 @@ struct PeftLoraKind {
 PeftLoraKind peft_lora_kind(PeftKeys& keys);
 
 // Notes as problems what is of wrong type, out of range, or changes the mathematics and is not
-// supported (target_parameters, ...).
+// supported, and what PEFT refuses beside target_parameters.
 PeftLoraKeys read_peft_lora(PeftKeys& keys);
 
 // The file's keys.
@@ -85,6 +86,7 @@ PeftReading<Config> peft_lora_reading(const PeftLoraKeys& keys) {
   reading.own_biases = peft_lora_form(keys).own_biases;
   reading.trainable_tokens = keys.trainable_tokens;
   reading.layer_replication = keys.layer_replication;
+  reading.target_parameters = keys.target_parameters;
   reading.embedding = [keys](const std::string& module) { return keys.embedding(module); };
   return reading;
 }
