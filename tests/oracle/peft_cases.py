@@ -123,6 +123,19 @@ CASES = {
                       target_modules=["q_proj", "up_proj"]),
 }
 
+# Of mixtures, whose experts are parameters.
+PARAMETERS = {
+    "experts": dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"],
+                    target_parameters=["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]),
+    "experts_up": dict(r=3, use_rslora=True, target_modules=[], target_parameters=["experts.gate_up_proj"]),
+    "experts_down": dict(r=3, target_modules=[], target_parameters=["experts.down_proj"]),
+    "experts_patterns": dict(r=2, lora_alpha=6, target_modules=["o_proj"], modules_to_save=["lm_head"],
+                             target_parameters=["experts.gate_up_proj", "experts.down_proj", "gate.weight"],
+                             rank_pattern={"experts.gate_up_proj": 5, "gate.weight": 1},
+                             alpha_pattern={"layers.1.mlp.experts.down_proj": 9}),
+    "weights": dict(r=4, target_modules=["k_proj"], target_parameters=["q_proj.weight", "o_proj.weight"]),
+}
+
 # Of models whose layers have other names, by the start of the model's name.
 OTHER_CASES = {
     "gpt_neox": {
@@ -136,6 +149,10 @@ OTHER_CASES = {
         "attention": dict(r=4, lora_alpha=8, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"]),
         "save": dict(r=4, target_modules=["o_proj"], modules_to_save=["lm_head", "input_layernorm"]),
         "pissa": dict(r=4, init_lora_weights="pissa", target_modules=["q_proj", "o_proj"]),
+        # As transformers 4 calls the experts' layers; PEFT makes parameters of them.
+        "names_before_5": dict(r=3, lora_alpha=6, target_modules=["q_proj", "w1", "w2", "w3"]),
+        "all_linear": dict(r=2, target_modules="all-linear"),
+        **PARAMETERS,
     },
     "gpt2": {
         "default_targets": dict(r=2),
@@ -167,10 +184,13 @@ OTHER_CASES = {
     },
     "qwen2_moe": {
         "shared": dict(r=4, target_modules=["q_proj", "shared_expert.up_proj", "shared_expert_gate"]),
+        "experts_and_shared": dict(r=4, target_modules=["shared_expert.down_proj"],
+                                   target_parameters=["experts.gate_up_proj", "experts.down_proj"]),
     },
 } | {family: {
         "attention": dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "o_proj"]),
         "save": dict(r=4, target_modules=["k_proj"], modules_to_save=["q_norm", "post_attention_layernorm"]),
+        **(PARAMETERS if family in ("olmoe", "qwen3_moe") else {}),
     } for family in ("olmo2", "olmo3", "olmoe", "qwen3_moe", "gemma3_text")
 } | {family: {
         "all_linear": dict(r=4, lora_alpha=8, target_modules="all-linear"),
