@@ -120,7 +120,7 @@ ReportPrediction prediction_of(const LabelledDocuments& data, const LabelMeter& 
   one.probability = meter.probability(index);
   if (item.word) {
     one.name = data.records().place(record);
-    one.text = around_word(record.words, *item.word);
+    one.text = beginning(around_word(record.words, *item.word));
   } else if (const auto* images = dynamic_cast<const ImageStore*>(&data)) {
     one.name = image_label(record);
     try {
