@@ -1,5 +1,9 @@
 #include "report/answer_score.h"
 
+#include <cstdint>
+#include <string>
+#include <string_view>
+
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/json.h"
@@ -8,7 +12,7 @@
 namespace svtune {
 namespace {
 
-constexpr std::uint64_t kMostAnswerBytes = std::uint64_t{1} << 32
+constexpr std::uint64_t kMostAnswerBytes = std::uint64_t{1} << 32;
 
 }  // namespace
 
