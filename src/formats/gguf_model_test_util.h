@@ -12,7 +12,7 @@ namespace svtune::test {
 
 struct TinyGguf {
   std::string architecture = "llama";
-  std::string skip;             // tensor or key to leave out
+  std::string skip = {};        // tensor or key to leave out
   std::uint32_t head_size = 4;  // heads: 2, hidden 8
   std::uint32_t type = 0;       // of the matrices: 0 F32, 1 F16, 30 BF16
 };
