@@ -203,6 +203,9 @@ TEST(Resume, AnEvaluationThatFailedIsMadeAgain) {
       EXPECT_THROW(session.run(log), FileError);
       EXPECT_EQ(log.checkpoints().steps().back(), fails);
     }
+    // As of a run that was killed behind the line, while its checkpoint still lacked it.
+    std::ofstream(parts / "metrics.jsonl", std::ios::app)
+        << "{\"step\": " << fails << ", \"eval_accuracy\": 1}\n";
     Session session;
     const auto restored = CheckpointStore(parts.path()).restore_latest(session.state);
     ASSERT_TRUE(restored.has_value());
@@ -214,6 +217,7 @@ TEST(Resume, AnEvaluationThatFailedIsMadeAgain) {
     ASSERT_THAT(got.points, SizeIs(10)) << "failed at " << fails;
     for (std::size_t i = 0; i < 10; ++i) {
       EXPECT_EQ(got.points[i].step, wanted.points[i].step);
+      EXPECT_FALSE(got.points[i].eval_accuracy.has_value()) << "failed at " << fails;
       for (const auto member : {&MetricPoint::loss, &MetricPoint::eval_loss,
                                 &MetricPoint::grad_norm, &MetricPoint::learning_rate,
                                 &MetricPoint::tokens, &MetricPoint::epoch}) {

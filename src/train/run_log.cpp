@@ -75,7 +75,8 @@ RunLog::RunLog(RunLogOptions options, const std::optional<CheckpointStore::Resto
   checkpoints_.settle(restored);
   std::optional<std::int64_t> keep_through;
   if (restored) {
-    keep_through = restored->step;
+    // A run that ended right behind the missing line has it in the file already.
+    keep_through = restored->unlogged ? restored->step - 1 : restored->step;
     const std::optional<BestEval>& best = restored->best;
     const bool same = best && best->data == options_.eval_data && best->metric == options_.best_by;
     if (same) best_ = best;
