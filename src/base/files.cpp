@@ -218,9 +218,15 @@ void AtomicFile::commit_as(const std::filesystem::path& path, bool sync) {
   if (fd_ < 0) throw FileError(path_.string(), "is already closed");
   flush();
   if (sync && ::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) fail("cannot flush to disk");
-  // Closing gives up the lock, without which others take the temporary for left over.
-  if (!in_place() && !rename_temporary(temporary_, path)) fail("cannot replace");
-  if (::close(std::exchange(fd_, -1)) != 0) throw_errno(path_, "cannot close");
+  // Some disks tell only at the end that they are full. Another descriptor keeps the lock, without
+  // which others take the temporary for left over.
+  const int lock = in_place() ? -1 : ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+  const bool closed = ::close(std::exchange(fd_, -1)) == 0;
+  const bool renamed = closed && (in_place() || rename_temporary(temporary_, path));
+  const int error = errno;
+  if (lock >= 0) ::close(lock);
+  errno = error;
+  if (!renamed) fail(closed ? "cannot replace" : "cannot close");
   if (sync && !in_place()) detail::sync_path(path.parent_path());
 }
 
