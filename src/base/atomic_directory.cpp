@@ -97,13 +97,11 @@ void take_name(const fs::path& staging, const fs::path& path) {
 }
 
 // Afterwards `staging` names the old content.
-void exchange(fs::path& staging, const fs::path& path) {
+void exchange(fs::path& staging, const fs::path& path, const fs::path& old) {
   detail::Temporaries temporaries;
   const int exchanged =
       ::renameat2(AT_FDCWD, staging.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE);
   if (exchanged == 0) return;
-  fs::path old = staging;
-  old += ".old";  // under the same lock
   if (::rename(path.c_str(), old.c_str()) != 0) throw_system(path, "cannot move", errno);
   if (::rename(staging.c_str(), path.c_str()) != 0) {
     const int reason = errno;
@@ -131,6 +129,7 @@ AtomicDirectory::AtomicDirectory(fs::path path, IfExists if_exists) : if_exists_
   lock_ = std::make_unique<detail::FolderLock>(path_);
   if (!lock_->held()) throw_system(path_, "cannot create", errno);
   staging_ = lock_->folder();
+  fs::remove_all(staging_, error);  // what another of the same name left
   detail::Temporaries temporaries;
   fs::create_directory(staging_, error);
   if (!error) temporaries.add(staging_);
@@ -149,7 +148,7 @@ void AtomicDirectory::commit() {
   sync_tree(staging_);
   require_usable(path_, if_exists_);
   if (fs::is_directory(path_, error) && !fs::is_empty(path_, error)) {
-    exchange(staging_, path_);
+    exchange(staging_, path_, lock_->aside());
     remove_temporary(staging_);
   } else {
     take_name(staging_, path_);

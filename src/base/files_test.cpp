@@ -237,6 +237,31 @@ TEST_F(Files, TemporariesAreStaleWhenNobodyHoldsTheirLock) {
   EXPECT_EQ(remove_stale_temporaries(root_ / "none"), 0U);
 }
 
+// Where names cannot be exchanged nothing has the target's for a moment, and a kill may come then.
+TEST_F(Files, WhatWasSetAsideIsPutBackWhereNothingHasItsName) {
+  const auto make = [&](const std::string& name) {
+    fs::create_directories(root_ / name);
+    std::ofstream(root_ / name / "f") << name;
+  };
+  for (const char* folder : {".lost.svtune-tmp-999999999-0", ".there.svtune-tmp-999999999-0"}) {
+    make(folder);
+    make(std::string(folder) + ".old");
+    std::ofstream(root_ / (std::string(folder) + ".lock")) << "";
+  }
+  make("there");
+  remove_stale_temporaries(root_);
+  EXPECT_EQ(read_file(root_ / "lost/f", 99), ".lost.svtune-tmp-999999999-0.old");
+  EXPECT_EQ(read_file(root_ / "there/f", 99), "there");
+  EXPECT_EQ(entries(), 2U);
+}
+
+// A folder may have outlived its lock.
+TEST_F(Files, FoldersWithoutALockAreLeftOver) {
+  fs::create_directories(root_ / ".out.svtune-tmp-999999999-0" / "f");
+  EXPECT_EQ(remove_stale_temporaries(root_), 1U);
+  EXPECT_EQ(entries(), 0U);
+}
+
 TEST_F(Files, WritersLeaveEachOthersTemporaries) {
   AtomicFile file(root_ / "f");
   AtomicDirectory directory(root_ / "d", IfExists::kReplace);

@@ -1,6 +1,7 @@
 #include "base/temporary_locks.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,7 +17,8 @@
 namespace svtune {
 namespace {
 
-constexpr std::string_view kTemporaryMark = ".svtune-tmp-", kLockSuffix = ".lock";
+constexpr std::string_view kTemporaryMark = ".svtune-tmp-", kLockSuffix = ".lock",
+                           kAsideSuffix = ".old";
 
 std::filesystem::path new_sibling(const std::filesystem::path& path, std::string_view suffix) {
   static std::atomic<unsigned> counter{0};
@@ -42,13 +44,33 @@ std::string_view stem_of(std::string_view name) {
   return name.substr(0, end);
 }
 
+bool is_named(int fd, const std::filesystem::path& path) {
+  struct stat held{}, named{};
+  return ::fstat(fd, &held) == 0 && ::lstat(path.c_str(), &named) == 0 &&
+         held.st_ino == named.st_ino;
+}
+
 // Locks a file that was just created. False where someone took it for left over in between.
 bool lock_new(int fd, const std::filesystem::path& path) {
   // A disk without locks has none who asks for them.
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return false;
-  struct stat held{}, named{};
-  return ::fstat(fd, &held) == 0 && ::lstat(path.c_str(), &named) == 0 &&
-         held.st_ino == named.st_ino;
+  return is_named(fd, path);
+}
+
+// The name that a folder had before it was set aside, where nothing has taken it; else empty.
+std::filesystem::path free_name_of(const std::filesystem::path& path, std::string_view stem) {
+  if (path.filename().string() != std::string(stem) + std::string(kAsideSuffix)) return {};
+  const std::filesystem::path name =
+      path.parent_path() / stem.substr(1, stem.rfind(kTemporaryMark) - 1);
+  std::error_code failed;
+  return std::filesystem::exists(std::filesystem::symlink_status(name, failed)) ? "" : name;
+}
+
+bool give_back_or_remove(const std::filesystem::path& path, std::string_view stem) {
+  const std::filesystem::path name = free_name_of(path, stem);
+  if (!name.empty()) return ::rename(path.c_str(), name.c_str()) == 0;
+  std::error_code failed;
+  return std::filesystem::remove_all(path, failed) > 0 && !failed;
 }
 
 // Removes a temporary unless its writer lives, or nothing can tell.
@@ -57,12 +79,15 @@ bool remove_if_left(const std::filesystem::path& path, std::string_view stem) {
   const bool folder = std::filesystem::is_directory(std::filesystem::symlink_status(path, failed));
   const std::filesystem::path lock =
       folder ? path.parent_path() / (std::string(stem) + std::string(kLockSuffix)) : path;
-  const int fd = ::open(lock.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  // The lock of a folder is made before it and removed after it.
-  const bool left = fd >= 0 ? ::flock(fd, LOCK_EX | LOCK_NB) == 0 : folder && errno == ENOENT;
-  const bool removed = left && std::filesystem::remove_all(path, failed) > 0 && !failed;
-  if (fd >= 0) ::close(fd);
-  return removed;
+  // A folder's lock that is gone is made again, so that no writer takes the name meanwhile.
+  const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (folder ? O_CREAT : 0);
+  const int fd = ::open(lock.c_str(), flags, 0666);
+  if (fd < 0) return false;
+  const bool left = ::flock(fd, LOCK_EX | LOCK_NB) == 0 && is_named(fd, lock);
+  const bool gone = left && give_back_or_remove(path, stem);
+  if (left && folder) ::unlink(lock.c_str());
+  ::close(fd);
+  return gone;
 }
 
 std::size_t remove_left(const std::filesystem::path& directory, const std::string& prefix) {
@@ -116,6 +141,8 @@ std::filesystem::path FolderLock::folder() const {
   const std::string text = file_.string();
   return text.substr(0, text.size() - kLockSuffix.size());
 }
+
+std::filesystem::path FolderLock::aside() const { return folder() += kAsideSuffix; }
 
 std::size_t remove_stale_siblings(const std::filesystem::path& path) {
   const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : ".";

@@ -26,15 +26,18 @@ class FolderLock {
   FolderLock& operator=(const FolderLock&) = delete;
 
   bool held() const { return fd_ >= 0; }
-  // Beside `path`; nobody has made it yet.
+  // Beside `path`; nobody else makes it.
   std::filesystem::path folder() const;
+  // Under the same lock: for what has the name of `path` until the folder gets it.
+  std::filesystem::path aside() const;
 
  private:
   std::filesystem::path file_;
   int fd_ = -1;
 };
 
-// Removes what writers that are gone have left of `path` beside it. Returns how many.
+// Removes what writers that are gone have left of `path` beside it, or, of what they had set aside
+// while nothing else has the name, gives it back. Returns how many.
 std::size_t remove_stale_siblings(const std::filesystem::path& path);
 // The same of whatever they wrote in `directory`.
 std::size_t remove_all_stale(const std::filesystem::path& directory);
