@@ -50,7 +50,8 @@ CASES = {
     "svft plain": ([*SVFT, "plain"], 5e-2),
     "svft band 16": ([*SVFT, "banded", "--bandwidth", "16"], 1e-2),
     "svft random 16": ([*SVFT, "random", "--bandwidth", "16"], 1e-2),
-    "svft top-k 16": ([*SVFT, "topk", "--bandwidth", "16"], 1e-2),
+    # Which square matrices alone have, two of seven.
+    "svft top-k 16": ([*SVFT, "topk", "--bandwidth", "16", "--target-modules", "q_proj,o_proj"], 1e-2),
     "svf": (["--method", "svf"], 5e-2),
     "svfit": (["--method", "svfit", "--rank", "64"], 5e-2),
     "lora_xs": (["--method", "lora_xs", "--rank", "64"], 1e-2),
