@@ -24,11 +24,11 @@ constexpr std::string_view kDocumentMark = "-DOCSTART-";  // CoNLL-2003, a line 
 bool has_lines_of_words(const std::filesystem::path& path, TableForm asked) {
   if (asked == TableForm::kWords || asked == TableForm::kTsv) return true;
   if (asked == TableForm::kJson) return false;
-  if (asked == TableForm::kCsv) {
+  const std::string ending = form_extension(path);
+  if (asked == TableForm::kCsv || ending == ".csv") {
     throw UsageError("--task tag reads no CSV: a text has as many classes as words",
                      "Give --table words, a word and its class in each line, or JSON.");
   }
-  const std::string ending = form_extension(path);
   return std::ranges::any_of(kEndingsOfWords, [&](const char* each) { return ending == each; });
 }
 

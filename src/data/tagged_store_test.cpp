@@ -90,6 +90,7 @@ TEST(TaggedRecords, BadTextsNameTheirLine) {
               HasSubstr("a word is empty"));
   EXPECT_THAT(error_of([] { tagged("a.csv", "a,O\n", {.table = TableForm::kCsv}); }),
               HasSubstr("reads no CSV"));
+  EXPECT_THAT(said("a.csv", "a,O\n"), HasSubstr("reads no CSV"));
   EXPECT_THAT(error_of([] { read_labelled("a.conll", {.table = TableForm::kWords}); }),
               HasSubstr("a class for each word"));
   // The whole text is left out.
