@@ -11,8 +11,8 @@ namespace svtune {
 enum class TableForm { kAuto, kJson, kCsv, kTsv, kWords };
 inline constexpr EnumName<TableForm> kTableFormNames[] = {
     {TableForm::kAuto, "auto",
-     "by the file's name: .csv, .tsv, else JSON; with --task tag words in .tsv, .txt, .conll, .iob "
-     "and .bio"},
+     "by the file's name: .csv, .tsv, else JSON; with --task tag words in .tsv, .txt, .conll, "
+     ".iob, .iob2 and .bio"},
     {TableForm::kJson, "json", "JSON lines or a JSON array"},
     {TableForm::kCsv, "csv", "commas, quoted cells"},
     {TableForm::kTsv, "tsv", "tabs; quotes are characters like any other, as in GLUE"},
