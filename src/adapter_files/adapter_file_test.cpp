@@ -297,12 +297,9 @@ TEST_F(AdapterFile, KeysThatChangeTheMathematicsAreNamed) {
 
 TEST_F(AdapterFile, TechniquesThatAreNotSupportedAreRefusedByName) {
   const std::map<std::string, Json> techniques = {
-      {"alora_invocation_tokens", {3, 4}},
-      {"use_qalora", true},
-      {"use_bdlora", {{"nblocks", 2}}},
-      {"megatron_config", {{"tensor_model_parallel_size", 2}}},
-      {"arrow_config", {{"top_k", 3}}},
-      {"monteclora_config", {{"num_samples", 4}}}};
+      {"alora_invocation_tokens", {3, 4}}, {"use_qalora", true},
+      {"use_bdlora", {{"nblocks", 2}}},    {"megatron_config", {{"tensor_model_parallel_size", 2}}},
+      {"arrow_config", {{"top_k", 3}}},    {"monteclora_config", {{"num_samples", 4}}}};
   for (const auto& [key, value] : techniques) {
     const std::string error = error_of_config([&](Json json) {
       json[key] = value;

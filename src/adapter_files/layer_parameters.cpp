@@ -68,8 +68,8 @@ std::vector<LayerParameter> layer_parameters(Network& net) {
   std::vector<LayerParameter> list;
   std::map<std::string, std::size_t> mixtures;  // module -> place of its first parameter
   for (Linear* layer : net.linears()) {
-    const auto place = spec.fused_experts ? place_in_mixture(*spec.fused_experts, layer->name())
-                                          : std::nullopt;
+    const auto place =
+        spec.fused_experts ? place_in_mixture(*spec.fused_experts, layer->name()) : std::nullopt;
     if (!place) {
       list.push_back({path_in_memory(spec, layer->name()), kWholeMatrix, {{layer}}});
       continue;

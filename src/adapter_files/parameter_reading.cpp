@@ -140,8 +140,7 @@ class OfRecord {
       if (!add(each, own)) return std::nullopt;
     }
     for (const char* key : kOwnKeys) own.config[key] = told_.at(key);
-    own.config["target_modules"] =
-        shortest_targets(net_, names_, record_.targets.modules_to_save);
+    own.config["target_modules"] = shortest_targets(net_, names_, record_.targets.modules_to_save);
     return own;
   }
 

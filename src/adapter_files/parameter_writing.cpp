@@ -68,7 +68,7 @@ std::optional<SizesByName> layer_sizes(const std::vector<LayerParameter>& parame
 
 // Values that are not `otherwise`, by the ends of names where all that end so have one value.
 template <class Value>
-Json size_patterns(const SizesByName& sizes, Value FactorSize::*value, Value otherwise) {
+Json size_patterns(const SizesByName& sizes, Value FactorSize::* value, Value otherwise) {
   std::map<std::string, std::set<Value>> by_end;
   for (const auto& [name, size] : sizes) by_end[short_name(name)].insert(size.*value);
   Json patterns = Json::object();

@@ -132,8 +132,7 @@ Json stored_config(Network& net, Json config, const std::string& source,
     require_once(adapted);
     std::vector<std::string> saved;
     for (const std::string& name : targets.modules_to_save) saved.push_back(naming.path(name));
-    config["target_modules"] =
-        parameters.empty() ? adapted : shortest_targets(net, adapted, saved);
+    config["target_modules"] = parameters.empty() ? adapted : shortest_targets(net, adapted, saved);
     if (!saved.empty()) config["modules_to_save"] = saved;
   } catch (const UsageError& error) {
     throw FileError(source, error.what(), error.hint());

@@ -16,10 +16,10 @@
 namespace svtune {
 
 struct PeftForm {
-  std::string type;         // peft_type
-  Json keys;                // the type's own keys of adapter_config.json
-  std::string own_biases;   // what the type calls "biases of adapted layers" in the key bias
-  bool ties_words = false;  // the type knows ensure_weight_tying
+  std::string type;                // peft_type
+  Json keys;                       // the type's own keys of adapter_config.json
+  std::string own_biases;          // what the type calls "biases of adapted layers" in the key bias
+  bool ties_words = false;         // the type knows ensure_weight_tying
   bool adapts_parameters = false;  // PEFT takes it with target_parameters too
   // Loading the files gives the adapter back whole; otherwise svtune's state file lies beside
   // them.

@@ -11,7 +11,7 @@ namespace svtune {
 
 struct ThreadChoice {
   std::int64_t count = 1;
-  std::string reason;  // "one per core", "OMP_NUM_THREADS", "--threads", ...
+  std::string reason;                      // "one per core", "OMP_NUM_THREADS", "--threads", ...
   std::vector<std::string> warnings = {};  // of variables that cannot be followed
 };
 

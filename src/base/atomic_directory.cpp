@@ -49,8 +49,7 @@ void require_usable(const fs::path& path, IfExists if_exists) {
 
 // Links where the disk has them; the original stays until the directories are exchanged.
 void keep_entry(const fs::path& from, const fs::path& to) {
-  constexpr fs::copy_options kTree =
-      fs::copy_options::recursive | fs::copy_options::copy_symlinks;
+  constexpr fs::copy_options kTree = fs::copy_options::recursive | fs::copy_options::copy_symlinks;
   std::error_code error;
   fs::copy(from, to, kTree | fs::copy_options::create_hard_links, error);
   if (!error) return;

@@ -73,9 +73,7 @@ class WeightWriter {
   }
 
  private:
-  std::uint64_t element_bytes() const {
-    return static_cast<std::uint64_t>(dtype_bits(dtype_)) / 8;
-  }
+  std::uint64_t element_bytes() const { return static_cast<std::uint64_t>(dtype_bits(dtype_)) / 8; }
 
   std::vector<TensorSpec> specs() const {
     std::vector<TensorSpec> specs;

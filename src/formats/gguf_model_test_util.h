@@ -42,9 +42,7 @@ inline GgufBuilder tiny_model(const TinyGguf& options = {}) {
     std::string data;
     for (std::uint64_t i = 0; i < rows * columns; ++i) {
       const auto value = static_cast<float>(i / columns);
-      data += type == 0   ? raw(value)
-              : type == 1 ? raw(f32_to_f16(value))
-                          : raw(f32_to_bf16(value));
+      data += type == 0 ? raw(value) : type == 1 ? raw(f32_to_f16(value)) : raw(f32_to_bf16(value));
     }
     const std::vector<std::uint64_t> matrix{columns, rows};
     builder.tensor(name, rows == 1 ? std::vector<std::uint64_t>{columns} : matrix, type, data);

@@ -32,10 +32,9 @@ std::int64_t handle_line(const std::string& line, std::int64_t number, const std
   if (line.find_first_not_of(" \t\r") == std::string::npos) return 0;
   const std::string place = source + ":" + std::to_string(number);
   std::int64_t lone_surrogates = 0;
-  Json value = parse_json(line, source,
-                          {.first_line = number,
-                           .reject_duplicate_keys = true,
-                           .lone_surrogates = &lone_surrogates});
+  Json value = parse_json(
+      line, source,
+      {.first_line = number, .reject_duplicate_keys = true, .lone_surrogates = &lone_surrogates});
   if (!value.is_object()) throw FileError(place, "need a JSON object on each line");
   each(number, std::move(value));
   return lone_surrogates > 0 ? 1 : 0;

@@ -218,9 +218,9 @@ TEST(Resume, AnEvaluationThatFailedIsMadeAgain) {
     for (std::size_t i = 0; i < 10; ++i) {
       EXPECT_EQ(got.points[i].step, wanted.points[i].step);
       EXPECT_FALSE(got.points[i].eval_accuracy.has_value()) << "failed at " << fails;
-      for (const auto member : {&MetricPoint::loss, &MetricPoint::eval_loss,
-                                &MetricPoint::grad_norm, &MetricPoint::learning_rate,
-                                &MetricPoint::tokens, &MetricPoint::epoch}) {
+      for (const auto member :
+           {&MetricPoint::loss, &MetricPoint::eval_loss, &MetricPoint::grad_norm,
+            &MetricPoint::learning_rate, &MetricPoint::tokens, &MetricPoint::epoch}) {
         EXPECT_EQ(got.points[i].*member, wanted.points[i].*member) << "failed at " << fails;
       }
     }

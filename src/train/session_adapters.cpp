@@ -137,8 +137,7 @@ void tell_cut_ranks(std::int64_t rank, const StartReport& report, RunObserver& o
   if (smaller == 0) return;
   observer.note("the default rank " + std::to_string(rank) + " is cut to what the layer has in " +
                 std::to_string(smaller) + " of " + std::to_string(report.layers.size()) +
-                " layers, the smallest has " + std::to_string(least) +
-                "; --rank sets one for all");
+                " layers, the smallest has " + std::to_string(least) + "; --rank sets one for all");
 }
 
 Attached attach_new(TrainSession& session, bool initialise, RunObserver& observer,

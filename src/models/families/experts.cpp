@@ -29,11 +29,11 @@ void read_expert_counts(ConfigReader& config, ExpertOptions& experts) {
 }
 
 FusedExperts fused_experts(const ExpertOptions& experts) {
-  return {.module = kExperts,
-          .router = kRouter,
-          .parameters = {{"gate_up_proj", {experts.gate, experts.up}},
-                         {"down_proj", {experts.down}}},
-          .running_names = {}};
+  return {
+      .module = kExperts,
+      .router = kRouter,
+      .parameters = {{"gate_up_proj", {experts.gate, experts.up}}, {"down_proj", {experts.down}}},
+      .running_names = {}};
 }
 
 Mixture mixture(std::int64_t hidden, const ExpertOptions& experts, const Builder& at) {
