@@ -12,6 +12,7 @@
 #include "base/errors.h"
 #include "base/json.h"
 #include "base/tell_once.h"
+#include "base/text_util.h"
 #include "data/image_store.h"
 #include "data/labelled_sample.h"
 #include "data/labelled_store.h"

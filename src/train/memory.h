@@ -76,7 +76,7 @@ MemoryForecast predict_memory(Network& net, const MemoryRequest& request);
 
 // The same of the pass over data before anything is attached; `request` has the tokens of its
 // batches and says what is computed again. No layer has an adapter.
-MemoryForecast predict_calibration(Network& net, MemoryRequest request,
+MemoryForecast predict_calibration(Network& net, const MemoryRequest& request,
                                    const CalibrationNeed& need);
 
 enum class MemoryPhase { kTraining, kCalibration };

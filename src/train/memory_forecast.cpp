@@ -286,7 +286,7 @@ MemoryForecast predict_memory(Network& net, const MemoryRequest& request) {
   return forecast;
 }
 
-MemoryForecast predict_calibration(Network& net, MemoryRequest request,
+MemoryForecast predict_calibration(Network& net, const MemoryRequest& request,
                                    const CalibrationNeed& need) {
   const double element = element_bytes(net);
   const double pass = need.backward ? observed_backward(net, request, need, element)

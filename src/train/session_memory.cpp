@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "libtorch/prelude.h"
@@ -76,7 +75,7 @@ MemoryForecast forecast_calibration(TrainSession& session, const MethodConfig& m
       request.longest_document = std::max(request.longest_document, length);
     }
   }
-  return predict_calibration(*session.model.net, std::move(request),
+  return predict_calibration(*session.model.net, request,
                              calibration_need(session.model, method, targets, memory_bytes));
 }
 

@@ -138,10 +138,11 @@ class Decompositions(harness.Base):
                      "--rank: applies only with --spectrum")
 
 
-def cancelling_tensors(seed=2):
+def cancelling_tensors(loud, seed=2):
     """A model whose inputs cancel the strong direction of one weight: entries of each word's
     embedding come in pairs of opposite signs, and those of v_proj are 16 and a little. Every number
-    is one of bf16, so that x Wᵀ is exact; U and V rounded to bf16 no longer cancel."""
+    is one of bf16, so that x Wᵀ is exact; U and V rounded to bf16 no longer cancel. A `loud` model has
+    large logits: what any layer is off by shows in the loss."""
     rng = random.Random(seed)
     tensors = fixture.model_tensors(seed)
     shape, values = tensors["model.embed_tokens.weight"]
@@ -150,9 +151,9 @@ def cancelling_tensors(seed=2):
         values[i + 1] = -values[i]
     values = tensors["model.layers.0.self_attn.v_proj.weight"][1]
     values[:] = [16 + rng.randint(-3, 3) / 8 for _ in values]
-    # Larger logits: what a layer is off by shows in the loss.
-    head = tensors["lm_head.weight"][1]
-    head[:] = [round(64 * value) / 8 for value in head]
+    if loud:
+        head = tensors["lm_head.weight"][1]
+        head[:] = [round(64 * value) / 8 for value in head]
     return tensors
 
 
@@ -163,16 +164,17 @@ class FactoredSvft(harness.Base):
     def setUpClass(cls):
         super().setUpClass()
         cls.ordinary = cls.model, cls.data
-        cls.model = fixture.write_model(cls.root / "cancelling", tensors=cancelling_tensors())
+        cls.one_layer = (fixture.write_model(cls.root / "cancelling", tensors=cancelling_tensors(False)),
+                         cls.data)
         # The same word over and over: tokens are off alike, and their mean shows it.
-        cls.data = cls.root / "words.jsonl"
-        cls.data.write_text("".join(
-            json.dumps({"query": "b", "response": "a" * length}) + "\n"
-            for length in range(40, 56)))
+        words = cls.root / "words.jsonl"
+        words.write_text("".join(json.dumps({"query": "b", "response": "a" * length}) + "\n"
+                                 for length in range(40, 56)))
+        cls.many_layers = (fixture.write_model(cls.root / "loud", tensors=cancelling_tensors(True)), words)
 
-    def started(self, name, *more, source=None):
+    def started(self, name, *more, source):
         arguments = self.train_arguments(self.root / name, *more, method="svft", steps=2)
-        model, data = source or (self.model, self.data)
+        model, data = source
         arguments[arguments.index("--model") + 1] = model
         arguments[arguments.index("--data") + 1] = data
         result = svtune(*arguments)
@@ -186,24 +188,34 @@ class FactoredSvft(harness.Base):
     KEPT = "layers keep the base's weights"
     BAD = "model.layers.0.self_attn.v_proj"
 
-    def test_layers_whose_rounded_factors_move_the_loss_keep_the_base(self):
-        base, adapted, kept, shown = self.started("moved", "--dtype", "bf16")
-        self.assertIn(f"products of {len(kept)} of 14 {self.KEPT}", shown)
-        self.assertEqual(kept[0], self.BAD)
-        self.assertLess(len(kept), 14)
-        self.assertAlmostEqual(adapted, base, delta=1e-3 * base)
-        # The same from the first on, to the bit, in the adapter and in what follows from it.
-        *_, shown = self.started("asked", "--dtype", "bf16", "--delta-layers", ",".join(kept))
+    def same_when_asked_for(self, name, kept, source):
+        """The same from the first on, to the bit, in the adapter and in what follows from it."""
+        asked = name + "-asked"
+        *_, shown = self.started(asked, "--dtype", "bf16", "--delta-layers", ",".join(kept), source=source)
         self.assertNotIn(self.KEPT, shown)
-        self.same_files(self.root / "moved" / "adapter", self.root / "asked" / "adapter")
-        losses = [svtune("eval", "--model", self.model, "--data", self.data, "--template", "alpaca",
-                         "--adapter", self.root / name / "adapter", "--dtype", "bf16").stdout
-                  for name in ("moved", "asked")]
+        self.same_files(self.root / name / "adapter", self.root / asked / "adapter")
+        losses = [svtune("eval", "--model", source[0], "--data", source[1], "--template", "alpaca",
+                         "--adapter", self.root / run / "adapter", "--dtype", "bf16").stdout
+                  for run in (name, asked)]
         self.assertTrue(losses[0])
         self.assertEqual(*losses)
 
+    def test_a_layer_whose_rounded_factors_miss_its_output_keeps_the_base_alone(self):
+        base, adapted, kept, shown = self.started("one", "--dtype", "bf16", source=self.one_layer)
+        self.assertIn(f"products of 1 of 14 {self.KEPT}", shown)
+        self.assertEqual(kept, [self.BAD])
+        self.assertAlmostEqual(adapted, base, delta=1e-3 * base)
+        self.same_when_asked_for("one", kept, self.one_layer)
+
+    def test_the_loss_is_near_where_all_tokens_are_off_alike(self):
+        base, adapted, kept, shown = self.started("many", "--dtype", "bf16", source=self.many_layers)
+        self.assertIn(f"products of {len(kept)} of 14 {self.KEPT}", shown)
+        self.assertEqual(kept[0], self.BAD)
+        self.assertAlmostEqual(adapted, base, delta=1e-3 * base)
+        self.same_when_asked_for("many", kept, self.many_layers)
+
     def test_a_run_that_goes_on_keeps_what_it_found(self):
-        self.started("whole", "--dtype", "bf16", "--save-every", 1)
+        self.started("whole", "--dtype", "bf16", "--save-every", 1, source=self.one_layer)
         run = shutil.copytree(self.root / "whole", self.root / "stopped")
         shutil.rmtree(run / "checkpoints" / "step-2")
         shutil.rmtree(run / "adapter")
@@ -213,7 +225,7 @@ class FactoredSvft(harness.Base):
         self.same_files(self.root / "whole" / "adapter", run / "adapter")
 
     def test_elsewhere_they_stay(self):
-        for name, dtype, source in (("wide", "fp32", None), ("ordinary", "bf16", self.ordinary)):
+        for name, dtype, source in (("wide", "fp32", self.many_layers), ("ordinary", "bf16", self.ordinary)):
             with self.subTest(name):
                 base, adapted, kept, shown = self.started(name, "--dtype", dtype, source=source)
                 self.assertNotIn(self.KEPT, shown)
@@ -221,7 +233,8 @@ class FactoredSvft(harness.Base):
                 self.assertAlmostEqual(adapted, base, delta=1e-3 * base)
 
     def test_all_layers_keep_the_base_where_that_is_asked(self):
-        base, adapted, kept, shown = self.started("delta", "--dtype", "bf16", "--product", "delta")
+        base, adapted, kept, shown = self.started("delta", "--dtype", "bf16", "--product", "delta",
+                                                  source=self.many_layers)
         self.assertNotIn(self.KEPT, shown)
         self.assertEqual((adapted, kept), (base, []))
 

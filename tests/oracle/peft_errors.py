@@ -195,9 +195,9 @@ def main(directory, out):
     facts["butterfly_factors"] = butterfly_factors(directory)
     facts["loftq"] = loftq_errors(directory)
     values |= small_update()
-    # Some of them are one tensor, which save_file() refuses to write under two names.
-    values = {name: value.clone(memory_format=torch.contiguous_format) for name, value in values.items()}
-    save_file(values, out / "values.safetensors")
+    # Some are one tensor under two names.
+    save_file({name: value.detach().clone().contiguous() for name, value in values.items()},
+              out / "values.safetensors")
     print(json.dumps(facts))
 
 
