@@ -17,6 +17,7 @@ inline constexpr std::int64_t kStartTokens = 96;
 // Products that round otherwise scatter the losses of tokens, in bf16 by a twentieth (as bf16
 // itself does beside fp32): the mean of so many is known to kStartTolerance.
 inline constexpr std::int64_t kScatteredStartTokens = 4096;
+inline constexpr std::int64_t kLeastScatteredTokens = 512;
 
 // The shortest supervised documents, each a batch of its own, of as many micro-batches as are
 // needed to hold `tokens` tokens, or of one pass over the data where that is shorter; as few

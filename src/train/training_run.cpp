@@ -63,7 +63,10 @@ std::int64_t start_tokens(const TrainSession& session) {
   const MethodTraits method = method_traits(session.options.method);
   const bool scattered = promises_start(session, method) && method.starts_near &&
                          at::elementSize(session.model.dtype()) == 2;
-  return scattered ? kScatteredStartTokens : kStartTokens;
+  if (!scattered) return kStartTokens;
+  // The check runs the model forward three times or more: as much as a step costs is enough.
+  return std::clamp(static_cast<std::int64_t>(tokens_per_step(session)), kLeastScatteredTokens,
+                    kScatteredStartTokens);
 }
 
 // Loss with the products that each layer starts with; which they are is kept with the adapters.
