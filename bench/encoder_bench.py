@@ -2,16 +2,17 @@
 all linear layers with a head of two classes, fp32.
 
 usage: encoder_bench.py PROGRAM --data gsm8k_train.jsonl [--minilm DIR] [--tokenizer DIR]
-                        [--cases minilm,deberta,vit] [--steps N] [--rounds N] [--batch-size N]
+                        [--cases NAME,...] [--steps N] [--rounds N] [--batch-size N]
                         [--quick] [--json FILE]
 Needs torch, transformers, peft and pillow in the Python that runs it. minilm has the weights of
 --minilm (all-MiniLM-L6-v2), deberta those of DeBERTaV3-base's shape and vit those of ViT-B/16's at
-random; --tokenizer holds DeBERTa's spm.model. Texts are GSM8K's questions, their class whether the
-answer is odd; images are seeded JPEG files that both sides decode and resize in their steps. Both
-sides start from the same head, train on the same records, each in an order of its own, without the
-encoder's dropout, and run one after the other in alternating rounds; the first steps of each are
-left out as warm-up. Prints medians of sequences or images a second, their spread, peak resident
-memory, numbers that train and the mean loss. --json keeps the figures (figures.py).
+random, decode a ViT so small that reading the images decides (take many --steps); --tokenizer holds
+DeBERTa's spm.model. Texts are GSM8K's questions, their class whether the answer is odd; images are
+seeded JPEG files that both sides decode and resize in their steps. Both sides start from the same
+head, train on the same records, each in an order of its own, without the encoder's dropout, and run
+one after the other in alternating rounds; the first steps of each are left out as warm-up. Prints
+medians of sequences or images a second, their spread, peak resident memory, numbers that train and
+the mean loss. --json keeps the figures (figures.py).
 """
 import argparse
 import json
@@ -37,7 +38,12 @@ TARGETS = {
     "minilm": ["query", "key", "value", "dense"],
     "deberta": ["query_proj", "key_proj", "value_proj", "dense"],
     "vit": ["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"],
+    "decode": ["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"],
 }
+OF_IMAGES = {"vit", "decode"}
+# So little to compute that decoding and resizing decide.
+TINY_VIT = dict(num_hidden_layers=1, hidden_size=32, num_attention_heads=2, intermediate_size=64,
+                patch_size=32)
 DEBERTA = dict(
     vocab_size=128100, hidden_size=768, intermediate_size=3072, num_attention_heads=12,
     max_position_embeddings=512, relative_attention=True,
@@ -68,14 +74,15 @@ def write_model(case, directory, minilm, tokenizer, layers):
         for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
             shutil.copy(minilm / name, directory)
     elif case == "deberta":
-        config = transformers.DebertaV2Config(**DEBERTA, num_hidden_layers=layers, **NO_DROPOUT, **LABELS)
+        config = transformers.DebertaV2Config(**DEBERTA, num_hidden_layers=layers, **NO_DROPOUT,
+                                              **LABELS)
         model = transformers.DebertaV2ForSequenceClassification(config)
         shutil.copy(tokenizer / "spm.model", directory)
         (directory / "tokenizer_config.json").write_text(
             '{"tokenizer_class": "DebertaV2Tokenizer"}')
     else:
-        model = transformers.ViTForImageClassification(
-            transformers.ViTConfig(num_hidden_layers=layers, **LABELS))
+        shape = TINY_VIT if case == "decode" else {"num_hidden_layers": layers}
+        model = transformers.ViTForImageClassification(transformers.ViTConfig(**shape, **LABELS))
         transformers.ViTImageProcessorPil().save_pretrained(directory)
     model.save_pretrained(directory)
 
@@ -132,7 +139,7 @@ def peft_model(case, model_dir):
     import peft
     import torch
     import transformers
-    auto = (transformers.AutoModelForImageClassification if case == "vit" else
+    auto = (transformers.AutoModelForImageClassification if case in OF_IMAGES else
             transformers.AutoModelForSequenceClassification)
     model = auto.from_pretrained(model_dir, dtype=torch.float32, **NO_DROPOUT)
     return peft.get_peft_model(model, peft.LoraConfig(
@@ -146,7 +153,7 @@ def peft_side(case, model_dir, data, batch_size):
     model = peft_model(case, model_dir)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4, weight_decay=0.0)
-    count, batch = (image_batches if case == "vit" else text_batches)(model_dir, data)
+    count, batch = (image_batches if case in OF_IMAGES else text_batches)(model_dir, data)
     seconds, losses = [], []
     for begin in range(0, count, batch_size):
         start = time.perf_counter()
@@ -194,7 +201,7 @@ def run_svtune(program, model_dir, data, batch_size, steps, output):
 
 
 def show(case, results, batch_size):
-    unit = "images/s" if case == "vit" else "sequences/s"
+    unit = "images/s" if case in OF_IMAGES else "sequences/s"
     medians = {}
     for name, runs in results.items():
         speeds = sorted(batch_size / statistics.mean(run["seconds"][WARM_UP:]) for run in runs)
@@ -217,8 +224,8 @@ def measure(case, options, scratch):
     model = scratch / "model"
     model.mkdir()
     make_model(case, model, options)
-    data = scratch / ("images" if case == "vit" else "texts.jsonl")
-    if case == "vit":
+    data = scratch / ("images" if case in OF_IMAGES else "texts.jsonl")
+    if case in OF_IMAGES:
         write_images(data, count)
     else:
         write_texts(options.data, data, count)
@@ -236,7 +243,7 @@ def read_options():
     parser.add_argument("--data", type=pathlib.Path, help="gsm8k_train.jsonl, for the texts")
     parser.add_argument("--minilm", type=pathlib.Path, help="directory of all-MiniLM-L6-v2")
     parser.add_argument("--tokenizer", type=pathlib.Path, help="directory of DeBERTaV3's spm.model")
-    parser.add_argument("--cases", type=lambda text: text.split(","), default=list(TARGETS))
+    parser.add_argument("--cases", type=lambda text: text.split(","), default=["minilm", "deberta", "vit"])
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -254,7 +261,8 @@ def read_options():
 
 def main():
     options, parser = read_options()
-    needs = {"minilm": ("data", "minilm"), "deberta": ("data", "tokenizer"), "vit": ()}
+    needs = {"minilm": ("data", "minilm"), "deberta": ("data", "tokenizer"), "vit": (),
+             "decode": ()}
     for case in options.cases:
         if case not in needs:
             parser.error(f"unknown case {case}, there are: {', '.join(needs)}")
