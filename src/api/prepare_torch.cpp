@@ -1,10 +1,7 @@
 #include "api/prepare_torch.h"
 
 #include <cstdlib>
-#include <filesystem>
-#include <system_error>
 
-#include "base/errors.h"
 #include "libtorch/prelude.h"
 #include "libtorch/vector_math.h"
 
@@ -21,19 +18,9 @@ void bound_product_caches() {
   }
 }
 
-// The math library asks for it when it looks for its parts, and ends the process where it is gone.
-void require_working_directory() {
-  std::error_code failed;
-  std::filesystem::current_path(failed);
-  if (!failed) return;
-  throw FileError("the working directory", failed.message(),
-                  "Change to a directory that is there, e.g. with: cd /");
-}
-
 }  // namespace
 
 ThreadChoice prepare_torch(std::int64_t threads) {
-  require_working_directory();
   bound_product_caches();
   ThreadChoice choice = choose_threads(threads, thread_limits());
   at::set_num_threads(static_cast<int>(choice.count));

@@ -8,8 +8,7 @@
 namespace svtune {
 
 // Bounds LibTorch's caches of compiled products, sets the number of threads, which it returns with
-// the reason (api/thread_count.h), and settles the vector math (libtorch/vector_math.h). Throws
-// FileError where the working directory is gone.
+// the reason (api/thread_count.h), and settles the vector math (libtorch/vector_math.h).
 ThreadChoice prepare_torch(std::int64_t threads);
 
 }  // namespace svtune
