@@ -89,7 +89,9 @@ class MixedAdapter final : public Adapter {
       : parts_(std::move(parts)), config_(config), out_(out), in_(in) {}
 
   at::Tensor forward(const at::Tensor& x, const BaseWeight& base) override {
-    return at::linear(x, merged_weight(base).to(x.scalar_type()));
+    const at::Tensor bias = output_bias();
+    return at::linear(x, merged_weight(base).to(x.scalar_type()),
+                      bias.defined() ? bias.to(x.scalar_type()) : bias);
   }
 
   at::Tensor merged_weight(const BaseWeight& base) const override {
