@@ -5,14 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <cmath>
-#include <vector>
 
 #include "base/errors.h"
-#include "formats/gguf_dequant.h"
 #include "formats/gguf_family.h"
-#include "formats/gguf_rope.h"
+#include "formats/gguf_keys.h"
+#include "formats/gguf_rope_scaling.h"
 
 namespace svtune {
 namespace {
@@ -49,90 +46,6 @@ constexpr std::array<std::string_view, 24> kKnownKeys = {
 constexpr std::array<std::string_view, 6> kAttentionBias = {"llama", "qwen3",   "qwen3_moe",
                                                             "olmo2", "smollm3", "granite"};
 
-// Reads "<architecture>.X" keys.
-class Keys {
- public:
-  Keys(const GgufFile& file, std::string_view architecture)
-      : file_(file), prefix_(std::string(architecture) + ".") {}
-
-  std::string name(std::string_view key) const { return prefix_ + std::string(key); }
-  std::optional<std::int64_t> integer(std::string_view key) const {
-    return file_.integer(name(key));
-  }
-  std::optional<std::string> string(std::string_view key) const { return file_.string(name(key)); }
-
-  std::int64_t positive(std::string_view key) const {
-    return positive(key, file_.require_integer(name(key)));
-  }
-  std::int64_t positive_or(std::string_view key, std::int64_t fallback) const {
-    return positive(key, integer(key).value_or(fallback));
-  }
-
-  // Floats are stored in 32 bits: the shortest decimal that gives the same float is what the
-  // original configuration said (1e-05, not 9.999999747378752e-06).
-  std::optional<double> number(std::string_view key) const {
-    const auto value = file_.number(name(key));
-    if (!value) return std::nullopt;
-    char text[40];
-    const auto end = std::to_chars(text, text + sizeof text, static_cast<float>(*value)).ptr;
-    double shortest = *value;
-    std::from_chars(text, end, shortest);
-    return shortest;
-  }
-
-  [[noreturn]] void fail(std::string_view key, const std::string& what) const {
-    throw FileError(file_.path().string(), "key \"" + name(key) + "\": " + what);
-  }
-
-  void refuse_unknown(std::span<const GgufName> numbers) const {
-    for (const auto& [key, value] : file_.metadata()) {
-      if (!key.starts_with(prefix_)) continue;
-      const std::string_view rest = std::string_view(key).substr(prefix_.size());
-      const bool known = std::ranges::count(kKnownKeys, rest) +
-                             std::ranges::count(numbers, rest, &GgufName::gguf) >
-                         0;
-      if (!known) fail(rest, "is not supported, and could change the results");
-    }
-  }
-
- private:
-  std::int64_t positive(std::string_view key, std::int64_t value) const {
-    if (value < 1 || value > (std::int64_t{1} << 31)) {
-      fail(key, "got " + std::to_string(value) + ", need 1 to 2147483648");
-    }
-    return value;
-  }
-
-  const GgufFile& file_;
-  std::string prefix_;
-};
-
-Json stored_rope_factors(const GgufFile& file, const GgufTensorInfo& info, double theta) {
-  std::vector<float> divisors(static_cast<std::size_t>(info.element_count()));
-  gguf_dequantize(info.type, file.data(info), divisors);
-  if (const std::optional<Json> scaling = llama3_scaling(divisors, theta)) return *scaling;
-  throw FileError(file.path().string(),
-                  "tensor \"rope_freqs.weight\" holds rotary factors of an unknown kind",
-                  "only the scaling of Llama 3 is supported");
-}
-
-Json rope_scaling(const GgufFile& file, const Keys& keys, double theta) {
-  if (const GgufTensorInfo* freqs = file.find_tensor("rope_freqs.weight")) {
-    return stored_rope_factors(file, *freqs, theta);
-  }
-  const std::string type = keys.string("rope.scaling.type").value_or("none");
-  const double old_linear = keys.number("rope.scale_linear").value_or(1);
-  const double factor = keys.number("rope.scaling.factor").value_or(old_linear);
-  if (type == "none" && old_linear == 1) return nullptr;
-  if (type == "linear" || type == "none") return {{"rope_type", "linear"}, {"factor", factor}};
-  if (type != "yarn") keys.fail("rope.scaling.type", "\"" + type + "\" is not supported");
-  Json yarn = {{"rope_type", "yarn"}, {"factor", factor}};
-  if (const auto original = keys.integer("rope.scaling.original_context_length")) {
-    yarn["original_max_position_embeddings"] = *original;
-  }
-  return yarn;
-}
-
 void add_token_ids(const GgufFile& file, Json& json) {
   constexpr std::array<std::pair<const char*, const char*>, 3> kIds = {
       {{"tokenizer.ggml.bos_token_id", "bos_token_id"},
@@ -151,14 +64,14 @@ void add_score_scale(std::int64_t layers_of_27b, Json& json) {
                                          : json["head_dim"].get<std::int64_t>();
 }
 
-void add_gemma2(const Keys& keys, Json& json) {
+void add_gemma2(const GgufKeys& keys, Json& json) {
   add_score_scale(46, json);
   json["attn_logit_softcapping"] = keys.number("attn_logit_softcapping").value_or(50.0);
   json["final_logit_softcapping"] = keys.number("final_logit_softcapping").value_or(30.0);
   json["sliding_window"] = keys.positive_or("attention.sliding_window", 4096);
 }
 
-void add_gemma3(const Keys& keys, Json& json) {
+void add_gemma3(const GgufKeys& keys, Json& json) {
   add_score_scale(62, json);
   for (const char* key : {"attn_logit_softcapping", "final_logit_softcapping"}) {
     const auto cap = keys.number(key);
@@ -167,7 +80,8 @@ void add_gemma3(const Keys& keys, Json& json) {
   json["sliding_window"] = keys.positive("attention.sliding_window");
 }
 
-void add_family_keys(const GgufFile& file, const GgufFamily& family, const Keys& keys, Json& json) {
+void add_family_keys(const GgufFile& file, const GgufFamily& family, const GgufKeys& keys,
+                     Json& json) {
   const auto has = [&](const char* name) { return file.find_tensor(name) != nullptr; };
   const std::int64_t window = keys.integer("attention.sliding_window").value_or(0);
   if (family.model_type == "llama" && window > 0) {
@@ -200,7 +114,7 @@ void add_family_keys(const GgufFile& file, const GgufFamily& family, const Keys&
 }
 
 // Mixtral is stored as Llama with experts.
-void add_expert_keys(const GgufFamily& family, const Keys& keys, Json& json) {
+void add_expert_keys(const GgufFamily& family, const GgufKeys& keys, Json& json) {
   constexpr std::int64_t kMostExperts = 4096;
   const bool always = family.model_type == "qwen3_moe";
   if (!always && keys.integer("expert_count").value_or(0) == 0) return;
@@ -231,7 +145,7 @@ void add_expert_keys(const GgufFamily& family, const Keys& keys, Json& json) {
   json.erase("mlp_bias");
 }
 
-std::int64_t head_size(const Keys& keys, std::int64_t hidden, std::int64_t heads,
+std::int64_t head_size(const GgufKeys& keys, std::int64_t hidden, std::int64_t heads,
                        const GgufFamily& family) {
   auto size = keys.integer("attention.key_length");
   if (!size && family.permutes_qk) size = keys.integer("rope.dimension_count");
@@ -253,8 +167,8 @@ std::int64_t head_size(const Keys& keys, std::int64_t hidden, std::int64_t heads
 
 Json hf_config_from_gguf(const GgufFile& file, DType dtype) {
   const GgufFamily& family = gguf_family(file);
-  const Keys keys(file, family.architecture);
-  keys.refuse_unknown(family.numbers);
+  const GgufKeys keys(file, family.architecture);
+  keys.refuse_unknown(kKnownKeys, family.numbers);
   const GgufTensorInfo* embedding = file.find_tensor("token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() != 2) {
     throw FileError(file.path().string(), "matrix \"token_embd.weight\" is missing");
@@ -280,7 +194,7 @@ Json hf_config_from_gguf(const GgufFile& file, DType dtype) {
       {"max_position_embeddings", keys.positive_or("context_length", 2048)},
       {"rms_norm_eps", keys.number("attention.layer_norm_rms_epsilon").value_or(1e-5)},
       {"rope_theta", theta},
-      {"rope_scaling", rope_scaling(file, keys, theta)},
+      {"rope_scaling", rope_scaling_from_gguf(file, keys, theta)},
       {"tie_word_embeddings", file.find_tensor("output.weight") == nullptr},
   };
   add_family_keys(file, family, keys, json);
