@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "base/errors.h"
 #include "formats/gguf_family.h"
@@ -15,7 +16,7 @@ namespace svtune {
 namespace {
 
 // Keys "<architecture>.X" that are read here or carry nothing.
-constexpr std::array<std::string_view, 24> kKnownKeys = {
+constexpr std::array<std::string_view, 25> kKnownKeys = {
     "context_length",
     "embedding_length",
     "block_count",
@@ -33,6 +34,7 @@ constexpr std::array<std::string_view, 24> kKnownKeys = {
     "rope.scale_linear",
     "rope.scaling.type",
     "rope.scaling.factor",
+    "rope.scaling.attn_factor",
     "rope.scaling.original_context_length",
     "rope.scaling.finetuned",
     "vocab_size",
@@ -99,6 +101,10 @@ void add_family_keys(const GgufFile& file, const GgufFamily& family, const GgufK
   if (type == "phi3" || type == "starcoder2") {
     json["sliding_window"] = window > 0 ? Json(window) : Json(nullptr);
   }
+  const char* original = "rope.scaling.original_context_length";
+  if (type == "phi3" && keys.integer(original)) {
+    json["original_max_position_embeddings"] = keys.positive(original);
+  }
   if (type == "olmo2" && window > 0) {
     keys.fail("attention.sliding_window", "OLMo 3 is not supported as GGUF");
   }
@@ -154,13 +160,34 @@ std::int64_t head_size(const GgufKeys& keys, std::int64_t hidden, std::int64_t h
     keys.fail("attention.key_length",
               "head size " + std::to_string(head_dim) + " is impossible, need an even number");
   }
-  for (const char* key : {"attention.value_length", "rope.dimension_count"}) {
-    if (keys.integer(key).value_or(head_dim) != head_dim) {
-      keys.fail(key, "differs from the head size " + std::to_string(head_dim) +
-                         ", which is not supported");
-    }
+  if (keys.integer("attention.value_length").value_or(head_dim) != head_dim) {
+    keys.fail("attention.value_length", "differs from the head size " + std::to_string(head_dim) +
+                                            ", which is not supported");
   }
   return head_dim;
+}
+
+// Elements of a head that turn.
+std::int64_t rotary_width(const GgufKeys& keys, std::int64_t head_dim, const GgufFamily& family) {
+  const char* key = "rope.dimension_count";
+  const std::int64_t width = keys.integer(key).value_or(head_dim);
+  if (family.turns_a_part && (width < 2 || width % 2 != 0 || width > head_dim)) {
+    keys.fail(key, "got " + std::to_string(width) +
+                       ", need an even number up to the head size " + std::to_string(head_dim));
+  }
+  if (!family.turns_a_part && width != head_dim) {
+    keys.fail(key, "differs from the head size " + std::to_string(head_dim) +
+                       ", which is not supported");
+  }
+  return width;
+}
+
+// The share whose product with the head size, rounded down, is the width again.
+double rotary_share(std::int64_t width, std::int64_t head_dim) {
+  const auto size = static_cast<double>(head_dim);
+  const double share = static_cast<double>(width) / size;
+  const bool falls_short = static_cast<std::int64_t>(share * size) < width;
+  return falls_short ? std::nextafter(share, 1.0) : share;
 }
 
 }  // namespace
@@ -176,7 +203,9 @@ Json hf_config_from_gguf(const GgufFile& file, DType dtype) {
   const std::int64_t hidden = keys.positive("embedding_length");
   const std::int64_t heads = keys.positive("attention.head_count");
   const std::int64_t head_dim = head_size(keys, hidden, heads, family);
-  const double theta = keys.number("rope.freq_base").value_or(10000.0);
+  const GgufRope rope{.theta = keys.number("rope.freq_base").value_or(10000.0),
+                      .width = rotary_width(keys, head_dim, family),
+                      .positions = keys.positive_or("context_length", 2048)};
   Json json = {
       {"architectures", {std::string(family.class_name)}},
       {"model_type", std::string(family.model_type)},
@@ -191,12 +220,13 @@ Json hf_config_from_gguf(const GgufFile& file, DType dtype) {
       {"num_key_value_heads", keys.positive_or("attention.head_count_kv", heads)},
       {"head_dim", head_dim},
       {"hidden_act", std::string(family.activation)},
-      {"max_position_embeddings", keys.positive_or("context_length", 2048)},
+      {"max_position_embeddings", rope.positions},
       {"rms_norm_eps", keys.number("attention.layer_norm_rms_epsilon").value_or(1e-5)},
-      {"rope_theta", theta},
-      {"rope_scaling", rope_scaling_from_gguf(file, keys, theta)},
+      {"rope_theta", rope.theta},
+      {"rope_scaling", rope_scaling_from_gguf(file, family, keys, rope)},
       {"tie_word_embeddings", file.find_tensor("output.weight") == nullptr},
   };
+  if (rope.width < head_dim) json["partial_rotary_factor"] = rotary_share(rope.width, head_dim);
   add_family_keys(file, family, keys, json);
   add_expert_keys(family, keys, json);
   add_token_ids(file, json);

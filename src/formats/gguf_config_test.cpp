@@ -5,8 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
+#include <cmath>
+#include <cstdint>
+#include <string>
 
 #include "base/errors.h"
 #include "base/oracle_test_util.h"
@@ -100,6 +101,84 @@ TEST(GgufConfig, RotaryScalingIsRecovered) {
               HasSubstr("rotary factors of an unknown kind"));
 }
 
+// Heads of 4, two pairs; 32 positions.
+struct LongRope {
+  float attention = 1.0955F;  // sqrt(1 + log(32 / 16) / log(16)) is 1.118
+  std::string skip = {};      // key or tensor to leave out
+  std::string shorter = raw(1.0F) + raw(1.5F);
+};
+
+GgufBuilder longrope_model(const LongRope& rope = {}) {
+  test::TinyGguf options;
+  options.architecture = "phi3";
+  GgufBuilder builder = tiny_model(options);
+  if (rope.skip != "original_context_length") {
+    builder.u32("phi3.rope.scaling.original_context_length", 16);
+  }
+  if (rope.skip != "attn_factor") {
+    builder.f32("phi3.rope.scaling.attn_factor", rope.attention);
+  }
+  const auto tensor = [&](const std::string& name, const std::string& values) {
+    if (rope.skip != name) builder.tensor(name, {values.size() / 4}, 0, values);
+  };
+  tensor("rope_factors_long.weight", raw(2.0F) + raw(1.1F));
+  tensor("rope_factors_short.weight", rope.shorter);
+  return builder;
+}
+
+TEST(GgufConfig, LongropeOfPhi3IsRead) {
+  const Json config = config_of(longrope_model().u32("phi3.attention.sliding_window", 20));
+  EXPECT_EQ(dump_json(config["rope_scaling"]),
+            R"({"type": "longrope", "short_factor": [1.0, 1.5], "long_factor": [2.0, 1.1], )"
+            R"("attention_factor": 1.0955})");
+  EXPECT_EQ(config["original_max_position_embeddings"], 16);
+  EXPECT_EQ(config["max_position_embeddings"], 32);
+  EXPECT_EQ(config["sliding_window"], 20);
+  EXPECT_FALSE(config.contains("partial_rotary_factor"));
+  // What the lengths give by themselves is not repeated.
+  const double usual = std::sqrt(1 + std::log(2.0) / std::log(16.0));
+  const Json plain = config_of(longrope_model({.attention = static_cast<float>(usual)}));
+  EXPECT_FALSE(plain["rope_scaling"].contains("attention_factor"));
+}
+
+TEST(GgufConfig, IncompleteLongropeIsRefused) {
+  for (const char* skip : {"rope_factors_long.weight", "rope_factors_short.weight"}) {
+    EXPECT_THAT(error_of(longrope_model({.skip = skip})),
+                HasSubstr("\"" + std::string(skip) + "\" of the longrope scaling is missing"));
+  }
+  for (const char* skip : {"original_context_length", "attn_factor"}) {
+    EXPECT_THAT(error_of(longrope_model({.skip = skip})),
+                HasSubstr("\"phi3.rope.scaling." + std::string(skip) + "\""));
+  }
+  test::TinyGguf phi3;
+  phi3.architecture = "phi3";
+  EXPECT_THAT(error_of(tiny_model(phi3).string("phi3.rope.scaling.type", "longrope")),
+              HasSubstr("of the longrope scaling is missing"));
+  EXPECT_THAT(error_of(longrope_model({.shorter = raw(1.0F)})),
+              HasSubstr("\"rope_factors_short.weight\" has shape [1], the metadata asks for [2]"));
+  EXPECT_THAT(error_of(longrope_model({.shorter = raw(1.0F) + raw(0.0F)})),
+              HasSubstr("need positive numbers"));
+  EXPECT_THAT(error_of(longrope_model({.attention = 0})), HasSubstr("need a positive number"));
+  EXPECT_THAT(error_of(longrope_model().f32("phi3.rope.scaling.factor", 2)),
+              HasSubstr("\"phi3.rope.scaling.factor\": is not supported beside the longrope"));
+  EXPECT_THAT(error_of(tiny_model().f32("llama.rope.scaling.attn_factor", 2)),
+              HasSubstr("\"llama.rope.scaling.attn_factor\": is not supported"));
+  EXPECT_EQ(error_of(tiny_model().f32("llama.rope.scaling.attn_factor", 1)), "accepted");
+}
+
+TEST(GgufConfig, Phi3MayTurnAPartOfEachHead) {
+  test::TinyGguf phi3;
+  phi3.architecture = "phi3";
+  const Json config = config_of(tiny_model(phi3).u32("phi3.rope.dimension_count", 2));
+  EXPECT_EQ(config["partial_rotary_factor"], 0.5);
+  for (const std::uint32_t width : {0U, 3U, 6U}) {
+    EXPECT_THAT(error_of(tiny_model(phi3).u32("phi3.rope.dimension_count", width)),
+                HasSubstr("need an even number up to the head size 4"));
+  }
+  EXPECT_THAT(error_of(tiny_model().u32("llama.rope.dimension_count", 2)),
+              HasSubstr("differs from the head size"));
+}
+
 TEST(GgufConfig, SlidingWindowMakesMistral) {
   const Json config = config_of(tiny_model().u32("llama.attention.sliding_window", 7));
   EXPECT_EQ(config["model_type"], "mistral");
@@ -141,6 +220,7 @@ TEST(GgufFamily, NamesMapAndForeignNamesDoNot) {
             "model.layers.0.pre_feedforward_layernorm.weight");
   EXPECT_EQ(hf_tensor_name(llama, "output.weight"), "lm_head.weight");
   EXPECT_EQ(hf_tensor_name(llama, "rope_freqs.weight"), "");
+  EXPECT_EQ(hf_tensor_name(llama, "rope_factors_long.weight"), std::nullopt);
   EXPECT_EQ(hf_tensor_name(llama, "blk.1.ffn_gate_inp.weight"),
             "model.layers.1.block_sparse_moe.gate.weight");
   EXPECT_EQ(hf_expert_name(llama, "blk.1.ffn_up_exps.weight", 7),

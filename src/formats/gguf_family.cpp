@@ -76,6 +76,8 @@ constexpr std::array<GgufFamily, 12> kFamilies = {{
      .model_type = "phi3",
      .class_name = "Phi3ForCausalLM",
      .activation = "silu",
+     .longrope = true,
+     .turns_a_part = true,
      .modules = kFused},
     {.architecture = "olmo2",
      .model_type = "olmo2",
@@ -163,6 +165,7 @@ std::optional<std::string> hf_tensor_name(const GgufFamily& family, std::string_
   if (base == "output_norm") return "model.norm" + suffix;
   if (base == "output") return "lm_head" + suffix;
   if (base == "rope_freqs") return "";
+  if (family.longrope && (base == "rope_factors_long" || base == "rope_factors_short")) return "";
   const std::optional<LayerPart> found = layer_part(base);
   if (!found) return std::nullopt;
   const std::optional<std::string> name = layer_name(family, found->part);

@@ -31,6 +31,8 @@ struct GgufFamily {
   std::string_view activation;             // config.json "hidden_act"
   bool permutes_qk = false;                // q and k rows are stored in interleaved rotary order
   bool norm_plus_one = false;              // norm weights are stored as 1 + w
+  bool longrope = false;                   // tensors rope_factors_long and rope_factors_short
+  bool turns_a_part = false;               // of each head, by rope.dimension_count
   std::span<const GgufName> modules = {};  // that others have not, or under another name
   std::span<const GgufName> numbers = {};  // keys "<architecture>.X" that stand for numbers
   const GgufExperts* experts = nullptr;    // null: it has no mixtures
@@ -40,7 +42,7 @@ struct GgufFamily {
 const GgufFamily& gguf_family(const GgufFile& file);
 
 // "blk.3.attn_q.weight" -> "model.layers.3.self_attn.q_proj.weight". Empty for a tensor that
-// a checkpoint does not hold (rope_freqs.weight); nullopt for an unknown name.
+// a checkpoint does not hold (rotary factors); nullopt for an unknown name.
 std::optional<std::string> hf_tensor_name(const GgufFamily& family, std::string_view gguf_name);
 
 // Of a stack of experts' matrices the name of one of them in the checkpoint:

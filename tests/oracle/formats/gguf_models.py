@@ -22,6 +22,14 @@ LLAMA3_ROPE = dict(rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq
                    high_freq_factor=4.0, original_max_position_embeddings=8192)
 
 
+# Eight pairs of a head of 16, six where a part of it turns.
+LONG_ROPE = dict(rope_type="longrope", rope_theta=10000.0,
+                 short_factor=[1.0, 1.05, 1.1, 1.2, 1.3, 1.4, 1.6, 1.9],
+                 long_factor=[1.1, 1.3, 1.7, 2.5, 4.0, 6.0, 9.5, 14.0])
+PART_OF_LONG_ROPE = dict(LONG_ROPE, partial_rotary_factor=0.75, short_factor=LONG_ROPE["short_factor"][2:],
+                         long_factor=LONG_ROPE["long_factor"][2:])
+
+
 def cases():
     return {
         "llama": tf.LlamaConfig(**SMALL, tie_word_embeddings=True),
@@ -49,6 +57,11 @@ def cases():
             full_attention=dict(rope_type="linear", rope_theta=2e4, factor=8.0),
             sliding_attention=dict(rope_type="default", rope_theta=10000.0))),
         "phi3": tf.Phi3Config(**SMALL, pad_token_id=0, sliding_window=5),
+        # Texts of 24 tokens are beyond the original length of the first, and within that of the second.
+        "phi3-longrope": tf.Phi3Config(**SMALL, pad_token_id=0, original_max_position_embeddings=16,
+                                       sliding_window=20, rope_parameters=dict(LONG_ROPE)),
+        "phi3-longrope-part": tf.Phi3Config(**SMALL, pad_token_id=0, original_max_position_embeddings=64,
+                                            tie_word_embeddings=True, rope_parameters=dict(PART_OF_LONG_ROPE)),
         "olmo2": tf.Olmo2Config(**SMALL, rms_norm_eps=1e-6),
         "smollm3": tf.SmolLM3Config(**{**SMALL, "num_hidden_layers": 4}, pad_token_id=0),
         "granite": tf.GraniteConfig(**SMALL, embedding_multiplier=12.0, residual_multiplier=0.25,
@@ -142,13 +155,21 @@ def write_metadata(writer, arch, config):
     if rope.get("rope_type") == "linear":
         writer.add_string(f"{arch}.rope.scaling.type", "linear")
         writer.add_float32(f"{arch}.rope.scaling.factor", rope["factor"])
+    if rope.get("rope_type") == "longrope":
+        original = config.original_max_position_embeddings
+        stretch = config.max_position_embeddings / original
+        share = rope.get("partial_rotary_factor", 1.0)
+        writer.add_uint32(f"{arch}.rope.scaling.original_context_length", original)
+        writer.add_float32(f"{arch}.rope.scaling.attn_factor", math.sqrt(1 + math.log(stretch) / math.log(original)))
+        writer.add_uint32(f"{arch}.rope.dimension_count",
+                          int(share * config.hidden_size) // config.num_attention_heads)
     if config.model_type in ("mixtral", "qwen3_moe"):
         writer.add_uint32(f"{arch}.expert_count", getattr(config, "num_local_experts", None) or config.num_experts)
         writer.add_uint32(f"{arch}.expert_used_count", config.num_experts_per_tok)
     if config.model_type == "qwen3_moe":
         writer.add_uint32(f"{arch}.expert_feed_forward_length", config.moe_intermediate_size)
     if config.model_type in ("mistral", "mixtral", "gemma2", "gemma3_text", "phi3", "starcoder2"):
-        writer.add_uint32(f"{arch}.attention.sliding_window", config.sliding_window)
+        writer.add_uint32(f"{arch}.attention.sliding_window", config.sliding_window or 0)
     if config.model_type == "gemma2":
         writer.add_float32(f"{arch}.attn_logit_softcapping", config.attn_logit_softcapping)
         writer.add_float32(f"{arch}.final_logit_softcapping", config.final_logit_softcapping)
@@ -180,6 +201,8 @@ def make(directory):
         head_dim, rope = write_metadata(writer, arch, config)
         if rope.get("rope_type") == "llama3":
             writer.add_tensor("rope_freqs.weight", rope_divisors(rope, head_dim))
+        for which in ("long", "short") if rope.get("rope_type") == "longrope" else ():
+            writer.add_tensor(f"rope_factors_{which}.weight", np.array(rope[f"{which}_factor"], np.float32))
         for key, value in model.state_dict().items():
             if key == "lm_head.weight" and config.tie_word_embeddings:
                 continue
