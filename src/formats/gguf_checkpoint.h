@@ -1,5 +1,6 @@
-// A GGUF model seen as a Hugging Face checkpoint: the same tensor names, shapes and row order,
-// read as float32. The base for conversion and for loading a GGUF file directly.
+// A GGUF model seen as a Hugging Face checkpoint: the same tensor names, shapes and row order, but
+// for matrices that directories hold as [in, out]; read as float32. The base for conversion and
+// for loading a GGUF file directly.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +27,7 @@ struct GgufHfTensor {
   const GgufTensorInfo* stored = nullptr;
   std::int64_t head_size = 0;  // not 0: rows are stored permuted within heads of this size
   float offset = 0;            // added to every value
+  bool turned = false;         // model directories hold it as [in, out]
   std::int64_t matrix = 0;     // which one of `stored`, where that is a stack [matrices, out, in]
 
   std::int64_t rows() const { return shape.empty() ? 1 : shape[0]; }

@@ -190,16 +190,7 @@ double rotary_share(std::int64_t width, std::int64_t head_dim) {
   return falls_short ? std::nextafter(share, 1.0) : share;
 }
 
-}  // namespace
-
-Json hf_config_from_gguf(const GgufFile& file, DType dtype) {
-  const GgufFamily& family = gguf_family(file);
-  const GgufKeys keys(file, family.architecture);
-  keys.refuse_unknown(kKnownKeys, family.numbers);
-  const GgufTensorInfo* embedding = file.find_tensor("token_embd.weight");
-  if (embedding == nullptr || embedding->shape.size() != 2) {
-    throw FileError(file.path().string(), "matrix \"token_embd.weight\" is missing");
-  }
+Json decoder_sizes(const GgufFile& file, const GgufFamily& family, const GgufKeys& keys) {
   const std::int64_t hidden = keys.positive("embedding_length");
   const std::int64_t heads = keys.positive("attention.head_count");
   const std::int64_t head_dim = head_size(keys, hidden, heads, family);
@@ -207,12 +198,6 @@ Json hf_config_from_gguf(const GgufFile& file, DType dtype) {
                       .width = rotary_width(keys, head_dim, family),
                       .positions = keys.positive_or("context_length", 2048)};
   Json json = {
-      {"architectures", {std::string(family.class_name)}},
-      {"model_type", std::string(family.model_type)},
-      {"torch_dtype", dtype == DType::kBF16  ? "bfloat16"
-                      : dtype == DType::kF16 ? "float16"
-                                             : "float32"},
-      {"vocab_size", embedding->shape[0]},
       {"hidden_size", hidden},
       {"intermediate_size", keys.positive("feed_forward_length")},
       {"num_hidden_layers", keys.positive("block_count")},
@@ -224,9 +209,56 @@ Json hf_config_from_gguf(const GgufFile& file, DType dtype) {
       {"rms_norm_eps", keys.number("attention.layer_norm_rms_epsilon").value_or(1e-5)},
       {"rope_theta", rope.theta},
       {"rope_scaling", rope_scaling_from_gguf(file, family, keys, rope)},
-      {"tie_word_embeddings", file.find_tensor("output.weight") == nullptr},
   };
   if (rope.width < head_dim) json["partial_rotary_factor"] = rotary_share(rope.width, head_dim);
+  return json;
+}
+
+// Under names of its own; every head has keys.
+Json gpt2_sizes(const GgufFamily& family, const GgufKeys& keys) {
+  const std::int64_t hidden = keys.positive("embedding_length");
+  const std::int64_t heads = keys.positive("attention.head_count");
+  const auto require_equal = [&](const char* key, std::int64_t need) {
+    const std::int64_t got = keys.integer(key).value_or(need);
+    if (got == need) return;
+    keys.fail(key, "got " + std::to_string(got) + ", this architecture needs " +
+                       std::to_string(need));
+  };
+  require_equal("attention.head_count_kv", heads);
+  require_equal("attention.key_length", hidden / heads);
+  require_equal("attention.value_length", hidden / heads);
+  return {
+      {"n_embd", hidden},
+      {"n_inner", keys.positive("feed_forward_length")},
+      {"n_layer", keys.positive("block_count")},
+      {"n_head", heads},
+      {"n_positions", keys.positive("context_length")},
+      {"activation_function", std::string(family.activation)},
+      {"layer_norm_epsilon", keys.require_number("attention.layer_norm_epsilon")},
+  };
+}
+
+}  // namespace
+
+Json hf_config_from_gguf(const GgufFile& file, DType dtype) {
+  const GgufFamily& family = gguf_family(file);
+  const GgufKeys keys(file, family.architecture);
+  keys.refuse_unknown(kKnownKeys, family.numbers);
+  const GgufTensorInfo* embedding = file.find_tensor("token_embd.weight");
+  if (embedding == nullptr || embedding->shape.size() != 2) {
+    throw FileError(file.path().string(), "matrix \"token_embd.weight\" is missing");
+  }
+  Json json = {
+      {"architectures", {std::string(family.class_name)}},
+      {"model_type", std::string(family.model_type)},
+      {"torch_dtype", dtype == DType::kBF16  ? "bfloat16"
+                      : dtype == DType::kF16 ? "float16"
+                                             : "float32"},
+      {"vocab_size", embedding->shape[0]},
+  };
+  json.update(family.model_type == "gpt2" ? gpt2_sizes(family, keys)
+                                          : decoder_sizes(file, family, keys));
+  json["tie_word_embeddings"] = file.find_tensor("output.weight") == nullptr;
   add_family_keys(file, family, keys, json);
   add_expert_keys(family, keys, json);
   add_token_ids(file, json);

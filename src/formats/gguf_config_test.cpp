@@ -101,6 +101,29 @@ TEST(GgufConfig, RotaryScalingIsRecovered) {
               HasSubstr("rotary factors of an unknown kind"));
 }
 
+TEST(GgufConfig, Gpt2HasItsOwnKeys) {
+  EXPECT_EQ(dump_json(config_of(test::tiny_gpt2())),
+            R"({"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", )"
+            R"("torch_dtype": "bfloat16", "vocab_size": 5, "n_embd": 8, "n_inner": 12, )"
+            R"("n_layer": 1, "n_head": 2, "n_positions": 32, "activation_function": "gelu_new", )"
+            R"("layer_norm_epsilon": 1e-05, "tie_word_embeddings": true, "bos_token_id": 3, )"
+            R"("eos_token_id": 4})");
+}
+
+TEST(GgufConfig, IncompleteGpt2IsRefused) {
+  for (const char* skip : {"block_count", "context_length", "embedding_length",
+                           "feed_forward_length", "attention.head_count",
+                           "attention.layer_norm_epsilon"}) {
+    EXPECT_THAT(error_of(test::tiny_gpt2(skip)),
+                HasSubstr("key \"gpt2." + std::string(skip) + "\""));
+  }
+  EXPECT_THAT(error_of(test::tiny_gpt2("token_embd.weight")), HasSubstr("is missing"));
+  EXPECT_THAT(error_of(test::tiny_gpt2().u32("gpt2.attention.head_count_kv", 1)),
+              HasSubstr("got 1, this architecture needs 2"));
+  EXPECT_THAT(error_of(test::tiny_gpt2().u32("gpt2.attention.key_length", 8)),
+              HasSubstr("got 8, this architecture needs 4"));
+}
+
 // Heads of 4, two pairs; 32 positions.
 struct LongRope {
   float attention = 1.0955F;  // sqrt(1 + log(32 / 16) / log(16)) is 1.118
@@ -220,6 +243,7 @@ TEST(GgufFamily, NamesMapAndForeignNamesDoNot) {
             "model.layers.0.pre_feedforward_layernorm.weight");
   EXPECT_EQ(hf_tensor_name(llama, "output.weight"), "lm_head.weight");
   EXPECT_EQ(hf_tensor_name(llama, "rope_freqs.weight"), "");
+  EXPECT_EQ(hf_tensor_name(llama, "position_embd.weight"), std::nullopt);
   EXPECT_EQ(hf_tensor_name(llama, "rope_factors_long.weight"), std::nullopt);
   EXPECT_EQ(hf_tensor_name(llama, "blk.1.ffn_gate_inp.weight"),
             "model.layers.1.block_sparse_moe.gate.weight");

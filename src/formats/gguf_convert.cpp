@@ -79,6 +79,7 @@ class WeightWriter {
     std::vector<TensorSpec> specs;
     for (const GgufHfTensor& tensor : model_.tensors()) {
       specs.push_back({tensor.name, dtype_, tensor.shape});
+      if (tensor.turned) std::ranges::reverse(specs.back().shape);
     }
     return specs;
   }
@@ -91,17 +92,37 @@ class WeightWriter {
     return written_ != values_;
   }
 
+  void read_whole(const GgufHfTensor& tensor) {
+    matrix_.resize(static_cast<std::size_t>(tensor.rows() * tensor.row_size()));
+    model_.read_rows(tensor, 0, tensor.rows(), matrix_);
+  }
+
+  // Of the matrix that was read whole, from column `first` as many as `values_` holds.
+  void copy_columns(const GgufHfTensor& tensor, std::int64_t first) {
+    const auto rows = static_cast<std::size_t>(tensor.rows());
+    const auto row_size = static_cast<std::size_t>(tensor.row_size());
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+      values_[i] = matrix_[i % rows * row_size + static_cast<std::size_t>(first) + i / rows];
+    }
+  }
+
   void write(const GgufHfTensor& tensor) {
+    const std::int64_t rows = tensor.turned ? tensor.row_size() : tensor.rows();
+    const std::int64_t row_size = tensor.turned ? tensor.rows() : tensor.row_size();
     // A vector is expanded whole by read_rows, so it is asked for in one piece.
-    const std::int64_t step = tensor.shape.size() < 2
-                                  ? tensor.rows()
-                                  : std::max<std::int64_t>(1, kChunkValues / tensor.row_size());
+    const std::int64_t step =
+        tensor.shape.size() < 2 ? rows : std::max<std::int64_t>(1, kChunkValues / row_size);
+    if (tensor.turned) read_whole(tensor);
     bool rounded = false;
-    for (std::int64_t row = 0; row < tensor.rows(); row += step) {
-      const std::int64_t count = std::min(step, tensor.rows() - row);
-      values_.resize(static_cast<std::size_t>(count * tensor.row_size()));
+    for (std::int64_t row = 0; row < rows; row += step) {
+      const std::int64_t count = std::min(step, rows - row);
+      values_.resize(static_cast<std::size_t>(count * row_size));
       bytes_.resize(values_.size() * element_bytes());
-      model_.read_rows(tensor, row, count, values_);
+      if (tensor.turned) {
+        copy_columns(tensor, row);
+      } else {
+        model_.read_rows(tensor, row, count, values_);
+      }
       convert_from_f32(dtype_, values_, bytes_);
       rounded = rounded || values_changed();
       writer_.write(tensor.name, bytes_);
@@ -119,6 +140,7 @@ class WeightWriter {
   GgufConvertReport report_;
   std::uint64_t done_ = 0;
   std::vector<float> values_, written_;
+  std::vector<float> matrix_;  // [out, in], where the directory holds it as [in, out]
   std::vector<std::byte> bytes_;
 };
 

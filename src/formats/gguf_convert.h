@@ -34,7 +34,8 @@ struct GgufConvertReport {
 };
 
 // Writes config.json, generation_config.json, tokenizer files and weights; memory stays
-// bounded by a few MB however large the model is. `directory` appears when everything is
+// bounded by a few MB however large the model is, and by one matrix of families whose directories
+// hold matrices as [in, out] (GPT-2). `directory` appears when everything is
 // there; it must not exist or be empty. Throws FileError for a file that cannot be read as a
 // model (see GgufCheckpoint, write_tokenizer_files), UsageError for another dtype.
 GgufConvertReport convert_gguf(const std::filesystem::path& gguf,

@@ -5,7 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstring>
+#include <span>
 #include <sstream>
 #include <utility>
 
@@ -50,7 +52,7 @@ TEST(GgufConvert, LogitsEqualTheOriginalModelOfEveryFamily) {
     auto output = entry.path();
     convert_gguf(entry.path(), output.replace_extension(".hf"), as_f32());
   }
-  EXPECT_EQ(models, 22U);
+  EXPECT_EQ(models, 24U);
   std::istringstream lines(run_script(python, "gguf_models.py", {"compare", directory.path()}));
   std::string name, difference;
   std::size_t compared = 0;
@@ -214,6 +216,28 @@ TEST(GgufCheckpoint, StacksAreReadByTheirExperts) {
   EXPECT_EQ(row, (std::vector<float>{20, 21, 22, 23}));
   write_file_atomic(directory / "other.gguf", with_experts(4));
   EXPECT_THROW(GgufCheckpoint(directory / "other.gguf"), FileError);
+}
+
+TEST(GgufConvert, DirectoriesHoldGpt2sMatricesTheOtherWayRound) {
+  test::TempDirectory directory;
+  const auto gguf = directory / "m.gguf";
+  write_file_atomic(gguf, test::tiny_gpt2().build());
+  convert_gguf(gguf, directory / "out", as_f32());
+  const CheckpointFiles files(directory / "out");
+  const auto shape_of = [&](const char* name) { return files.find(name)->info->shape; };
+  EXPECT_EQ(shape_of("transformer.wpe.weight"), (std::vector<std::int64_t>{32, 8}));
+  EXPECT_EQ(shape_of("transformer.h.0.attn.c_attn.weight"), (std::vector<std::int64_t>{8, 24}));
+  EXPECT_EQ(shape_of("transformer.h.0.mlp.c_proj.weight"), (std::vector<std::int64_t>{12, 8}));
+  // Stored row r is filled with the value r, so every written row counts up.
+  const GgufCheckpoint model(gguf);
+  EXPECT_EQ(model.find("transformer.h.0.mlp.c_proj.weight")->shape,
+            (std::vector<std::int64_t>{8, 12}));
+  const std::span<const std::byte> bytes =
+      files.find("transformer.h.0.mlp.c_proj.weight")->data();
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  ASSERT_EQ(values.size(), 96U);
+  for (std::size_t i = 0; i < values.size(); ++i) EXPECT_EQ(values[i], static_cast<float>(i % 8));
 }
 
 std::string checkpoint_error(const test::GgufBuilder& builder) {

@@ -22,6 +22,14 @@ constexpr GgufName kNormsAroundAndOfHeads[] = {{"ffn_norm", "pre_feedforward_lay
 constexpr GgufName kFused[] = {{"attn_qkv", "self_attn.qkv_proj"}, {"ffn_up", "mlp.gate_up_proj"}};
 constexpr GgufName kPlainMlp[] = {{"ffn_up", "mlp.c_fc"}, {"ffn_down", "mlp.c_proj"}};
 
+constexpr GgufName kGpt2Modules[] = {{"attn_norm", "ln_1"},          {"attn_qkv", "attn.c_attn"},
+                                     {"attn_output", "attn.c_proj"}, {"ffn_norm", "ln_2"},
+                                     {"ffn_up", "mlp.c_fc"},         {"ffn_down", "mlp.c_proj"}};
+constexpr GgufTrunk kGpt2Trunk{.embedding = "transformer.wte",
+                               .norm = "transformer.ln_f",
+                               .layers = "transformer.h.",
+                               .positions = "transformer.wpe"};
+
 constexpr GgufExperts kMixtralExperts{"block_sparse_moe", "w1", "w3", "w2"};
 constexpr GgufExperts kQwenExperts{"mlp", "gate_proj", "up_proj", "down_proj"};
 
@@ -30,9 +38,10 @@ constexpr GgufName kGraniteNumbers[] = {{"embedding_scale", "embedding_multiplie
                                         {"attention.scale", "attention_multiplier"},
                                         {"logit_scale", "logits_scaling"}};
 constexpr GgufName kLayerNormNumbers[] = {{"attention.layer_norm_epsilon", "norm_epsilon"}};
+constexpr GgufName kGpt2Numbers[] = {{"attention.layer_norm_epsilon", "layer_norm_epsilon"}};
 constexpr GgufName kGemma3Numbers[] = {{"rope.freq_base_swa", "rope_local_base_freq"}};
 
-constexpr std::array<GgufFamily, 12> kFamilies = {{
+constexpr std::array<GgufFamily, 13> kFamilies = {{
     {.architecture = "llama",
      .model_type = "llama",
      .class_name = "LlamaForCausalLM",
@@ -101,6 +110,14 @@ constexpr std::array<GgufFamily, 12> kFamilies = {{
      .activation = "gelu_pytorch_tanh",
      .modules = kPlainMlp,
      .numbers = kLayerNormNumbers},
+    {.architecture = "gpt2",
+     .model_type = "gpt2",
+     .class_name = "GPT2LMHeadModel",
+     .activation = "gelu_new",
+     .conv1d = true,
+     .trunk = kGpt2Trunk,
+     .modules = kGpt2Modules,
+     .numbers = kGpt2Numbers},
 }};
 
 constexpr GgufName kLayerNames[] = {
@@ -130,7 +147,7 @@ struct LayerPart {
 };
 
 // Of "blk.3.attn_q".
-std::optional<LayerPart> layer_part(std::string_view base) {
+std::optional<LayerPart> layer_part(const GgufFamily& family, std::string_view base) {
   if (!base.starts_with("blk.")) return std::nullopt;
   const std::size_t end = base.find('.', 4);
   if (end == std::string_view::npos || end == 4) return std::nullopt;
@@ -138,7 +155,8 @@ std::optional<LayerPart> layer_part(std::string_view base) {
   const bool digits =
       std::all_of(layer.begin(), layer.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (!digits) return std::nullopt;
-  return LayerPart{"model.layers." + std::string(layer) + ".", base.substr(end + 1)};
+  return LayerPart{std::string(family.trunk.layers) + std::string(layer) + ".",
+                   base.substr(end + 1)};
 }
 
 }  // namespace
@@ -161,12 +179,16 @@ std::optional<std::string> hf_tensor_name(const GgufFamily& family, std::string_
   const std::string_view base = gguf_name.substr(0, dot);
   const std::string suffix(gguf_name.substr(dot));
   if (suffix != ".weight" && suffix != ".bias") return std::nullopt;
-  if (base == "token_embd") return "model.embed_tokens" + suffix;
-  if (base == "output_norm") return "model.norm" + suffix;
+  const GgufTrunk& trunk = family.trunk;
+  if (base == "token_embd") return std::string(trunk.embedding) + suffix;
+  if (base == "position_embd" && !trunk.positions.empty()) {
+    return std::string(trunk.positions) + suffix;
+  }
+  if (base == "output_norm") return std::string(trunk.norm) + suffix;
   if (base == "output") return "lm_head" + suffix;
   if (base == "rope_freqs") return "";
   if (family.longrope && (base == "rope_factors_long" || base == "rope_factors_short")) return "";
-  const std::optional<LayerPart> found = layer_part(base);
+  const std::optional<LayerPart> found = layer_part(family, base);
   if (!found) return std::nullopt;
   const std::optional<std::string> name = layer_name(family, found->part);
   return name ? std::optional(found->layer + *name + suffix) : std::nullopt;
@@ -177,7 +199,7 @@ std::optional<std::string> hf_expert_name(const GgufFamily& family, std::string_
   constexpr std::string_view kEnd = "_exps.weight";
   if (family.experts == nullptr || !gguf_name.ends_with(kEnd)) return std::nullopt;
   gguf_name.remove_suffix(kEnd.size());
-  const std::optional<LayerPart> found = layer_part(gguf_name);
+  const std::optional<LayerPart> found = layer_part(family, gguf_name);
   if (!found) return std::nullopt;
   const GgufExperts& experts = *family.experts;
   const std::string_view matrix = found->part == "ffn_gate"   ? experts.gate

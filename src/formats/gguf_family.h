@@ -24,6 +24,14 @@ struct GgufExperts {
   std::string_view gate, up, down;  // of an expert
 };
 
+// What a checkpoint calls the parts outside its layers, and how the names in these begin.
+struct GgufTrunk {
+  std::string_view embedding = "model.embed_tokens";
+  std::string_view norm = "model.norm";
+  std::string_view layers = "model.layers.";
+  std::string_view positions = {};  // empty: it learns none
+};
+
 struct GgufFamily {
   std::string_view architecture;           // general.architecture
   std::string_view model_type;             // config.json
@@ -33,6 +41,8 @@ struct GgufFamily {
   bool norm_plus_one = false;              // norm weights are stored as 1 + w
   bool longrope = false;                   // tensors rope_factors_long and rope_factors_short
   bool turns_a_part = false;               // of each head, by rope.dimension_count
+  bool conv1d = false;                     // directories hold matrices of layers as [in, out]
+  GgufTrunk trunk = {};
   std::span<const GgufName> modules = {};  // that others have not, or under another name
   std::span<const GgufName> numbers = {};  // keys "<architecture>.X" that stand for numbers
   const GgufExperts* experts = nullptr;    // null: it has no mixtures

@@ -2,13 +2,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/oracle_test_util.h"
 #include "formats/gguf_convert.h"
 #include "formats/gguf_model_test_util.h"
+#include "io/base_tensors.h"
 #include "io/declared_tensors.h"
 #include "io/model.h"
+#include "libtorch/prelude.h"
 
 namespace svtune {
 namespace gguf_load_test {
@@ -54,6 +60,34 @@ TEST(LoadGguf, TensorsThatDoNotFitAreListed) {
   EXPECT_THAT(
       load_error(test::tiny_model().tensor("output.weight", {8, 3}, 0, std::string(96, '\0'))),
       HasSubstr("shape [3, 8], the metadata asks for [5, 8]"));
+}
+
+TEST(LoadGguf, Gpt2WithoutATensorIsRefused) {
+  EXPECT_EQ(load_error(test::tiny_gpt2()), "accepted");
+  for (const auto& [skip, name] : std::vector<std::pair<std::string, std::string>>{
+           {"position_embd.weight", "transformer.wpe.weight"},
+           {"output_norm.bias", "transformer.ln_f.bias"},
+           {"blk.0.attn_qkv.bias", "transformer.h.0.attn.c_attn.bias"},
+           {"blk.0.ffn_down.weight", "transformer.h.0.mlp.c_proj.weight"}}) {
+    EXPECT_THAT(load_error(test::tiny_gpt2(skip)),
+                HasSubstr("tensor for \"" + name + "\" is missing"));
+  }
+}
+
+TEST(LoadGguf, Gpt2IsTheSameNetworkFromItsConvertedDirectory) {
+  test::TempDirectory directory;
+  const auto gguf = directory / "m.gguf";
+  write_file_atomic(gguf, test::tiny_gpt2().build());
+  convert_gguf(gguf, directory / "out");
+  const Model stored = load_model(gguf), converted = load_model(directory / "out");
+  const std::vector<Linear*> layers = stored.net->linears();
+  ASSERT_FALSE(layers.empty());
+  for (const Linear* layer : layers) {
+    const std::string name = layer->name() + ".weight";
+    EXPECT_TRUE(at::equal(base_tensor(stored, name, at::kFloat),
+                          base_tensor(converted, name, at::kFloat)))
+        << name;
+  }
 }
 
 }  // namespace gguf_load_test

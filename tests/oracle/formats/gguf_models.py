@@ -18,6 +18,7 @@ import transformers as tf
 
 SMALL = dict(vocab_size=96, hidden_size=64, intermediate_size=160, num_hidden_layers=2,
              num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256)
+SMALL_GPT2 = dict(vocab_size=96, n_embd=64, n_layer=2, n_head=4, n_positions=256)
 LLAMA3_ROPE = dict(rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_factor=1.0,
                    high_freq_factor=4.0, original_max_position_embeddings=8192)
 
@@ -62,6 +63,8 @@ def cases():
                                        sliding_window=20, rope_parameters=dict(LONG_ROPE)),
         "phi3-longrope-part": tf.Phi3Config(**SMALL, pad_token_id=0, original_max_position_embeddings=64,
                                             tie_word_embeddings=True, rope_parameters=dict(PART_OF_LONG_ROPE)),
+        "gpt2": tf.GPT2Config(**SMALL_GPT2),
+        "gpt2-untied": tf.GPT2Config(**SMALL_GPT2, tie_word_embeddings=False, layer_norm_epsilon=1e-3),
         "olmo2": tf.Olmo2Config(**SMALL, rms_norm_eps=1e-6),
         "smollm3": tf.SmolLM3Config(**{**SMALL, "num_hidden_layers": 4}, pad_token_id=0),
         "granite": tf.GraniteConfig(**SMALL, embedding_multiplier=12.0, residual_multiplier=0.25,
@@ -82,6 +85,9 @@ NAMES = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.
          "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
          "self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up",
          "mlp.gate": "ffn_gate_inp", "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"}
+GPT2_NAMES = {"transformer.wte": "token_embd", "transformer.wpe": "position_embd",
+              "transformer.ln_f": "output_norm", "ln_1": "attn_norm", "attn.c_attn": "attn_qkv",
+              "attn.c_proj": "attn_output", "ln_2": "ffn_norm", "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"}
 PERMUTED = ("llama", "mistral", "mixtral", "smollm3", "granite")
 ARCHITECTURES = {"mistral": "llama", "mixtral": "llama", "qwen3_moe": "qwen3moe", "gemma3_text": "gemma3"}
 
@@ -94,7 +100,11 @@ def stored_name(name, family):
         return f"output_norm.{suffix}"
     if base == "lm_head":
         return f"output.{suffix}"
+    if base in GPT2_NAMES:
+        return f"{GPT2_NAMES[base]}.{suffix}"
     _, _, layer, part = base.split(".", 3)
+    if family == "gpt2":
+        return f"blk.{layer}.{GPT2_NAMES[part]}.{suffix}"
     names = dict(NAMES, post_attention_layernorm="ffn_norm")
     if family in ("gemma2", "gemma3_text", "olmo2"):
         names.update(post_attention_layernorm="post_attention_norm",
@@ -127,6 +137,26 @@ def rope_divisors(rope, head_dim):
                       - rope["low_freq_factor"]) / (rope["high_freq_factor"] - rope["low_freq_factor"])
             out.append(1 / ((1 - smooth) / rope["factor"] + smooth))
     return np.array(out, dtype=np.float32)
+
+
+def write_vocabulary(writer, words):
+    """One that only has to be valid."""
+    writer.add_string("tokenizer.ggml.model", "gpt2")
+    writer.add_string("tokenizer.ggml.pre", "gpt-2")
+    writer.add_array("tokenizer.ggml.tokens", [chr(33 + i) for i in range(words - 3)] + ["ab", "<s>", "</s>"])
+    writer.add_array("tokenizer.ggml.token_type", [1] * (words - 2) + [3, 3])
+    writer.add_array("tokenizer.ggml.merges", ["a b"])
+    writer.add_uint32("tokenizer.ggml.bos_token_id", words - 2)
+    writer.add_uint32("tokenizer.ggml.eos_token_id", words - 1)
+
+
+def write_gpt2_metadata(writer, config):
+    writer.add_uint32("gpt2.block_count", config.n_layer)
+    writer.add_uint32("gpt2.context_length", config.n_positions)
+    writer.add_uint32("gpt2.embedding_length", config.n_embd)
+    writer.add_uint32("gpt2.feed_forward_length", 4 * config.n_embd)
+    writer.add_uint32("gpt2.attention.head_count", config.n_head)
+    writer.add_float32("gpt2.attention.layer_norm_epsilon", config.layer_norm_epsilon)
 
 
 def write_metadata(writer, arch, config):
@@ -175,15 +205,6 @@ def write_metadata(writer, arch, config):
         writer.add_float32(f"{arch}.final_logit_softcapping", config.final_logit_softcapping)
     if config.model_type == "gemma3_text" and config.final_logit_softcapping:
         writer.add_float32(f"{arch}.final_logit_softcapping", config.final_logit_softcapping)
-    # A vocabulary that only has to be valid.
-    writer.add_string("tokenizer.ggml.model", "gpt2")
-    writer.add_string("tokenizer.ggml.pre", "gpt-2")
-    writer.add_array("tokenizer.ggml.tokens", [chr(33 + i) for i in range(config.vocab_size - 3)]
-                     + ["ab", "<s>", "</s>"])
-    writer.add_array("tokenizer.ggml.token_type", [1] * (config.vocab_size - 2) + [3, 3])
-    writer.add_array("tokenizer.ggml.merges", ["a b"])
-    writer.add_uint32("tokenizer.ggml.bos_token_id", config.vocab_size - 2)
-    writer.add_uint32("tokenizer.ggml.eos_token_id", config.vocab_size - 1)
     return head_dim, rope
 
 
@@ -198,7 +219,12 @@ def make(directory):
         family = config.model_type
         arch = ARCHITECTURES.get(family, family)
         writer = gguf.GGUFWriter(f"{directory}/{name}.gguf", arch)
-        head_dim, rope = write_metadata(writer, arch, config)
+        head_dim, rope = 0, {}
+        if arch == "gpt2":
+            write_gpt2_metadata(writer, config)
+        else:
+            head_dim, rope = write_metadata(writer, arch, config)
+        write_vocabulary(writer, config.vocab_size)
         if rope.get("rope_type") == "llama3":
             writer.add_tensor("rope_freqs.weight", rope_divisors(rope, head_dim))
         for which in ("long", "short") if rope.get("rope_type") == "longrope" else ():
@@ -211,6 +237,8 @@ def make(directory):
                 array = interleave(array, config.num_attention_heads)
             if family in PERMUTED and "k_proj" in key:
                 array = interleave(array, config.num_key_value_heads)
+            if family == "gpt2" and array.ndim == 2 and ".h." in key:
+                array = array.T
             if family.startswith("gemma") and key.endswith("norm.weight"):
                 array = array + 1
             stacks = expert_stacks(key, array) if ".experts." in key else {stored_name(key, family): array}
