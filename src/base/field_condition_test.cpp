@@ -159,7 +159,9 @@ TEST(FieldConditions, RecordsAreNotJudged) {
 
 TEST(FieldConditions, UnsetTextIsNotGiven) {
   EXPECT_EQ(refusal({flag("max_steps", "none"), flag("epochs", "3")}), "");
-  EXPECT_EQ(refusal({flag("base", ""), flag("epochs", "3")}), "");
+  const std::vector<FieldInput> flags = {flag("base", ""), flag("epochs", "3")};
+  EXPECT_EQ(resolve({{"base", "other"}}, flags).refusal, "");
+  EXPECT_THAT(refusal(flags), HasSubstr("--base: got an empty text"));
 }
 
 TEST(FieldConditions, ExclusiveOptionsAreRefusedTogetherAndReplaceTheFile) {
