@@ -82,6 +82,7 @@ void flush(LoadedModel& loaded, std::vector<Line>& lines, const ScoreOptions& op
 
 int run(const ScoreOptions& options, CommandContext& context) {
   LoadedModel loaded = load_for_command(options.model, context);
+  loaded.model.net->require_next_words();
   LineReader reader(options, loaded);
   // A malformed line is found before the work, not after it.
   if (can_reread(options.input)) reader.for_each([](const Line&) {});

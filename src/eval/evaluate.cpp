@@ -260,6 +260,23 @@ void tell_renamed_labels(const std::vector<std::string>& names, const Model& mod
                    " otherwise than its config.json or the adapter does: " + renamed);
 }
 
+// Tasks of prompts and answers are of models that write; classes of words would pass for words.
+void require_language_model(std::string_view task, const LoadedModel& loaded) {
+  for (const Model* model : loaded.models()) {
+    const HeadTask head = model->spec().task;
+    if (head == HeadTask::kNextToken) continue;
+    const bool documents = head == HeadTask::kDocument, words = head == HeadTask::kToken;
+    throw UsageError("--task " + std::string(task) + " needs a language model; the head of " +
+                         model->path.string() +
+                         (documents ? " labels documents"
+                          : words   ? " labels words"
+                                    : " finds hidden words"),
+                     documents ? "Give --task classify, or --task regress for numbers."
+                     : words   ? "Give --task tag."
+                               : "Give --task mask.");
+  }
+}
+
 struct Evaluation {
   LoadedModel& loaded;
   const Tokenizer* tokenizer;
@@ -284,6 +301,7 @@ struct Evaluation {
       throw UsageError(loaded.model.path.string() + " reads images and knows no words",
                        "Give --task classify, or --task regress for numbers.");
     }
+    if constexpr (requires { Task::kPrompted; }) require_language_model(Task::kName, loaded);
     return evaluate_language(task, loaded, *tokenizer, options, observer);
   }
 };

@@ -65,6 +65,7 @@ std::vector<std::vector<float>> score_sequences(Network& net, const Sequences& s
                                                 std::int64_t max_batch_tokens,
                                                 const std::vector<std::int32_t>& adapters,
                                                 const SequenceName& name_of) {
+  net.require_next_words();
   const SequenceName name = name_of ? name_of : SequenceName(default_name);
   check_ids(sequences, net.spec().vocab_size, name);
   std::vector<std::vector<float>> result(sequences.size());

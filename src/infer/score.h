@@ -18,9 +18,9 @@ using SequenceName = std::function<std::string(std::size_t index)>;
 // For each sequence, result[i] = log p(ids[i+1] | ids[..i]); one value fewer than ids, none
 // for sequences of length 0 or 1. Sequences are packed into batches of at most
 // `max_batch_tokens` (a longer one runs alone). `adapters` has one of each sequence, as
-// Batch::adapters, or is empty. Throws ModelError for ids outside the
-// vocabulary, RunError naming sequence and token for a value that is not finite; `name_of` is
-// "sequence 3" and so on, from 0, where it is empty.
+// Batch::adapters, or is empty. Throws ModelError for a model that predicts no next words and for
+// ids outside the vocabulary, RunError naming sequence and token for a value that is not finite;
+// `name_of` is "sequence 3" and so on, from 0, where it is empty.
 std::vector<std::vector<float>> score_sequences(
     Network& net, const std::vector<std::vector<std::int32_t>>& sequences,
     std::int64_t max_batch_tokens = kScoreBatchTokens,

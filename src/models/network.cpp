@@ -50,6 +50,10 @@ void Network::fail_for_head(const std::string& what) const {
   throw ModelError("this " + spec_.family + " is " + kind + ": " + what);
 }
 
+void Network::require_next_words() const {
+  if (!is_language_model()) fail_for_head("it predicts no next words");
+}
+
 Linear& Network::head() {
   return std::visit([](auto& head) -> Linear& { return head.output; }, parts_.head);
 }

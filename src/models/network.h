@@ -37,6 +37,9 @@ class Network {
   bool is_language_model() const { return spec_.task == HeadTask::kNextToken; }
   // Whether its head has a row for each word: it predicts next words or finds hidden ones.
   bool predicts_words() const { return is_language_model() || spec_.task == HeadTask::kMasked; }
+  // Throws ModelError unless it is a language model. log_probs() does not ask: it has an answer for
+  // classes too, which ids of words may look like.
+  void require_next_words() const;
 
   // See Backbone::longest_document.
   std::optional<std::int64_t> longest_document() const {

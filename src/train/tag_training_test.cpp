@@ -15,6 +15,7 @@
 #include "base/oracle_test_util.h"
 #include "base/text_util.h"
 #include "eval/evaluate.h"
+#include "infer/score.h"
 #include "merge/merge.h"
 #include "report/metrics_log.h"
 #include "report/run_files.h"
@@ -30,6 +31,7 @@ namespace fs = std::filesystem;
 
 using test::error_of;
 using test::TempDirectory;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -163,6 +165,23 @@ TEST_F(TagTraining, AnAdapterGoesOnWithItsClasses) {
   const TrainOutcome third = run_training(documents, observer);
   EXPECT_THAT(error_of([&] { evaluate_tags(directory_ / "model", third.result); }),
               HasSubstr("labels documents"));
+}
+
+// Ids of words that are ids of classes too would get a probability.
+TEST_F(TagTraining, WhatAsksForNextWordsRefusesAHeadOfClasses) {
+  TrainOptions options = wanted();
+  options.train.max_steps = 2;
+  RunObserver observer;
+  const fs::path adapter = run_training(options, observer).result;
+  EXPECT_THAT(error_of([&] { evaluate_tags(directory_ / "model", adapter, Perplexity{}); }),
+              AllOf(HasSubstr("--task perplexity needs a language model; the head of "),
+                    HasSubstr("labels words")));
+  EXPECT_THAT(error_of([&] { evaluate_tags(directory_ / "model", adapter, ExactMatch{}); }),
+              HasSubstr("--task exact-match needs a language model"));
+  LoadedModel loaded = load_with_adapter(directory_ / "model", adapter, {});
+  const std::vector<std::int32_t> ids = {0, 1};
+  EXPECT_THAT(error_of([&] { score_sequences(*loaded.model.net, {ids}); }),
+              HasSubstr("a model of labels of tokens: it predicts no next words"));
 }
 
 TEST_F(TagTraining, ARunThatGoesOnGivesTheSameBytes) {
