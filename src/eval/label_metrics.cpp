@@ -306,7 +306,7 @@ std::string describe(const std::vector<Measured>& metrics) {
     std::string name = each.name;
     std::ranges::replace(name, '_', ' ');
     text += (text.empty() ? "" : ", ") + name + " " + shown(each.value) + (share ? " %" : "");
-    if (each.low != each.high) text += " [" + shown(each.low) + ", " + shown(each.high) + "]";
+    if (each.low < each.high) text += " [" + shown(each.low) + ", " + shown(each.high) + "]";
   }
   return text;
 }

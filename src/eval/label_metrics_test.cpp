@@ -120,6 +120,12 @@ TEST(LabelMetrics, IntervalsAreThoseOfAShare) {
   EXPECT_THAT(describe(metrics), HasSubstr("matthews 0."));
 }
 
+TEST(LabelMetrics, NoNumberHasNoInterval) {
+  const std::vector<double> some = {1, 2}, same = {1, 1};
+  EXPECT_EQ(describe(regression_metrics(some, same, {.resamples = 0})),
+            "pearson nan, spearman nan, mean squared error 0.5");
+}
+
 // What conlleval counts, word by word: a span begins where the word before is no part of it and
 // ends where the next one is none.
 constexpr const char* kSpanOracle = R"(
