@@ -54,7 +54,7 @@ Json config_for_task(const Json& config, const std::string& source,
   NewHead head{.task = task};
   if (options.task == TrainTask::kRegress) head.labels = 1;
   if (options.task == TrainTask::kClassify || options.task == TrainTask::kTag) {
-    head.names = options.labels.empty() ? id2label_names(config) : options.labels;
+    head.names = options.labels.empty() ? id2label_names(config) : given_labels(options.labels);
     head.labels = static_cast<std::int64_t>(head.names.size());
     if (head.labels < 2) {
       throw UsageError("--task " + std::string(enum_name(options.task)) +
@@ -62,6 +62,8 @@ Json config_for_task(const Json& config, const std::string& source,
                            (options.labels.empty() ? " of id2label in " + source : " of --labels"),
                        "Name them with --labels.");
     }
+    // Refuses a name that is empty or given twice, as training does.
+    if (!options.labels.empty()) static_cast<void>(LabelSet(head.names));
   }
   return with_head(config, head, source);
 }

@@ -400,6 +400,7 @@ TEST(ParameterPlan, TasksOfLabelsTrainAHeadOfTheirOwn) {
   EXPECT_EQ(of_three - count_of(bare, {.task = TrainTask::kRegress}), 2 * (32 + 1));
   EXPECT_EQ(count_of(bare, {.task = TrainTask::kMask}), count_of(masked, {}));
   EXPECT_THROW(count_of(bare, {.task = TrainTask::kClassify}), UsageError);
+  EXPECT_THROW(count_of(bare, {.task = TrainTask::kTag, .labels = {"a", "b", "a "}}), UsageError);
 }
 
 TEST(ParameterPlan, RefusesWhatTrainingWouldRefuse) {
