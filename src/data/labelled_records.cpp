@@ -247,9 +247,12 @@ void refuse_unnamed_table(const std::filesystem::path& path) {
 void read_json(const std::filesystem::path& path, const LabelledOptions& options,
                LabelledRecords& out) {
   JsonLabels labels(options, out.name);
-  const RecordIndex index(
-      path,
-      {options.skip_bad_lines, [&](const Json& record) { return labels.problem(record); }, {}});
+  RecordIndexOptions reading;
+  reading.skip_bad_lines = options.skip_bad_lines;
+  reading.check = [&](const Json& record) { return labels.problem(record); };
+  reading.other_form = "--table csv or tsv reads tables";
+  reading.other_form += options.images ? "." : ", --task tag lines with a word and its class.";
+  const RecordIndex index(path, reading);
   for (std::int64_t i = 0; i < index.size(); ++i) {
     out.records.push_back(labels.record(index.read(i), index.line(i)));
   }

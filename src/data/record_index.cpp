@@ -98,8 +98,11 @@ void RecordIndex::add(const ScannedRecord& record, const RecordIndexOptions& opt
   }
   const BadRecord bad = split_problem(problem);
   if (!options.skip_bad_lines) {
-    throw FileError(name_ + ":" + bad.place, bad.problem,
+    FileError error(name_ + ":" + bad.place, bad.problem,
                     "Mend the record, or leave such records out with --skip-bad-lines.");
+    const bool object = record.text.empty() || record.text.starts_with('{');
+    if (!object && !options.other_form.empty()) error.add_to_hint(options.other_form);
+    throw error;
   }
   add_bad(bad);
 }

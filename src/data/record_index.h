@@ -25,6 +25,8 @@ struct RecordIndexOptions {
   std::function<bool(std::string_view text)> surely_fits;
   // Of texts each line that is not blank is the record {"text": line}.
   LineKind lines = LineKind::kRecords;
+  // Joins the hint where a record does not begin as an object: what else reads such a file.
+  std::string other_form = {};
 };
 
 struct BadRecord {

@@ -203,6 +203,21 @@ TEST_F(RecordIndexTest, RecordsCanBeTakenOut) {
   EXPECT_EQ(index.bad()[1].problem, "two");
 }
 
+TEST_F(RecordIndexTest, NamesTheOtherFormWhereNoObjectBegins) {
+  RecordIndexOptions options = any_object();
+  options.other_form = "--table reads it.";
+  const auto hint_of = [&](const std::string& content) {
+    try {
+      const RecordIndex index(file(content), options);
+    } catch (const FileError& error) {
+      return error.hint();
+    }
+    return std::string("no error");
+  };
+  EXPECT_THAT(hint_of("word O\n"), HasSubstr("--skip-bad-lines. --table reads it."));
+  EXPECT_THAT(hint_of("{\"a\": 1\n"), testing::Not(HasSubstr("--table")));
+}
+
 TEST_F(RecordIndexTest, SkipsAndListsMalformedRecords) {
   const RecordIndex index(file("{}\nnope\n{\"a\":1}\n[]\n"), any_object(true));
   EXPECT_EQ(index.size(), 2);

@@ -157,8 +157,11 @@ class JsonTags {
 void read_json_tags(const std::filesystem::path& path, const LabelledOptions& options,
                     LabelledRecords& out) {
   JsonTags tags(options, out);
-  const RecordIndex index(
-      path, {options.skip_bad_lines, [&](const Json& record) { return tags.problem(record); }, {}});
+  RecordIndexOptions reading;
+  reading.skip_bad_lines = options.skip_bad_lines;
+  reading.check = [&](const Json& record) { return tags.problem(record); };
+  reading.other_form = "--table words reads lines with a word and its class.";
+  const RecordIndex index(path, reading);
   for (std::int64_t i = 0; i < index.size(); ++i) {
     add_text(tags.record(index.read(i), index.line(i)), out);
   }
@@ -241,6 +244,7 @@ class WordLines {
     if (!is_valid_utf8(line)) return "it is not valid UTF-8";
     const std::vector<std::string> cells =
         tabs_ ? cells_between_tabs(line) : cells_between_blanks(line);
+    if (!width_ && cells.size() < 2 && options_.skip_bad_lines) return "the line has one cell";
     if (!width_) choose(cells.size(), number);
     if (cells.size() != *width_) {
       return "the line has " + std::to_string(cells.size()) + " cells, the first one " +
@@ -256,8 +260,12 @@ class WordLines {
   void choose(std::size_t width, std::int64_t number) {
     if (width < 2) {
       throw FileError(out_.name + ":" + std::to_string(number),
-                      "the line has one cell; a class needs one beside the word",
-                      "A word and its class stand in a line, between them a tab or blanks.");
+                      std::string("the line has one cell") + (tabs_ ? " between tabs" : "") +
+                          "; a class needs one beside the word",
+                      tabs_ ? "One tab in a file makes blanks part of the cells: in all lines tabs "
+                              "stand between word and class, or in none."
+                            : "A word and its class stand in a line, between them a tab or "
+                              "blanks.");
     }
     const std::vector<std::string>& asked = options_.text_columns;
     word_ = column_number(asked.empty() ? "" : asked.front(), "--text-columns", 0, width);

@@ -81,6 +81,9 @@ TEST(TaggedRecords, BadTextsNameTheirLine) {
   EXPECT_THAT(said("a.conll", "a O\nb\n"), HasSubstr("a.conll:2: the line has 1 cells"));
   EXPECT_THAT(said("a.tsv", "a\tO\nb\t\n"), HasSubstr("a.tsv:2: the class of \"b\" is empty"));
   EXPECT_THAT(said("a.conll", "word\n"), HasSubstr("a.conll:1: the line has one cell"));
+  EXPECT_THAT(said("a.conll", "a O\nb\tO\n"),
+              HasSubstr("a.conll:1: the line has one cell between tabs"));
+  EXPECT_EQ(tagged("a.conll", "title\n\na O\n", {.skip_bad_lines = true}).records.size(), 1U);
   EXPECT_THAT(said("a.conll", "a -100\n"), HasSubstr("no word has a class"));
   EXPECT_THAT(said("a.jsonl", R"({"tokens": ["a", "b"], "tags": ["O"]})"),
               HasSubstr("a.jsonl:1: column tokens has 2 words, column tags 1 classes"));
@@ -93,6 +96,12 @@ TEST(TaggedRecords, BadTextsNameTheirLine) {
   EXPECT_THAT(said("a.csv", "a,O\n"), HasSubstr("reads no CSV"));
   EXPECT_THAT(error_of([] { read_labelled("a.conll", {.table = TableForm::kWords}); }),
               HasSubstr("a class for each word"));
+  try {
+    tagged("a.conllu", "a O\n");
+    ADD_FAILURE() << "read as JSON";
+  } catch (const FileError& error) {
+    EXPECT_THAT(error.hint(), HasSubstr("--table words reads lines with a word and its class"));
+  }
   // The whole text is left out.
   const LabelledRecords rest = tagged("a.conll", "a O\nb\n\nc O\n", {.skip_bad_lines = true});
   ASSERT_EQ(rest.records.size(), 1U);
