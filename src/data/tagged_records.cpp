@@ -118,22 +118,42 @@ class JsonTags {
     return "";
   }
 
+  static std::string names_of(const Json& json) {
+    std::vector<std::string> names;
+    for (const auto& [key, value] : json.items()) names.push_back(key);
+    return join(names, ", ");
+  }
+
+  void require_asked(const Json& json, const std::string& asked, const char* option) const {
+    if (asked.empty() || json.contains(asked)) return;
+    throw FileError(out_.name,
+                    std::string(option) + " names the column \"" + asked + "\"; there are " +
+                        names_of(json),
+                    "Columns of JSON are named by their keys.");
+  }
+
   void choose(const Json& json) {
     const std::string asked =
         options_.text_columns.empty() ? std::string() : options_.text_columns.front();
+    require_asked(json, asked, "--text-columns");
+    require_asked(json, options_.label_column, "--label-column");
     const std::string words = column_of(json, asked, kKnownWords);
     const std::string tags = column_of(json, options_.label_column, kKnownTags);
-    if (!words.empty() && !tags.empty() && words != tags) {
+    if (!words.empty() && words == tags) {
+      throw UsageError("the column " + words +
+                           " would be that of the words and that of the classes, so that nothing "
+                           "would be left to learn",
+                       "Name one column with --text-columns and another with --label-column.");
+    }
+    if (!words.empty() && !tags.empty()) {
       words_ = words;
       tags_ = tags;
       return;
     }
-    std::vector<std::string> names;
-    for (const auto& [key, value] : json.items()) names.push_back(key);
     throw FileError(out_.name,
                     "no column is known as " +
                         std::string(words.empty() ? "the words" : "the classes") + "; there are " +
-                        join(names, ", "),
+                        names_of(json),
                     "Name them with --text-columns, a list of words, and --label-column, a list of "
                     "as many classes.");
   }

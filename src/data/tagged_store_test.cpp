@@ -68,6 +68,16 @@ TEST(TaggedRecords, ColumnsAreChosen) {
   EXPECT_THAT(named.records.at(0).tags, ElementsAre("3"));
   EXPECT_THAT(error_of([] { tagged("a.json", R"([{"w": ["a"], "t": [3]}])"); }),
               HasSubstr("no column is known as the words; there are w, t"));
+  const auto json_error = [](const std::string& words, const std::string& tags) {
+    return error_of([&] {
+      tagged("a.json", R"([{"tokens": ["a"], "tags": [3]}])",
+             {.text_columns = {words}, .label_column = tags});
+    });
+  };
+  EXPECT_THAT(json_error("tokens", "none"),
+              HasSubstr("--label-column names the column \"none\"; there are tokens, tags"));
+  EXPECT_THAT(json_error("1", "tags"), HasSubstr("--text-columns names the column \"1\""));
+  EXPECT_THAT(json_error("tags", "tags"), HasSubstr("nothing would be left to learn"));
   EXPECT_THAT(error_of([] { tagged("a.conll", "a b\n", {.label_column = "3"}); }),
               HasSubstr("columns 1 to 2"));
   EXPECT_THAT(error_of([] { tagged("a.conll", "a b\n", {.label_column = "1"}); }),
