@@ -1,6 +1,7 @@
 #include "train/labelled_data.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <set>
@@ -321,17 +322,24 @@ class PartLoader {
   TellOnce tell_once_;
 };
 
-// Of a small set of texts some tags may be missing (I-X, where no span has two words).
-void tell_missing_tags(const LabelledRecords& texts, const LabelSet& labels,
-                       RunObserver& observer) {
-  const std::vector<std::int64_t> counts = class_counts(tagged_words(texts), labels);
+// Of a small set of texts some tags may be missing (I-X, where no span has two words), or stand
+// only at words that are cut or have no token.
+void tell_missing_tags(const LabelledDocuments& texts, RunObserver& observer) {
+  const LabelSet& labels = *texts.labels();
+  std::vector<bool> learnt(static_cast<std::size_t>(labels.size()));
+  for (std::int64_t i = 0; i < texts.size(); ++i) {
+    const LabelledRecord& record = texts.records().records[static_cast<std::size_t>(i)];
+    for (const std::uint32_t word : *texts.learnt_words(i)) {
+      learnt[static_cast<std::size_t>(labels.find(record.tags[word]).value())] = true;
+    }
+  }
   std::vector<std::string> missing;
-  for (std::size_t i = 0; i < counts.size(); ++i) {
-    if (counts[i] == 0) missing.push_back(labels.names()[i]);
+  for (std::size_t i = 0; i < learnt.size(); ++i) {
+    if (!learnt[i]) missing.push_back(labels.names()[i]);
   }
   if (missing.empty()) return;
-  observer.warning(texts.name + ": no word has the class " + join_some(missing, ", ") +
-                   ", which cannot be learned");
+  observer.warning(texts.records().name + ": no word to learn has the class " +
+                   join_some(missing, ", ") + ", which stays unknown");
 }
 
 }  // namespace
@@ -371,9 +379,9 @@ LabelledData load_labelled_data(const TrainOptions& options, const Tokenizer* to
   divide(parts, options, images);
   const bool every = labels && !tags;
   if (every) require_every_class(parts.train.records, *labels);
-  if (tags) tell_missing_tags(parts.train.records, *labels, observer);
   PartLoader loader(options, tokenizer, images, observer);
   data.train = loader.load(std::move(parts.train), labels);
+  if (tags) tell_missing_tags(*data.train, observer);
   // Broken images may have been all that a class had.
   if (every) require_every_class(data.train->records(), *labels);
   if (parts.eval) data.eval = loader.load(std::move(*parts.eval), labels);

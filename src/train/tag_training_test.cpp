@@ -211,7 +211,17 @@ TEST_F(TagTraining, MissingAndUnknownClassesAreTold) {
   options.data.labels = {"O", "B-X", "I-X", "E-X"};
   Said said;
   run_training(options, said);
-  EXPECT_THAT(said.all, HasSubstr("no word has the class E-X, which cannot be learned"));
+  EXPECT_THAT(said.all, HasSubstr("no word to learn has the class E-X, which stays unknown"));
+  // Of each text the first word alone is seen.
+  Said cut;
+  options.data.labels = {"O", "B-X", "I-X"};
+  write_file_atomic(directory_ / "train.conll", "w1 B-X\nw30 O\nw11 I-X\n\nw30 O\nw11 I-X\n");
+  options.train.batch.max_length = 3;
+  options.run.output = directory_ / "cut";
+  run_training(options, cut);
+  EXPECT_THAT(cut.all, HasSubstr("no word to learn has the class I-X,"));
+  options.train.batch.max_length = wanted().train.batch.max_length;
+  write_file_atomic(directory_ / "train.conll", tagged_lines(48));
   options.data.labels = {"O", "B-X"};
   options.run.output = directory_ / "other";
   EXPECT_THAT(error_of([&] { run_training(options, said); }),
