@@ -189,16 +189,22 @@ class OfRecord {
 
   bool add(const StoredParameter& stored, ParameterReading& reading) const {
     std::map<std::string, std::int64_t> ranks;
+    const FactorSize* first = nullptr;  // whose scaling the parameter has
     for (const Linear* layer : stored.parameter.layers()) {
       const auto size = sizes_.find(layer->name());
       if (size == sizes_.end()) continue;
-      if (!nearly_equal(size->second.scaling(), stored.size.scaling())) return false;
+      if (first == nullptr) first = &size->second;
       ranks[layer->name()] = size->second.rank;
     }
-    if (ranks.empty()) return false;
-    const auto factors = split_factors(stored.parameter, stored.factors, ranks);
-    if (factors) add_tensors(*factors, reading);
-    return factors.has_value();
+    if (first == nullptr || !nearly_equal(first->scaling(), stored.size.scaling())) return false;
+    auto factors = split_factors(stored.parameter, stored.factors, ranks);
+    if (!factors) return false;
+    for (auto& [layer, own] : *factors) {
+      const double scaling = sizes_.at(layer).scaling();
+      if (!nearly_equal(scaling, first->scaling())) own.B = own.B * (first->scaling() / scaling);
+    }
+    add_tensors(*factors, reading);
+    return true;
   }
 
   Network& net_;

@@ -51,16 +51,19 @@ std::vector<LayerParameter> adapted_parameters(Network& net, const std::set<std:
 // The sizes of what one file adapts, by PEFT's names.
 using SizesByName = std::map<std::string, FactorSize>;
 
-// Of one adapted layer of each parameter; nothing where another one of it has another scaling.
-std::optional<SizesByName> layer_sizes(const std::vector<LayerParameter>& parameters,
-                                       const std::set<std::string>& adapted, const Json& keys) {
+// Of the first adapted layer of each parameter. A parameter has one scaling: the B of layers with
+// another one is multiplied by how the two differ.
+SizesByName parameter_sizes(const std::vector<LayerParameter>& parameters, const Json& keys,
+                            FactorsByLayer& factors) {
   SizesByName sizes;
   for (const LayerParameter& each : parameters) {
     for (const Linear* layer : each.layers()) {
-      if (!adapted.contains(layer->name())) continue;
+      const auto own = factors.find(layer->name());
+      if (own == factors.end()) continue;
       const FactorSize size = factor_size(keys, layer->name());
       const FactorSize& first = sizes.emplace(each.path(), size).first->second;
-      if (!nearly_equal(size.scaling(), first.scaling())) return std::nullopt;
+      if (nearly_equal(size.scaling(), first.scaling())) continue;
+      own->second.B = own->second.B * (size.scaling() / first.scaling());
     }
   }
   return sizes;
@@ -112,29 +115,29 @@ std::optional<WrittenParameters> write_parameters(Network& net, const std::vecto
   const std::vector<std::string> names = names_of(layers);
   const std::set<std::string> adapted(names.begin(), names.end());
   const std::vector<LayerParameter> parameters = adapted_parameters(net, adapted);
-  std::optional<SizesByName> sizes = layer_sizes(parameters, adapted, form.keys);
-  if (parameters.empty() || !sizes) return std::nullopt;
-  const FactorsByLayer factors = take_factors(parameters, tensors);
+  if (parameters.empty()) return std::nullopt;
+  FactorsByLayer factors = take_factors(parameters, tensors);
+  SizesByName sizes = parameter_sizes(parameters, form.keys, factors);
   const std::vector<std::string> paths = tensor_paths(parameters);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const FusedFactors fused = fuse(parameters[i], factors);
     tensors.push_back({paths[i] + "." + kPeftFactorA, fused.A});
     tensors.push_back({paths[i] + "." + kPeftFactorB, fused.B});
-    FactorSize& size = sizes->at(parameters[i].path());
+    FactorSize& size = sizes.at(parameters[i].path());
     size = size.with_rank(fused.rank);
   }
   WrittenParameters written;
   for (Linear* layer : layers) {
     if (factors.contains(layer->name())) continue;
     written.modules.push_back(layer);
-    sizes->emplace(path_in_memory(net.spec(), layer->name()),
-                   factor_size(form.keys, layer->name()));
+    sizes.emplace(path_in_memory(net.spec(), layer->name()),
+                  factor_size(form.keys, layer->name()));
   }
   written.targets = parameter_targets(net, parameters);
   written.rank_pattern =
-      size_patterns(*sizes, &FactorSize::rank, form.keys.value("r", std::int64_t{8}));
+      size_patterns(sizes, &FactorSize::rank, form.keys.value("r", std::int64_t{8}));
   written.alpha_pattern =
-      size_patterns(*sizes, &FactorSize::alpha, form.keys.value("lora_alpha", 8.0));
+      size_patterns(sizes, &FactorSize::alpha, form.keys.value("lora_alpha", 8.0));
   return written;
 }
 

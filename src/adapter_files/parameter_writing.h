@@ -23,7 +23,7 @@ struct WrittenParameters {
 
 // Puts the tensors of PEFT's parameters in the place of those of their layers, in `tensors` without
 // prefix. Nothing, with the tensors as they are, where no such layer is adapted, and where PEFT has
-// no such form (PeftForm::adapts_parameters), and of layers in one parameter whose scalings differ.
+// no such form (PeftForm::adapts_parameters).
 std::optional<WrittenParameters> write_parameters(Network& net, const std::vector<Linear*>& layers,
                                                   const PeftForm& form,
                                                   std::vector<NamedTensor>& tensors);

@@ -174,6 +174,27 @@ TEST_F(Parameters, ASavedAdapterComesBackWithItsRanks) {
   EXPECT_TRUE(weights("lora") == weights("again"));
 }
 
+// A parameter has one scaling, so the B of the other layers is written in its terms.
+TEST_F(Parameters, LayersOfAParameterMayHaveScalingsOfTheirOwn) {
+  const std::vector<LoraConfig> adapters = {
+      {.low_rank = {.rank = 4, .alpha = 8.0, .alpha_pattern = {{"w1", 3.0}}}},
+      {.low_rank = {.rank = 4, .alpha = 8.0, .rank_pattern = {{"w3", 2}, {"experts.1.w2", 3}}}},
+      {.low_rank = {.rank = 4, .alpha = 8.0, .rslora = true, .rank_pattern = {{"w1", 2}}}}};
+  for (const LoraConfig& lora : adapters) {
+    const at::Tensor expected = make("lora", lora, kAllLinear);
+    EXPECT_TRUE(config_of("lora").contains("target_parameters"));
+    Model model = load_model(base());
+    const LoadedAdapter loaded = load_adapter(model, directory_ / "lora");
+    EXPECT_THAT(loaded.warnings, IsEmpty());
+    EXPECT_TRUE(loaded.record.method == MethodConfig(lora));
+    EXPECT_LT(test::max_difference(test::logits_of(model), expected), 3e-5);  // B is rounded twice
+    std::filesystem::remove(directory_ / "lora" / kSideFile);
+    Model other = load_model(base());
+    load_adapter(other, directory_ / "lora");
+    EXPECT_LT(test::max_difference(test::logits_of(other), expected), 3e-5);
+  }
+}
+
 TEST_F(Parameters, FilesWithoutTheRecordGiveTheSameLogitsAndTensors) {
   const at::Tensor expected = make("lora", LoraConfig{.low_rank = {.rank = 4}}, kAllLinear);
   std::filesystem::remove(directory_ / "lora" / kSideFile);
