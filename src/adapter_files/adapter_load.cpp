@@ -260,7 +260,7 @@ LoadedAdapter load_from_peft(Model& model, const std::optional<SideFile>& side,
   const MethodConfig method =
       selection.adapted.empty() ? whole_matrix_method() : config.method.config(selection.adapted);
   Attached attached = attach(model, method, targets, options);
-  TensorFiller filler(weights, model.spec().running_names);
+  TensorFiller filler(weights, names_in_memory(model.spec()));
   if (parameters) parameters->supply(filler);
   fill_from_peft(model, attached.adapters, config, embedding, filler);
   require_made_head(model, attached.adapters, weights);

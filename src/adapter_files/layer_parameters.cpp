@@ -89,8 +89,7 @@ std::vector<LayerParameter> layer_parameters(Network& net) {
 }
 
 std::string path_in_memory(const ArchSpec& spec, const std::string& stored) {
-  const std::string path = running_path(spec.running_names, stored);
-  return spec.fused_experts ? running_path(spec.fused_experts->running_names, path) : path;
+  return running_path(names_in_memory(spec), stored);
 }
 
 bool needs_its_name(const ArchSpec& spec, const LayerParameter& parameter) {

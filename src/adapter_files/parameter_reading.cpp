@@ -234,7 +234,7 @@ ParameterReading read_targeted(Network& net, const PeftConfig& parsed, const Jso
   }
   for (const StoredParameter& each : stored) {
     for (const char* end : {kPeftFactorA, kPeftFactorB}) {
-      reading.keys.push_back(stored_path(net.spec().running_names, each.key + end));
+      reading.keys.push_back(stored_path(names_in_memory(net.spec()), each.key + end));
     }
   }
   return reading;

@@ -174,6 +174,32 @@ TEST_F(Parameters, ASavedAdapterComesBackWithItsRanks) {
   EXPECT_TRUE(weights("lora") == weights("again"));
 }
 
+// transformers 5 calls the module of Mixtral's router otherwise than checkpoints do.
+TEST_F(Parameters, ARouterSavedWholeHasItsNameInMemory) {
+  const TargetOptions ends{.target_modules = {"q_proj"}, .modules_to_save = {"gate"}};
+  const TargetOptions path{.target_modules = {"q_proj", "w2"},
+                           .modules_to_save = {"model.layers.1.block_sparse_moe.gate"}};
+  for (const TargetOptions& targets : {ends, path}) {
+    const at::Tensor expected = make("lora", LoraConfig{.low_rank = {.rank = 2}}, targets);
+    EXPECT_THAT(SafetensorsSource(directory_ / "lora" / kPeftWeightsFile).names(),
+                AllOf(Contains("base_model.model.model.layers.1.mlp.gate.weight"),
+                      Not(Contains(HasSubstr("block_sparse_moe")))));
+    EXPECT_THAT(dump_json(config_of("lora")["modules_to_save"]),
+                Not(HasSubstr("block_sparse_moe")));
+    for (const bool with_record : {true, false}) {
+      if (!with_record) std::filesystem::remove(directory_ / "lora" / kSideFile);
+      Model model = load_model(base());
+      load_adapter(model, directory_ / "lora");
+      EXPECT_LT(test::max_difference(test::logits_of(model), expected), 3e-5) << with_record;
+    }
+  }
+  // Beside experts by their layers, which transformers 4 has, the router is called as there.
+  make("dora", DoraConfig{.low_rank = {.rank = 2}},
+       {.target_modules = {"w1"}, .modules_to_save = {"gate"}});
+  EXPECT_THAT(SafetensorsSource(directory_ / "dora" / kPeftWeightsFile).names(),
+              Contains("base_model.model.model.layers.1.block_sparse_moe.gate.weight"));
+}
+
 // A parameter has one scaling, so the B of the other layers is written in its terms.
 TEST_F(Parameters, LayersOfAParameterMayHaveScalingsOfTheirOwn) {
   const std::vector<LoraConfig> adapters = {

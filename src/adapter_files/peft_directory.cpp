@@ -22,6 +22,16 @@ std::vector<std::string> last_parts(const std::vector<std::string>& names) {
   return {parts.begin(), parts.end()};
 }
 
+// What PEFT calls the paths of a file with these adapted modules. Experts that are modules there
+// are those of transformers 4, whose mixtures have the checkpoint's names in memory.
+std::vector<RunningName> names_in_file(const ArchSpec& spec,
+                                       const std::vector<std::string>& modules) {
+  const bool has_experts = std::ranges::any_of(modules, [&](const std::string& name) {
+    return path_in_memory(spec, name) != running_path(spec.running_names, name);
+  });
+  return has_experts ? spec.running_names : names_in_memory(spec);
+}
+
 // The shortest target list that means exactly these layers of the model, by the names that PEFT
 // knows them by.
 TargetOptions explicit_targets(Network& net, const std::vector<std::string>& names,
@@ -32,15 +42,18 @@ TargetOptions explicit_targets(Network& net, const std::vector<std::string>& nam
   out.trainable_token_indices = targets.trainable_token_indices;
   out.trainable_token_head = targets.trainable_token_head && !net.head_is_tied();
   out.ensure_weight_tying = targets.ensure_weight_tying && net.head_is_tied();
+  const std::vector<RunningName> in_file = names_in_file(net.spec(), names);
   std::vector<std::string> running = names;
-  for (std::vector<std::string>* list : {&running, &out.modules_to_save}) {
-    for (std::string& name : *list) name = running_path(net.spec().running_names, name);
+  for (std::string& name : running) name = running_path(in_file, name);
+  for (std::string& name : out.modules_to_save) name = path_in_memory(net.spec(), name);
+  if (!names.empty()) {
+    out.target_modules = last_parts(running);
+    if (select_targets(net, out, ModuleNames::kRunning).adapted != names) {
+      out.target_modules = running;
+    }
   }
-  if (names.empty()) return out;
-  out.target_modules = last_parts(running);
-  if (select_targets(net, out, ModuleNames::kRunning).adapted != names) {
-    out.target_modules = running;
-  }
+  out.modules_to_save = targets.modules_to_save;
+  for (std::string& name : out.modules_to_save) name = running_path(in_file, name);
   return out;
 }
 
@@ -115,9 +128,10 @@ void write_peft_directory(const std::filesystem::path& path, const PeftDirectory
     }
     targets.ensure_weight_tying = trained || form.ties_words;
   }
+  const std::vector<RunningName> in_file = names_in_file(net.spec(), modules);
   for (NamedTensor& each : tensors) {
     each.tensor = turned(net.spec(), each.name, each.tensor);
-    each.name = kPeftKeyPrefix + running_path(net.spec().running_names, each.name);
+    each.name = kPeftKeyPrefix + running_path(in_file, each.name);
   }
   if (form.stores_shared && adapters.state) {
     for (const NamedTensor& each : adapters.state->shared()) {

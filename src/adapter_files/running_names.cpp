@@ -103,17 +103,18 @@ std::vector<std::string> shortest_targets(Network& net, const std::vector<std::s
 }
 
 bool has_running_names(const ArchSpec& spec, const std::filesystem::path& weights) {
-  if (spec.running_names.empty() || !std::filesystem::exists(weights)) return false;
+  const std::vector<RunningName> in_memory = names_in_memory(spec);
+  if (in_memory.empty() || !std::filesystem::exists(weights)) return false;
   const std::vector<std::string> names = SafetensorsSource(weights).names();
-  return std::ranges::any_of(
-      names, [&](const auto& name) { return stored_path(spec.running_names, name) != name; });
+  return std::ranges::any_of(names,
+                             [&](const auto& name) { return stored_path(in_memory, name) != name; });
 }
 
 Json stored_config(Network& net, Json config, const std::string& source,
                    const std::vector<LayerParameter>& parameters) {
   std::vector<std::string> unused;  // warnings come when the file is read again
   const TargetOptions targets = parse_peft_config(config, source, unused).targets;
-  const std::vector<RunningName>& names = net.spec().running_names;
+  const std::vector<RunningName> names = names_in_memory(net.spec());
   Naming naming{{}, {}, [&](const std::string& path) { return stored_path(names, path); }};
   try {
     if (parameters.empty() || names_modules(net, config, targets)) {

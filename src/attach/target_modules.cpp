@@ -151,7 +151,8 @@ TargetSelection select_targets(Network& net, const TargetOptions& options, Modul
   const std::vector<std::string> names = net.module_names();
   std::vector<std::string> called = names;
   if (meant == ModuleNames::kRunning) {
-    for (std::string& name : called) name = running_path(net.spec().running_names, name);
+    const std::vector<RunningName> in_memory = names_in_memory(net.spec());
+    for (std::string& name : called) name = running_path(in_memory, name);
   }
 
   const bool all_linear = wants_all_linear(options);

@@ -30,6 +30,15 @@ std::string stored_path(const std::vector<RunningName>& names, const std::string
   return path;
 }
 
+std::vector<RunningName> names_in_memory(const ArchSpec& spec) {
+  std::vector<RunningName> names = spec.running_names;
+  if (spec.fused_experts) {
+    const std::vector<RunningName>& own = spec.fused_experts->running_names;
+    names.insert(names.end(), own.begin(), own.end());
+  }
+  return names;
+}
+
 std::int64_t image_tokens(const ImageInput& input, std::int64_t height, std::int64_t width) {
   const bool whole = input.patch > 0 && height > 0 && width > 0 && height % input.patch == 0 &&
                      width % input.patch == 0;

@@ -112,5 +112,7 @@ struct ArchSpec {
 // forms as they are.
 std::string running_path(const std::vector<RunningName>& names, const std::string& stored);
 std::string stored_path(const std::vector<RunningName>& names, const std::string& running);
+// Those of all paths, in mixtures too.
+std::vector<RunningName> names_in_memory(const ArchSpec& spec);
 
 }  // namespace svtune
