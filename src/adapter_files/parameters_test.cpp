@@ -268,6 +268,17 @@ TEST_F(Parameters, AnExpertsWeightChangesByItsPart) {
   EXPECT_EQ(config_of("again")["target_parameters"], (Json{"experts.gate_up_proj"}));
 }
 
+// PEFT knows the parameter by its own name alone.
+TEST_F(Parameters, PatternsForLayersDoNotMeanTheirParameter) {
+  write_by_peft("plain", "experts.gate_up_proj");
+  write_by_peft("patterns", "experts.gate_up_proj",
+                {{"rank_pattern", {{"w1", 1}, {"gate", 1}}}, {"alpha_pattern", {{"w3", 9}}}});
+  Model plain = load_model(base()), patterns = load_model(base());
+  load_adapter(plain, directory_ / "plain");
+  load_adapter(patterns, directory_ / "patterns");
+  EXPECT_TRUE(test::logits_of(patterns).equal(test::logits_of(plain)));
+}
+
 TEST_F(Parameters, AReadAdapterTrainsOn) {
   write_by_peft("peft", "experts.gate_up_proj");
   Model model = load_model(base());

@@ -21,6 +21,7 @@ constexpr const char* kPatterns[] = {"rank_pattern", "alpha_pattern"};
 struct Naming {
   std::vector<std::string> from, to;  // of the adapted modules
   std::function<std::string(const std::string&)> path;
+  std::vector<std::string> layers = {};  // which a key that means no module must not mean either
 };
 
 // Whole paths are renamed; a key that means several modules becomes one for each of them.
@@ -34,7 +35,11 @@ Json renamed_keys(const Json& patterns, const Naming& naming) {
       // The first key that matches counts.
       if (!renamed.contains(naming.to[i])) renamed[naming.to[i]] = value;
     }
-    if (!means_modules) renamed[naming.path(key)] = value;
+    if (means_modules) continue;
+    const std::string other = naming.path(key);
+    const bool means_layers = std::ranges::any_of(
+        naming.layers, [&](const auto& layer) { return matches_pattern_key(other, layer); });
+    if (!means_layers) renamed[other] = value;
   }
   return renamed;
 }
@@ -129,6 +134,7 @@ Json stored_config(Network& net, Json config, const std::string& source,
       naming.to.push_back(each.pattern());
       for (const Linear* layer : each.layers()) adapted.push_back(layer->name());
     }
+    naming.layers = adapted;
     config = renamed_patterns(std::move(config), naming);
     require_once(adapted);
     std::vector<std::string> saved;
