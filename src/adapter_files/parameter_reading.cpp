@@ -1,5 +1,6 @@
 #include "adapter_files/parameter_reading.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -215,14 +216,31 @@ class OfRecord {
   Json told_;
 };
 
+// Whether the file has factors beside those of the parameters.
+bool has_modules(const std::filesystem::path& weights, const std::vector<StoredParameter>& stored) {
+  TensorFiller file(weights);
+  for (const StoredParameter& each : stored) {
+    for (const char* end : {kPeftFactorA, kPeftFactorB}) file.skip(each.key + end);
+  }
+  const std::vector<std::string> others = file.unread();
+  return std::ranges::any_of(
+      others, [](const std::string& key) { return key.find(".lora_") != std::string::npos; });
+}
+
 ParameterReading read_targeted(Network& net, const PeftConfig& parsed, const Json& config,
                                const std::filesystem::path& directory,
                                const std::optional<SideFile>& side) {
   const std::vector<LayerParameter> parameters = targeted(net, parsed.method.target_parameters);
   const std::vector<StoredParameter> stored =
       stored_parameters(parameters, config, peft_weights_file(directory));
+  Json named = config;
+  // Whether PEFT adds modules of its own for the family depends on its version: the file tells.
+  const bool names_none = config.value("target_modules", Json()).is_null();
+  if (names_none && !has_modules(peft_weights_file(directory), stored)) {
+    named["target_modules"] = Json::array();
+  }
   ParameterReading reading{
-      stored_config(net, config, (directory / kPeftConfigFile).string(), parameters), {}, {}};
+      stored_config(net, named, (directory / kPeftConfigFile).string(), parameters), {}, {}};
   std::optional<ParameterReading> own;
   if (side) own = OfRecord(net, side->record, config).reading(stored, reading.config);
   if (own) {

@@ -180,16 +180,17 @@ TEST_F(Parameters, ARouterSavedWholeHasItsNameInMemory) {
   const TargetOptions path{.target_modules = {"q_proj", "w2"},
                            .modules_to_save = {"model.layers.1.block_sparse_moe.gate"}};
   for (const TargetOptions& targets : {ends, path}) {
-    const at::Tensor expected = make("lora", LoraConfig{.low_rank = {.rank = 2}}, targets);
-    EXPECT_THAT(SafetensorsSource(directory_ / "lora" / kPeftWeightsFile).names(),
+    const std::string name = targets.modules_to_save[0];
+    const at::Tensor expected = make(name, LoraConfig{.low_rank = {.rank = 2}}, targets);
+    EXPECT_THAT(SafetensorsSource(directory_ / name / kPeftWeightsFile).names(),
                 AllOf(Contains("base_model.model.model.layers.1.mlp.gate.weight"),
                       Not(Contains(HasSubstr("block_sparse_moe")))));
-    EXPECT_THAT(dump_json(config_of("lora")["modules_to_save"]),
+    EXPECT_THAT(dump_json(config_of(name)["modules_to_save"]),
                 Not(HasSubstr("block_sparse_moe")));
     for (const bool with_record : {true, false}) {
-      if (!with_record) std::filesystem::remove(directory_ / "lora" / kSideFile);
+      if (!with_record) std::filesystem::remove(directory_ / name / kSideFile);
       Model model = load_model(base());
-      load_adapter(model, directory_ / "lora");
+      load_adapter(model, directory_ / name);
       EXPECT_LT(test::max_difference(test::logits_of(model), expected), 3e-5) << with_record;
     }
   }
@@ -206,17 +207,18 @@ TEST_F(Parameters, LayersOfAParameterMayHaveScalingsOfTheirOwn) {
       {.low_rank = {.rank = 4, .alpha = 8.0, .alpha_pattern = {{"w1", 3.0}}}},
       {.low_rank = {.rank = 4, .alpha = 8.0, .rank_pattern = {{"w3", 2}, {"experts.1.w2", 3}}}},
       {.low_rank = {.rank = 4, .alpha = 8.0, .rslora = true, .rank_pattern = {{"w1", 2}}}}};
-  for (const LoraConfig& lora : adapters) {
-    const at::Tensor expected = make("lora", lora, kAllLinear);
-    EXPECT_TRUE(config_of("lora").contains("target_parameters"));
+  for (std::size_t i = 0; i < adapters.size(); ++i) {
+    const std::string name = "lora" + std::to_string(i);
+    const at::Tensor expected = make(name, adapters[i], kAllLinear);
+    EXPECT_TRUE(config_of(name).contains("target_parameters"));
     Model model = load_model(base());
-    const LoadedAdapter loaded = load_adapter(model, directory_ / "lora");
+    const LoadedAdapter loaded = load_adapter(model, directory_ / name);
     EXPECT_THAT(loaded.warnings, IsEmpty());
-    EXPECT_TRUE(loaded.record.method == MethodConfig(lora));
+    EXPECT_TRUE(loaded.record.method == MethodConfig(adapters[i]));
     EXPECT_LT(test::max_difference(test::logits_of(model), expected), 3e-5);  // B is rounded twice
-    std::filesystem::remove(directory_ / "lora" / kSideFile);
+    std::filesystem::remove(directory_ / name / kSideFile);
     Model other = load_model(base());
-    load_adapter(other, directory_ / "lora");
+    load_adapter(other, directory_ / name);
     EXPECT_LT(test::max_difference(test::logits_of(other), expected), 3e-5);
   }
 }
@@ -266,6 +268,29 @@ TEST_F(Parameters, AnExpertsWeightChangesByItsPart) {
   save_adapter(model, loaded.adapters, loaded.record, directory_ / "again");
   EXPECT_TRUE(weights("peft") == weights("again"));
   EXPECT_EQ(config_of("again")["target_parameters"], (Json{"experts.gate_up_proj"}));
+}
+
+// PEFT has modules of its own for some families only, and others in each version.
+TEST_F(Parameters, WithoutTargetModulesTheFileTellsWhetherThereAreAny) {
+  test::write_tiny_model(directory_ / "qwen", {.family = "qwen2_moe"});
+  const LoraConfig lora{.low_rank = {.rank = 4}};
+  for (const bool modules : {false, true}) {
+    const std::string name = modules ? "both" : "experts";
+    Model trained = load_model(directory_ / "qwen");
+    const TargetOptions experts{.target_regex = R"(.*experts\.\d+\.down_proj)"};
+    const TargetOptions both{.target_regex = R"(.*(experts\.\d+\.down_proj|q_proj|v_proj))"};
+    const Attached attached = attach(trained, lora, modules ? both : experts);
+    test::disturb(attached.adapters);
+    const at::Tensor expected = test::logits_of(trained);
+    save_adapter(trained, attached.adapters, attached.record, directory_ / name);
+    std::filesystem::remove(directory_ / name / kSideFile);
+    Json config = config_of(name);
+    config["target_modules"] = nullptr;
+    write_file_atomic(directory_ / name / kPeftConfigFile, dump_json(config));
+    Model again = load_model(directory_ / "qwen");
+    load_adapter(again, directory_ / name);
+    EXPECT_LT(test::max_difference(test::logits_of(again), expected), 3e-5) << modules;
+  }
 }
 
 // PEFT knows the parameter by its own name alone.

@@ -62,14 +62,12 @@ void require_once(const std::vector<std::string>& layers) {
   }
 }
 
-// Beside target_parameters an empty list names no module, and so does none at all, but where PEFT
-// has modules for the family by itself.
+// Beside target_parameters an empty list names no module; none at all means the family's own.
 bool names_modules(const Network& net, const Json& config, const TargetOptions& targets) {
   if (!targets.target_modules.empty() || targets.target_regex) return true;
   const auto given = config.find("target_modules");
   const bool has_list = given != config.end() && !given->is_null();
-  const auto& experts = net.spec().fused_experts;
-  return !has_list && !net.spec().default_targets.empty() && !(experts && experts->takes_names);
+  return !has_list && !net.spec().default_targets.empty();
 }
 
 std::vector<std::string> named_modules(Network& net, const TargetOptions& targets) {
