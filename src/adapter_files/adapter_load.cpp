@@ -209,6 +209,17 @@ LoadedAdapter load_own_adapter(Model& model, const SideFile& side,
 
 namespace {
 
+// Names of the file's tensors below PEFT's prefix.
+std::vector<std::string> tensors_of_modules(const std::filesystem::path& weights) {
+  std::vector<std::string> names;
+  if (!std::filesystem::exists(weights)) return names;
+  constexpr std::string_view kPrefix = kPeftKeyPrefix;
+  for (const std::string& name : SafetensorsSource(weights).names()) {
+    if (name.starts_with(kPrefix)) names.push_back(name.substr(kPrefix.size()));
+  }
+  return names;
+}
+
 LoadedAdapter load_from_peft(Model& model, const std::optional<SideFile>& side,
                              const std::filesystem::path& directory, SvdCache* cache) {
   const std::filesystem::path config_path = directory / kPeftConfigFile;
@@ -221,6 +232,9 @@ LoadedAdapter load_from_peft(Model& model, const std::optional<SideFile>& side,
     json = std::move(parameters->config);
   } else if (has_running_names(model.spec(), weights)) {
     json = stored_config(*model.net, std::move(json), config_path.string());
+  } else {
+    json = without_experts(*model.net, std::move(json), config_path.string(),
+                           tensors_of_modules(weights));
   }
   PeftConfig config =
       parse_peft_config(json, config_path.string(), loaded.warnings, shapes_in(weights));

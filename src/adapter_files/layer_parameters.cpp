@@ -92,12 +92,17 @@ std::string path_in_memory(const ArchSpec& spec, const std::string& stored) {
   return running_path(names_in_memory(spec), stored);
 }
 
+bool is_linear_layer(const ArchSpec& spec, const LayerParameter& parameter) {
+  if (!spec.fused_experts) return true;
+  return parameter.name == kWholeMatrix &&
+         last_part(parameter.module) != spec.fused_experts->router;
+}
+
 bool needs_its_name(const ArchSpec& spec, const LayerParameter& parameter) {
   if (!spec.fused_experts) return false;
-  if (parameter.name != kWholeMatrix) return true;
+  if (!is_linear_layer(spec, parameter)) return true;
   const FusedExperts& experts = *spec.fused_experts;
   const std::string last = last_part(parameter.module);
-  if (last == experts.router) return true;
   return experts.takes_names && std::ranges::any_of(experts.parameters, [&](const auto& each) {
            return std::ranges::find(each.layers, last) != each.layers.end();
          });

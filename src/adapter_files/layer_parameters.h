@@ -30,6 +30,9 @@ std::vector<LayerParameter> layer_parameters(Network& net);
 // Path of a module or tensor of the network as transformers 5 has it, in mixtures too.
 std::string path_in_memory(const ArchSpec& spec, const std::string& stored);
 
+// Whether transformers 5 has a linear layer for it, which experts and routers are none of.
+bool is_linear_layer(const ArchSpec& spec, const LayerParameter& parameter);
+
 // Whether PEFT adapts the parameter by its name alone: target_modules do not reach it.
 bool needs_its_name(const ArchSpec& spec, const LayerParameter& parameter);
 

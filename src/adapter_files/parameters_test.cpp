@@ -293,6 +293,32 @@ TEST_F(Parameters, WithoutTargetModulesTheFileTellsWhetherThereAreAny) {
   }
 }
 
+TEST_F(Parameters, TargetModulesDoNotReachExpertsOfTransformers5) {
+  test::write_tiny_model(directory_ / "qwen", {.family = "qwen2_moe"});
+  const std::vector<MethodConfig> methods = {LoraConfig{.low_rank = {.rank = 2}},
+                                             DoraConfig{.low_rank = {.rank = 2}}};
+  for (std::size_t i = 0; i < methods.size(); ++i) {
+    const std::string name = "linear" + std::to_string(i);
+    Model trained = load_model(directory_ / "qwen");
+    const TargetOptions linear{.target_modules = {"q_proj", "up_proj"},
+                               .exclude_regex = R"(.*\.experts\..*)"};
+    const Attached attached = attach(trained, methods[i], linear);
+    test::disturb(attached.adapters);
+    const at::Tensor expected = test::logits_of(trained);
+    save_adapter(trained, attached.adapters, attached.record, directory_ / name);
+    std::filesystem::remove(directory_ / name / kSideFile);
+    for (const Json& targets : {Json{"q_proj", "up_proj"}, Json(R"(.*\.(q_proj|up_proj))")}) {
+      Json config = config_of(name);
+      config["target_modules"] = targets;
+      write_file_atomic(directory_ / name / kPeftConfigFile, dump_json(config));
+      Model model = load_model(directory_ / "qwen");
+      const LoadedAdapter loaded = load_adapter(model, directory_ / name);
+      EXPECT_LT(test::max_difference(test::logits_of(model), expected), 3e-5) << targets;
+      EXPECT_EQ(loaded.adapters.layers.size(), attached.adapters.layers.size());
+    }
+  }
+}
+
 // PEFT knows the parameter by its own name alone.
 TEST_F(Parameters, PatternsForLayersDoNotMeanTheirParameter) {
   write_by_peft("plain", "experts.gate_up_proj");

@@ -86,7 +86,51 @@ void drop_parameters(Network& net, std::vector<std::string>& layers) {
   std::erase_if(layers, [&](const std::string& name) { return unreached.contains(name); });
 }
 
+// Experts and routers.
+std::set<std::string> layers_of_mixtures(Network& net) {
+  std::set<std::string> names;
+  for (const LayerParameter& each : layer_parameters(net)) {
+    if (is_linear_layer(net.spec(), each)) continue;
+    for (const Linear* layer : each.layers()) names.insert(layer->name());
+  }
+  return names;
+}
+
+// Whether one of these tensors is an adapter's on one of the modules; whole tensors are none.
+bool adapt_any(const std::vector<std::string>& tensors, const std::set<std::string>& modules) {
+  for (const std::string& key : tensors) {
+    for (std::size_t dot = key.find('.'); dot != std::string::npos; dot = key.find('.', dot + 1)) {
+      const std::string end = key.substr(dot + 1);
+      if (end != "weight" && end != "bias" && modules.contains(key.substr(0, dot))) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
+
+Json without_experts(Network& net, Json config, const std::string& source,
+                     const std::vector<std::string>& tensors) {
+  if (!net.spec().fused_experts) return config;
+  std::vector<std::string> unused;  // warnings come when the file is read again
+  const TargetOptions targets = parse_peft_config(config, source, unused).targets;
+  std::vector<std::string> others;
+  try {
+    others = named_modules(net, targets);
+  } catch (const UsageError&) {  // told when the file is read again
+    return config;
+  }
+  const std::set<std::string> mixtures = layers_of_mixtures(net);
+  const std::size_t unreached =
+      std::erase_if(others, [&](const std::string& name) { return mixtures.contains(name); });
+  if (unreached == 0 || adapt_any(tensors, mixtures)) return config;
+  if (!adapt_any(tensors, {others.begin(), others.end()})) return config;
+  config["target_modules"] = shortest_targets(net, others, targets.modules_to_save);
+  for (const char* key : {"exclude_modules", "layers_to_transform", "layers_pattern"}) {
+    config.erase(key);
+  }
+  return config;
+}
 
 std::vector<std::string> shortest_targets(Network& net, const std::vector<std::string>& modules,
                                           const std::vector<std::string>& saved) {
@@ -109,8 +153,8 @@ bool has_running_names(const ArchSpec& spec, const std::filesystem::path& weight
   const std::vector<RunningName> in_memory = names_in_memory(spec);
   if (in_memory.empty() || !std::filesystem::exists(weights)) return false;
   const std::vector<std::string> names = SafetensorsSource(weights).names();
-  return std::ranges::any_of(names,
-                             [&](const auto& name) { return stored_path(in_memory, name) != name; });
+  return std::ranges::any_of(
+      names, [&](const auto& name) { return stored_path(in_memory, name) != name; });
 }
 
 Json stored_config(Network& net, Json config, const std::string& source,

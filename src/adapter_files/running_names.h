@@ -22,6 +22,13 @@ bool has_running_names(const ArchSpec& spec, const std::filesystem::path& weight
 Json stored_config(Network& net, Json config, const std::string& source,
                    const std::vector<LayerParameter>& parameters = {});
 
+// adapter_config.json of a file with these `tensors`, called as below PEFT's prefix, without the
+// experts and routers of a mixture that its target_modules name too: in transformers 5 they are no
+// modules, and PEFT adapts the other layers alone. As it is where the file has tensors of them, or
+// of none of the others.
+Json without_experts(Network& net, Json config, const std::string& source,
+                     const std::vector<std::string>& tensors);
+
 // The shortest list of targets that means these modules of the network, beside modules that are
 // saved whole: ends of their names, or the names.
 std::vector<std::string> shortest_targets(Network& net, const std::vector<std::string>& modules,
