@@ -121,10 +121,15 @@ void check_spectral_layer(const SpectralPlan& plan, const LayerSite& site) {
   const std::int64_t limit = triplets(site.base),
                      least = plan.trains == SpectralPart::kRotation ? 2 : 1;
   if (plan.rank == 0 || (plan.rank >= least && plan.rank <= limit)) return;
-  throw ModelError(site.name + ": rank " + std::to_string(plan.rank) +
-                       " is impossible for a weight [" + std::to_string(site.base.out_features()) +
-                       ", " + std::to_string(site.base.in_features()) + "], allowed are " +
-                       std::to_string(least) + " to " + std::to_string(limit),
+  const std::string weight = "a weight [" + std::to_string(site.base.out_features()) + ", " +
+                             std::to_string(site.base.in_features()) + "]";
+  if (limit < least) {
+    throw ModelError(site.name + ": a rotation takes two directions, " + weight + " has one",
+                     "Leave the layer out of the targets (--exclude-modules).");
+  }
+  throw ModelError(site.name + ": rank " + std::to_string(plan.rank) + " is impossible for " +
+                       weight + ", allowed are " + std::to_string(least) + " to " +
+                       std::to_string(limit),
                    "Choose another --rank, or leave the layer out of the targets.");
 }
 

@@ -249,6 +249,19 @@ TEST_F(Spectral, RanksThatALayerHasNotAreRefused) {
   }
 }
 
+// As the gate of a shared expert, [1, hidden]: no rank would do.
+TEST_F(Spectral, ALayerOfOneDirectionIsNotTurned) {
+  const BaseWeight row(at::ones({1, 10}));
+  try {
+    check_layer(PsoftConfig{}, LayerSite{kLayer, row, 5});
+    FAIL() << "accepted";
+  } catch (const ModelError& error) {
+    EXPECT_THAT(error.what(),
+                AllOf(HasSubstr(kLayer), HasSubstr("two directions"), HasSubstr("[1, 10] has one")));
+    EXPECT_THAT(error.hint(), HasSubstr("--exclude-modules"));
+  }
+}
+
 TEST_F(Spectral, FixedMatricesThatNoMemoryHoldsAreRefusedBeforeTheyAreDrawn) {
   const BaseWeight base(at::zeros({1024, 1024}));
   try {
