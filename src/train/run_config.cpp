@@ -56,7 +56,8 @@ bool taken_from_run(const FieldInfo& info) { return info.name == "date" && info.
 constexpr const char* kModelDropout = "model_dropout";
 
 std::string shown(const FieldInfo& info, const Json& value) {
-  return value.is_null() ? "not given" : field_value_text(info, value);
+  const std::string text = value.is_null() ? "not given" : field_value_text(info, value);
+  return text.empty() ? "empty" : text;
 }
 
 TrainOptions begun_options(const fs::path& file) {

@@ -64,6 +64,8 @@ class Refusals(Resuming):
                 self.stays_out(run, self.resume(run, *more), 2, named)
                 self.assertEqual(contents(run), before)
         self.stays_out(run, self.resume(run, "--rank", 8), 1, "--rank was 4, got 8")
+        self.stays_out(run, self.resume(run, "--rank-pattern", "q_proj=2"), 1,
+                       "--rank-pattern was empty, got q_proj=2")
         self.stays_out(run, self.resume(run, "--max-steps", 2), 2, "4 steps already")
         self.assertEqual(contents(run), before)
         self.goes_on(run)
