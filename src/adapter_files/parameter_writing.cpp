@@ -130,8 +130,7 @@ std::optional<WrittenParameters> write_parameters(Network& net, const std::vecto
   for (Linear* layer : layers) {
     if (factors.contains(layer->name())) continue;
     written.modules.push_back(layer);
-    sizes.emplace(path_in_memory(net.spec(), layer->name()),
-                  factor_size(form.keys, layer->name()));
+    sizes.emplace(path_in_memory(net.spec(), layer->name()), factor_size(form.keys, layer->name()));
   }
   written.targets = parameter_targets(net, parameters);
   written.rank_pattern =

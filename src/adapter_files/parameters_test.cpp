@@ -185,8 +185,7 @@ TEST_F(Parameters, ARouterSavedWholeHasItsNameInMemory) {
     EXPECT_THAT(SafetensorsSource(directory_ / name / kPeftWeightsFile).names(),
                 AllOf(Contains("base_model.model.model.layers.1.mlp.gate.weight"),
                       Not(Contains(HasSubstr("block_sparse_moe")))));
-    EXPECT_THAT(dump_json(config_of(name)["modules_to_save"]),
-                Not(HasSubstr("block_sparse_moe")));
+    EXPECT_THAT(dump_json(config_of(name)["modules_to_save"]), Not(HasSubstr("block_sparse_moe")));
     for (const bool with_record : {true, false}) {
       if (!with_record) std::filesystem::remove(directory_ / name / kSideFile);
       Model model = load_model(base());

@@ -126,10 +126,10 @@ class JsonTags {
 
   void require_asked(const Json& json, const std::string& asked, const char* option) const {
     if (asked.empty() || json.contains(asked)) return;
-    throw FileError(out_.name,
-                    std::string(option) + " names the column \"" + asked + "\"; there are " +
-                        names_of(json),
-                    "Columns of JSON are named by their keys.");
+    throw FileError(
+        out_.name,
+        std::string(option) + " names the column \"" + asked + "\"; there are " + names_of(json),
+        "Columns of JSON are named by their keys.");
   }
 
   void choose(const Json& json) {

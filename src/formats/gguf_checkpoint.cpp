@@ -65,8 +65,7 @@ void GgufCheckpoint::add_tensors() {
       if (family_.permutes_qk && is_qk) {
         tensor.head_size = config_["head_dim"].get<std::int64_t>();
       }
-      tensor.turned =
-          family_.conv1d && info.shape.size() == 2 && info.name.starts_with("blk.");
+      tensor.turned = family_.conv1d && info.shape.size() == 2 && info.name.starts_with("blk.");
       if (!can_be_read(tensor)) {
         problems.push_back(tensor_text(file_, info) + " has the impossible shape " +
                            shape_text(info.shape));

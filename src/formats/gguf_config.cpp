@@ -172,12 +172,12 @@ std::int64_t rotary_width(const GgufKeys& keys, std::int64_t head_dim, const Ggu
   const char* key = "rope.dimension_count";
   const std::int64_t width = keys.integer(key).value_or(head_dim);
   if (family.turns_a_part && (width < 2 || width % 2 != 0 || width > head_dim)) {
-    keys.fail(key, "got " + std::to_string(width) +
-                       ", need an even number up to the head size " + std::to_string(head_dim));
+    keys.fail(key, "got " + std::to_string(width) + ", need an even number up to the head size " +
+                       std::to_string(head_dim));
   }
   if (!family.turns_a_part && width != head_dim) {
-    keys.fail(key, "differs from the head size " + std::to_string(head_dim) +
-                       ", which is not supported");
+    keys.fail(
+        key, "differs from the head size " + std::to_string(head_dim) + ", which is not supported");
   }
   return width;
 }
@@ -221,8 +221,8 @@ Json gpt2_sizes(const GgufFamily& family, const GgufKeys& keys) {
   const auto require_equal = [&](const char* key, std::int64_t need) {
     const std::int64_t got = keys.integer(key).value_or(need);
     if (got == need) return;
-    keys.fail(key, "got " + std::to_string(got) + ", this architecture needs " +
-                       std::to_string(need));
+    keys.fail(key,
+              "got " + std::to_string(got) + ", this architecture needs " + std::to_string(need));
   };
   require_equal("attention.head_count_kv", heads);
   require_equal("attention.key_length", hidden / heads);

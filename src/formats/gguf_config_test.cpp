@@ -111,9 +111,9 @@ TEST(GgufConfig, Gpt2HasItsOwnKeys) {
 }
 
 TEST(GgufConfig, IncompleteGpt2IsRefused) {
-  for (const char* skip : {"block_count", "context_length", "embedding_length",
-                           "feed_forward_length", "attention.head_count",
-                           "attention.layer_norm_epsilon"}) {
+  for (const char* skip :
+       {"block_count", "context_length", "embedding_length", "feed_forward_length",
+        "attention.head_count", "attention.layer_norm_epsilon"}) {
     EXPECT_THAT(error_of(test::tiny_gpt2(skip)),
                 HasSubstr("key \"gpt2." + std::string(skip) + "\""));
   }

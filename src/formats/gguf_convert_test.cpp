@@ -232,8 +232,7 @@ TEST(GgufConvert, DirectoriesHoldGpt2sMatricesTheOtherWayRound) {
   const GgufCheckpoint model(gguf);
   EXPECT_EQ(model.find("transformer.h.0.mlp.c_proj.weight")->shape,
             (std::vector<std::int64_t>{8, 12}));
-  const std::span<const std::byte> bytes =
-      files.find("transformer.h.0.mlp.c_proj.weight")->data();
+  const std::span<const std::byte> bytes = files.find("transformer.h.0.mlp.c_proj.weight")->data();
   std::vector<float> values(bytes.size() / sizeof(float));
   std::memcpy(values.data(), bytes.data(), bytes.size());
   ASSERT_EQ(values.size(), 96U);

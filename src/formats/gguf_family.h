@@ -33,15 +33,15 @@ struct GgufTrunk {
 };
 
 struct GgufFamily {
-  std::string_view architecture;           // general.architecture
-  std::string_view model_type;             // config.json
-  std::string_view class_name;             // config.json "architectures"
-  std::string_view activation;             // config.json "hidden_act"
-  bool permutes_qk = false;                // q and k rows are stored in interleaved rotary order
-  bool norm_plus_one = false;              // norm weights are stored as 1 + w
-  bool longrope = false;                   // tensors rope_factors_long and rope_factors_short
-  bool turns_a_part = false;               // of each head, by rope.dimension_count
-  bool conv1d = false;                     // directories hold matrices of layers as [in, out]
+  std::string_view architecture;  // general.architecture
+  std::string_view model_type;    // config.json
+  std::string_view class_name;    // config.json "architectures"
+  std::string_view activation;    // config.json "hidden_act"
+  bool permutes_qk = false;       // q and k rows are stored in interleaved rotary order
+  bool norm_plus_one = false;     // norm weights are stored as 1 + w
+  bool longrope = false;          // tensors rope_factors_long and rope_factors_short
+  bool turns_a_part = false;      // of each head, by rope.dimension_count
+  bool conv1d = false;            // directories hold matrices of layers as [in, out]
   GgufTrunk trunk = {};
   std::span<const GgufName> modules = {};  // that others have not, or under another name
   std::span<const GgufName> numbers = {};  // keys "<architecture>.X" that stand for numbers

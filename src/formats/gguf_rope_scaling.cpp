@@ -48,8 +48,9 @@ Json longrope_divisors(const GgufFile& file, const char* name, std::int64_t pair
                     "the file's conversion was not complete");
   }
   if (info->shape != std::vector<std::int64_t>{pairs}) {
-    fail(file, *info, "has shape " + shape_text(info->shape) + ", the metadata asks for " +
-                          shape_text(std::vector<std::int64_t>{pairs}),
+    fail(file, *info,
+         "has shape " + shape_text(info->shape) + ", the metadata asks for " +
+             shape_text(std::vector<std::int64_t>{pairs}),
          "");
   }
   Json list = Json::array();

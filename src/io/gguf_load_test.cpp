@@ -84,8 +84,8 @@ TEST(LoadGguf, Gpt2IsTheSameNetworkFromItsConvertedDirectory) {
   ASSERT_FALSE(layers.empty());
   for (const Linear* layer : layers) {
     const std::string name = layer->name() + ".weight";
-    EXPECT_TRUE(at::equal(base_tensor(stored, name, at::kFloat),
-                          base_tensor(converted, name, at::kFloat)))
+    EXPECT_TRUE(
+        at::equal(base_tensor(stored, name, at::kFloat), base_tensor(converted, name, at::kFloat)))
         << name;
   }
 }

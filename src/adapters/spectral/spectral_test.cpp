@@ -256,8 +256,8 @@ TEST_F(Spectral, ALayerOfOneDirectionIsNotTurned) {
     check_layer(PsoftConfig{}, LayerSite{kLayer, row, 5});
     FAIL() << "accepted";
   } catch (const ModelError& error) {
-    EXPECT_THAT(error.what(),
-                AllOf(HasSubstr(kLayer), HasSubstr("two directions"), HasSubstr("[1, 10] has one")));
+    EXPECT_THAT(error.what(), AllOf(HasSubstr(kLayer), HasSubstr("two directions"),
+                                    HasSubstr("[1, 10] has one")));
     EXPECT_THAT(error.hint(), HasSubstr("--exclude-modules"));
   }
 }
