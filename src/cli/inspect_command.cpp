@@ -100,7 +100,10 @@ void print_peft_config(const std::filesystem::path& file, std::ostream& out) {
   };
   out << "Adapter " << text("peft_type") << ", rank " << text("r") << ", alpha "
       << text("lora_alpha") << ", rsLoRA " << text("use_rslora") << "\nTargets "
-      << text("target_modules") << "\nBase " << text("base_model_name_or_path") << "\n";
+      << text("target_modules");
+  const Json parameters = config.value("target_parameters", Json());
+  if (!parameters.empty()) out << " and parameters " << dump_json(parameters);
+  out << "\nBase " << text("base_model_name_or_path") << "\n";
 }
 
 void inspect_adapter(const InspectOptions& options, std::ostream& out) {

@@ -190,6 +190,16 @@ class Adapters(harness.Base):
         refused = svtune("inspect", self.model, "--spectrum", "--compare", self.root / "first")
         self.assertEqual(refused.returncode, 2)
 
+    def test_inspection_shows_parameters_that_an_adapter_names(self):
+        adapter = self.root / "experts"
+        adapter.mkdir()
+        (adapter / "adapter_config.json").write_text(json.dumps({
+            "peft_type": "LORA", "r": 2, "target_modules": ["q_proj"],
+            "target_parameters": ["experts.down_proj"]}))
+        shown = svtune("inspect", adapter)
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertIn('Targets ["q_proj"] and parameters ["experts.down_proj"]\n', shown.stdout)
+
     def test_count_needs_no_weights_and_agrees_with_training(self):
         alone = self.root / "config.json"
         alone.write_text((self.model / "config.json").read_text())
