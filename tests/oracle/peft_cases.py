@@ -134,6 +134,10 @@ PARAMETERS = {
                              rank_pattern={"experts.gate_up_proj": 5, "gate.weight": 1},
                              alpha_pattern={"layers.1.mlp.experts.down_proj": 9}),
     "weights": dict(r=4, target_modules=["k_proj"], target_parameters=["q_proj.weight", "o_proj.weight"]),
+    "router_whole": dict(r=2, target_modules=["q_proj"], modules_to_save=["gate"]),
+    # PEFT makes a parameter of the router, which this pattern does not mean.
+    "patterns_of_layers": dict(r=3, target_modules=["q_proj", "gate"], rank_pattern={"gate": 1}),
+    "oft_linear": dict(config=OFTConfig, r=0, oft_block_size=4, target_modules=["q_proj", "o_proj", "down_proj"]),
 }
 
 # Of models whose layers have other names, by the start of the model's name.
@@ -186,6 +190,9 @@ OTHER_CASES = {
         "shared": dict(r=4, target_modules=["q_proj", "shared_expert.up_proj", "shared_expert_gate"]),
         "experts_and_shared": dict(r=4, target_modules=["shared_expert.down_proj"],
                                    target_parameters=["experts.gate_up_proj", "experts.down_proj"]),
+        "experts_alone": dict(r=2, target_parameters=["experts.down_proj"]),
+        "all_linear": dict(r=3, target_modules="all-linear"),
+        "dora_linear": dict(r=3, use_dora=True, target_modules="all-linear"),
     },
 } | {family: {
         "attention": dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "o_proj"]),

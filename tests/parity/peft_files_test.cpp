@@ -347,14 +347,21 @@ TEST(AdapterFileOracle, PeftLoadsExperts) {
   Exchange exchange(directory);
   const LowRankConfig low_rank{.rank = 3, .alpha = 6.0};
   LowRankConfig patterns{.rank = 3, .dropout = 0.1, .rank_pattern = {{"w1|gate_proj", 2}}};
+  // Layers of one parameter with scalings of their own.
+  const LowRankConfig alphas{.rank = 3, .alpha = 6.0, .alpha_pattern = {{"w1|gate_proj", 2.0}}};
+  const LowRankConfig roots{
+      .rank = 3, .alpha = 6.0, .rslora = true, .rank_pattern = {{"w1|gate_proj", 2}}};
   const std::vector<MethodConfig> methods = {
       LoraConfig{.low_rank = low_rank}, LoraConfig{.low_rank = patterns},
       LoraConfig{.low_rank = low_rank, .init = LoraInit::kGaussian},
-      PissaConfig{.low_rank = low_rank}};
+      PissaConfig{.low_rank = low_rank}, LoraConfig{.low_rank = alphas},
+      LoraConfig{.low_rank = roots}};
   const std::vector<std::pair<std::string, TargetOptions>> targets = {
       {"all",  // but one whose matrix has a single row
        {.target_modules = {"all-linear"}, .exclude_modules = {"shared_expert_gate"}}},
-      {"some", {.target_regex = R"(.*layers\.1.*experts\.[02]\.(w1|gate_proj|w2|down_proj))"}}};
+      {"some", {.target_regex = R"(.*layers\.1.*experts\.[02]\.(w1|gate_proj|w2|down_proj))"}},
+      {"router",
+       {.target_modules = {"q_proj", "w1", "gate_proj"}, .modules_to_save = {"gate"}}}};
   for (const std::string family : {"mixtral", "qwen3_moe", "qwen2_moe", "olmoe"}) {
     const std::filesystem::path base = directory / family;
     test::write_tiny_model(base, {.family = family});
