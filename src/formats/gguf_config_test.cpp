@@ -99,6 +99,10 @@ TEST(GgufConfig, RotaryScalingIsRecovered) {
   EXPECT_EQ(llama3["rope_scaling"]["rope_type"], "llama3");
   EXPECT_THAT(error_of(tiny_model().tensor("rope_freqs.weight", {2}, 0, raw(3.0F) + raw(8.0F))),
               HasSubstr("rotary factors of an unknown kind"));
+  EXPECT_THAT(error_of(tiny_model()
+                           .f32("llama.rope.scaling.attn_factor", 2)
+                           .tensor("rope_freqs.weight", {2}, 0, raw(1.0F) + raw(1.0F))),
+              HasSubstr("\"llama.rope.scaling.attn_factor\": is not supported"));
 }
 
 TEST(GgufConfig, Gpt2HasItsOwnKeys) {

@@ -92,13 +92,15 @@ Json read_longrope(const GgufFile& file, const GgufKeys& keys, const GgufRope& r
 
 Json rope_scaling_from_gguf(const GgufFile& file, const GgufFamily& family, const GgufKeys& keys,
                             const GgufRope& rope) {
-  if (const GgufTensorInfo* freqs = file.find_tensor("rope_freqs.weight")) {
-    return read_llama3(file, *freqs, rope.theta);
+  const GgufTensorInfo* freqs = file.find_tensor("rope_freqs.weight");
+  const bool scales_scores = keys.number("rope.scaling.attn_factor").value_or(1) != 1;
+  if (scales_scores && (freqs != nullptr || !family.longrope)) {
+    keys.fail("rope.scaling.attn_factor", "is not supported but with the longrope scaling");
   }
+  if (freqs != nullptr) return read_llama3(file, *freqs, rope.theta);
   const std::string type = keys.string("rope.scaling.type").value_or("none");
   const double old_linear = keys.number("rope.scale_linear").value_or(1);
   const double factor = keys.number("rope.scaling.factor").value_or(old_linear);
-  const bool scales_scores = keys.number("rope.scaling.attn_factor").value_or(1) != 1;
   const bool has_lists =
       file.find_tensor(kShortFactors) != nullptr || file.find_tensor(kLongFactors) != nullptr;
   if (family.longrope && (has_lists || scales_scores || type == "longrope")) {
@@ -109,7 +111,6 @@ Json rope_scaling_from_gguf(const GgufFile& file, const GgufFamily& family, cons
     }
     return read_longrope(file, keys, rope);
   }
-  if (scales_scores) keys.fail("rope.scaling.attn_factor", "is not supported of this architecture");
   if (type == "none" && old_linear == 1) return nullptr;
   if (type == "linear" || type == "none") return {{"rope_type", "linear"}, {"factor", factor}};
   if (type != "yarn") keys.fail("rope.scaling.type", "\"" + type + "\" is not supported");
