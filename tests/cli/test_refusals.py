@@ -73,7 +73,8 @@ class Options(Refusing):
                 (("--exclude-modules", "nothing_proj"), "nothing_proj", "exclude_modules"),
                 ((*named, "--layers-to-transform", "0,7"), "layers_to_transform 7", "0 to 1"),
                 (("--rank-pattern", "foo_proj=8"), "foo_proj", "rank_pattern"),
-                ((*named, "--alpha-pattern", "k_proj=8"), "k_proj", "alpha_pattern")):
+                ((*named, "--alpha-pattern", "k_proj=8"), "k_proj", "alpha_pattern"),
+                ((*named, "--alpha-pattern", "q_proj=0"), "q_proj: got 0, allowed > 0")):
             with self.subTest(more):
                 self.refused_train(2, *parts, more=more)
         shown = svtune(*self.train_arguments(self.root / "all", "--dry-run", "--target-modules",

@@ -42,6 +42,7 @@ struct LowRankConfig {
                               .keys_are_layers = true});
     visit(self.alpha_pattern, {.name = "alpha_pattern",
                                .help = "Other alphas for layers whose name ends like a key",
+                               .above = 0,
                                .keys_are_layers = true});
   }
 
