@@ -222,7 +222,7 @@ TEST_F(MaskTraining, TasksAndModelsMustAgree) {
   EvalObserver silent;
   const std::optional<Tokenizer> tokenizer = tokenizer_for(loaded);
   what.task = Perplexity{};
-  EXPECT_THROW(evaluate(loaded, &*tokenizer, what, silent), ModelError);
+  EXPECT_THROW(evaluate(loaded, &*tokenizer, what, silent), UsageError);
   what.task = Classification{};
   EXPECT_THROW(evaluate(loaded, &*tokenizer, what, silent), UsageError);
   TrainOptions labels = test::label_run(directory_.path(), TrainTask::kClassify);
