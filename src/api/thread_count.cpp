@@ -30,6 +30,12 @@ std::int64_t omp_number(std::string_view text) {
   return result.ec == std::errc() && number > 0 ? number : 0;
 }
 
+// Of OMP_NUM_THREADS what can be followed; else 0.
+std::int64_t omp_threads(const ThreadLimits& limits) {
+  const std::int64_t number = omp_number(limits.omp_num_threads);
+  return number <= kMostThreads ? number : 0;
+}
+
 std::string not_followed(const std::string& variable, const std::string& text,
                          const std::string& allowed) {
   return variable + "=" + text + " is not followed, allowed is " + allowed;
@@ -64,8 +70,9 @@ std::filesystem::path hierarchy_of(const std::string& controllers,
 
 ThreadChoice wanted_threads(std::int64_t asked, const ThreadLimits& limits) {
   if (asked > 0) return {asked, "--threads"};
-  const std::int64_t wanted = omp_number(limits.omp_num_threads);
-  if (wanted > 0 && wanted <= kMostThreads) return {wanted, "OMP_NUM_THREADS"};
+  if (const std::int64_t wanted = omp_threads(limits); wanted > 0) {
+    return {wanted, "OMP_NUM_THREADS"};
+  }
   ThreadChoice choice{std::max<std::int64_t>(1, limits.cores), "one per core"};
   const std::string of_cores = " of " + std::to_string(limits.cores) + " cores";
   if (limits.affinity < choice.count) {
@@ -87,9 +94,7 @@ ThreadChoice choose_threads(std::int64_t asked, const ThreadLimits& limits) {
   ThreadChoice choice = wanted_threads(asked, limits);
   const std::int64_t most = omp_number(limits.omp_thread_limit);
   if (most > 0 && most < choice.count) choice = {most, "OMP_THREAD_LIMIT"};
-  const std::int64_t wanted = omp_number(limits.omp_num_threads);
-  const bool usable = wanted > 0 && wanted <= kMostThreads;
-  if (asked == 0 && !limits.omp_num_threads.empty() && !usable) {
+  if (asked == 0 && !limits.omp_num_threads.empty() && omp_threads(limits) == 0) {
     choice.warnings.push_back(not_followed(
         "OMP_NUM_THREADS", limits.omp_num_threads,
         "1 to " + std::to_string(kMostThreads) + ", alone or first in a list with commas"));

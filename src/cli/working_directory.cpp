@@ -14,7 +14,7 @@ void require_working_directory(int, char**, char**) {
   if (getcwd(path.data(), path.size()) != nullptr || errno == ERANGE) return;
   const std::string text = std::string("error: the working directory: ") + std::strerror(errno) +
                            "\nhint: change to a directory that is there, e.g. with: cd /\n";
-  if (write(STDERR_FILENO, text.data(), text.size()) < 0) _exit(1);
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text.data(), text.size());
   _exit(1);
 }
 

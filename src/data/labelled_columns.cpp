@@ -37,14 +37,6 @@ std::optional<std::size_t> index_of(const Names& names, const std::string& name)
   return static_cast<std::size_t>(found - names.begin());
 }
 
-std::optional<std::size_t> number_of(const std::string& text, std::size_t columns) {
-  std::size_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool valid = error == std::errc() && end == text.data() + text.size();
-  if (!valid || number < 1 || number > columns) return std::nullopt;
-  return number - 1;
-}
-
 std::size_t named_index(const Names& names, const std::string& name, const char* option,
                         const std::string& place) {
   if (const auto index = index_of(names, name)) {
@@ -53,7 +45,7 @@ std::size_t named_index(const Names& names, const std::string& name, const char*
         place, "several columns are called \"" + name + "\"",
         "Say which one is meant by its number, from 1, with " + std::string(option) + ".");
   }
-  if (const auto index = number_of(name, names.size())) return *index;
+  if (const auto index = column_index(name, names.size())) return *index;
   throw UsageError(std::string(option) + ": " + place + " has no column \"" + name + "\"; it has " +
                        join(names, ", "),
                    "Columns are named as in the header, or by number from 1.");
@@ -122,6 +114,14 @@ LabelledColumns choose_columns(const Names& names, const LabelledOptions& option
     columns.adapter_index = index_of(names, options.adapter_column);
   }
   return columns;
+}
+
+std::optional<std::size_t> column_index(const std::string& text, std::size_t columns) {
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool valid = error == std::errc() && end == text.data() + text.size();
+  if (!valid || number < 1 || number > columns) return std::nullopt;
+  return number - 1;
 }
 
 }  // namespace svtune

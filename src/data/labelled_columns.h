@@ -25,4 +25,8 @@ struct LabelledColumns {
 LabelledColumns choose_columns(const std::vector<std::string>& names,
                                const LabelledOptions& options, const std::string& place);
 
+// The index from 0 of a column that is named by its number from 1; nothing where `text` is no
+// number or there is no such column.
+std::optional<std::size_t> column_index(const std::string& text, std::size_t columns);
+
 }  // namespace svtune

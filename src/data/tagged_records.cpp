@@ -1,7 +1,6 @@
 #include "data/tagged_records.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "base/errors.h"
 #include "base/text_util.h"
+#include "data/labelled_columns.h"
 #include "data/record_index.h"
 
 namespace svtune {
@@ -213,10 +213,7 @@ std::vector<std::string> cells_between_tabs(std::string_view line) {
 std::size_t column_number(const std::string& asked, const char* option, std::size_t otherwise,
                           std::size_t width) {
   if (asked.empty()) return otherwise;
-  std::size_t number = 0;
-  const auto [end, error] = std::from_chars(asked.data(), asked.data() + asked.size(), number);
-  const bool valid = error == std::errc() && end == asked.data() + asked.size();
-  if (valid && number >= 1 && number <= width) return number - 1;
+  if (const auto index = column_index(asked, width)) return *index;
   throw UsageError(std::string(option) + " names the column \"" + asked +
                        "\"; lines of words have columns 1 to " + std::to_string(width),
                    "Columns of lines of words are named by their numbers.");
@@ -343,7 +340,10 @@ LabelledRecords read_tagged(const std::filesystem::path& path, const LabelledOpt
     read_json_tags(path, options, out);
   }
   if (out.records.empty()) out.refuse_empty();
-  if (tagged_words(out).records.empty()) {
+  const auto has_class = [](const LabelledRecord& text) {
+    return std::ranges::any_of(text.tags, [](const std::string& tag) { return tag != kNoTag; });
+  };
+  if (std::ranges::none_of(out.records, has_class)) {
     throw FileError(out.name, "no word has a class: all are " + std::string(kNoTag));
   }
   return out;
